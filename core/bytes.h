@@ -1,0 +1,45 @@
+/* core/bytes.h: a growing byte string, and whole files in and out. */
+#ifndef MUSTER_CORE_BYTES_H
+#define MUSTER_CORE_BYTES_H
+
+#include "core/cleanup.h"
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct bytes {
+	uint8_t *data; /* NUL-terminated beyond len, when not NULL */
+	size_t len, size;
+};
+
+/* Allocation failure aborts the process: used for sizes we bound ourselves. */
+void bytes_append(struct bytes *b, const void *src, size_t len);
+void bytes_append_str(struct bytes *b, const char *s);
+void bytes_printf(struct bytes *b, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Drops the first @n bytes (n ≤ len). */
+void bytes_consume(struct bytes *b, size_t n);
+void bytes_done(struct bytes *b);
+
+static inline void cleanup_bytes(struct bytes *b)
+{
+	bytes_done(b);
+}
+
+/* Reads a whole file. @max: -EFBIG beyond. The caller owns *ret_bytes. */
+int file_read_all(const char *path, size_t max, struct bytes *ret_bytes);
+/* Writes through a temporary file and rename, so that the file is whole or
+ * as it was. */
+int file_write_all(const char *path, const void *data, size_t len, unsigned mode);
+/* write(2) until done. Returns 0 or -errno. */
+int fd_write_all(int fd, const void *data, size_t len);
+/* mkdir -p. */
+int dir_make_all(const char *path, unsigned mode);
+/* rm -rf, staying on one file system, following no links. -ENOENT is 0. */
+int dir_remove_all(const char *path);
+/* asprintf that aborts when memory is out. The caller owns the result. */
+char *str_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+char *str_dup(const char *s); /* NULL gives NULL; aborts when memory is out */
+
+#endif

@@ -1,0 +1,49 @@
+/* core/control.h: the control protocol: JSON messages over a stream socket.
+ *
+ * A message is one JSON object on one line, at most CONTROL_LEN_MAX bytes; fds
+ * may ride along (SCM_RIGHTS, at most CONTROL_FDS_MAX). Used between the
+ * command line and a supervisor, and between a supervisor and its fabric and
+ * machines. A peer that breaks the form is cut off (-EPROTO). */
+#ifndef MUSTER_CORE_CONTROL_H
+#define MUSTER_CORE_CONTROL_H
+
+#include "core/loop.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+
+enum { CONTROL_LEN_MAX = 4 << 20, CONTROL_FDS_MAX = 16 };
+
+struct control; /* one connection */
+
+/* @msg and @fds are lent for the call; fds taken out are set to -1 by the
+ * callee, the others are closed afterwards. @msg NULL: the peer is gone
+ * (@status 0 on a clean end, else -errno); the callee may control_free(). */
+typedef void control_fn(void *ctx, struct control *c, json_t *msg, int *fds,
+			int n_fds, int status);
+
+/* Takes over @fd (non-blocking from then on). Returns 0 or -errno. */
+int control_new(struct loop *loop, int fd, control_fn *fn, void *ctx,
+		struct control **ret_control);
+/* Sends nothing more; closes. Accepts NULL; returns NULL. May be called
+ * from within its own callback. */
+struct control *control_free(struct control *c);
+
+/* Queues @msg (borrowed); the fds are duplicated. Never blocks.
+ * Returns 0; -ENOBUFS when more than 64 MiB wait; -EPIPE after the end. */
+int control_send(struct control *c, json_t *msg, const int *fds, int n_fds);
+/* True when all that was queued has been handed to the kernel. */
+bool control_is_flushed(const struct control *c);
+
+/* Without a loop: send one message / wait for one, for simple callers.
+ * control_call_read: caller owns *ret_msg. Blocking fds.
+ * Returns 0, -EPIPE at the end of stream, -EPROTO, -errno. */
+int control_write_msg(int fd, json_t *msg);
+int control_read_msg(int fd, json_t **ret_msg);
+
+/* Listens on a socket file (mode 0600). The caller owns the fd; the file is
+ * removed by whoever removes the folder. Returns 0 or -errno. */
+int control_listen(const char *path, int *ret_fd);
+int control_connect(const char *path, int *ret_fd);
+
+#endif

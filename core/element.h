@@ -1,0 +1,39 @@
+/* core/element.h: the form of everything a frame passes.
+ *
+ * An element is a state machine without clock, socket or thread. It takes
+ * (frame, now) on one of its inputs, hands frames on through the sink it was
+ * given for each output, and says when it next wants to be called. One loop
+ * drives all elements of a team on the real or on a virtual clock.
+ *
+ * A frame that is taken belongs to the element: it is freed, kept or handed
+ * on, exactly once. */
+#ifndef MUSTER_CORE_ELEMENT_H
+#define MUSTER_CORE_ELEMENT_H
+
+#include "core/clock.h"
+#include "core/frame.h"
+
+/* Where frames go: one call a frame; takes ownership of @f. */
+struct frame_sink {
+	void (*take)(void *ctx, struct frame *f, nsec_t now);
+	void *ctx;
+};
+
+static inline void frame_sink_put(const struct frame_sink *s, struct frame *f, nsec_t now)
+{
+	s->take(s->ctx, f, now);
+}
+
+/* Why frames did not go on. Every count is of frames. At every instant
+ * entered + copied = delivered + sum(lost) + queued. */
+enum loss_reason { LOSS_QUEUE, LOSS_RANDOM, LOSS_DOWN, LOSS_MALFORMED, LOSS_NO_PORT /* no one to give it to */,
+		   LOSS_RING_FULL, LOSS_SHUTDOWN, LOSS_REASON_COUNT };
+struct element_counters {
+	uint64_t entered_frames, entered_bytes;
+	uint64_t copied_frames; /* additional ones: flooding, duplication */
+	uint64_t delivered_frames, delivered_bytes;
+	uint64_t lost_frames[LOSS_REASON_COUNT];
+	uint64_t queued_frames, queued_bytes; /* now */
+};
+
+#endif

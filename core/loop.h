@@ -1,0 +1,48 @@
+/* core/loop.h: the event loop at the edge of a process: fds, timers, signals.
+ *
+ * One thread; epoll with a heap of timers, whose wait is exact to the
+ * nanosecond (epoll_pwait2). Callbacks may add and remove any source, their
+ * own included. The loop owns its sources' records, never their fds.
+ *
+ * Used by: the supervisor, the fabric, the machine, the command line. */
+#ifndef MUSTER_CORE_LOOP_H
+#define MUSTER_CORE_LOOP_H
+
+#include "core/clock.h"
+
+#include <stdint.h>
+#include <sys/epoll.h>
+
+struct loop;
+struct loop_source; /* owned by the loop; ends with loop_remove() */
+
+typedef void loop_fd_fn(void *ctx, int fd, uint32_t events);
+typedef void loop_timer_fn(void *ctx, nsec_t now);
+typedef void loop_signal_fn(void *ctx, int signo);
+
+/* Returns 0 or -errno. */
+int loop_new(struct loop **ret_loop);
+struct loop *loop_free(struct loop *loop); /* accepts NULL; returns NULL */
+
+/* @events: EPOLLIN, EPOLLOUT, ... Returns 0 or -errno. */
+int loop_add_fd(struct loop *loop, int fd, uint32_t events, loop_fd_fn *fn,
+		void *ctx, struct loop_source **ret_source);
+int loop_set_events(struct loop_source *source, uint32_t events);
+/* A one-shot timer, on the clock of clock_now(); @at: NSEC_NEVER is unarmed. */
+int loop_add_timer(struct loop *loop, nsec_t at, loop_timer_fn *fn, void *ctx,
+		   struct loop_source **ret_source);
+void loop_set_timer(struct loop_source *source, nsec_t at);
+/* Blocks @signo for the thread and delivers it here (signalfd). */
+int loop_add_signal(struct loop *loop, int signo, loop_signal_fn *fn, void *ctx,
+		    struct loop_source **ret_source);
+/* Accepts NULL; returns NULL. */
+struct loop_source *loop_remove(struct loop_source *source);
+
+/* Runs until loop_quit(). Returns what loop_quit() was given, or -errno. */
+int loop_run(struct loop *loop);
+/* Waits at most until @until (clock_now() clock; 0 polls), serves what is due
+ * once. Returns the number of callbacks called, or -errno. */
+int loop_step(struct loop *loop, nsec_t until);
+void loop_quit(struct loop *loop, int status);
+
+#endif

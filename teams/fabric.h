@@ -1,0 +1,29 @@
+/* teams/fabric.h: the process in which a team's elements run: rings, switches
+ * and links, on one loop.
+ *
+ * Control messages on control_fd (each request has "id", the answer repeats
+ * it: {"id":N,"ok":true,...} or {"id":N,"ok":false,"error":"text"}):
+ *   {"id":N,"do":"link-show","network":I} or {"vm":I,"nic":J}
+ *       -> "links":[{"port":"vm.nic","dir":"up|down","shape":{..},"counters":{..},"up":true}]
+ *   {"id":N,"do":"link-set","network":I | "vm":I,"nic":J,"dir":"up|down|both","set":["rate=1Mbit",..]}
+ *   {"id":N,"do":"link-reset", ...} {"id":N,"do":"link-state", ...,"up":BOOL}
+ *   {"id":N,"do":"counters"} -> whole books of every network and port
+ *   {"id":N,"do":"pause"} {"id":N,"do":"resume"}: frames stay where they are
+ * When control_fd ends, the fabric ends. */
+#ifndef MUSTER_TEAMS_FABRIC_H
+#define MUSTER_TEAMS_FABRIC_H
+
+#include "core/ring.h"
+#include "topologies/team.h"
+
+struct fabric_config {
+	const struct team *team; /* borrowed */
+	const struct ring_pair_fds *rings; /* one a NIC: VMs in file order, their NICs in order */
+	size_t n_rings;
+	int control_fd;
+};
+
+/* Runs the fabric until its control socket ends or a "quit". Returns an exit status. */
+int fabric_run(const struct fabric_config *cfg);
+
+#endif

@@ -1,0 +1,26 @@
+/* teams/image.h: guest images in the store: $MUSTER_HOME/images/NAME, then the
+ * folders of MUSTER_IMAGE_PATH. An image is a folder with image.json:
+ * {"name","kernel":"vmlinux","initrd":"initrd.cpio","cmdline","agent":"muster|qga","version"}. */
+#ifndef MUSTER_TEAMS_IMAGE_H
+#define MUSTER_TEAMS_IMAGE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+struct image {
+	char *name, *dir, *kernel, *initrd /* NULL: none */, *cmdline /* NULL: none */;
+};
+
+/* Finds a built image. Returns 0; -ENOENT when there is none; -EPROTO with a
+ * message in @ret_why (caller frees) when what is there cannot be used. */
+int image_find(const char *name, struct image *ret_image, char **ret_why);
+void image_done(struct image *i);
+/* True for a name `images build` knows. */
+bool image_is_buildable(const char *name);
+/* Builds it (a child process runs the build script; its output goes to this
+ * process's stderr). Returns 0 or -errno with a message. */
+int image_build(const char *name, char **ret_why);
+/* All images, built or buildable, as JSON: [{"name","state","size_bytes","path",..}]. */
+json_t *image_list(void);
+
+#endif

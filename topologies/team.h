@@ -1,0 +1,215 @@
+/* topologies/team.h: the model: what a team file says, checked and planned.
+ *
+ * A pure value: parsing a file makes one, everything else only reads it. All
+ * strings and arrays belong to the team (one arena; team_free() ends them).
+ * Rates are bit/s, times nanoseconds, sizes bytes, shares parts per
+ * million or doubles as named. "planned" members are filled by plan.c. */
+#ifndef MUSTER_TOPOLOGIES_TEAM_H
+#define MUSTER_TOPOLOGIES_TEAM_H
+
+#include "core/addr.h"
+#include "core/clock.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum engine_kind { ENGINE_AUTO, ENGINE_KVM, ENGINE_SOFT, ENGINE_COUNT };
+enum network_type { NETWORK_SWITCH, NETWORK_HUB, NETWORK_WIRE, NETWORK_TYPE_COUNT };
+
+/* Where something was written: for messages about it later. */
+struct place {
+	const char *file;
+	unsigned line, column; /* from 1 */
+};
+
+/* One direction of a link. */
+enum shape_distribution { SHAPE_UNIFORM, SHAPE_NORMAL, SHAPE_PARETO, SHAPE_DISTRIBUTION_COUNT };
+struct shape_dir {
+	uint64_t rate_bps; /* 0: unlimited */
+	nsec_t delay_ns, jitter_ns;
+	enum shape_distribution distribution;
+	double loss; /* independent, 0 to 1 */
+	bool has_ge;
+	double ge_p, ge_r, ge_bad, ge_good; /* 0 to 1 */
+	double corrupt, duplicate, reorder; /* 0 to 1 */
+	bool queue_in_packets;
+	uint64_t queue; /* bytes or packets; 0: default max(rate*100ms, 20*mtu) */
+	uint32_t overhead_bytes;
+	uint16_t cell_payload, cell_size; /* 48, 53; 0: none */
+};
+struct shape {
+	bool is_set;
+	const char *preset; /* or NULL */
+	struct shape_dir up, down; /* up: towards the network / first listed direction */
+	uint32_t preset_mtu; /* 0 without a preset */
+};
+
+struct team_network {
+	const char *name;
+	struct place place;
+	enum network_type type;
+	struct ip_addr subnet, subnet6; /* family IP_NONE when absent */
+	uint32_t mtu;
+	struct shape shape;
+	size_t n_nics; /* planned */
+};
+
+struct team_nic {
+	struct place place;
+	const char *name; /* given, or "ethN" */
+	size_t index; /* in its VM */
+	size_t network; /* index into team->networks */
+	struct mac_addr mac; /* given or planned */
+	bool mac_given;
+	struct ip_addr *addresses; /* given or planned */
+	size_t n_addresses;
+	struct ip_addr gateway; /* IP_NONE: none */
+	struct ip_addr gateway6;
+	uint32_t mtu; /* the network's, unless given */
+	struct shape shape; /* up: VM to network; down: network to VM */
+	bool link_down;
+};
+
+struct team_file { /* a file to put into the guest */
+	const char *path;
+	const char *from; /* absolute host path, or NULL */
+	const char *text; /* or NULL */
+	size_t text_len;
+	unsigned mode; /* default 0644 */
+};
+
+enum on_crash { ON_CRASH_STOP, ON_CRASH_RESTART, ON_CRASH_IGNORE, ON_CRASH_COUNT };
+struct team_vm {
+	const char *name;
+	struct place place;
+	const char *image; /* name or absolute path */
+	const char *kernel, *initrd; /* absolute, or NULL: the image's */
+	const char *cmdline; /* added; or NULL */
+	uint64_t memory_bytes;
+	unsigned cpus;
+	enum engine_kind engine;
+	struct team_nic *nics;
+	size_t n_nics;
+	const char *hostname;
+	const char **dns; /* addresses as text */
+	size_t n_dns;
+	struct team_file *files;
+	size_t n_files;
+	const char **run;
+	size_t n_run;
+	const char **env; /* "KEY=VALUE" */
+	size_t n_env;
+	size_t *after; /* VM indices */
+	size_t n_after;
+	nsec_t start_delay_ns;
+	const char *ready_run; /* or NULL */
+	nsec_t ready_timeout_ns;
+	enum on_crash on_crash;
+};
+
+/* What output must look like. */
+enum match_kind { MATCH_NONE, MATCH_CONTAINS, MATCH_REGEX, MATCH_EQUALS };
+struct match {
+	enum match_kind kind;
+	const char *text;
+};
+
+enum test_kind { TEST_CHECK, TEST_LINK, TEST_WAIT, TEST_STOP, TEST_START, TEST_KIND_COUNT };
+enum link_dir { LINK_BOTH, LINK_UP, LINK_DOWN };
+struct team_test {
+	const char *name; /* given, or made from what it does */
+	struct place place;
+	enum test_kind kind;
+	/* TEST_CHECK */
+	size_t vm;
+	const char *run;
+	bool expect_nonzero;
+	int expect_exit; /* 0 to 255 */
+	struct match out, err; /* stdout, stderr */
+	nsec_t timeout_ns, retry_for_ns, retry_every_ns;
+	/* TEST_LINK: the target as `muster link` takes it, and what is done */
+	const char *link_target; /* "NET" or "VM.NIC" */
+	const char **link_set; /* "key=value" */
+	size_t n_link_set;
+	bool link_reset, link_up, link_down;
+	nsec_t link_flap_ns;
+	enum link_dir link_dir;
+	/* TEST_WAIT */
+	nsec_t wait_ns;
+};
+
+struct team {
+	const char *name, *description;
+	const char *file; /* as given */
+	uint64_t seed;
+	enum engine_kind engine;
+	bool clock_virtual;
+	struct team_network *networks;
+	size_t n_networks;
+	struct team_vm *vms;
+	size_t n_vms;
+	struct team_test *tests;
+	size_t n_tests;
+	size_t *order; /* planned: VM indices in start order (stable, after first) */
+	struct arena *arena;
+};
+
+/* One message about a file. text is the whole report: "FILE:LINE:COLUMN: what",
+ * source line, caret, suggestion. */
+struct diag {
+	bool is_warning;
+	char *text;
+};
+struct diags {
+	struct diag *list;
+	size_t n;
+};
+void diags_done(struct diags *d);
+
+/* What checking needs to know of the host; callbacks may be NULL (not checked). */
+struct team_env {
+	void *ctx;
+	/* True when an image of that name is built (or can be built on demand). */
+	bool (*image_exists)(void *ctx, const char *name);
+};
+
+/* Parses, checks and plans. @sets: "vms.client.memory=256MiB" overrides from --set.
+ * @ret_diags: errors and warnings, always valid; the caller ends them.
+ * Returns 0 (perhaps with warnings) or -EINVAL (errors; *ret_team untouched), -ENOENT etc. with a
+ * message in @ret_diags when the file itself cannot be read. */
+int team_load(const char *path, const char *const *sets, size_t n_sets, const char *name_override,
+	      const struct team_env *env, struct team **ret_team, struct diags *ret_diags);
+struct team *team_free(struct team *t);
+
+/* The plan as a person reads it, and as JSON. Caller frees / decrefs. */
+char *team_plan_text(const struct team *t);
+json_t *team_plan_json(const struct team *t);
+
+/* "NET", "VM.N" or "VM.NAME" to a place in the model. Returns 0 or -ENOENT. */
+struct link_ref {
+	bool is_network;
+	size_t network; /* is_network */
+	size_t vm, nic; /* else */
+};
+int team_link_find(const struct team *t, const char *text, struct link_ref *ret_ref);
+
+/* shape keys as `muster link set` takes them ("rate=1Mbit", "delay=20ms", "preset=t1").
+ * Applies one to @dir. @ret_why: a message, caller frees. Returns 0 or -EINVAL. */
+int shape_set_key(struct shape_dir *dir, const char *key, const char *value, char **ret_why);
+/* "rate 1.544Mbit delay 5ms ..." for people. Caller frees. */
+char *shape_dir_str(const struct shape_dir *dir);
+json_t *shape_dir_json(const struct shape_dir *dir);
+
+/* The presets' table. */
+struct preset {
+	const char *name, *description, *source;
+	struct shape_dir up, down;
+	uint32_t mtu; /* 0: any */
+};
+extern const struct preset presets[];
+extern const size_t n_presets;
+const struct preset *preset_find(const char *name); /* NULL when unknown */
+
+#endif

@@ -1,0 +1,224 @@
+/* vmm/cpu/soft/soft.h: the soft engine's processor, as its parts see it.
+ *
+ * The parts: decode (bytes to struct insn), execute (insn to results: int_*.c
+ * integer, sys_*.c system, fpu_*.c x87/MMX/SSE), block (the decoded-block
+ * cache and the dispatch), mmu (linear to physical, the TLB), flags (lazy
+ * arithmetic flags), event (exceptions, interrupts, their delivery).
+ *
+ * Contract of an executor, `soft_exec_fn(s, i)`:
+ *  - on entry s->insn_rip is the instruction's address, s->rip the next one's;
+ *    a branch writes s->rip; operands are decoded in *i;
+ *  - it first does everything that can fault, then changes state: a raise
+ *    (soft_raise, a load or store that faults) does not come back (longjmp),
+ *    and what was changed before it stays changed;
+ *  - an executor that changes what blocks depend on (mode, paging, CS, IF,
+ *    code bytes) is marked INSN_END by its lookup row, so the block ends after it.
+ *
+ * Single-threaded; only kick() is called from elsewhere. */
+#ifndef MUSTER_VMM_CPU_SOFT_SOFT_H
+#define MUSTER_VMM_CPU_SOFT_SOFT_H
+
+#include "vmm/cpu/cpu.h"
+#include "vmm/mem.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdatomic.h>
+
+/* Arithmetic flags and others (SDM vol. 1 §3.4.3). */
+enum { FLAG_CF = 1, FLAG_PF = 4, FLAG_AF = 0x10, FLAG_ZF = 0x40, FLAG_SF = 0x80,
+       FLAG_TF = 0x100, FLAG_IF = 0x200, FLAG_DF = 0x400, FLAG_OF = 0x800,
+       FLAG_IOPL = 0x3000, FLAG_NT = 0x4000, FLAG_RF = 0x10000, FLAG_VM = 0x20000,
+       FLAG_AC = 0x40000, FLAG_VIF = 0x80000, FLAG_VIP = 0x100000, FLAG_ID = 0x200000,
+       FLAG_ARITH = FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF };
+
+/* Exceptions (SDM vol. 3, table 6-1). */
+enum soft_exception { EXC_DE, EXC_DB, EXC_NMI, EXC_BP, EXC_OF, EXC_BR, EXC_UD, EXC_NM, EXC_DF,
+		      EXC_TS = 10, EXC_NP, EXC_SS, EXC_GP, EXC_PF, EXC_MF = 16, EXC_AC, EXC_MC, EXC_XM };
+
+/* Operating mode of the code segment; part of a block's key. */
+enum soft_mode { SOFT_MODE_REAL, SOFT_MODE_P16, SOFT_MODE_P32, SOFT_MODE_C16 /* compat 16 */,
+		 SOFT_MODE_C32, SOFT_MODE_64, SOFT_MODE_V86, SOFT_MODE_COUNT };
+
+/* The decoded form of one instruction: what executors read. */
+enum { INSN_NO_SEG = 0xFF, INSN_REG_NONE = 16 /* index of the register that is always 0 */,
+       INSN_REG_RIP = 17 };
+struct soft;
+struct insn;
+typedef void soft_exec_fn(struct soft *s, const struct insn *i);
+
+struct insn {
+	soft_exec_fn *exec;
+	uint64_t imm; /* immediate, sign-extended as the opcode says; branch displacement; moffs */
+	int64_t disp; /* displacement, sign-extended; RIP-relative: base is INSN_REG_RIP */
+	uint16_t imm2; /* ENTER's second, far pointer's selector */
+	uint8_t len; /* bytes, 1 to 15 */
+	uint8_t map; /* 0 one-byte, 1 0F, 2 0F38, 3 0F3A */
+	uint8_t opcode; /* last opcode byte */
+	uint8_t modrm; /* 0 unless has_modrm */
+	uint8_t mod, reg, rm; /* reg and rm with REX.R/REX.B applied; reg3 = reg & 7 is the /digit */
+	uint8_t base, index, scale; /* memory operand; INSN_REG_NONE where absent; scale is a shift */
+	uint8_t seg; /* enum cpu_seg of the memory operand: default or override */
+	uint8_t opsize; /* 2, 4, 8: operand size after prefixes (byte forms: see opcode) */
+	uint8_t adsize; /* 2, 4, 8 */
+	uint8_t rep; /* 0, 0xF2, 0xF3: the last of them */
+	uint8_t prefix66; /* 0x66 seen (mandatory-prefix selection) */
+	uint8_t lock; /* F0 seen */
+	uint8_t rex; /* REX byte or 0: with it, byte registers 4-7 are SPL.. */
+	uint8_t has_modrm;
+	uint8_t mode; /* enum soft_mode it was decoded in */
+	uint8_t flags; /* INSN_* */
+};
+/* INSN_END: the block ends behind it. INSN_LOCK_OK: LOCK is legal with a memory
+ * destination (else #UD). INSN_SLOW_TIME: reads the clock or devices. */
+enum { INSN_END = 1, INSN_LOCK_OK = 2, INSN_SLOW_TIME = 4 };
+
+/* What a lookup returns for an opcode it owns; exec NULL: #UD. */
+struct insn_row {
+	soft_exec_fn *exec;
+	uint8_t flags; /* INSN_* */
+};
+/* System instructions and segment/control/IO ones (sys_*.c, vmm/cpu/soft):
+ * far CALL/JMP/RET, INT/INT3/INTO/INT1, IRET, SYSCALL/SYSRET/SYSENTER/SYSEXIT,
+ * MOV Sreg, PUSH/POP Sreg, LES/LDS/LSS/LFS/LGS, MOV CR/DR, LGDT.. group 6 and 7, LAR/LSL,
+ * VERR/VERW, CLTS, INVD/WBINVD, INVLPG, RDMSR/WRMSR/RDTSC/RDTSCP/RDPMC/CPUID, HLT, CLI/STI,
+ * PUSHF/POPF, IN/OUT/INS/OUTS, ARPL, BOUND, SWAPGS, XGETBV.., UD0-2.
+ * Returns false for an opcode that is not of this room. */
+bool sys_lookup(const struct insn *i, struct insn_row *ret_row);
+/* x87, MMX, SSE to SSE4.2, FXSAVE/FXRSTOR, LDMXCSR/STMXCSR, EMMS, CLFLUSH, fences,
+ * PREFETCH, MOVNTI, CRC32, WAIT. */
+bool fpu_lookup(const struct insn *i, struct insn_row *ret_row);
+
+/* The TLB: direct-mapped, one for supervisor and one for user accesses.
+ * A tag is the page's linear address when that kind of access may go straight
+ * to host memory, else TLB_INVALID(index) (never matches: its index bits differ). */
+enum { TLB_BITS = 10, TLB_SIZE = 1 << TLB_BITS };
+struct tlb_entry {
+	uint64_t read_tag, write_tag; /* write_tag only when D is set and no code is in the page */
+	uint64_t exec_tag; /* for instruction fetch: phys is valid */
+	uint64_t addend; /* host address - linear address */
+	uint64_t phys; /* guest-physical page address */
+	uint32_t generation; /* non-global entries of older generations are dead (tags were cleared lazily or not: mmu.c) */
+	uint8_t global, page_shift;
+};
+
+struct block_cache; /* block.c */
+struct uop;
+
+struct soft {
+	struct cpu cpu; /* first member: the interface */
+	/* Hot: registers. r[16] is always 0. */
+	uint64_t r[18];
+	uint64_t rip; /* next instruction, as offset in CS (linear minus CS base) */
+	uint64_t insn_rip; /* the instruction that runs */
+	const struct uop *cur; /* the uop that runs (block.c's way to recover insn_rip on a fault) */
+	int64_t budget; /* instructions left before the dispatcher must look up */
+	struct tlb_entry *tlb; /* the current privilege's array */
+	uint64_t seg_base[CPU_SEG_COUNT]; /* what address generation adds: 0 in 64-bit mode but FS, GS */
+	/* Lazy flags: see flags.h. */
+	uint64_t cc_dst, cc_src, cc_aux;
+	uint32_t cc_op;
+	uint32_t rflags; /* all but FLAG_ARITH (bit 1 set) */
+	uint8_t cpl, mode; /* enum soft_mode */
+	uint8_t stack_size; /* 2, 4, 8: width of the stack pointer (SS.B, 64-bit) */
+	uint8_t in_block; /* cur is valid: a fault recovers insn_rip from it */
+	struct cpu_fxsave fx; /* x87, MMX, SSE state, always current between instructions */
+	/* Attention: anything that must be looked at before the next block. */
+	_Atomic int kicked; /* sig-safe */
+	bool intr_line, nmi_pending, nmi_masked, shadow, halted, shutdown;
+	bool trap_pending; /* TF was set when the instruction began: #DB after it */
+	uint64_t dr6_pending;
+	/* Cold: the rest of the architectural state. */
+	struct cpu_segment seg[CPU_SEG_COUNT], ldtr, tr;
+	struct cpu_table gdtr, idtr;
+	uint64_t cr0, cr2, cr3, cr4, efer;
+	uint64_t dr[4], dr6, dr7;
+	struct cpu_state msr; /* only its MSR members are used: star .. mtrr_var */
+	/* Exceptions in flight. */
+	sigjmp_buf fault_jmp; /* __builtin_setjmp-like target in the dispatcher */
+	int exc_vector; /* of the fault being raised; -1 none */
+	uint32_t exc_error;
+	bool exc_has_error, exc_is_soft;
+	bool delivering; /* an event is being delivered: a further fault is a double fault candidate */
+	/* Surroundings. */
+	struct mem *mem;
+	const struct cpu_bus *bus;
+	struct block_cache *blocks;
+	uint64_t icount; /* retired when the current budget window was given; see soft_icount() */
+	uint64_t icount_window;
+	uint32_t tlb_generation;
+	struct tlb_entry tlbs[2][TLB_SIZE]; /* [0] supervisor, [1] user */
+	/* Counters for the profile. */
+	uint64_t n_tlb_miss, n_blocks_decoded, n_block_lookups, n_exceptions, n_interrupts;
+	char error[128];
+};
+
+static inline struct soft *soft_of(struct cpu *c)
+{
+	return (struct soft *)c;
+}
+
+/* Raises a fault of the running instruction (RIP stays at it). No return. */
+_Noreturn void soft_raise(struct soft *s, int vector);
+_Noreturn void soft_raise_error(struct soft *s, int vector, uint32_t error);
+static inline _Noreturn void soft_gp(struct soft *s, uint32_t error)
+{
+	soft_raise_error(s, EXC_GP, error);
+}
+static inline _Noreturn void soft_ud(struct soft *s)
+{
+	soft_raise(s, EXC_UD);
+}
+
+/* Instructions retired, exact at any moment (budget included). */
+uint64_t soft_icount(const struct soft *s);
+
+/* Recomputes mode, cpl-dependent tlb pointer, seg_base, stack_size after a change of CS, SS, CR0,
+ * CR4, EFER, RFLAGS.VM or a segment register. (sys_seg.c) */
+void soft_mode_changed(struct soft *s);
+
+/* Delivers an event through the IDT (or IVT), as the SDM vol. 3 ch. 6 says; a fault
+ * on the way becomes #DF or shutdown. (event.c)
+ * @vector; @is_soft: INT n/INT3/INTO (return RIP is s->rip and gate DPL is checked);
+ * @is_ext: hardware interrupt or NMI (EXT bit). For a fault return RIP is s->insn_rip. */
+enum soft_event_kind { EVENT_FAULT, EVENT_TRAP, EVENT_SOFT_INT, EVENT_EXT_INT, EVENT_NMI };
+void soft_event_deliver(struct soft *s, int vector, enum soft_event_kind kind, bool has_error,
+			uint32_t error);
+
+/* Arithmetic flags in and out (flags.h has the inline parts). */
+uint32_t soft_flags_get(struct soft *s); /* the whole RFLAGS, bit 1 set */
+void soft_flags_set(struct soft *s, uint32_t rflags); /* the whole RFLAGS, no checks */
+
+/* The linear address of the memory operand: segment base, address-size wrap,
+ * limit and canonical checks by the loads themselves (soft_linear). (mmu.h: inline)
+ *
+ * mmu.h offers, all of them raising on a fault, for every linear address:
+ *   uint8_t/16/32/64  mmu_ld8/16/32/64(s, lin)     mmu_st8/16/32/64(s, lin, v)
+ *   void mmu_ld_bytes(s, lin, dst, n)  void mmu_st_bytes(s, lin, src, n)   any n ≤ 4096;
+ *        a store is all or nothing (both pages are checked first)
+ *   void mmu_probe_write(s, lin, n)     checks that a store would not fault
+ *   uint8_t *mmu_host_write(s, lin, n)  host pointer of plain RAM in one page, or NULL (take the slow way);
+ *   supervisor accesses of the processor itself (descriptors, TSS): mmu_sys_ld/st16/32/64(s, lin, ...)
+ *   uint64_t soft_ea(s, i)              offset of the memory operand, wrapped to adsize
+ *   uint64_t soft_lin(s, i)             the same with its segment, for accesses of any size: base added;
+ *        in modes other than 64-bit the limit is checked with soft_seg_check(s, seg, off, size, is_write) */
+void mmu_flush_all(struct soft *s); /* global entries too */
+void mmu_flush_non_global(struct soft *s); /* CR3 write */
+void mmu_flush_page(struct soft *s, uint64_t lin);
+/* Linear to guest-physical for instruction fetch at the current privilege; raises #PF.
+ * Fills the TLB's exec tag. */
+uint64_t mmu_fetch_phys(struct soft *s, uint64_t lin);
+/* A page holds decoded code now: writes to it must come to block_code_written(). */
+void mmu_code_page_set(struct soft *s, uint64_t gpa_page);
+void mmu_code_page_clear(struct soft *s, uint64_t gpa_page);
+/* Called before a store to a page that holds code: block.c drops what it hit. */
+void block_code_written(struct soft *s, uint64_t gpa, size_t len);
+/* Guest-physical access outside of RAM, or RAM by physical address. */
+uint64_t phys_read(struct soft *s, uint64_t gpa, unsigned size);
+void phys_write(struct soft *s, uint64_t gpa, unsigned size, uint64_t v);
+
+/* decode.c: decodes at most 15 bytes. @n: bytes there are. Returns the length (1-15), 0 when more bytes
+ * are needed than @n, -1 for an instruction that is #UD/#GP by form (ret_insn->exec raises). */
+int insn_decode(const uint8_t *bytes, size_t n, enum soft_mode mode, struct insn *ret_insn);
+
+#endif

@@ -1,0 +1,65 @@
+/* vmm/machine.h: one VM's PC: assembled, run, ended. The machine's process is
+ * machine_run(); it is forked by the supervisor and inherits all it needs as
+ * fds and plain memory.
+ *
+ * Control messages (core/control.h) on control_fd:
+ *   to the machine:   {"do":"pause"} {"do":"resume"} {"do":"powerdown"} (ACPI button)
+ *                     {"do":"quit"} {"do":"link","nic":N,"up":BOOL} {"do":"stats"}
+ *   from the machine: {"event":"started","engine":"soft"}
+ *                     {"event":"paused"} {"event":"resumed"}
+ *                     {"event":"stats","instructions":N,"cpu_ns":N,"nics":[{...counters}],...}
+ *                     {"event":"ended","why":"poweroff|reset|triple-fault|quit|error","text":"..."}
+ * When control_fd ends, the machine ends. */
+#ifndef MUSTER_VMM_MACHINE_H
+#define MUSTER_VMM_MACHINE_H
+
+#include "core/addr.h"
+#include "core/ring.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { MACHINE_NIC_MAX = 24 /* slots of PCI bus 0 that are free for NICs */ };
+
+struct machine_nic {
+	struct mac_addr mac;
+	uint32_t mtu;
+	bool link_up;
+	struct ring_pair_fds ring; /* borrowed */
+};
+
+struct machine_config {
+	const char *name; /* "TEAM/VM", for messages */
+	uint64_t memory_bytes;
+	unsigned cpus; /* 1 today */
+	bool clock_virtual;
+	uint32_t virtual_mips; /* virtual clock: instructions per guest microsecond; 0: 100 */
+	uint64_t seed; /* for the guest-visible entropy of a virtual clock */
+	bool entropy_from_host; /* rng from the host; false: from seed */
+	int kernel_fd; /* bzImage or vmlinux; borrowed */
+	int initrd_fd; /* -1: none */
+	const uint8_t *initrd_append; /* an uncompressed newc archive to append; may be NULL */
+	size_t initrd_append_len;
+	const char *cmdline; /* added to the monitor's own; may be NULL */
+	const struct machine_nic *nics; /* in PCI slot order */
+	size_t n_nics;
+	int serial_fd; /* stream socket: ttyS0 both ways; -1: output to nowhere */
+	int agent_fd; /* stream socket: virtio console port org.qemu.guest_agent.0; -1 none */
+	int control_fd; /* -1: none (bench, tests) */
+};
+
+/* Why a machine ended. */
+enum machine_end { MACHINE_END_POWEROFF, MACHINE_END_RESET, MACHINE_END_TRIPLE_FAULT,
+		   MACHINE_END_QUIT, MACHINE_END_ERROR, MACHINE_END_COUNT };
+const char *machine_end_str(enum machine_end end);
+
+struct machine;
+/* Assembles the PC and loads the kernel. @ret_why: a message on failure, the
+ * caller frees it. Returns 0 or -errno. */
+int machine_new(const struct machine_config *cfg, struct machine **ret_machine, char **ret_why);
+struct machine *machine_free(struct machine *m);
+/* Runs until the guest or the control socket ends it. */
+enum machine_end machine_run(struct machine *m, char **ret_why);
+
+#endif
