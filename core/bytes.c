@@ -1,0 +1,243 @@
+/* core/bytes.c: growing byte strings, whole files, whole folders.
+ *
+ * Used by: everyone who builds text or a file.
+ * Depends on: core/cleanup.h. */
+#include "core/bytes.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static void reserve(struct bytes *b, size_t more)
+{
+	size_t need = b->len + more + 1, size = b->size ? b->size : 64;
+
+	if (need <= b->size)
+		return;
+	while (size < need)
+		size *= 2;
+	b->data = realloc(b->data, size);
+	if (!b->data)
+		abort();
+	b->size = size;
+}
+
+void bytes_append(struct bytes *b, const void *src, size_t len)
+{
+	reserve(b, len);
+	if (len)
+		memcpy(b->data + b->len, src, len);
+	b->len += len;
+	b->data[b->len] = '\0';
+}
+
+void bytes_append_str(struct bytes *b, const char *s)
+{
+	bytes_append(b, s, strlen(s));
+}
+
+static void vprint(struct bytes *b, const char *fmt, va_list ap)
+{
+	va_list again;
+	int len;
+
+	va_copy(again, ap);
+	len = vsnprintf(NULL, 0, fmt, again);
+	va_end(again);
+	if (len < 0)
+		abort();
+	reserve(b, (size_t)len);
+	(void)vsnprintf((char *)b->data + b->len, (size_t)len + 1, fmt, ap);
+	b->len += (size_t)len;
+}
+
+void bytes_printf(struct bytes *b, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vprint(b, fmt, ap);
+	va_end(ap);
+}
+
+void bytes_consume(struct bytes *b, size_t n)
+{
+	if (n == 0)
+		return;
+	memmove(b->data, b->data + n, b->len - n);
+	b->len -= n;
+	b->data[b->len] = '\0';
+}
+
+void bytes_done(struct bytes *b)
+{
+	free(b->data);
+	*b = (struct bytes){ 0 };
+}
+
+int file_read_all(const char *path, size_t max, struct bytes *ret_bytes)
+{
+	CLEANUP(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	CLEANUP(bytes) struct bytes b = { 0 };
+
+	if (fd < 0)
+		return -errno;
+	for (;;) {
+		ssize_t n;
+
+		reserve(&b, 65536);
+		n = read(fd, b.data + b.len, b.size - b.len - 1);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		b.len += (size_t)n;
+		if (b.len > max)
+			return -EFBIG;
+	}
+	b.data[b.len] = '\0';
+	*ret_bytes = b;
+	b = (struct bytes){ 0 };
+	return 0;
+}
+
+int fd_write_all(int fd, const void *data, size_t len)
+{
+	const uint8_t *p = data;
+
+	while (len > 0) {
+		ssize_t n = write(fd, p, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		p += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int file_write_all(const char *path, const void *data, size_t len, unsigned mode)
+{
+	CLEANUP(free) char *temp = str_printf("%s.XXXXXX", path);
+	CLEANUP(fd) int fd = mkostemp(temp, O_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = fd_write_all(fd, data, len);
+	if (r == 0 && fchmod(fd, mode) < 0)
+		r = -errno;
+	if (r == 0 && close(take_fd(&fd)) < 0)
+		r = -errno;
+	if (r == 0 && rename(temp, path) < 0)
+		r = -errno;
+	if (r < 0)
+		(void)unlink(temp);
+	return r;
+}
+
+int dir_make_all(const char *path, unsigned mode)
+{
+	CLEANUP(free) char *copy = str_dup(path);
+
+	for (char *p = copy + 1;; p++) {
+		char c = *p;
+
+		if (c != '/' && c != '\0')
+			continue;
+		*p = '\0';
+		if (mkdir(copy, mode) < 0 && errno != EEXIST)
+			return -errno;
+		*p = c;
+		if (c == '\0')
+			break;
+	}
+	return 0;
+}
+
+enum { DIR_DEPTH_MAX = 64 };
+
+/* Removes what is in the folder @fd (taken over). @dev: the file system to
+ * stay on. */
+static int remove_entries(int fd, dev_t dev, int depth)
+{
+	DIR *d = fdopendir(fd);
+	struct dirent *e;
+	int r = 0;
+
+	if (!d) {
+		r = -errno;
+		(void)close(fd);
+		return r;
+	}
+	while (r == 0 && (e = readdir(d))) {
+		struct stat st;
+		int sub;
+
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		if (unlinkat(dirfd(d), e->d_name, 0) == 0 || errno == ENOENT)
+			continue;
+		if (errno != EISDIR && errno != EPERM) {
+			r = -errno;
+			break;
+		}
+		sub = openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (sub < 0 || fstat(sub, &st) < 0)
+			r = -errno;
+		else if (st.st_dev != dev || depth >= DIR_DEPTH_MAX)
+			r = -EXDEV;
+		if (r < 0 && sub >= 0)
+			(void)close(sub);
+		if (r == 0)
+			r = remove_entries(sub, dev, depth + 1);
+		if (r == 0 && unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR) < 0)
+			r = -errno;
+	}
+	(void)closedir(d);
+	return r;
+}
+
+int dir_remove_all(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), r;
+	struct stat st;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (fstat(fd, &st) < 0) {
+		r = -errno;
+		(void)close(fd);
+		return r;
+	}
+	r = remove_entries(fd, st.st_dev, 0);
+	if (r == 0 && rmdir(path) < 0 && errno != ENOENT)
+		r = -errno;
+	return r;
+}
+
+char *str_printf(const char *fmt, ...)
+{
+	struct bytes b = { 0 };
+	va_list ap;
+
+	va_start(ap, fmt);
+	vprint(&b, fmt, ap);
+	va_end(ap);
+	return (char *)b.data;
+}
+
+char *str_dup(const char *s)
+{
+	char *copy = s ? strdup(s) : NULL;
+
+	if (s && !copy)
+		abort();
+	return copy;
+}

@@ -1,0 +1,114 @@
+/* core/proc.c: process names, life bound to a parent's, inherited fds, memory.
+ *
+ * Used by: supervisor, fabric, machine, janitor.
+ * Sources: prctl(2), proc_pid_smaps_rollup(5), close_range(2). */
+#include "core/proc.h"
+
+#include "core/bytes.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+/* The room argv and the environment take on the stack, which ps reads. */
+static struct {
+	char *start;
+	size_t size;
+} title;
+
+extern char **environ;
+
+void proc_title_init(int argc, char **argv)
+{
+	char *end = argv[0];
+	size_t n = 0;
+	char **copy;
+
+	for (int i = 0; i < argc; i++)
+		if (argv[i] == end)
+			end += strlen(end) + 1;
+	for (n = 0; environ[n]; n++)
+		if (environ[n] == end)
+			end += strlen(end) + 1;
+	copy = calloc(n + 1, sizeof *copy);
+	if (!copy)
+		abort();
+	for (size_t i = 0; i < n; i++)
+		copy[i] = str_dup(environ[i]);
+	environ = copy;
+	title.start = argv[0];
+	title.size = (size_t)(end - argv[0]);
+}
+
+void proc_title_set(const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	(void)prctl(PR_SET_NAME, text);
+	if (title.size == 0)
+		return;
+	memset(title.start, 0, title.size);
+	(void)snprintf(title.start, title.size, "%s", text);
+}
+
+int proc_die_with_parent(pid_t parent)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+		return -errno;
+	return getppid() == parent ? 0 : -ESRCH;
+}
+
+static int int_compare(const void *a, const void *b)
+{
+	int x = *(const int *)a, y = *(const int *)b;
+
+	return (x > y) - (x < y);
+}
+
+void proc_close_fds_except(int *keep, size_t n)
+{
+	unsigned next = 3;
+
+	qsort(keep, n, sizeof *keep, int_compare);
+	for (size_t i = 0; i < n; i++) {
+		if (keep[i] < (int)next)
+			continue;
+		if (keep[i] > (int)next)
+			(void)close_range(next, (unsigned)keep[i] - 1, 0);
+		next = (unsigned)keep[i] + 1;
+	}
+	(void)close_range(next, ~0U, 0);
+}
+
+int proc_memory(pid_t pid, size_t *ret_rss_bytes, size_t *ret_private_bytes)
+{
+	CLEANUP(free) char *path = str_printf("/proc/%d/smaps_rollup", (int)pid);
+	CLEANUP(bytes) struct bytes text = { 0 };
+	size_t rss = 0, private = 0;
+	int r = file_read_all(path, 1 << 16, &text);
+
+	if (r < 0)
+		return r;
+	for (char *line = (char *)text.data; line && *line; line = strchr(line, '\n')) {
+		size_t kib;
+
+		line += *line == '\n';
+		if (sscanf(line, "Rss: %zu", &kib) == 1)
+			rss = kib * 1024;
+		else if (sscanf(line, "Private_Clean: %zu", &kib) == 1 ||
+			 sscanf(line, "Private_Dirty: %zu", &kib) == 1)
+			private += kib * 1024;
+	}
+	*ret_rss_bytes = rss;
+	*ret_private_bytes = private;
+	return 0;
+}
