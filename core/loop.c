@@ -1,0 +1,378 @@
+/* core/loop.c: epoll with a binary heap of timers.
+ *
+ * A source that is removed while callbacks run is only marked dead and freed
+ * when the round is over, so that an event already fetched for it finds no
+ * freed memory. Timers keep their heap index, so re-arming is O(log n).
+ *
+ * Used by: supervisor, fabric, machine, cli.   Depends on: core/clock.h.
+ * Sources: epoll_pwait2(2), signalfd(2). */
+#include "core/loop.h"
+
+#include "core/cleanup.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <time.h>
+
+enum source_kind { SOURCE_FD, SOURCE_TIMER, SOURCE_SIGNAL };
+
+enum { NOT_IN_HEAP = -1, EVENTS_PER_WAIT = 64 };
+
+struct loop_source {
+	struct loop *loop;
+	struct loop_source *next_all, *prev_all;
+	struct loop_source *next_dead;
+	enum source_kind kind;
+	bool dead;
+	int fd; /* borrowed for SOURCE_FD, own signalfd for SOURCE_SIGNAL */
+	nsec_t at; /* SOURCE_TIMER */
+	int heap_index;
+	void *ctx;
+	union {
+		loop_fd_fn *on_fd;
+		loop_timer_fn *on_timer;
+		loop_signal_fn *on_signal;
+	};
+};
+
+struct loop {
+	int epoll_fd;
+	struct loop_source *all, *dead;
+	struct loop_source **heap;
+	int n_heap, heap_size;
+	int depth; /* rounds under way */
+	bool quitting;
+	int status;
+};
+
+int loop_new(struct loop **ret_loop)
+{
+	struct loop *loop = calloc(1, sizeof *loop);
+
+	if (!loop)
+		return -ENOMEM;
+	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (loop->epoll_fd < 0) {
+		int r = -errno;
+
+		free(loop);
+		return r;
+	}
+	*ret_loop = loop;
+	return 0;
+}
+
+static void bury_dead(struct loop *loop)
+{
+	while (loop->dead) {
+		struct loop_source *s = loop->dead;
+
+		loop->dead = s->next_dead;
+		free(s);
+	}
+}
+
+struct loop *loop_free(struct loop *loop)
+{
+	if (!loop)
+		return NULL;
+	while (loop->all)
+		(void)loop_remove(loop->all);
+	bury_dead(loop);
+	(void)close(loop->epoll_fd);
+	free(loop->heap);
+	free(loop);
+	return NULL;
+}
+
+/* ---- the heap of timers: the earliest first ------------------------------- */
+
+static void heap_put(struct loop *loop, int i, struct loop_source *s)
+{
+	loop->heap[i] = s;
+	s->heap_index = i;
+}
+
+static void heap_up(struct loop *loop, int i, struct loop_source *s)
+{
+	for (int parent; i > 0 && loop->heap[parent = (i - 1) / 2]->at > s->at; i = parent)
+		heap_put(loop, i, loop->heap[parent]);
+	heap_put(loop, i, s);
+}
+
+static void heap_down(struct loop *loop, int i, struct loop_source *s)
+{
+	for (;;) {
+		int child = 2 * i + 1;
+
+		if (child >= loop->n_heap)
+			break;
+		if (child + 1 < loop->n_heap && loop->heap[child + 1]->at < loop->heap[child]->at)
+			child++;
+		if (loop->heap[child]->at >= s->at)
+			break;
+		heap_put(loop, i, loop->heap[child]);
+		i = child;
+	}
+	heap_put(loop, i, s);
+}
+
+static void heap_remove(struct loop *loop, struct loop_source *s)
+{
+	int i = s->heap_index;
+	struct loop_source *last;
+
+	if (i == NOT_IN_HEAP)
+		return;
+	s->heap_index = NOT_IN_HEAP;
+	last = loop->heap[--loop->n_heap];
+	if (last == s)
+		return;
+	heap_up(loop, i, last);
+	heap_down(loop, last->heap_index, last);
+}
+
+void loop_set_timer(struct loop_source *s, nsec_t at)
+{
+	struct loop *loop = s->loop;
+
+	heap_remove(loop, s);
+	s->at = at;
+	if (at != NSEC_NEVER && !s->dead)
+		heap_up(loop, loop->n_heap++, s);
+}
+
+/* Room for one more timer, so that arming never fails later. */
+static int heap_reserve(struct loop *loop)
+{
+	int n_timers = 1;
+
+	for (struct loop_source *s = loop->all; s; s = s->next_all)
+		n_timers += s->kind == SOURCE_TIMER;
+	if (n_timers > loop->heap_size) {
+		int size = n_timers * 2;
+		struct loop_source **heap = realloc(loop->heap, (size_t)size * sizeof(struct loop_source *));
+
+		if (!heap)
+			return -ENOMEM;
+		loop->heap = heap;
+		loop->heap_size = size;
+	}
+	return 0;
+}
+
+/* ---- sources -------------------------------------------------------------- */
+
+static struct loop_source *source_new(struct loop *loop, enum source_kind kind, int fd, void *ctx)
+{
+	struct loop_source *s = calloc(1, sizeof *s);
+
+	if (!s)
+		return NULL;
+	*s = (struct loop_source){ .loop = loop, .kind = kind, .fd = fd, .ctx = ctx,
+				   .at = NSEC_NEVER, .heap_index = NOT_IN_HEAP,
+				   .next_all = loop->all };
+	if (loop->all)
+		loop->all->prev_all = s;
+	loop->all = s;
+	return s;
+}
+
+static int watch(struct loop_source *s, int op, uint32_t events)
+{
+	struct epoll_event e = { .events = events, .data.ptr = s };
+
+	return epoll_ctl(s->loop->epoll_fd, op, s->fd, &e) < 0 ? -errno : 0;
+}
+
+int loop_add_fd(struct loop *loop, int fd, uint32_t events, loop_fd_fn *fn, void *ctx,
+		struct loop_source **ret_source)
+{
+	struct loop_source *s = source_new(loop, SOURCE_FD, fd, ctx);
+	int r;
+
+	if (!s)
+		return -ENOMEM;
+	s->on_fd = fn;
+	r = watch(s, EPOLL_CTL_ADD, events);
+	if (r < 0) {
+		s->fd = -1;
+		(void)loop_remove(s);
+		return r;
+	}
+	if (ret_source)
+		*ret_source = s;
+	return 0;
+}
+
+int loop_set_events(struct loop_source *s, uint32_t events)
+{
+	return s->dead ? 0 : watch(s, EPOLL_CTL_MOD, events);
+}
+
+int loop_add_timer(struct loop *loop, nsec_t at, loop_timer_fn *fn, void *ctx,
+		   struct loop_source **ret_source)
+{
+	struct loop_source *s;
+	int r = heap_reserve(loop);
+
+	if (r < 0)
+		return r;
+	s = source_new(loop, SOURCE_TIMER, -1, ctx);
+	if (!s)
+		return -ENOMEM;
+	s->on_timer = fn;
+	loop_set_timer(s, at);
+	if (ret_source)
+		*ret_source = s;
+	return 0;
+}
+
+int loop_add_signal(struct loop *loop, int signo, loop_signal_fn *fn, void *ctx,
+		    struct loop_source **ret_source)
+{
+	struct loop_source *s;
+	sigset_t set;
+	int fd, r;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, signo);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return -errno;
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	s = source_new(loop, SOURCE_SIGNAL, fd, ctx);
+	if (!s) {
+		(void)close(fd);
+		return -ENOMEM;
+	}
+	s->on_signal = fn;
+	r = watch(s, EPOLL_CTL_ADD, EPOLLIN);
+	if (r < 0) {
+		(void)loop_remove(s);
+		return r;
+	}
+	if (ret_source)
+		*ret_source = s;
+	return 0;
+}
+
+struct loop_source *loop_remove(struct loop_source *s)
+{
+	struct loop *loop;
+
+	if (!s || s->dead)
+		return NULL;
+	loop = s->loop;
+	heap_remove(loop, s);
+	if (s->fd >= 0)
+		(void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, s->fd, NULL);
+	if (s->kind == SOURCE_SIGNAL)
+		(void)close(s->fd);
+	if (s->prev_all)
+		s->prev_all->next_all = s->next_all;
+	else
+		loop->all = s->next_all;
+	if (s->next_all)
+		s->next_all->prev_all = s->prev_all;
+	s->dead = true;
+	s->next_dead = loop->dead;
+	loop->dead = s;
+	if (loop->depth == 0)
+		bury_dead(loop);
+	return NULL;
+}
+
+/* ---- running -------------------------------------------------------------- */
+
+static void serve_signal(struct loop_source *s)
+{
+	struct signalfd_siginfo info;
+
+	while (!s->dead && read(s->fd, &info, sizeof info) == (ssize_t)sizeof info)
+		s->on_signal(s->ctx, (int)info.ssi_signo);
+}
+
+/* Serves the timers that were due at @now; one armed anew waits for the next
+ * round even when it is due at once. */
+static int serve_timers(struct loop *loop, nsec_t now)
+{
+	int n = 0, most = loop->n_heap;
+
+	while (n < most && loop->n_heap > 0 && loop->heap[0]->at <= now) {
+		struct loop_source *s = loop->heap[0];
+
+		loop_set_timer(s, NSEC_NEVER);
+		s->on_timer(s->ctx, now);
+		n++;
+	}
+	return n;
+}
+
+static int wait_for(struct loop *loop, nsec_t until, struct epoll_event *events)
+{
+	struct timespec ts = { 0 }, *limit = &ts;
+	nsec_t at = loop->n_heap > 0 ? nsec_min(until, loop->heap[0]->at) : until;
+	int n;
+
+	if (at == NSEC_NEVER) {
+		limit = NULL;
+	} else if (at > 0) {
+		nsec_t left = nsec_max(at - clock_now(), 0);
+
+		ts.tv_sec = left / NSEC_PER_SEC;
+		ts.tv_nsec = left % NSEC_PER_SEC;
+	}
+	n = epoll_pwait2(loop->epoll_fd, events, EVENTS_PER_WAIT, limit, NULL);
+	if (n < 0)
+		return errno == EINTR ? 0 : -errno;
+	return n;
+}
+
+int loop_step(struct loop *loop, nsec_t until)
+{
+	struct epoll_event events[EVENTS_PER_WAIT];
+	int n = wait_for(loop, until, events), served = 0;
+
+	if (n < 0)
+		return n;
+	loop->depth++;
+	for (int i = 0; i < n; i++) {
+		struct loop_source *s = events[i].data.ptr;
+
+		if (s->dead)
+			continue;
+		served++;
+		if (s->kind == SOURCE_SIGNAL)
+			serve_signal(s);
+		else
+			s->on_fd(s->ctx, s->fd, events[i].events);
+	}
+	if (loop->n_heap > 0)
+		served += serve_timers(loop, clock_now());
+	if (--loop->depth == 0)
+		bury_dead(loop);
+	return served;
+}
+
+int loop_run(struct loop *loop)
+{
+	loop->quitting = false;
+	while (!loop->quitting) {
+		int r = loop_step(loop, NSEC_NEVER);
+
+		if (r < 0)
+			return r;
+	}
+	return loop->status;
+}
+
+void loop_quit(struct loop *loop, int status)
+{
+	loop->quitting = true;
+	loop->status = status;
+}
