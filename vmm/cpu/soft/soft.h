@@ -98,8 +98,9 @@ struct tlb_entry {
 	uint64_t exec_tag; /* for instruction fetch: phys is valid */
 	uint64_t addend; /* host address - linear address */
 	uint64_t phys; /* guest-physical page address */
-	uint32_t generation; /* non-global entries of older generations are dead (tags were cleared lazily or not: mmu.c) */
-	uint8_t global, page_shift;
+	uint8_t global;
+	uint8_t page_shift; /* of the guest's page: 12, 21, 22, 30 */
+	uint8_t listed; /* stands in tlb_filled */
 };
 
 struct block_cache; /* block.c */
@@ -139,6 +140,8 @@ struct soft {
 	int exc_vector; /* of the fault being raised; -1 none */
 	uint32_t exc_error;
 	bool exc_has_error, exc_is_soft;
+	bool exc_noncanonical; /* #GP of the access to exc_lin; #SS if the stack segment was used (event.c) */
+	uint64_t exc_lin;
 	bool delivering; /* an event is being delivered: a further fault is a double fault candidate */
 	/* Surroundings. */
 	struct mem *mem;
@@ -146,8 +149,10 @@ struct soft {
 	struct block_cache *blocks;
 	uint64_t icount; /* retired when the current budget window was given; see soft_icount() */
 	uint64_t icount_window;
-	uint32_t tlb_generation;
-	struct tlb_entry tlbs[2][TLB_SIZE]; /* [0] supervisor, [1] user */
+	struct tlb_entry tlbs[3][TLB_SIZE]; /* [0] supervisor, [1] user, [2] never hits: alignment checks */
+	uint16_t tlb_filled[2][TLB_SIZE]; /* entries that a CR3 write must look at */
+	uint16_t n_tlb_filled[2];
+	uint64_t tlb_large[2][64]; /* which 2 MiB and 1 GiB regions (hashed) have entries of large pages */
 	/* Counters for the profile. */
 	uint64_t n_tlb_miss, n_blocks_decoded, n_block_lookups, n_exceptions, n_interrupts;
 	char error[128];
