@@ -28,7 +28,8 @@
 #define TLB_INDEX(lin) (((lin) >> MEM_PAGE_SHIFT) & (TLB_SIZE - 1))
 #define TLB_INVALID(index) ((uint64_t)((index) ^ 1) << MEM_PAGE_SHIFT)
 
-enum mmu_access { MMU_READ = 0, MMU_WRITE = 1, MMU_FETCH = 2, MMU_SYSTEM = 4 /* at CPL 0 whatever the CPL */ };
+enum mmu_access { MMU_READ = 0, MMU_WRITE = 1, MMU_FETCH = 2, MMU_SYSTEM = 4 /* at CPL 0 whatever the CPL */,
+		  MMU_PEEK = 8 /* A and D stay as they are */ };
 
 /* Makes every entry invalid and the books empty; for a new processor. */
 void mmu_init(struct soft *s);
@@ -46,8 +47,8 @@ void mmu_probe_write(struct soft *s, uint64_t lin, size_t n);
  * (other page, MMIO, code). Raises page faults. */
 const uint8_t *mmu_host_read_fill(struct soft *s, uint64_t lin, size_t n);
 uint8_t *mmu_host_write_fill(struct soft *s, uint64_t lin, size_t n);
-/* Tells without raising whether @lin can be translated for @access; for the
- * debugger, the profile and the event code. False: not mapped. */
+/* Tells without raising, and without touching A and D, whether @lin can be
+ * translated for @access. False: not mapped, or the access is not allowed. */
 bool mmu_translate_quiet(struct soft *s, uint64_t lin, unsigned access, uint64_t *ret_gpa);
 
 #define MMU_FAST(tag, lin, size) __builtin_expect((uint64_t)((lin) - (tag)) <= (uint64_t)(MEM_PAGE_SIZE - (size)), 1)

@@ -101,6 +101,7 @@ struct tlb_entry {
 	uint8_t global;
 	uint8_t page_shift; /* of the guest's page: 12, 21, 22, 30 */
 	uint8_t listed; /* stands in tlb_filled */
+	uint8_t may_write; /* a store is allowed and D is set: only code in the page withholds write_tag */
 };
 
 struct block_cache; /* block.c */
