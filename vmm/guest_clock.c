@@ -1,0 +1,140 @@
+/* vmm/guest_clock.c: the machine's clock: real or counted in instructions.
+ *
+ * Virtual time is skipped + icount × 1000 / mips; the budget until an instant
+ * is rounded up, so that time has reached it when the budget is used up.
+ *
+ * Used by: vmm/machine.c, devices.   Depends on: core/clock.h. */
+#include "vmm/guest_clock.h"
+
+#include <string.h>
+
+void guest_clock_init_real(struct guest_clock *c)
+{
+	*c = (struct guest_clock){ .origin = clock_now(), .wall_start = clock_wall(),
+				   .deadline = NSEC_NEVER };
+}
+
+void guest_clock_init_virtual(struct guest_clock *c, uint64_t mips, nsec_t wall_start,
+			      uint64_t (*icount)(void *ctx), void *icount_ctx)
+{
+	*c = (struct guest_clock){ .is_virtual = true, .mips = mips, .wall_start = wall_start,
+				   .icount = icount, .icount_ctx = icount_ctx,
+				   .deadline = NSEC_NEVER };
+}
+
+static nsec_t virtual_ns(const struct guest_clock *c)
+{
+	uint64_t n = c->icount(c->icount_ctx);
+
+	return c->skipped + (nsec_t)(n / c->mips * 1000 + n % c->mips * 1000 / c->mips);
+}
+
+nsec_t guest_clock_now(const struct guest_clock *c)
+{
+	if (c->is_virtual)
+		return virtual_ns(c);
+	return c->paused ? c->frozen : clock_now() - c->origin;
+}
+
+void guest_clock_pause(struct guest_clock *c)
+{
+	if (c->paused)
+		return;
+	c->frozen = guest_clock_now(c);
+	c->paused = true;
+}
+
+void guest_clock_resume(struct guest_clock *c)
+{
+	if (!c->paused)
+		return;
+	c->paused = false;
+	if (!c->is_virtual)
+		c->origin = clock_now() - c->frozen;
+}
+
+void guest_clock_skip_to(struct guest_clock *c, nsec_t to)
+{
+	nsec_t now = guest_clock_now(c);
+
+	if (c->is_virtual && to > now)
+		c->skipped += to - now;
+}
+
+uint64_t guest_clock_budget(const struct guest_clock *c, nsec_t at)
+{
+	nsec_t left = at - guest_clock_now(c);
+	uint64_t n;
+
+	if (at == NSEC_NEVER || left > 1000 * NSEC_PER_SEC)
+		left = 1000 * NSEC_PER_SEC;
+	if (left <= 0)
+		return 1;
+	n = (uint64_t)left / 1000 * c->mips + ((uint64_t)left % 1000 * c->mips + 999) / 1000;
+	return n ? n : 1;
+}
+
+nsec_t guest_clock_host_time(const struct guest_clock *c, nsec_t at)
+{
+	if (at == NSEC_NEVER || at > NSEC_NEVER - c->origin)
+		return NSEC_NEVER;
+	return at + c->origin;
+}
+
+void guest_timer_init(struct guest_timer *t, struct guest_clock *c,
+		      void (*fn)(void *ctx, nsec_t now), void *ctx)
+{
+	*t = (struct guest_timer){ .at = NSEC_NEVER, .fn = fn, .ctx = ctx };
+	if (c->n_timers == GUEST_TIMER_MAX)
+		return;
+	t->clock = c;
+	c->timer[c->n_timers++] = t;
+}
+
+static void find_deadline(struct guest_clock *c)
+{
+	c->deadline = NSEC_NEVER;
+	for (size_t i = 0; i < c->n_timers; i++)
+		c->deadline = nsec_min(c->deadline, c->timer[i]->at);
+}
+
+void guest_timer_set(struct guest_timer *t, nsec_t at)
+{
+	struct guest_clock *c = t->clock;
+	nsec_t was = t->at;
+
+	t->at = at;
+	if (!c)
+		return;
+	if (at < c->deadline) {
+		c->deadline = at;
+		c->deadline_moved = true;
+		if (c->on_earlier)
+			c->on_earlier(c->on_earlier_ctx);
+	} else if (was == c->deadline) {
+		find_deadline(c);
+	}
+}
+
+void guest_clock_run(struct guest_clock *c)
+{
+	nsec_t now = guest_clock_now(c);
+
+	c->deadline_moved = false;
+	/* A timer that re-arms itself in the past must not hold us here. */
+	for (size_t n = 0; c->deadline <= now && n < 4 * GUEST_TIMER_MAX; n++) {
+		struct guest_timer *first = NULL;
+
+		for (size_t i = 0; i < c->n_timers; i++)
+			if (c->timer[i]->at <= now && (!first || c->timer[i]->at < first->at))
+				first = c->timer[i];
+		if (!first) {
+			find_deadline(c);
+			continue;
+		}
+		first->at = NSEC_NEVER;
+		find_deadline(c);
+		first->fn(first->ctx, now);
+	}
+	c->deadline_moved = false;
+}
