@@ -31,7 +31,11 @@ struct ring {
 	uint32_t head; /* own cursor: produced or consumed so far */
 	uint32_t pending; /* producer: written, not yet published */
 	uint32_t peer; /* last look at the other's cursor */
-	int kick_fd; /* eventfd: data came (or room came); borrowed */
+	uint32_t next; /* bytes of the record peeked at or reserved, 0: none */
+	uint32_t skip; /* producer: bytes given up at the end of data before it */
+	bool want_room; /* producer: a full ring asks for a kick when room comes */
+	int kick_fd; /* the eventfd this end signals: data came, room came; borrowed.
+		      * It waits on the other one of the pair. */
 	bool broken; /* the peer wrote nonsense */
 	uint64_t n_kicks; /* eventfd writes made */
 };
@@ -53,7 +57,7 @@ struct ring_pair {
 
 enum { RING_DATA_SIZE = 256 * 1024 }; /* one direction, default */
 
-/* Makes the memory and the eventfds. @data_size: power of two, ≥ 128 KiB.
+/* Makes the memory and the eventfds. @data_size: power of two, ≥ 256 KiB.
  * The caller owns the fds. Returns 0 or -errno. */
 int ring_pair_create(size_t data_size, struct ring_pair_fds *ret_fds);
 void ring_pair_close(struct ring_pair_fds *fds); /* each fd -1 afterwards */
