@@ -1,0 +1,64 @@
+/* images/agent/agent.h: the guest agent's parts: commands and what they share.
+ *
+ * The agent speaks the QEMU guest agent's protocol (JSON lines, "execute" and
+ * "arguments") over the virtio console port org.qemu.guest_agent.0. One
+ * process, one loop; children run beside it and are collected by poll.
+ * Source: QEMU guest agent protocol reference. */
+#ifndef MUSTER_IMAGES_AGENT_AGENT_H
+#define MUSTER_IMAGES_AGENT_AGENT_H
+
+#include <jansson.h>
+#include <poll.h>
+#include <stddef.h>
+
+/* A command: returns the value of "return" (owned by the caller), or NULL
+ * with an error set through agent_error(). @args may be NULL. */
+typedef json_t *agent_command_fn(json_t *args);
+
+/* Says why a command failed; returns NULL for the command to hand on. */
+json_t *agent_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* The arguments' string @key, or NULL. */
+const char *agent_arg_str(json_t *args, const char *key);
+
+/* exec.c: children and their output. */
+json_t *command_exec(json_t *args);
+json_t *command_exec_status(json_t *args);
+/* Adds the fds that wait for output or input; returns how many (≤ @max). */
+size_t exec_poll_add(struct pollfd *fds, size_t max);
+void exec_poll_done(const struct pollfd *fds, size_t n);
+/* Collects ended children. */
+void exec_reap(void);
+
+/* file.c */
+json_t *command_file_open(json_t *args);
+json_t *command_file_close(json_t *args);
+json_t *command_file_read(json_t *args);
+json_t *command_file_write(json_t *args);
+json_t *command_file_seek(json_t *args);
+json_t *command_file_flush(json_t *args);
+
+/* info.c */
+json_t *command_info(json_t *args);
+json_t *command_ping(json_t *args);
+json_t *command_host_name(json_t *args);
+json_t *command_os_info(json_t *args);
+json_t *command_time_get(json_t *args);
+json_t *command_time_set(json_t *args);
+json_t *command_interfaces(json_t *args);
+json_t *command_shutdown(json_t *args);
+
+/* base64.c: RFC 4648 §4. The caller frees the result; NULL when @text is not
+ * base64 or memory is out. */
+char *base64_encode(const void *data, size_t len);
+unsigned char *base64_decode(const char *text, size_t *ret_len);
+
+/* main.c: the table, for guest-info. */
+struct agent_command {
+	const char *name;
+	agent_command_fn *fn;
+};
+extern const struct agent_command agent_commands[];
+extern const size_t n_agent_commands;
+
+#endif

@@ -1,0 +1,22 @@
+# Guest programs and the scripts that build images, laid beside the program as
+# they lie below $(PREFIX)/share/muster when installed.
+AGENT_SRC := images/agent/main.c images/agent/exec.c images/agent/file.c images/agent/info.c images/agent/base64.c
+GUEST_CFLAGS := -std=gnu17 -Os $(WARN) -D_GNU_SOURCE -I. $(if $(filter 1,$(WERROR)),-Werror)
+IMAGE_FILES := $(shell find images -type f ! -path 'images/agent/*' ! -name '*.[ch]')
+
+$(O)/share/images/guest/agent: $(AGENT_SRC) images/agent/agent.h
+	@mkdir -p $(@D)
+	$(CC) $(GUEST_CFLAGS) -static -s -o $@ $(AGENT_SRC) -ljansson
+
+$(O)/share/images/guest/init: images/agent/init.c
+	@mkdir -p $(@D)
+	$(CC) $(GUEST_CFLAGS) -static -s -o $@ $<
+
+$(O)/share/images/.copied: $(IMAGE_FILES)
+	@mkdir -p $(@D)
+	tar -C images -cf - --exclude=./agent . | tar -C $(@D) -xf -
+	@touch $@
+
+.PHONY: images-data
+images-data: $(O)/share/images/guest/agent $(O)/share/images/guest/init $(O)/share/images/.copied
+all: images-data
