@@ -1,6 +1,7 @@
 /* teams/image.h: guest images in the store: $MUSTER_HOME/images/NAME, then the
  * folders of MUSTER_IMAGE_PATH. An image is a folder with image.json:
- * {"name","kernel":"vmlinux","initrd":"initrd.cpio","cmdline","agent":"muster|qga","version"}. */
+ * {"name","kernel":"vmlinuz","initrd":"initrd.cpio","pmem":"image.erofs","cmdline","description",
+ * "agent":"muster|qga","version"}; paths are relative to the folder. */
 #ifndef MUSTER_TEAMS_IMAGE_H
 #define MUSTER_TEAMS_IMAGE_H
 
@@ -8,7 +9,7 @@
 #include <stdbool.h>
 
 struct image {
-	char *name, *dir, *kernel, *initrd /* NULL: none */, *cmdline /* NULL: none */;
+	char *name, *dir, *kernel, *initrd /* NULL: none */, *pmem /* NULL: none */, *cmdline /* NULL: none */;
 };
 
 /* Finds a built image. Returns 0; -ENOENT when there is none; -EPROTO with a

@@ -39,6 +39,8 @@ struct machine_config {
 	bool entropy_from_host; /* rng from the host; false: from seed */
 	int kernel_fd; /* bzImage or vmlinux; borrowed */
 	int initrd_fd; /* -1: none */
+	int pmem_fd; /* -1: none; the image's read-only part, shown as persistent memory (e820 type 12)
+			at MEM_PMEM_GPA; see mem_init_pmem() */
 	const uint8_t *initrd_append; /* an uncompressed newc archive to append; may be NULL */
 	size_t initrd_append_len;
 	const char *cmdline; /* added to the monitor's own; may be NULL */

@@ -4,6 +4,11 @@
  * low RAM [0, 3 GiB) and high RAM from 4 GiB on. Everything else is a device's
  * or nothing. Memory is touched lazily.
  *
+ * Beside the RAM there may be one region of persistent memory at MEM_PMEM_GPA:
+ * a file mapped privately (the read-only part of a guest image). Its pages are
+ * the host's page cache until the guest writes one; they are part of the same
+ * host mapping, behind the RAM, so that host offsets number all pages.
+ *
  * Code pages: the soft engine marks pages out of which it decoded code.
  * Whoever writes guest memory from outside the processors (device DMA) does it
  * through mem_dma_*(), which tells the engine when such a page is hit.
@@ -19,6 +24,7 @@
 
 #define MEM_LOW_END UINT64_C(0xC0000000)
 #define MEM_HIGH_START UINT64_C(0x100000000)
+#define MEM_PMEM_GPA UINT64_C(0xA000000000)
 enum { MEM_PAGE_SIZE = 4096, MEM_PAGE_SHIFT = 12 };
 
 typedef void mem_code_fn(void *ctx, uint64_t gpa, size_t len);
@@ -27,6 +33,7 @@ struct mem {
 	uint8_t *host; /* the mapping; low RAM first, then high RAM */
 	uint64_t size_bytes; /* all RAM */
 	uint64_t low_bytes; /* of it below MEM_LOW_END */
+	uint64_t pmem_bytes; /* persistent memory behind it, 0: none; a multiple of 2 MiB */
 	uint8_t *code_bits; /* one bit a RAM page: code was decoded from it; bit index is
 			       the page's offset in host / 4096 */
 	mem_code_fn *on_code_write; /* engine's hook; may be NULL */
@@ -36,6 +43,9 @@ struct mem {
 /* @size_bytes: a multiple of 4096, 1 MiB to 512 GiB.
  * Returns 0, -EINVAL, -ENOMEM or another -errno. */
 int mem_init(struct mem *m, uint64_t size_bytes);
+/* The same with the file @pmem_fd (borrowed; may be closed afterwards) as
+ * persistent memory. -EINVAL too when the file is empty or no multiple of 2 MiB. */
+int mem_init_pmem(struct mem *m, uint64_t size_bytes, int pmem_fd);
 void mem_done(struct mem *m);
 
 /* The host address of [gpa, gpa+len), or NULL unless all of it is RAM in one
@@ -50,6 +60,9 @@ static inline uint8_t *mem_ptr(const struct mem *m, uint64_t gpa, uint64_t len)
 
 		if (off < high && len <= high - off)
 			return m->host + m->low_bytes + off;
+		off = gpa - MEM_PMEM_GPA;
+		if (off < m->pmem_bytes && len <= m->pmem_bytes - off)
+			return m->host + m->size_bytes + off;
 	}
 	return NULL;
 }

@@ -13,12 +13,14 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 static const uint64_t mem_min_bytes = UINT64_C(1) << 20, mem_max_bytes = UINT64_C(512) << 30;
+enum { pmem_align = 2 << 20 };
 
 static size_t code_bits_size(const struct mem *m)
 {
-	return (size_t)(m->size_bytes / MEM_PAGE_SIZE / 8 + 1);
+	return (size_t)((m->size_bytes + m->pmem_bytes) / MEM_PAGE_SIZE / 8 + 1);
 }
 
 static void *map_lazy(size_t size)
@@ -29,31 +31,69 @@ static void *map_lazy(size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-int mem_init(struct mem *m, uint64_t size_bytes)
+static size_t map_size(const struct mem *m)
 {
-	struct mem made = { .size_bytes = size_bytes };
+	return (size_t)(m->size_bytes + m->pmem_bytes);
+}
+
+/* Lays the file over the end of the mapping. Returns 0 or -errno. */
+static int map_pmem(const struct mem *m, int fd)
+{
+	void *at = m->host + m->size_bytes;
+
+	if (!m->pmem_bytes)
+		return 0;
+	if (mmap(at, (size_t)m->pmem_bytes, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd, 0) == MAP_FAILED)
+		return -errno;
+	return 0;
+}
+
+static int init(struct mem *m, uint64_t size_bytes, uint64_t pmem_bytes, int pmem_fd)
+{
+	struct mem made = { .size_bytes = size_bytes, .pmem_bytes = pmem_bytes };
+	int r = 0;
 
 	if (size_bytes < mem_min_bytes || size_bytes > mem_max_bytes || size_bytes % MEM_PAGE_SIZE)
 		return -EINVAL;
 	made.low_bytes = size_bytes < MEM_LOW_END ? size_bytes : MEM_LOW_END;
-	made.host = map_lazy((size_t)size_bytes);
+	made.host = map_lazy(map_size(&made));
 	if (!made.host)
 		return -errno;
-	made.code_bits = map_lazy(code_bits_size(&made));
-	if (!made.code_bits) {
-		int err = errno;
-
-		(void)munmap(made.host, (size_t)size_bytes);
-		return -err;
+	r = map_pmem(&made, pmem_fd);
+	if (r == 0) {
+		made.code_bits = map_lazy(code_bits_size(&made));
+		r = made.code_bits ? 0 : -errno;
+	}
+	if (r < 0) {
+		(void)munmap(made.host, map_size(&made));
+		return r;
 	}
 	*m = made;
 	return 0;
 }
 
+int mem_init(struct mem *m, uint64_t size_bytes)
+{
+	return init(m, size_bytes, 0, -1);
+}
+
+int mem_init_pmem(struct mem *m, uint64_t size_bytes, int pmem_fd)
+{
+	struct stat st;
+
+	if (fstat(pmem_fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_size <= 0 || st.st_size % pmem_align ||
+	    (uint64_t)st.st_size > mem_max_bytes / 2)
+		return -EINVAL;
+	return init(m, size_bytes, (uint64_t)st.st_size, pmem_fd);
+}
+
 void mem_done(struct mem *m)
 {
 	if (m->host)
-		(void)munmap(m->host, (size_t)m->size_bytes);
+		(void)munmap(m->host, map_size(m));
 	if (m->code_bits)
 		(void)munmap(m->code_bits, code_bits_size(m));
 	memset(m, 0, sizeof(*m));
