@@ -1,0 +1,500 @@
+/* shaping/link.c: one direction of a shaped link.
+ *
+ * A frame first waits in the bottleneck's queue, is serialized at `rate`, and
+ * then flies along the propagation line:
+ *
+ *      take -> [queue | head on the wire] -> loss, corruption, ... -> [line] -> sink
+ *
+ * Queue. Tail drop, exact, in bytes of frames or in frames. The frame being
+ * serialized still counts: it leaves the buffer with its last bit. The line
+ * never counts. A link without a rate has no queue.
+ *
+ * Rate. The head's finish is kept as nanoseconds and a remainder in 1/rate ns,
+ * and the next frame starts at exactly that instant, so nothing is rounded
+ * away over time: 64-byte frames at 10 Gbit/s are 51.2 ns apart. Finishes are
+ * computed from each other and never from the time of a call; a late caller
+ * changes nothing. There are no tokens, so nothing bursts.
+ *
+ * Line. A list in order of due time. Order is kept under jitter: a frame is due
+ * no earlier than the one before. Only `reorder` lets a frame go at once.
+ *
+ * Events. link_run() takes the earlier of "head finished" and "first of the
+ * line due" until both lie ahead, so calling it once late gives the same
+ * frames, at the same times, as calling it at every instant. That lets
+ * link_next() skip events that hand nothing on.
+ *
+ * Randomness. Three streams (loss, delay, mangling), drawn once a frame in the
+ * order of frames, only while the key is on: the same seed and frames give the
+ * same losses whatever jitter does. A frame lost by `loss` has used the
+ * bottleneck.
+ *
+ * GSO frames are cut before a shaped link, so that loss, queue and rate meet
+ * what a wire would carry; on a plain one they pass whole.
+ *
+ * Used by: the fabric.   Depends on: core/{checksum,element,frame,prng}.h.
+ * Sources: team-file.md §4; tc-netem(8) for gemodel's meaning; tc-stab(8) for cells. */
+#include "shaping/link.h"
+
+#include "core/checksum.h"
+#include "core/prng.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+	WIRE_LEN_MAX = 1 << 20, /* bytes a frame may become by overhead and cells */
+	MTU_DEFAULT = 1500,
+	NAME_SIZE = 160,
+	JITTER_SIGMAS_MAX = 10,
+};
+
+struct fifo {
+	struct frame *head, **tail;
+};
+
+struct link {
+	struct link_shape shape;
+	bool is_plain; /* hands on at once, GSO frames whole */
+	bool up;
+	bool ge_is_bad;
+	uint64_t queue_limit;
+	struct fifo queue, line;
+	uint64_t queue_frames, queue_bytes; /* in the queue, without the line */
+	uint64_t held_bytes; /* memory of all that is held */
+	nsec_t finish_ns; /* of the queue's head: finish_ns + finish_rem / rate */
+	uint64_t finish_rem;
+	nsec_t last_due_ns;
+	struct frame_pool *pool; /* borrowed */
+	struct frame_sink sink;
+	struct prng loss_rng, delay_rng, mangle_rng;
+	struct element_counters counters;
+};
+
+/* ---- lists -------------------------------------------------------------- */
+
+static void fifo_init(struct fifo *q)
+{
+	q->head = NULL;
+	q->tail = &q->head;
+}
+
+static void fifo_push(struct fifo *q, struct frame *f)
+{
+	f->next = NULL;
+	*q->tail = f;
+	q->tail = &f->next;
+}
+
+static struct frame *fifo_pop(struct fifo *q)
+{
+	struct frame *f = q->head;
+
+	q->head = f->next;
+	if (!q->head)
+		q->tail = &q->head;
+	f->next = NULL;
+	return f;
+}
+
+static uint64_t frame_memory(const struct frame *f)
+{
+	return sizeof *f + f->size;
+}
+
+/* ---- making -------------------------------------------------------------- */
+
+uint64_t link_queue_limit(const struct link_shape *s)
+{
+	uint64_t mtu = s->mtu ? s->mtu : MTU_DEFAULT;
+	uint64_t of_rate = s->rate_bps / 80; /* 100 ms of it, in bytes */
+
+	if (s->queue)
+		return s->queue;
+	return of_rate > 20 * mtu ? of_rate : 20 * mtu;
+}
+
+static bool shape_is_plain(const struct link_shape *s)
+{
+	return !s->rate_bps && !s->delay_ns && !s->jitter_ns && s->loss <= 0 && !s->has_ge &&
+	       s->corrupt <= 0 && s->duplicate <= 0 && s->reorder <= 0;
+}
+
+static void adopt_shape(struct link *l, const struct link_shape *shape)
+{
+	l->shape = *shape;
+	l->is_plain = shape_is_plain(shape);
+	l->queue_limit = link_queue_limit(shape);
+}
+
+static void stream_init(struct prng *p, uint64_t seed, const char *name, const char *what)
+{
+	char full[NAME_SIZE];
+
+	(void)snprintf(full, sizeof full, "%s/%s", name, what);
+	prng_init(p, seed, full);
+}
+
+int link_new(const struct link_shape *shape, uint64_t seed, const char *name,
+	     struct frame_pool *pool, const struct frame_sink *sink, struct link **ret_link)
+{
+	struct link *l = calloc(1, sizeof *l);
+
+	if (!l)
+		return -ENOMEM;
+	adopt_shape(l, shape);
+	l->up = true;
+	fifo_init(&l->queue);
+	fifo_init(&l->line);
+	l->last_due_ns = INT64_MIN;
+	l->pool = pool;
+	l->sink = *sink;
+	stream_init(&l->loss_rng, seed, name, "loss");
+	stream_init(&l->delay_rng, seed, name, "delay");
+	stream_init(&l->mangle_rng, seed, name, "mangle");
+	*ret_link = l;
+	return 0;
+}
+
+static void lose(struct link *l, struct frame *f, enum loss_reason why)
+{
+	l->counters.lost_frames[why]++;
+	frame_free(f);
+}
+
+static void hold(struct link *l, const struct frame *f)
+{
+	l->counters.queued_frames++;
+	l->counters.queued_bytes += f->len;
+	l->held_bytes += frame_memory(f);
+}
+
+static void let_go(struct link *l, const struct frame *f)
+{
+	l->counters.queued_frames--;
+	l->counters.queued_bytes -= f->len;
+	l->held_bytes -= frame_memory(f);
+}
+
+/* Loses all that is held. */
+static void drop_all(struct link *l, enum loss_reason why)
+{
+	while (l->queue.head || l->line.head) {
+		struct frame *f = fifo_pop(l->queue.head ? &l->queue : &l->line);
+
+		let_go(l, f);
+		lose(l, f, why);
+	}
+	l->queue_frames = 0;
+	l->queue_bytes = 0;
+	l->last_due_ns = INT64_MIN;
+}
+
+struct link *link_free(struct link *l)
+{
+	if (!l)
+		return NULL;
+	drop_all(l, LOSS_SHUTDOWN);
+	free(l);
+	return NULL;
+}
+
+/* ---- randomness ----------------------------------------------------------- */
+
+/* Decides by chance @share; draws only while it is on. */
+static bool chance(struct prng *p, double share)
+{
+	return share > 0 && prng_unit(p) < share;
+}
+
+/* The state's loss is drawn first, then the state changes, as netem does. */
+static bool is_lost(struct link *l)
+{
+	const struct link_shape *s = &l->shape;
+	double loss, change;
+
+	if (!s->has_ge)
+		return chance(&l->loss_rng, s->loss);
+	loss = prng_unit(&l->loss_rng);
+	change = prng_unit(&l->loss_rng);
+	loss -= l->ge_is_bad ? s->ge_bad : s->ge_good;
+	if (change < (l->ge_is_bad ? s->ge_r : s->ge_p))
+		l->ge_is_bad = !l->ge_is_bad;
+	return loss < 0;
+}
+
+/* Standard Pareto with exponent 3, as netem's table: mean 3/2, variance 3/4. */
+static double pareto_unit(struct prng *p)
+{
+	double x = (pow(1 - prng_unit(p), -1.0 / 3) - 1.5) / sqrt(0.75);
+
+	return x < JITTER_SIGMAS_MAX ? x : JITTER_SIGMAS_MAX;
+}
+
+static nsec_t draw_delay(struct link *l)
+{
+	const struct link_shape *s = &l->shape;
+	double x = 0;
+	nsec_t d;
+
+	if (!s->jitter_ns)
+		return s->delay_ns;
+	switch (s->distribution) {
+	case LINK_NORMAL: x = prng_normal(&l->delay_rng); break;
+	case LINK_PARETO: x = pareto_unit(&l->delay_rng); break;
+	case LINK_UNIFORM:
+	default: x = 2 * prng_unit(&l->delay_rng) - 1; break;
+	}
+	d = s->delay_ns + (nsec_t)(x * (double)s->jitter_ns);
+	return d > 0 ? d : 0;
+}
+
+/* Flips one bit. The checksum is completed before, or nobody could tell. */
+static void corrupt(struct link *l, struct frame *f)
+{
+	uint64_t bit;
+
+	if (!f->len)
+		return;
+	(void)frame_checksum_complete(f);
+	f->offload = (struct frame_offload){ 0 };
+	bit = prng_below(&l->mangle_rng, 8 * (uint64_t)f->len);
+	f->data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+}
+
+/* ---- the way through ------------------------------------------------------ */
+
+static void deliver(struct link *l, struct frame *f, nsec_t now)
+{
+	l->counters.delivered_frames++;
+	l->counters.delivered_bytes += f->len;
+	frame_sink_put(&l->sink, f, now);
+}
+
+/* @f, which is held, has left the bottleneck at @now: into the line, or at
+ * once to the sink when it overtakes. */
+static void fly(struct link *l, struct frame *f, nsec_t now)
+{
+	nsec_t due;
+
+	if (chance(&l->mangle_rng, l->shape.reorder)) {
+		let_go(l, f);
+		deliver(l, f, now);
+		return;
+	}
+	due = nsec_max(now + draw_delay(l), l->last_due_ns);
+	l->last_due_ns = due;
+	f->due_ns = due;
+	fifo_push(&l->line, f);
+}
+
+/* What happens to @f, which is held, on its way from the bottleneck. */
+static void leave_bottleneck(struct link *l, struct frame *f, nsec_t now)
+{
+	struct frame *twin = NULL;
+
+	if (is_lost(l)) {
+		let_go(l, f);
+		lose(l, f, LOSS_RANDOM);
+		return;
+	}
+	if (chance(&l->mangle_rng, l->shape.corrupt))
+		corrupt(l, f);
+	if (chance(&l->mangle_rng, l->shape.duplicate) &&
+	    l->held_bytes + frame_memory(f) <= LINK_HELD_BYTES_MAX)
+		twin = frame_copy(l->pool, f);
+	fly(l, f, now);
+	if (twin) {
+		l->counters.copied_frames++;
+		hold(l, twin);
+		fly(l, twin, now);
+	}
+}
+
+/* Bits that @len bytes take on the wire. */
+static uint64_t wire_bits(const struct link_shape *s, uint64_t len)
+{
+	len += s->overhead_bytes;
+	if (s->cell_payload)
+		len = (len + s->cell_payload - 1) / s->cell_payload * s->cell_size;
+	if (len > WIRE_LEN_MAX)
+		len = WIRE_LEN_MAX;
+	return 8 * len;
+}
+
+/* The queue's head begins at @start_ns + @rem / rate. */
+static void start_head(struct link *l, nsec_t start_ns, uint64_t rem)
+{
+	uint64_t rate = l->shape.rate_bps;
+	uint64_t num = wire_bits(&l->shape, l->queue.head->len) * (uint64_t)NSEC_PER_SEC + rem;
+
+	l->finish_ns = start_ns + (nsec_t)(num / rate);
+	l->finish_rem = num % rate;
+}
+
+/* When the head is out, never early. */
+static nsec_t head_finish(const struct link *l)
+{
+	return l->finish_ns + (l->finish_rem != 0);
+}
+
+static struct frame *pop_queue(struct link *l)
+{
+	struct frame *f = fifo_pop(&l->queue);
+
+	l->queue_frames--;
+	l->queue_bytes -= f->len;
+	return f;
+}
+
+void link_run(struct link *l, nsec_t now)
+{
+	for (;;) {
+		nsec_t finish = l->queue.head ? head_finish(l) : NSEC_NEVER;
+		nsec_t due = l->line.head ? l->line.head->due_ns : NSEC_NEVER;
+		struct frame *f;
+
+		if (nsec_min(finish, due) > now || nsec_min(finish, due) == NSEC_NEVER)
+			return;
+		if (due <= finish) {
+			f = fifo_pop(&l->line);
+			let_go(l, f);
+			deliver(l, f, due);
+			continue;
+		}
+		f = pop_queue(l);
+		if (l->queue.head)
+			start_head(l, l->finish_ns, l->finish_rem);
+		leave_bottleneck(l, f, finish);
+	}
+}
+
+nsec_t link_next(const struct link *l)
+{
+	nsec_t finish;
+
+	if (!l->queue.head)
+		return l->line.head ? l->line.head->due_ns : NSEC_NEVER;
+	finish = head_finish(l);
+	if (l->shape.reorder > 0)
+		return l->line.head ? nsec_min(finish, l->line.head->due_ns) : finish;
+	if (l->line.head)
+		return l->line.head->due_ns; /* nothing passes it */
+	return l->shape.jitter_ns ? finish : finish + l->shape.delay_ns;
+}
+
+/* One wire frame, not yet counted as held. */
+static void enqueue(struct link *l, struct frame *f, nsec_t now)
+{
+	uint64_t fill = l->shape.queue_in_packets ? l->queue_frames + 1 : l->queue_bytes + f->len;
+
+	if (l->held_bytes + frame_memory(f) > LINK_HELD_BYTES_MAX) {
+		lose(l, f, LOSS_QUEUE);
+		return;
+	}
+	if (!l->shape.rate_bps) {
+		hold(l, f);
+		leave_bottleneck(l, f, now);
+		return;
+	}
+	if (fill > l->queue_limit) {
+		lose(l, f, LOSS_QUEUE);
+		return;
+	}
+	hold(l, f);
+	l->queue_frames++;
+	l->queue_bytes += f->len;
+	fifo_push(&l->queue, f);
+	if (l->queue.head == f)
+		start_head(l, now, 0);
+}
+
+/* Cuts @f and sends the pieces in; books: one entered, the others copied. */
+static void take_gso(struct link *l, struct frame *f, nsec_t now)
+{
+	bool bad;
+	struct frame *list = frame_segment(l->pool, f, &bad);
+
+	if (!list) {
+		l->counters.lost_frames[LOSS_MALFORMED]++;
+		return;
+	}
+	for (bool is_first = true; list; is_first = false) {
+		struct frame *next = list->next;
+
+		list->next = NULL;
+		if (!is_first)
+			l->counters.copied_frames++;
+		enqueue(l, list, now);
+		list = next;
+	}
+}
+
+void link_take(struct link *l, struct frame *f, nsec_t now)
+{
+	l->counters.entered_frames++;
+	l->counters.entered_bytes += f->len;
+	if (!l->up) {
+		lose(l, f, LOSS_DOWN);
+		return;
+	}
+	if (l->is_plain && !l->counters.queued_frames) {
+		deliver(l, f, now);
+		return;
+	}
+	link_run(l, now);
+	if (f->offload.gso_type)
+		take_gso(l, f, now);
+	else
+		enqueue(l, f, now);
+	link_run(l, now);
+}
+
+/* ---- changes --------------------------------------------------------------- */
+
+void link_set_shape(struct link *l, const struct link_shape *shape, nsec_t now)
+{
+	uint64_t old_rate = l->shape.rate_bps;
+
+	link_run(l, now);
+	adopt_shape(l, shape);
+	if (!l->queue.head)
+		return;
+	if (!shape->rate_bps) {
+		while (l->queue.head)
+			leave_bottleneck(l, pop_queue(l), now);
+	} else if (shape->rate_bps != old_rate) {
+		/* The bits of the head that are still to be sent, at the new rate. */
+		unsigned __int128 left = (unsigned __int128)(head_finish(l) - now) * old_rate;
+
+		l->finish_ns = now + (nsec_t)((left + shape->rate_bps - 1) / shape->rate_bps);
+		l->finish_rem = 0;
+	}
+	link_run(l, now);
+}
+
+const struct link_shape *link_shape(const struct link *l)
+{
+	return &l->shape;
+}
+
+void link_set_up(struct link *l, bool up, nsec_t now)
+{
+	if (l->up == up)
+		return;
+	link_run(l, now);
+	l->up = up;
+	if (!up)
+		drop_all(l, LOSS_DOWN);
+}
+
+bool link_is_up(const struct link *l)
+{
+	return l->up;
+}
+
+const struct element_counters *link_counters(const struct link *l)
+{
+	return &l->counters;
+}

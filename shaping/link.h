@@ -1,0 +1,62 @@
+/* shaping/link.h: one direction of a shaped link, as an element.
+ *
+ * Used by: the fabric.   Depends on: core/element.h, core/prng.h. */
+#ifndef MUSTER_SHAPING_LINK_H
+#define MUSTER_SHAPING_LINK_H
+
+#include "core/element.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum link_distribution { LINK_UNIFORM, LINK_NORMAL, LINK_PARETO, LINK_DISTRIBUTION_COUNT };
+
+/* How a link behaves; all zero is a plain wire. Shares are 0 to 1. */
+struct link_shape {
+	uint64_t rate_bps; /* 0: unlimited */
+	nsec_t delay_ns, jitter_ns;
+	enum link_distribution distribution;
+	double loss; /* independent; not used with has_ge */
+	bool has_ge; /* Gilbert-Elliott: losses in each state, chances to change */
+	double ge_p, ge_r, ge_bad, ge_good;
+	double corrupt, duplicate, reorder;
+	bool queue_in_packets;
+	uint64_t queue; /* bytes or packets; 0: max(rate * 100 ms, 20 * mtu) */
+	uint32_t mtu; /* for the default queue; 0 is 1500 */
+	uint32_t overhead_bytes; /* added to each frame before rate is applied */
+	uint16_t cell_payload, cell_size; /* 48, 53; 0: none */
+};
+
+/* What may wait or fly in one link at most, whatever its shape says: memory
+ * that a guest can fill. Beyond it: LOSS_QUEUE. */
+enum { LINK_HELD_BYTES_MAX = 256 << 20 };
+
+struct link;
+
+/* @pool: for segments and duplicates; borrowed. @seed, @name: of the random
+ * streams ("lan/vm.0/up"). Returns 0 or -ENOMEM. */
+int link_new(const struct link_shape *shape, uint64_t seed, const char *name,
+	     struct frame_pool *pool, const struct frame_sink *sink, struct link **ret_link);
+struct link *link_free(struct link *l); /* what it holds is freed; accepts NULL; returns NULL */
+
+/* Takes @f. A link with no shape hands it on before this returns. */
+void link_take(struct link *l, struct frame *f, nsec_t now);
+/* Hands on what is due at @now. Each frame goes on with its own due time as
+ * "now", so lateness of the caller does not add up along a way. */
+void link_run(struct link *l, nsec_t now);
+/* When link_run() is next wanted; NSEC_NEVER while nothing is held. */
+nsec_t link_next(const struct link *l);
+
+/* Changes the shape from @now on. What is queued stays and is sent at the new
+ * rate; what already flies arrives when it would have. */
+void link_set_shape(struct link *l, const struct link_shape *shape, nsec_t now);
+const struct link_shape *link_shape(const struct link *l);
+/* The queue limit in force: the shape's, or the default. */
+uint64_t link_queue_limit(const struct link_shape *shape);
+/* A link that goes down loses what it holds, and all that enters. */
+void link_set_up(struct link *l, bool up, nsec_t now);
+bool link_is_up(const struct link *l);
+
+const struct element_counters *link_counters(const struct link *l);
+
+#endif

@@ -1,0 +1,181 @@
+/* vswitch/fdb.c: the MAC table: which port a station was last seen on.
+ *
+ * Keyed by MAC and VLAN (independent learning). A table of SETS sets with WAYS
+ * places each; a station's set is a salted hash of its key, so neither lookup
+ * nor learning ever looks at more than WAYS entries and the size is fixed:
+ * 8,192 stations. In a full set an aged entry gives way first; else, of the
+ * ports in the set, the one with the most stations in the whole table loses
+ * its oldest entry there. So a port that makes up addresses throws out its
+ * own, and a quiet neighbour keeps its place (as Open vSwitch argues for its
+ * eviction, with a heap instead of sets).
+ *
+ * Ageing is by comparison at use; nothing runs in the background.
+ *
+ * Used by: vswitch/vswitch.c.   Depends on: core/addr.h, core/clock.h.
+ * Sources: IEEE 802.1Q-2018 §8.8. */
+#include "vswitch/fdb.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+enum { FDB_SETS = 2048, FDB_WAYS = 4, FDB_NO_PORT = -1 };
+
+struct entry {
+	uint64_t key; /* MAC in the upper 48 bits, VLAN in the lower 16 */
+	nsec_t seen_ns;
+	int64_t port; /* FDB_NO_PORT: free */
+};
+
+struct fdb {
+	uint64_t salt;
+	size_t n_entries;
+	uint64_t n_evictions;
+	uint32_t n_ports;
+	uint32_t *per_port; /* entries of each port */
+	struct entry sets[FDB_SETS][FDB_WAYS];
+};
+
+int fdb_new(uint32_t n_ports, uint64_t salt, struct fdb **ret_fdb)
+{
+	struct fdb *fdb = calloc(1, sizeof *fdb);
+
+	if (!fdb)
+		return -ENOMEM;
+	fdb->per_port = calloc(n_ports ? n_ports : 1, sizeof *fdb->per_port);
+	if (!fdb->per_port) {
+		free(fdb);
+		return -ENOMEM;
+	}
+	fdb->salt = salt;
+	fdb->n_ports = n_ports;
+	for (size_t i = 0; i < FDB_SETS; i++)
+		for (size_t j = 0; j < FDB_WAYS; j++)
+			fdb->sets[i][j].port = FDB_NO_PORT;
+	*ret_fdb = fdb;
+	return 0;
+}
+
+struct fdb *fdb_free(struct fdb *fdb)
+{
+	if (!fdb)
+		return NULL;
+	free(fdb->per_port);
+	free(fdb);
+	return NULL;
+}
+
+static uint64_t key_of(const struct mac_addr *mac, uint16_t vid)
+{
+	uint64_t k = 0;
+
+	for (unsigned i = 0; i < MAC_LEN; i++)
+		k = k << 8 | mac->b[i];
+	return k << 16 | vid;
+}
+
+/* The set of a key: a multiply-and-fold hash (Knuth, TAOCP vol. 3 §6.4). */
+static size_t set_of(const struct fdb *fdb, uint64_t key)
+{
+	uint64_t h = (key ^ fdb->salt) * 0x9e3779b97f4a7c15u;
+
+	h ^= h >> 32;
+	h *= 0x9e3779b97f4a7c15u;
+	return (size_t)(h >> 40) % FDB_SETS;
+}
+
+static bool is_aged(const struct entry *e, nsec_t now)
+{
+	return now - e->seen_ns > FDB_AGEING_NS;
+}
+
+static void drop(struct fdb *fdb, struct entry *e)
+{
+	fdb->per_port[e->port]--;
+	fdb->n_entries--;
+	e->port = FDB_NO_PORT;
+}
+
+/* The place for a new entry in @set; the header says who gives way. */
+static struct entry *make_room(struct fdb *fdb, struct entry *set, nsec_t now)
+{
+	struct entry *victim = &set[0];
+
+	for (size_t i = 0; i < FDB_WAYS; i++)
+		if (set[i].port == FDB_NO_PORT)
+			return &set[i];
+	for (size_t i = 0; i < FDB_WAYS; i++) {
+		if (is_aged(&set[i], now)) {
+			drop(fdb, &set[i]);
+			return &set[i];
+		}
+	}
+	for (size_t i = 1; i < FDB_WAYS; i++) {
+		uint32_t mine = fdb->per_port[set[i].port], its = fdb->per_port[victim->port];
+
+		if (mine > its || (mine == its && set[i].seen_ns < victim->seen_ns))
+			victim = &set[i];
+	}
+	drop(fdb, victim);
+	fdb->n_evictions++;
+	return victim;
+}
+
+void fdb_learn(struct fdb *fdb, const struct mac_addr *mac, uint16_t vid, uint32_t port, nsec_t now)
+{
+	uint64_t key = key_of(mac, vid);
+	struct entry *set = fdb->sets[set_of(fdb, key)];
+	struct entry *e = NULL;
+
+	if (mac_is_multicast(mac) || port >= fdb->n_ports)
+		return;
+	for (size_t i = 0; i < FDB_WAYS; i++)
+		if (set[i].port != FDB_NO_PORT && set[i].key == key)
+			e = &set[i];
+	if (e && e->port == (int64_t)port) {
+		e->seen_ns = now;
+		return;
+	}
+	if (e)
+		drop(fdb, e); /* the station moved */
+	else
+		e = make_room(fdb, set, now);
+	*e = (struct entry){ key, now, port };
+	fdb->per_port[port]++;
+	fdb->n_entries++;
+}
+
+int fdb_lookup(const struct fdb *fdb, const struct mac_addr *mac, uint16_t vid, nsec_t now,
+	       uint32_t *ret_port)
+{
+	uint64_t key = key_of(mac, vid);
+	const struct entry *set = fdb->sets[set_of(fdb, key)];
+
+	for (size_t i = 0; i < FDB_WAYS; i++) {
+		if (set[i].port == FDB_NO_PORT || set[i].key != key)
+			continue;
+		if (is_aged(&set[i], now))
+			return -ENOENT;
+		*ret_port = (uint32_t)set[i].port;
+		return 0;
+	}
+	return -ENOENT;
+}
+
+void fdb_flush_port(struct fdb *fdb, uint32_t port)
+{
+	for (size_t i = 0; i < FDB_SETS; i++)
+		for (size_t j = 0; j < FDB_WAYS; j++)
+			if (fdb->sets[i][j].port == (int64_t)port)
+				drop(fdb, &fdb->sets[i][j]);
+}
+
+size_t fdb_count(const struct fdb *fdb)
+{
+	return fdb->n_entries;
+}
+
+uint64_t fdb_evictions(const struct fdb *fdb)
+{
+	return fdb->n_evictions;
+}

@@ -1,0 +1,35 @@
+/* vswitch/vswitch.h: a network's middle: learning switch, hub or wire, as an
+ * element with many inputs and outputs. */
+#ifndef MUSTER_VSWITCH_VSWITCH_H
+#define MUSTER_VSWITCH_VSWITCH_H
+
+#include "core/element.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum vswitch_type { VSWITCH_SWITCH, VSWITCH_HUB, VSWITCH_WIRE, VSWITCH_TYPE_COUNT };
+
+struct vswitch;
+
+/* @pool: where copies come from; borrowed. @salt: for the MAC table's hash.
+ * A wire has exactly two ports (-EINVAL otherwise). All links start up; all
+ * outputs must be set before the first frame. Returns 0, -EINVAL, -ENOMEM. */
+int vswitch_new(enum vswitch_type type, uint32_t n_ports, uint64_t salt, struct frame_pool *pool,
+		struct vswitch **ret_vswitch);
+struct vswitch *vswitch_free(struct vswitch *sw); /* accepts NULL; returns NULL */
+
+void vswitch_set_output(struct vswitch *sw, uint32_t port, const struct frame_sink *sink);
+/* A port whose link is down gives and takes nothing (LOSS_DOWN); stations seen
+ * there are forgotten. */
+void vswitch_set_link(struct vswitch *sw, uint32_t port, bool up);
+
+/* Takes @f, which came in on @port, and puts it and its copies out before it
+ * returns: a switch holds no frames. */
+void vswitch_take(struct vswitch *sw, uint32_t port, struct frame *f, nsec_t now);
+
+const struct element_counters *vswitch_counters(const struct vswitch *sw);
+size_t vswitch_n_stations(const struct vswitch *sw);
+
+#endif
