@@ -137,6 +137,8 @@ static uint64_t cf8_read(void *ctx, uint64_t off, unsigned size)
 {
 	const struct pci_host *h = ctx;
 
+	if (off == 1 && size == 1)
+		return h->reset_control;
 	return h->address >> (8 * off) & (size == 4 ? UINT32_MAX : (UINT32_C(1) << (8 * size)) - 1);
 }
 
@@ -146,6 +148,12 @@ static void cf8_write(void *ctx, uint64_t off, unsigned size, uint64_t v)
 
 	if (off == 0 && size == 4)
 		h->address = (uint32_t)v & 0x80FFFFFC;
+	if (off != 1 || size != 1)
+		return;
+	/* Bit 1: hard or soft; bit 2 rising: reset the processor. */
+	h->reset_control = (uint8_t)v & 0x0E;
+	if ((v & 4) && h->reset)
+		h->reset(h->reset_ctx);
 }
 
 static bool cfc_target(const struct pci_host *h, unsigned *ret_slot)

@@ -92,6 +92,11 @@ struct pci_host {
 	struct bus_region cf8, cfc, ecam;
 	uint32_t address; /* CONFIG_ADDRESS */
 	uint64_t next_bar; /* where the next BAR is placed */
+	/* The reset control register, port 0xCF9, lies inside CONFIG_ADDRESS and is
+	 * reached by byte accesses only. May be NULL. */
+	void (*reset)(void *ctx);
+	void *reset_ctx;
+	uint8_t reset_control;
 };
 
 /* Puts the host bridge, both access mechanisms on @bus. */

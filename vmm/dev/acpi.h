@@ -1,0 +1,29 @@
+/* vmm/dev/acpi.h: ACPI's fixed hardware: PM1a event and control blocks, the PM
+ * timer. The tables that tell of it are vmm/boot/acpi_tables.c's.
+ * Source: ACPI 6.4 §4.8. */
+#ifndef MUSTER_VMM_DEV_ACPI_H
+#define MUSTER_VMM_DEV_ACPI_H
+
+#include "vmm/bus.h"
+#include "vmm/dev/irq.h"
+#include "vmm/guest_clock.h"
+
+enum { ACPI_PM1A_EVT = 0x600, ACPI_PM1A_CNT = 0x604, ACPI_PM_TMR = 0x608, ACPI_SCI = 9,
+       ACPI_S5_TYPE = 5, ACPI_PM_TIMER_HZ = 3579545 };
+
+struct acpi {
+	struct guest_clock *clock; /* borrowed */
+	struct irq_line sci;
+	struct bus_region ports;
+	uint16_t status, enable, control;
+	void (*poweroff)(void *ctx);
+	void *ctx;
+};
+
+/* @poweroff: the guest entered S5. */
+void acpi_init(struct acpi *a, struct bus *bus, struct guest_clock *clock, struct irq_line sci,
+	       void (*poweroff)(void *ctx), void *ctx);
+/* The power button is pressed. */
+void acpi_power_button(struct acpi *a);
+
+#endif

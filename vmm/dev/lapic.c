@@ -1,0 +1,546 @@
+/* vmm/dev/lapic.c: the local APIC.
+ *
+ * IRR holds requests, ISR what is in service; the processor's INTR is up while
+ * the highest request outranks PPR, or while the PIC asks and LINT0 (or a
+ * disabled APIC, which is virtual wire) lets it through. Every change of state
+ * ends in update(), the only place that moves INTR.
+ *
+ * The timer counts 1 GHz divided by the divide register. Its deadline is a
+ * guest_timer; the current count is computed, never ticked.
+ *
+ * Used by: vmm/machine.c.   Depends on: vmm/guest_clock.h, vmm/bus.h.
+ * Source: SDM vol. 3 §11 (registers: table 11-1; x2APIC: §11.12). */
+#include "vmm/dev/lapic.h"
+
+enum { REG_ID = 0x02, REG_VERSION = 0x03, REG_TPR = 0x08, REG_APR = 0x09, REG_PPR = 0x0A,
+       REG_EOI = 0x0B, REG_LDR = 0x0D, REG_DFR = 0x0E, REG_SVR = 0x0F, REG_ISR = 0x10,
+       REG_TMR = 0x18, REG_IRR = 0x20, REG_ESR = 0x28, REG_ICR = 0x30, REG_ICR_HIGH = 0x31,
+       REG_LVT = 0x32, REG_INITIAL = 0x38, REG_CURRENT = 0x39, REG_DIVIDE = 0x3E,
+       REG_SELF_IPI = 0x3F };
+enum { LVT_MASKED = 1 << 16, SVR_ENABLE = 1 << 8, BASE_BSP = 1 << 8, BASE_X2APIC = 1 << 10,
+       BASE_ENABLE = 1 << 11, ESR_BAD_REGISTER = 0x80, ESR_BAD_VECTOR = 0x40 };
+enum { TIMER_ONE_SHOT = 0, TIMER_PERIODIC = 1, TIMER_TSC_DEADLINE = 2 };
+enum { MSR_APIC_BASE = 0x1B, MSR_TSC_DEADLINE = 0x6E0, MSR_X2APIC = 0x800 };
+
+static bool is_x2apic(const struct lapic *l)
+{
+	return l->apic_base & BASE_X2APIC;
+}
+
+static bool is_enabled(const struct lapic *l)
+{
+	return (l->apic_base & BASE_ENABLE) && (l->svr & SVR_ENABLE);
+}
+
+static int highest(const uint32_t set[8])
+{
+	for (int i = 7; i >= 0; i--)
+		if (set[i])
+			return i * 32 + 31 - __builtin_clz(set[i]);
+	return -1;
+}
+
+static void bit_set(uint32_t set[8], uint8_t n)
+{
+	set[n >> 5] |= UINT32_C(1) << (n & 31);
+}
+
+static void bit_clear(uint32_t set[8], uint8_t n)
+{
+	set[n >> 5] &= ~(UINT32_C(1) << (n & 31));
+}
+
+static bool bit_get(const uint32_t set[8], uint8_t n)
+{
+	return set[n >> 5] >> (n & 31) & 1;
+}
+
+/* Processor priority, §11.8.3.1. */
+static uint32_t ppr(const struct lapic *l)
+{
+	int v = highest(l->isr);
+	uint32_t isrv = v < 0 ? 0 : (uint32_t)v;
+
+	return (l->tpr & 0xF0) >= (isrv & 0xF0) ? l->tpr : isrv & 0xF0;
+}
+
+/* The request to take now; -1 none. */
+static int ready(const struct lapic *l)
+{
+	int v = is_enabled(l) ? highest(l->irr) : -1;
+
+	return v >= 0 && ((uint32_t)v & 0xF0) > (ppr(l) & 0xF0) ? v : -1;
+}
+
+static bool extint_open(const struct lapic *l)
+{
+	uint32_t lint0 = l->lvt[LVT_LINT0];
+
+	if (!(l->apic_base & BASE_ENABLE))
+		return true;
+	return !(lint0 & LVT_MASKED) && (lint0 >> 8 & 7) == APIC_EXTINT;
+}
+
+static void update(struct lapic *l)
+{
+	bool intr = ready(l) >= 0 || (l->extint && extint_open(l));
+
+	if (intr == l->intr)
+		return;
+	l->intr = intr;
+	l->hooks.set_intr(l->hooks.ctx, intr);
+}
+
+static void error(struct lapic *l, uint32_t bit)
+{
+	uint32_t lvt = l->lvt[LVT_ERROR];
+
+	l->esr_shadow |= bit;
+	if (!(lvt & LVT_MASKED) && (lvt & 0xFF) >= 16)
+		bit_set(l->irr, (uint8_t)lvt);
+}
+
+static void request(struct lapic *l, uint8_t vector, bool level)
+{
+	if (vector < 16) {
+		error(l, ESR_BAD_VECTOR);
+		return;
+	}
+	bit_set(l->irr, vector);
+	if (level)
+		bit_set(l->tmr, vector);
+	else
+		bit_clear(l->tmr, vector);
+}
+
+int lapic_ack(struct lapic *l)
+{
+	int v = ready(l);
+
+	if (v >= 0) {
+		bit_clear(l->irr, (uint8_t)v);
+		bit_set(l->isr, (uint8_t)v);
+	} else if (l->extint && extint_open(l)) {
+		v = l->hooks.extint_ack(l->hooks.ctx);
+	}
+	update(l);
+	return v;
+}
+
+void lapic_set_extint(struct lapic *l, bool level)
+{
+	uint32_t lint0 = l->lvt[LVT_LINT0];
+
+	/* Wired to LINT0 as a plain interrupt or NMI: Linux's timer check tries that. */
+	if (level && !l->extint && is_enabled(l) && !(lint0 & LVT_MASKED)) {
+		if ((lint0 >> 8 & 7) == APIC_FIXED)
+			request(l, (uint8_t)lint0, false);
+		else if ((lint0 >> 8 & 7) == APIC_NMI)
+			l->hooks.nmi(l->hooks.ctx);
+	}
+	l->extint = level;
+	update(l);
+}
+
+static bool is_for_us(const struct lapic *l, const struct apic_msg *msg)
+{
+	if (msg->dest == 0xFF || msg->dest == UINT32_MAX)
+		return true;
+	if (!msg->logical)
+		return msg->dest == l->id;
+	if (is_x2apic(l)) {
+		uint32_t mine = (l->id >> 4) << 16 | UINT32_C(1) << (l->id & 15);
+
+		return msg->dest >> 16 == mine >> 16 && (msg->dest & mine & 0xFFFF);
+	}
+	if (l->dfr >> 28 == 0xF) /* flat */
+		return msg->dest & l->ldr >> 24;
+	return (msg->dest >> 4) == l->ldr >> 28 && (msg->dest & l->ldr >> 24 & 0xF);
+}
+
+bool lapic_deliver(struct lapic *l, const struct apic_msg *msg)
+{
+	if (!is_for_us(l, msg))
+		return false;
+	switch (msg->delivery) {
+	case APIC_FIXED:
+	case APIC_LOWEST:
+		if (!is_enabled(l))
+			return false;
+		request(l, msg->vector, msg->level);
+		update(l);
+		break;
+	case APIC_NMI:
+		l->hooks.nmi(l->hooks.ctx);
+		break;
+	default: /* SMI, INIT, SIPI: one processor, nothing to do */
+		break;
+	}
+	return true;
+}
+
+static void eoi(struct lapic *l)
+{
+	int v = highest(l->isr);
+
+	if (v < 0)
+		return;
+	bit_clear(l->isr, (uint8_t)v);
+	if (bit_get(l->tmr, (uint8_t)v))
+		l->hooks.eoi(l->hooks.ctx, (uint8_t)v);
+	update(l);
+}
+
+/* Divide configuration: bits 3, 1, 0; 111 is 1 (figure 11-10). */
+static uint64_t divisor(const struct lapic *l)
+{
+	unsigned n = (l->divide & 3) | (l->divide >> 1 & 4);
+
+	return UINT64_C(1) << ((n + 1) & 7);
+}
+
+static unsigned timer_mode(const struct lapic *l)
+{
+	return l->lvt[LVT_TIMER] >> 17 & 3;
+}
+
+static uint32_t timer_current(const struct lapic *l)
+{
+	uint64_t ticks;
+
+	if (l->initial == 0 || timer_mode(l) == TIMER_TSC_DEADLINE)
+		return 0;
+	ticks = (uint64_t)(guest_clock_now(l->clock) - l->timer_start) / divisor(l);
+	if (timer_mode(l) == TIMER_PERIODIC)
+		return (uint32_t)(l->initial - ticks % l->initial);
+	return ticks >= l->initial ? 0 : (uint32_t)(l->initial - ticks);
+}
+
+static void timer_arm(struct lapic *l)
+{
+	nsec_t period = (nsec_t)(l->initial * divisor(l));
+	nsec_t now = guest_clock_now(l->clock), at = NSEC_NEVER;
+
+	if (timer_mode(l) == TIMER_TSC_DEADLINE) {
+		if (l->tsc_deadline && l->tsc_deadline < (uint64_t)NSEC_NEVER)
+			at = (nsec_t)l->tsc_deadline;
+	} else if (l->initial && timer_mode(l) == TIMER_PERIODIC) {
+		at = l->timer_start + ((now - l->timer_start) / period + 1) * period;
+	} else if (l->initial && l->timer_start + period > now) {
+		at = l->timer_start + period;
+	}
+	guest_timer_set(&l->timer, at);
+}
+
+static void timer_fired(void *ctx, nsec_t now)
+{
+	struct lapic *l = ctx;
+	uint32_t lvt = l->lvt[LVT_TIMER];
+
+	(void)now;
+	if (timer_mode(l) == TIMER_TSC_DEADLINE)
+		l->tsc_deadline = 0;
+	else if (timer_mode(l) == TIMER_PERIODIC)
+		timer_arm(l);
+	if (!(lvt & LVT_MASKED) && is_enabled(l))
+		request(l, (uint8_t)lvt, false);
+	update(l);
+}
+
+static void send_ipi(struct lapic *l, uint64_t icr)
+{
+	struct apic_msg msg = { .vector = (uint8_t)icr, .delivery = icr >> 8 & 7,
+				.logical = icr >> 11 & 1, .level = icr >> 15 & 1,
+				.assert_level = icr >> 14 & 1 };
+	unsigned shorthand = icr >> 18 & 3;
+
+	/* An INIT level de-assert is for old APICs only (§11.6.1). */
+	if (msg.delivery == APIC_INIT && !msg.assert_level)
+		return;
+	msg.level = false;
+	msg.dest = is_x2apic(l) ? (uint32_t)(icr >> 32) : (uint32_t)(icr >> 56);
+	if (shorthand == 1 || shorthand == 2) {
+		msg.dest = l->id;
+		msg.logical = false;
+	} else if (shorthand == 3) {
+		msg.dest = UINT32_MAX;
+	}
+	if (shorthand != 3)
+		(void)lapic_deliver(l, &msg);
+	if (shorthand != 1 && l->hooks.send)
+		l->hooks.send(l->hooks.ctx, &msg);
+}
+
+static uint32_t reg_read(struct lapic *l, unsigned reg)
+{
+	switch (reg) {
+	case REG_ID:
+		return is_x2apic(l) ? l->id : l->id << 24;
+	case REG_VERSION:
+		return (LAPIC_LVT_COUNT - 1) << 16 | 0x14;
+	case REG_TPR:
+		return l->tpr;
+	case REG_PPR:
+		return ppr(l);
+	case REG_LDR:
+		return is_x2apic(l) ? (l->id >> 4) << 16 | UINT32_C(1) << (l->id & 15) : l->ldr;
+	case REG_DFR:
+		return l->dfr;
+	case REG_SVR:
+		return l->svr;
+	case REG_ISR ... REG_ISR + 7:
+		return l->isr[reg - REG_ISR];
+	case REG_TMR ... REG_TMR + 7:
+		return l->tmr[reg - REG_TMR];
+	case REG_IRR ... REG_IRR + 7:
+		return l->irr[reg - REG_IRR];
+	case REG_ESR:
+		return l->esr;
+	case REG_ICR:
+		return (uint32_t)l->icr;
+	case REG_ICR_HIGH:
+		return (uint32_t)(l->icr >> 32);
+	case REG_LVT ... REG_LVT + LAPIC_LVT_COUNT - 1:
+		return l->lvt[reg - REG_LVT];
+	case REG_INITIAL:
+		return l->initial;
+	case REG_CURRENT:
+		return timer_current(l);
+	case REG_DIVIDE:
+		return l->divide;
+	default:
+		return 0;
+	}
+}
+
+static void lvt_write(struct lapic *l, unsigned n, uint32_t v)
+{
+	/* What each entry implements (figure 11-8). */
+	static const uint32_t mask[LAPIC_LVT_COUNT] = { 0x700FF, 0x107FF, 0x107FF,
+							0x1A7FF, 0x1A7FF, 0x100FF };
+	unsigned mode = timer_mode(l);
+
+	if (n == LVT_TIMER)
+		v &= 0x700FF;
+	l->lvt[n] = (v & mask[n]) | (n == LVT_TIMER ? v & LVT_MASKED : 0);
+	if (!(l->svr & SVR_ENABLE))
+		l->lvt[n] |= LVT_MASKED;
+	if (n != LVT_TIMER)
+		return;
+	if (mode != timer_mode(l)) {
+		/* A change to or from TSC-deadline disarms (§11.5.4.1). */
+		if (mode == TIMER_TSC_DEADLINE || timer_mode(l) == TIMER_TSC_DEADLINE) {
+			l->initial = 0;
+			l->tsc_deadline = 0;
+		}
+		timer_arm(l);
+	}
+}
+
+static void svr_write(struct lapic *l, uint32_t v)
+{
+	l->svr = v & 0x1FF;
+	if (l->svr & SVR_ENABLE)
+		return;
+	for (unsigned i = 0; i < LAPIC_LVT_COUNT; i++)
+		l->lvt[i] |= LVT_MASKED;
+}
+
+static void reg_write(struct lapic *l, unsigned reg, uint32_t v)
+{
+	switch (reg) {
+	case REG_TPR:
+		l->tpr = v & 0xFF;
+		break;
+	case REG_EOI:
+		eoi(l);
+		return;
+	case REG_LDR:
+		l->ldr = v & 0xFF000000;
+		break;
+	case REG_DFR:
+		l->dfr = v | 0x0FFFFFFF;
+		break;
+	case REG_SVR:
+		svr_write(l, v);
+		break;
+	case REG_ESR:
+		l->esr = l->esr_shadow;
+		l->esr_shadow = 0;
+		break;
+	case REG_ICR:
+		l->icr = (l->icr & ~UINT64_C(0xFFFFFFFF)) | (v & 0xCCFFF);
+		send_ipi(l, l->icr);
+		break;
+	case REG_ICR_HIGH:
+		l->icr = (l->icr & 0xFFFFFFFF) | (uint64_t)(v & 0xFF000000) << 32;
+		break;
+	case REG_LVT ... REG_LVT + LAPIC_LVT_COUNT - 1:
+		lvt_write(l, reg - REG_LVT, v);
+		break;
+	case REG_INITIAL:
+		if (timer_mode(l) == TIMER_TSC_DEADLINE)
+			break;
+		l->initial = v;
+		l->timer_start = guest_clock_now(l->clock);
+		timer_arm(l);
+		break;
+	case REG_DIVIDE:
+		l->divide = v & 0xB;
+		timer_arm(l);
+		break;
+	default:
+		break;
+	}
+	update(l);
+}
+
+/* Registers are 32 bits wide on 16-byte boundaries. Other widths are
+ * undefined (§11.4.1): reads give the bytes, writes are taken as dwords. */
+static uint64_t mmio_read(void *ctx, uint64_t off, unsigned size)
+{
+	struct lapic *l = ctx;
+
+	if (is_x2apic(l) || !(l->apic_base & BASE_ENABLE))
+		return UINT64_MAX;
+	if ((off & 15) + size > 4)
+		return (off & 15) == 0 ? reg_read(l, (unsigned)off >> 4) : 0;
+	return reg_read(l, (unsigned)off >> 4) >> (8 * (off & 3));
+}
+
+static void mmio_write(void *ctx, uint64_t off, unsigned size, uint64_t v)
+{
+	struct lapic *l = ctx;
+
+	if (is_x2apic(l) || !(l->apic_base & BASE_ENABLE) || (off & 15) || size < 4)
+		return;
+	reg_write(l, (unsigned)off >> 4, (uint32_t)v);
+}
+
+static const struct bus_ops mmio_ops = { mmio_read, mmio_write };
+
+uint64_t lapic_cr8_read(const struct lapic *l)
+{
+	return l->tpr >> 4;
+}
+
+void lapic_cr8_write(struct lapic *l, uint64_t v)
+{
+	l->tpr = (uint32_t)(v & 15) << 4;
+	update(l);
+}
+
+static bool base_write(struct lapic *l, uint64_t v)
+{
+	bool on = v & BASE_ENABLE, x2 = v & BASE_X2APIC, was_x2 = is_x2apic(l);
+
+	/* Reserved bits, and the transitions of figure 11-26. The base itself stays. */
+	if ((v & ~(uint64_t)(BASE_BSP | BASE_X2APIC | BASE_ENABLE | 0xFFFFFFF000)) || (x2 && !on))
+		return false;
+	if (was_x2 && on && !x2)
+		return false;
+	if (x2 && !was_x2 && !(l->apic_base & BASE_ENABLE))
+		return false;
+	l->apic_base = LAPIC_BASE | (v & (BASE_X2APIC | BASE_ENABLE)) | BASE_BSP;
+	update(l);
+	return true;
+}
+
+/* Which x2APIC registers there are, and which of them may be written (table 11-6). */
+static bool x2apic_has(unsigned reg, bool is_write)
+{
+	switch (reg) {
+	case REG_TPR:
+	case REG_SVR:
+	case REG_ESR:
+	case REG_ICR:
+	case REG_LVT ... REG_LVT + LAPIC_LVT_COUNT - 1:
+	case REG_INITIAL:
+	case REG_DIVIDE:
+		return true;
+	case REG_EOI:
+	case REG_SELF_IPI:
+		return is_write;
+	case REG_ID:
+	case REG_VERSION:
+	case REG_PPR:
+	case REG_LDR:
+	case REG_ISR ... REG_IRR + 7:
+	case REG_CURRENT:
+		return !is_write;
+	default:
+		return false;
+	}
+}
+
+bool lapic_msr_read(struct lapic *l, uint32_t msr, uint64_t *ret_v)
+{
+	unsigned reg = msr - MSR_X2APIC;
+
+	if (msr == MSR_APIC_BASE) {
+		*ret_v = l->apic_base;
+		return true;
+	}
+	if (msr == MSR_TSC_DEADLINE) {
+		*ret_v = l->tsc_deadline;
+		return true;
+	}
+	if (reg > 0xFF || !is_x2apic(l) || !x2apic_has(reg, false))
+		return false;
+	*ret_v = reg == REG_ICR ? l->icr : reg_read(l, reg);
+	return true;
+}
+
+bool lapic_msr_write(struct lapic *l, uint32_t msr, uint64_t v)
+{
+	unsigned reg = msr - MSR_X2APIC;
+
+	if (msr == MSR_APIC_BASE)
+		return base_write(l, v);
+	if (msr == MSR_TSC_DEADLINE) {
+		if (timer_mode(l) == TIMER_TSC_DEADLINE) {
+			l->tsc_deadline = v;
+			timer_arm(l);
+		}
+		return true;
+	}
+	if (reg > 0xFF || !is_x2apic(l) || !x2apic_has(reg, true))
+		return false;
+	if (reg == REG_ICR) {
+		l->icr = v & UINT64_C(0xFFFFFFFF000CCFFF);
+		send_ipi(l, l->icr);
+		update(l);
+		return true;
+	}
+	if (v >> 32 || ((reg == REG_EOI || reg == REG_ESR) && v))
+		return false;
+	if (reg == REG_SELF_IPI) {
+		request(l, (uint8_t)v, false);
+		update(l);
+		return true;
+	}
+	reg_write(l, reg, (uint32_t)v);
+	return true;
+}
+
+bool apic_msg_from_msi(uint64_t addr, uint32_t data, struct apic_msg *ret_msg)
+{
+	if ((addr & ~UINT64_C(0xFFFFF)) != LAPIC_BASE)
+		return false;
+	*ret_msg = (struct apic_msg){ .dest = addr >> 12 & 0xFF, .logical = addr >> 2 & 1,
+				      .vector = (uint8_t)data, .delivery = data >> 8 & 7,
+				      .level = data >> 15 & 1, .assert_level = data >> 14 & 1 };
+	return true;
+}
+
+void lapic_init(struct lapic *l, uint32_t id, struct guest_clock *clock, struct bus *bus,
+		const struct lapic_hooks *hooks)
+{
+	*l = (struct lapic){ .hooks = *hooks, .clock = clock, .id = id, .dfr = UINT32_MAX,
+			     .svr = 0xFF, .apic_base = LAPIC_BASE | BASE_ENABLE | BASE_BSP };
+	for (unsigned i = 0; i < LAPIC_LVT_COUNT; i++)
+		l->lvt[i] = LVT_MASKED;
+	guest_timer_init(&l->timer, clock, timer_fired, l);
+	bus_region_init(&l->region, &mmio_ops, l, LAPIC_SIZE);
+	bus_mmio_add(bus, &l->region, LAPIC_BASE);
+}

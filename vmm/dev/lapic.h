@@ -1,0 +1,70 @@
+/* vmm/dev/lapic.h: the local APIC of one processor (soft engine; KVM has its
+ * own). xAPIC by MMIO at 0xFEE00000 and x2APIC by MSRs; timer base 1 GHz,
+ * TSC-deadline mode included. Source: SDM vol. 3 ch. 11. */
+#ifndef MUSTER_VMM_DEV_LAPIC_H
+#define MUSTER_VMM_DEV_LAPIC_H
+
+#include "vmm/bus.h"
+#include "vmm/guest_clock.h"
+
+#define LAPIC_BASE UINT64_C(0xFEE00000)
+enum { LAPIC_SIZE = 4096, LAPIC_LVT_COUNT = 6 };
+/* The order of the registers from 0x320 on. */
+enum lapic_lvt { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR };
+enum apic_delivery { APIC_FIXED, APIC_LOWEST, APIC_SMI, APIC_NMI = 4, APIC_INIT, APIC_STARTUP,
+		     APIC_EXTINT };
+
+/* A message on the interrupt bus. */
+struct apic_msg {
+	uint32_t dest; /* APIC ID or logical set; 8 bits, or 32 in x2APIC mode */
+	bool logical, level, assert_level;
+	enum apic_delivery delivery;
+	uint8_t vector;
+};
+
+struct lapic_hooks {
+	void *ctx;
+	void (*set_intr)(void *ctx, bool level);
+	void (*nmi)(void *ctx);
+	void (*eoi)(void *ctx, uint8_t vector); /* of a level-triggered vector: to the IOAPIC */
+	uint8_t (*extint_ack)(void *ctx); /* INTA to the PIC */
+	void (*send)(void *ctx, const struct apic_msg *msg); /* an IPI to others; may be NULL */
+};
+
+struct lapic {
+	struct lapic_hooks hooks;
+	struct guest_clock *clock; /* borrowed */
+	struct guest_timer timer;
+	struct bus_region region;
+	uint32_t id; /* APIC ID */
+	uint64_t apic_base; /* IA32_APIC_BASE */
+	uint32_t tpr, ldr, dfr, svr, esr, esr_shadow, divide, initial;
+	uint64_t icr;
+	uint32_t lvt[LAPIC_LVT_COUNT];
+	uint32_t irr[8], isr[8], tmr[8];
+	nsec_t timer_start; /* when the running count began */
+	uint64_t tsc_deadline; /* as written, in ticks of the bus TSC; 0 disarmed */
+	bool extint; /* the PIC's INT */
+	bool intr; /* what the processor was told */
+};
+
+void lapic_init(struct lapic *l, uint32_t id, struct guest_clock *clock, struct bus *bus,
+		const struct lapic_hooks *hooks);
+/* A message that may be for this APIC. Returns whether it was. */
+bool lapic_deliver(struct lapic *l, const struct apic_msg *msg);
+/* LINT0, where the PIC's INT arrives. */
+void lapic_set_extint(struct lapic *l, bool level);
+/* Tells the vector to take now and puts it in service; -1 when there is none. */
+int lapic_ack(struct lapic *l);
+
+uint64_t lapic_cr8_read(const struct lapic *l);
+void lapic_cr8_write(struct lapic *l, uint64_t v);
+/* IA32_APIC_BASE, IA32_TSC_DEADLINE, 0x800 to 0x8FF. False: #GP. */
+bool lapic_msr_read(struct lapic *l, uint32_t msr, uint64_t *ret_v);
+bool lapic_msr_write(struct lapic *l, uint32_t msr, uint64_t v);
+
+/* The message which an MSI stands for (SDM vol. 3 §11.11).
+ * Returns false when @addr is not an interrupt address. */
+bool apic_msg_from_msi(uint64_t addr, uint32_t data, struct apic_msg *ret_msg);
+
+#endif

@@ -1,0 +1,190 @@
+/* vmm/dev/mc146818.c: the real-time clock.
+ *
+ * The time of day is the machine clock's wall start plus guest time plus what
+ * the guest set; UTC. It is computed when read, so that an update is never in
+ * progress. Update, alarm and periodic interrupts use one timer, armed only
+ * while the guest has enabled one of them.
+ *
+ * Used by: vmm/machine.c.   Depends on: vmm/guest_clock.h.
+ * Source: MC146818A data sheet; the century byte at 0x32 as FADT says. */
+#include "vmm/dev/mc146818.h"
+
+#include <time.h>
+
+enum { RTC_SECONDS = 0, RTC_MINUTES = 2, RTC_HOURS = 4, RTC_WEEKDAY = 6, RTC_DAY = 7,
+       RTC_MONTH = 8, RTC_YEAR = 9, RTC_A = 10, RTC_B = 11, RTC_C = 12, RTC_D = 13,
+       RTC_CENTURY = 0x32 };
+enum { B_24H = 2, B_BINARY = 4, B_UPDATE_IRQ = 0x10, B_ALARM_IRQ = 0x20, B_PERIODIC_IRQ = 0x40,
+       B_SET = 0x80 };
+enum { C_UPDATE = 0x10, C_ALARM = 0x20, C_PERIODIC = 0x40, C_IRQ = 0x80 };
+
+static int64_t seconds_now(const struct mc146818 *r)
+{
+	return (r->clock->wall_start + guest_clock_now(r->clock)) / NSEC_PER_SEC + r->offset_s;
+}
+
+static uint8_t encode(const struct mc146818 *r, int v)
+{
+	return (uint8_t)(r->ram[RTC_B] & B_BINARY ? v : v / 10 << 4 | v % 10);
+}
+
+static int decode(const struct mc146818 *r, uint8_t v)
+{
+	return r->ram[RTC_B] & B_BINARY ? v : (v >> 4) * 10 + (v & 15);
+}
+
+static void time_to_ram(struct mc146818 *r)
+{
+	time_t t = seconds_now(r);
+	struct tm tm;
+
+	if ((r->ram[RTC_B] & B_SET) || !gmtime_r(&t, &tm))
+		return;
+	r->ram[RTC_SECONDS] = encode(r, tm.tm_sec);
+	r->ram[RTC_MINUTES] = encode(r, tm.tm_min);
+	r->ram[RTC_WEEKDAY] = encode(r, tm.tm_wday + 1);
+	r->ram[RTC_DAY] = encode(r, tm.tm_mday);
+	r->ram[RTC_MONTH] = encode(r, tm.tm_mon + 1);
+	r->ram[RTC_YEAR] = encode(r, tm.tm_year % 100);
+	r->ram[RTC_CENTURY] = encode(r, tm.tm_year / 100 + 19);
+	if (r->ram[RTC_B] & B_24H)
+		r->ram[RTC_HOURS] = encode(r, tm.tm_hour);
+	else
+		r->ram[RTC_HOURS] = (uint8_t)(encode(r, (tm.tm_hour + 11) % 12 + 1) |
+					      (tm.tm_hour >= 12 ? 0x80 : 0));
+}
+
+static void time_from_ram(struct mc146818 *r)
+{
+	struct tm tm = { .tm_sec = decode(r, r->ram[RTC_SECONDS]),
+			 .tm_min = decode(r, r->ram[RTC_MINUTES]),
+			 .tm_mday = decode(r, r->ram[RTC_DAY]),
+			 .tm_mon = decode(r, r->ram[RTC_MONTH]) - 1,
+			 .tm_year = decode(r, r->ram[RTC_YEAR]) +
+				    (decode(r, r->ram[RTC_CENTURY]) - 19) * 100 };
+	int hour = decode(r, r->ram[RTC_HOURS] & 0x7F);
+	time_t t;
+
+	if (!(r->ram[RTC_B] & B_24H))
+		hour = hour % 12 + (r->ram[RTC_HOURS] & 0x80 ? 12 : 0);
+	tm.tm_hour = hour;
+	t = timegm(&tm);
+	r->offset_s += t - seconds_now(r);
+}
+
+/* Register A's rate: 1 and 2 are 256 and 128 Hz, 3 to 15 are 32768 >> (rate-1). */
+static nsec_t period_ns(const struct mc146818 *r)
+{
+	unsigned rate = r->ram[RTC_A] & 15;
+
+	if (!rate)
+		return NSEC_NEVER;
+	if (rate <= 2)
+		rate += 7;
+	return ((nsec_t)1 << (rate - 1)) * NSEC_PER_SEC / 32768;
+}
+
+static void arm(struct mc146818 *r)
+{
+	nsec_t now = guest_clock_now(r->clock), at = NSEC_NEVER, period = period_ns(r);
+
+	if ((r->ram[RTC_B] & (B_UPDATE_IRQ | B_ALARM_IRQ)) && !(r->ram[RTC_B] & B_SET)) {
+		nsec_t wall = r->clock->wall_start + now;
+
+		at = now + NSEC_PER_SEC - wall % NSEC_PER_SEC;
+	}
+	if ((r->ram[RTC_B] & B_PERIODIC_IRQ) && period != NSEC_NEVER) {
+		if (r->periodic_at <= now)
+			r->periodic_at = now + period;
+		at = nsec_min(at, r->periodic_at);
+	}
+	guest_timer_set(&r->timer, at);
+}
+
+static bool alarm_matches(const struct mc146818 *r)
+{
+	/* An alarm byte of 0xC0 or more matches everything. */
+	for (unsigned i = RTC_SECONDS; i <= RTC_HOURS; i += 2)
+		if (r->ram[i + 1] < 0xC0 && r->ram[i + 1] != r->ram[i])
+			return false;
+	return true;
+}
+
+static void fired(void *ctx, nsec_t now)
+{
+	struct mc146818 *r = ctx;
+	int64_t s = seconds_now(r);
+
+	if (s != r->last_s) {
+		r->last_s = s;
+		time_to_ram(r);
+		r->ram[RTC_C] |= C_UPDATE;
+		if (alarm_matches(r))
+			r->ram[RTC_C] |= C_ALARM;
+	}
+	if ((r->ram[RTC_B] & B_PERIODIC_IRQ) && now >= r->periodic_at)
+		r->ram[RTC_C] |= C_PERIODIC;
+	if (r->ram[RTC_B] & r->ram[RTC_C] & (C_UPDATE | C_ALARM | C_PERIODIC)) {
+		r->ram[RTC_C] |= C_IRQ;
+		irq_line_set(&r->irq8, true);
+	}
+	arm(r);
+}
+
+static uint64_t ports_read(void *ctx, uint64_t off, unsigned size)
+{
+	struct mc146818 *r = ctx;
+	uint8_t v;
+
+	(void)size;
+	if (off == 0)
+		return 0xFF; /* the index is write-only */
+	if (r->index <= RTC_YEAR || r->index == RTC_CENTURY)
+		time_to_ram(r);
+	v = r->ram[r->index];
+	if (r->index == RTC_C) {
+		r->ram[RTC_C] = 0;
+		irq_line_set(&r->irq8, false);
+	}
+	return v;
+}
+
+static void ports_write(void *ctx, uint64_t off, unsigned size, uint64_t v)
+{
+	struct mc146818 *r = ctx;
+	bool is_time = r->index == RTC_CENTURY || r->index == RTC_SECONDS ||
+		       r->index == RTC_MINUTES || r->index == RTC_HOURS ||
+		       (r->index >= RTC_WEEKDAY && r->index <= RTC_YEAR);
+	bool was_set = r->ram[RTC_B] & B_SET;
+
+	(void)size;
+	if (off == 0) {
+		r->index = (uint8_t)v & 0x7F;
+		return;
+	}
+	if (r->index == RTC_C || r->index == RTC_D)
+		return;
+	if (is_time)
+		time_to_ram(r);
+	if (r->index == RTC_B && (v & B_SET))
+		time_to_ram(r); /* freeze what is shown */
+	r->ram[r->index] = r->index == RTC_A ? (uint8_t)v & 0x7F : (uint8_t)v;
+	if ((is_time && !was_set) || (r->index == RTC_B && was_set && !(v & B_SET)))
+		time_from_ram(r);
+	if (r->index == RTC_A || r->index == RTC_B)
+		arm(r);
+}
+
+static const struct bus_ops ports_ops = { ports_read, ports_write };
+
+void mc146818_init(struct mc146818 *r, struct bus *bus, struct guest_clock *clock,
+		   struct irq_line irq8)
+{
+	*r = (struct mc146818){ .clock = clock, .irq8 = irq8 };
+	r->ram[RTC_A] = 0x26;
+	r->ram[RTC_B] = B_24H;
+	r->ram[RTC_D] = 0x80; /* the battery is good */
+	guest_timer_init(&r->timer, clock, fired, r);
+	bus_region_init(&r->ports, &ports_ops, r, 2);
+	bus_pio_add(bus, &r->ports, 0x70);
+}
