@@ -1,0 +1,83 @@
+/* vmm/dev/virtio_net.h: a virtio network card whose wire is a pair of
+ * shared-memory rings to the fabric.   Source: virtio 1.2 §5.1. */
+#ifndef MUSTER_VMM_DEV_VIRTIO_NET_H
+#define MUSTER_VMM_DEV_VIRTIO_NET_H
+
+#include "core/addr.h"
+#include "core/ring.h"
+#include "vmm/dev/virtio_pci.h"
+
+struct loop;
+struct loop_source;
+
+/* Feature bits (§5.1.3). */
+#define VIRTIO_NET_F_CSUM (UINT64_C(1) << 0)
+#define VIRTIO_NET_F_GUEST_CSUM (UINT64_C(1) << 1)
+#define VIRTIO_NET_F_MTU (UINT64_C(1) << 3)
+#define VIRTIO_NET_F_MAC (UINT64_C(1) << 5)
+#define VIRTIO_NET_F_GUEST_TSO4 (UINT64_C(1) << 7)
+#define VIRTIO_NET_F_GUEST_TSO6 (UINT64_C(1) << 8)
+#define VIRTIO_NET_F_HOST_TSO4 (UINT64_C(1) << 11)
+#define VIRTIO_NET_F_HOST_TSO6 (UINT64_C(1) << 12)
+#define VIRTIO_NET_F_MRG_RXBUF (UINT64_C(1) << 15)
+#define VIRTIO_NET_F_STATUS (UINT64_C(1) << 16)
+#define VIRTIO_NET_F_CTRL_VQ (UINT64_C(1) << 17)
+#define VIRTIO_NET_F_CTRL_RX (UINT64_C(1) << 18)
+#define VIRTIO_NET_F_GUEST_ANNOUNCE (UINT64_C(1) << 21)
+
+/* Queues (§5.1.2), the header before each frame (§5.1.6), status bits (§5.1.4). */
+enum { VIRTIO_NET_RXQ = 0, VIRTIO_NET_TXQ = 1, VIRTIO_NET_CTRLQ = 2, VIRTIO_NET_QUEUE_COUNT,
+       VIRTIO_NET_HDR_LEN = 12, VIRTIO_NET_S_LINK_UP = 1, VIRTIO_NET_S_ANNOUNCE = 2 };
+
+struct virtio_net_config {
+	struct mem *mem; /* borrowed, as all below */
+	struct mac_addr mac;
+	uint16_t mtu; /* bytes of the Ethernet payload, 68 to 65535 */
+	bool link_up;
+	struct ring_pair *rings; /* the machine's side */
+	struct loop *loop; /* NULL: the caller calls virtio_net_kicked() */
+	int kick_fd; /* what the fabric kicks (down_kick_fd); used with @loop */
+	nsec_t (*now)(void *ctx); /* time put on frames sent; NULL: 0 */
+	void *now_ctx;
+};
+
+/* Counts since the start. Every frame taken off a ring or queue is in one. */
+struct virtio_net_stats {
+	uint64_t tx_frames, tx_bytes; /* into the fabric's ring */
+	uint64_t tx_malformed; /* bad length or offload header */
+	uint64_t tx_link_down;
+	uint64_t tx_stalls; /* times the fabric's ring was full (frames wait) */
+	uint64_t rx_frames, rx_bytes; /* into the guest's buffers */
+	uint64_t rx_too_long; /* longer than the guest's buffers */
+	uint64_t rx_off; /* link down, or no driver */
+	uint64_t rx_malformed; /* an offload header that lies */
+	uint64_t rx_stalls; /* times the guest had no buffer (frames wait) */
+	uint64_t rx_segmented; /* GSO frames cut for a guest that cannot take them */
+};
+
+struct virtio_net {
+	struct virtio_dev dev;
+	struct virtio_pci pci;
+	struct virtio_net_config cfg;
+	struct virtio_net_stats stats;
+	struct loop_source *source; /* the kick fd in the loop */
+	bool link_up;
+	bool tx_blocked; /* frames wait in the queue for room in the ring */
+	bool rx_starved; /* frames wait in the ring for buffers */
+	struct frame *segments; /* cut, not yet delivered; owned */
+	struct vq_chain chain, more; /* scratch: one frame's buffers */
+};
+
+/* Makes the card; it stays where it is until virtio_net_free(). The caller
+ * puts &ret->pci.pci on the bus. Returns 0 or -errno. */
+int virtio_net_new(const struct virtio_net_config *cfg, struct virtio_net **ret_net);
+struct virtio_net *virtio_net_free(struct virtio_net *n); /* accepts NULL; returns NULL */
+
+/* The fabric kicked: frames came, or room did. */
+void virtio_net_kicked(struct virtio_net *n);
+/* Carrier on or off: the guest is told. */
+void virtio_net_set_link(struct virtio_net *n, bool up);
+/* Asks the guest to announce itself (gratuitous ARP), after a restore or move. */
+void virtio_net_announce(struct virtio_net *n);
+
+#endif

@@ -1,0 +1,60 @@
+/* vmm/dev/virtio_rng.c: a virtio entropy device.
+ *
+ * Each request is answered at once, with at most BYTES_MAX bytes: a guest may
+ * ask for gigabytes in one buffer, and a short answer is legal (§5.4.6.1 wants
+ * one byte or more).
+ *
+ * Used by: vmm/machine.c.   Depends on: vmm/dev/virtio_pci.h.
+ * Sources: virtio 1.2 §5.4. */
+#include "vmm/dev/virtio_rng.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { QUEUE_SIZE = 8, CLASS_OTHER = 0xFF0000, BYTES_MAX = 256 };
+
+static void on_notify(void *ctx, unsigned q)
+{
+	struct virtio_rng *r = ctx;
+	struct virtqueue *vq = &r->dev.queue[q];
+	uint8_t buf[BYTES_MAX];
+
+	do {
+		while (virtio_pop(&r->dev, q, &r->chain)) {
+			size_t len = r->chain.in_len < BYTES_MAX ? r->chain.in_len : BYTES_MAX;
+			struct vq_cursor cur = { 0 };
+
+			r->cfg.fill(r->cfg.fill_ctx, buf, len);
+			(void)vq_write(vq->mem, &r->chain, &cur, buf, len);
+			vq_push(vq, r->chain.head, (uint32_t)len);
+			r->n_bytes += len;
+		}
+		virtio_publish(&r->dev, q);
+	} while (vq_ask_notify(vq, true) && virtio_live(&r->dev));
+}
+
+static void on_started(void *ctx)
+{
+	on_notify(ctx, 0);
+}
+
+static const struct virtio_ops rng_ops = { .notify = on_notify, .started = on_started };
+
+int virtio_rng_new(const struct virtio_rng_config *cfg, struct virtio_rng **ret_rng)
+{
+	struct virtio_rng *r = calloc(1, sizeof *r);
+
+	if (!r)
+		return -ENOMEM;
+	r->cfg = *cfg;
+	virtio_init(&r->dev, VIRTIO_ID_RNG, cfg->mem, 0, 1, QUEUE_SIZE, &rng_ops, r);
+	virtio_pci_init(&r->pci, &r->dev, CLASS_OTHER);
+	*ret_rng = r;
+	return 0;
+}
+
+struct virtio_rng *virtio_rng_free(struct virtio_rng *r)
+{
+	free(r);
+	return NULL;
+}
