@@ -1,0 +1,154 @@
+/* teams/fabric.c: the fabric's process: one thread, one loop.
+ *
+ * While frames come the rings are polled, and the kernel is asked for control
+ * messages once in BUSY_ROUNDS rounds. When a round found nothing the rings
+ * are put to sleep and the process waits in epoll for a kick, a message or the
+ * next due time: an idle team costs nothing. Timers are exact because the
+ * thread's timer slack is 1 ns (prctl(2) PR_SET_TIMERSLACK; it is 50 us
+ * otherwise).
+ *
+ * It ends when its control socket ends: nothing outlives the supervisor.
+ *
+ * Used by: the supervisor, after fork.   Depends on: core/{control,loop,clock,log}.h. */
+#include "teams/fabric.h"
+
+#include "core/clock.h"
+#include "core/control.h"
+#include "core/log.h"
+#include "core/loop.h"
+#include "core/proc.h"
+#include "teams/fabric_core.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+enum { BUSY_ROUNDS = 64 };
+
+/* A port's kick, as the loop knows it. */
+struct kick {
+	struct fabric *fabric;
+	size_t port;
+};
+
+struct process {
+	struct fabric *fabric;
+	struct loop *loop;
+	struct control *control;
+	struct kick *kicks;
+	bool quit;
+	int status;
+};
+
+static void on_kick(void *ctx, int fd, uint32_t events)
+{
+	struct kick *k = ctx;
+	uint64_t n;
+
+	(void)events;
+	(void)!read(fd, &n, sizeof n);
+	fabric_wake_port(k->fabric, k->port);
+}
+
+static void on_control(void *ctx, struct control *c, json_t *msg, int *fds, int n_fds, int status)
+{
+	struct process *p = ctx;
+	json_t *answer;
+
+	(void)fds;
+	(void)n_fds;
+	if (!msg) {
+		p->quit = true;
+		p->status = status < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+		p->control = control_free(c);
+		return;
+	}
+	answer = fabric_request(p->fabric, msg, clock_now(), &p->quit);
+	if (control_send(c, answer, NULL, 0) < 0)
+		p->quit = true;
+	json_decref(answer);
+}
+
+static int set_up(struct process *p, const struct fabric_config *cfg)
+{
+	int r;
+
+	if (prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL) < 0)
+		log_warn("timer slack cannot be set: %s", strerror(errno));
+	r = fabric_new(cfg->team, cfg->rings, cfg->n_rings, &p->fabric);
+	if (r < 0)
+		return r;
+	r = loop_new(&p->loop);
+	if (r < 0)
+		return r;
+	r = control_new(p->loop, cfg->control_fd, on_control, p, &p->control);
+	if (r < 0)
+		return r;
+	p->kicks = calloc(cfg->n_rings + 1, sizeof *p->kicks);
+	if (!p->kicks)
+		return -ENOMEM;
+	for (size_t i = 0; i < cfg->n_rings; i++) {
+		struct loop_source *source;
+
+		p->kicks[i] = (struct kick){ p->fabric, i };
+		r = loop_add_fd(p->loop, cfg->rings[i].up_kick_fd, EPOLLIN, on_kick, &p->kicks[i], &source);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void run(struct process *p)
+{
+	struct fabric *f = p->fabric;
+	unsigned rounds = 0;
+
+	while (!p->quit) {
+		nsec_t until;
+
+		if (fabric_step(f, fabric_time(f, clock_now()))) {
+			if (++rounds % BUSY_ROUNDS == 0)
+				(void)loop_step(p->loop, 0);
+			continue;
+		}
+		if (!fabric_sleep(f))
+			continue;
+		until = fabric_next(f);
+		if (until != NSEC_NEVER)
+			until += f->paused_ns;
+		if (loop_step(p->loop, until) < 0) {
+			p->status = EXIT_FAILURE;
+			return;
+		}
+	}
+}
+
+/* Gives the last answer ("quit") to the kernel. */
+static void flush(struct process *p)
+{
+	for (int i = 0; i < 100 && p->control && !control_is_flushed(p->control); i++)
+		(void)loop_step(p->loop, clock_now() + 10 * NSEC_PER_MSEC);
+}
+
+int fabric_run(const struct fabric_config *cfg)
+{
+	struct process p = { .status = EXIT_SUCCESS };
+	int r;
+
+	proc_title_set("muster: fabric %s", cfg->team->name);
+	r = set_up(&p, cfg);
+	if (r < 0) {
+		log_error("the fabric cannot start: %s", strerror(-r));
+		p.status = EXIT_FAILURE;
+	} else {
+		run(&p);
+		flush(&p);
+	}
+	p.control = control_free(p.control);
+	p.loop = loop_free(p.loop);
+	p.fabric = fabric_free(p.fabric);
+	free(p.kicks);
+	return p.status;
+}

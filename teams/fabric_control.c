@@ -1,0 +1,157 @@
+/* teams/fabric_control.c: the fabric's side of its control protocol.
+ *
+ * A request is checked whole before anything is done; what is wrong with it is
+ * the answer's "error". The form is in teams/fabric.h.
+ *
+ * Used by: teams/fabric.c.   Depends on: teams/fabric_core.h. */
+#include "core/cleanup.h"
+#include "teams/fabric_core.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SETS_MAX = 64 };
+
+static json_t *answer_ok(json_t *msg)
+{
+	json_t *a = json_pack("{s:b}", "ok", 1);
+	json_t *id = json_object_get(msg, "id");
+
+	if (id)
+		json_object_set(a, "id", id);
+	return a;
+}
+
+static json_t *answer_error(json_t *msg, const char *text)
+{
+	json_t *a = answer_ok(msg);
+
+	json_object_set_new(a, "ok", json_false());
+	json_object_set_new(a, "error", json_string(text));
+	return a;
+}
+
+/* A member that counts things. Returns 0; -ENOENT when absent; -EINVAL. */
+static int get_index(json_t *msg, const char *key, size_t *ret_index)
+{
+	json_t *j = json_object_get(msg, key);
+
+	if (!j)
+		return -ENOENT;
+	if (!json_is_integer(j) || json_integer_value(j) < 0)
+		return -EINVAL;
+	*ret_index = (size_t)json_integer_value(j);
+	return 0;
+}
+
+/* Reads what the request is about. Returns NULL, or what is wrong. */
+static const char *get_target(const struct fabric *f, json_t *msg, struct fabric_target *ret_target)
+{
+	struct fabric_target t = { .dir = LINK_BOTH };
+	const char *dir = json_string_value(json_object_get(msg, "dir"));
+	int r = get_index(msg, "network", &t.network);
+
+	if (r == 0) {
+		t.is_network = true;
+	} else if (r == -EINVAL || get_index(msg, "vm", &t.vm) < 0 || get_index(msg, "nic", &t.nic) < 0) {
+		return "the request names neither a network nor a NIC";
+	}
+	if (dir && strcmp(dir, "up") == 0)
+		t.dir = LINK_UP;
+	else if (dir && strcmp(dir, "down") == 0)
+		t.dir = LINK_DOWN;
+	else if (dir && strcmp(dir, "both") != 0)
+		return "dir is up, down or both";
+	if (fabric_target_check(f, &t) < 0)
+		return "no such network or NIC";
+	*ret_target = t;
+	return NULL;
+}
+
+static json_t *link_show(struct fabric *f, json_t *msg, const struct fabric_target *t, nsec_t now)
+{
+	json_t *a = answer_ok(msg);
+
+	json_object_set_new(a, "links", fabric_link_show(f, t, now));
+	return a;
+}
+
+static json_t *link_set(struct fabric *f, json_t *msg, const struct fabric_target *t, nsec_t now)
+{
+	json_t *set = json_object_get(msg, "set");
+	const char *sets[SETS_MAX];
+	size_t n = json_array_size(set);
+	CLEANUP(free) char *why = NULL;
+
+	if (!json_is_array(set) || n > SETS_MAX)
+		return answer_error(msg, "set is a list of KEY=VALUE");
+	for (size_t i = 0; i < n; i++) {
+		sets[i] = json_string_value(json_array_get(set, i));
+		if (!sets[i])
+			return answer_error(msg, "set is a list of KEY=VALUE");
+	}
+	if (fabric_link_set(f, t, sets, n, now, &why) < 0)
+		return answer_error(msg, why ? why : "refused");
+	return link_show(f, msg, t, now);
+}
+
+static json_t *link_reset(struct fabric *f, json_t *msg, const struct fabric_target *t, nsec_t now)
+{
+	fabric_link_reset(f, t, now);
+	return link_show(f, msg, t, now);
+}
+
+static json_t *link_state(struct fabric *f, json_t *msg, const struct fabric_target *t, nsec_t now)
+{
+	json_t *up = json_object_get(msg, "up");
+
+	if (!json_is_boolean(up))
+		return answer_error(msg, "up is true or false");
+	fabric_link_state(f, t, json_is_true(up), now);
+	return answer_ok(msg);
+}
+
+static const struct {
+	const char *name;
+	json_t *(*fn)(struct fabric *f, json_t *msg, const struct fabric_target *t, nsec_t now);
+} link_verbs[] = {
+	{ "link-show", link_show },
+	{ "link-set", link_set },
+	{ "link-reset", link_reset },
+	{ "link-state", link_state },
+};
+
+json_t *fabric_request(struct fabric *f, json_t *msg, nsec_t real, bool *ret_quit)
+{
+	const char *verb = json_string_value(json_object_get(msg, "do"));
+	nsec_t now = fabric_time(f, real);
+	struct fabric_target t;
+	const char *wrong;
+
+	if (!verb)
+		return answer_error(msg, "the request has no \"do\"");
+	(void)fabric_step(f, now); /* what is due comes before the change */
+	for (size_t i = 0; i < sizeof link_verbs / sizeof link_verbs[0]; i++) {
+		if (strcmp(verb, link_verbs[i].name) != 0)
+			continue;
+		wrong = get_target(f, msg, &t);
+		return wrong ? answer_error(msg, wrong) : link_verbs[i].fn(f, msg, &t, now);
+	}
+	if (strcmp(verb, "counters") == 0) {
+		json_t *a = answer_ok(msg), *c = fabric_counters(f, now);
+
+		json_object_update(a, c);
+		json_decref(c);
+		return a;
+	}
+	if (strcmp(verb, "pause") == 0)
+		fabric_pause(f, real);
+	else if (strcmp(verb, "resume") == 0)
+		fabric_resume(f, real);
+	else if (strcmp(verb, "quit") == 0)
+		*ret_quit = true;
+	else
+		return answer_error(msg, "unknown request");
+	return answer_ok(msg);
+}

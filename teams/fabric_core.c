@@ -1,0 +1,422 @@
+/* teams/fabric_core.c: the fabric without its process.
+ *
+ * The way of a frame from NIC a to NIC b of one network:
+ *
+ *   a's ring -> [a access up] -> switch -> [network link of b] -> [b access down] -> b's ring
+ *
+ * Each link is one direction (shaping/link.h). A network's shape is met once,
+ * by the network link of the port a frame leaves by. Where the shape's two
+ * directions differ, the network's first port in file order is its near end:
+ * what it receives has the `down` shape, what every other port receives `up`.
+ *
+ * Events. Links that hold frames are in a binary heap by the time they next
+ * want to run; a step runs them in that order, each at its own time, before it
+ * takes anything new. So a link sees times that never run back, whenever the
+ * driver calls.
+ *
+ * Rings. A port is active (drained in every step) or asleep (its machine kicks).
+ * Ports go to sleep together, when a step found nothing: fabric_sleep(). What
+ * a step delivered is published once for each ring at its end.
+ *
+ * Books: of a port's `in` and `out`, of each link and each switch:
+ * entered + copied = delivered + lost + queued.
+ *
+ * Used by: teams/fabric.c, tests, bench.   Depends on: core/ring, shaping/link, vswitch. */
+#include "teams/fabric_core.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { POOL_FRAMES = 4096, NAME_SIZE = 128, OFFLOAD_NEEDS_CSUM = 1, GSO_ECN = 0x80, GSO_LAST = 5 };
+
+/* ---- the heap of events ------------------------------------------------- */
+
+static void heap_place(struct fabric *f, size_t pos, struct fabric_link *fl)
+{
+	f->heap[pos] = fl;
+	fl->heap_pos = pos;
+}
+
+static void heap_up(struct fabric *f, size_t pos)
+{
+	struct fabric_link *fl = f->heap[pos];
+
+	while (pos > 0 && f->heap[(pos - 1) / 2]->next_ns > fl->next_ns) {
+		heap_place(f, pos, f->heap[(pos - 1) / 2]);
+		pos = (pos - 1) / 2;
+	}
+	heap_place(f, pos, fl);
+}
+
+static void heap_down(struct fabric *f, size_t pos)
+{
+	struct fabric_link *fl = f->heap[pos];
+
+	for (;;) {
+		size_t child = 2 * pos + 1;
+
+		if (child >= f->n_heap)
+			break;
+		if (child + 1 < f->n_heap && f->heap[child + 1]->next_ns < f->heap[child]->next_ns)
+			child++;
+		if (f->heap[child]->next_ns >= fl->next_ns)
+			break;
+		heap_place(f, pos, f->heap[child]);
+		pos = child;
+	}
+	heap_place(f, pos, fl);
+}
+
+static void heap_remove(struct fabric *f, struct fabric_link *fl)
+{
+	struct fabric_link *last = f->heap[--f->n_heap];
+
+	if (last == fl)
+		return;
+	heap_place(f, fl->heap_pos, last);
+	heap_up(f, last->heap_pos);
+	heap_down(f, last->heap_pos);
+}
+
+void fabric_link_moved(struct fabric_link *fl)
+{
+	struct fabric *f = fl->fabric;
+	nsec_t next = link_next(fl->link), old = fl->next_ns;
+
+	if (next == old)
+		return;
+	fl->next_ns = next;
+	if (next == NSEC_NEVER) {
+		heap_remove(f, fl);
+	} else if (old == NSEC_NEVER) {
+		heap_place(f, f->n_heap++, fl);
+		heap_up(f, fl->heap_pos);
+	} else {
+		heap_up(f, fl->heap_pos);
+		heap_down(f, fl->heap_pos);
+	}
+}
+
+/* ---- the way of a frame ---------------------------------------------------- */
+
+static void into_link(void *ctx, struct frame *frame, nsec_t now)
+{
+	struct fabric_link *fl = ctx;
+
+	link_take(fl->link, frame, now);
+	fabric_link_moved(fl);
+}
+
+static void into_switch(void *ctx, struct frame *frame, nsec_t now)
+{
+	struct fabric_port *p = ctx;
+
+	vswitch_take(p->fabric->networks[p->network].sw, p->index, frame, now);
+}
+
+static void into_ring(void *ctx, struct frame *frame, nsec_t now)
+{
+	struct fabric_port *p = ctx;
+	struct fabric *f = p->fabric;
+	uint8_t *room = NULL;
+
+	p->out.entered_frames++;
+	p->out.entered_bytes += frame->len;
+	if (p->has_rings)
+		room = ring_reserve(&p->rings.tx, frame->len);
+	if (!room) {
+		p->out.lost_frames[p->has_rings ? LOSS_RING_FULL : LOSS_NO_PORT]++;
+		frame_free(frame);
+		return;
+	}
+	memcpy(room, frame->data, frame->len);
+	ring_commit(&p->rings.tx, frame->len, &frame->offload, now);
+	p->out.delivered_frames++;
+	p->out.delivered_bytes += frame->len;
+	frame_free(frame);
+	if (!p->is_dirty) {
+		p->is_dirty = true;
+		f->dirty[f->n_dirty++] = (size_t)(p - f->ports);
+	}
+}
+
+/* An offload header that another machine can be given. */
+static bool offload_is_sane(const struct ring_record *rec)
+{
+	const struct frame_offload *o = &rec->offload;
+
+	if ((o->flags & OFFLOAD_NEEDS_CSUM) && (uint32_t)o->csum_start + o->csum_offset + 2 > rec->len)
+		return false;
+	return (o->gso_type & ~GSO_ECN) <= GSO_LAST;
+}
+
+/* Takes one record in. */
+static void take_record(struct fabric_port *p, const struct ring_record *rec, nsec_t now)
+{
+	struct frame *frame;
+
+	p->in.entered_frames++;
+	p->in.entered_bytes += rec->len;
+	if (rec->len < ETH_HEADER_LEN || !offload_is_sane(rec)) {
+		p->in.lost_frames[LOSS_MALFORMED]++;
+		return;
+	}
+	frame = frame_new(p->fabric->pool, rec->len);
+	if (!frame) {
+		p->in.lost_frames[LOSS_QUEUE]++;
+		return;
+	}
+	memcpy(frame->data, rec->data, rec->len);
+	frame->len = rec->len;
+	frame->offload = rec->offload;
+	frame->rx_time_ns = now;
+	p->in.delivered_frames++;
+	p->in.delivered_bytes += rec->len;
+	into_link(&p->links[FABRIC_ACCESS_UP], frame, now);
+}
+
+/* Takes one batch in. Returns how many. */
+static unsigned drain(struct fabric_port *p, nsec_t now)
+{
+	struct ring_record rec;
+	unsigned n = 0;
+
+	for (; n < FABRIC_BATCH && ring_peek(&p->rings.rx, &rec); n++) {
+		take_record(p, &rec, now);
+		ring_pop(&p->rings.rx);
+	}
+	if (n)
+		ring_release(&p->rings.rx);
+	return n;
+}
+
+bool fabric_step(struct fabric *f, nsec_t now)
+{
+	unsigned n = 0;
+
+	if (f->is_paused)
+		return false;
+	while (f->n_heap && f->heap[0]->next_ns <= now) {
+		struct fabric_link *fl = f->heap[0];
+
+		link_run(fl->link, fl->next_ns);
+		fabric_link_moved(fl);
+	}
+	for (size_t i = 0; i < f->n_active; i++)
+		n += drain(&f->ports[f->active[i]], now);
+	for (size_t i = 0; i < f->n_dirty; i++) {
+		struct fabric_port *p = &f->ports[f->dirty[i]];
+
+		p->is_dirty = false;
+		(void)ring_publish(&p->rings.tx);
+	}
+	f->n_dirty = 0;
+	return n != 0;
+}
+
+nsec_t fabric_next(const struct fabric *f)
+{
+	return f->n_heap && !f->is_paused ? f->heap[0]->next_ns : NSEC_NEVER;
+}
+
+bool fabric_sleep(struct fabric *f)
+{
+	size_t n = 0;
+
+	if (f->is_paused)
+		return true; /* the active ones stay active: they are drained at once after it */
+	for (size_t i = 0; i < f->n_active; i++) {
+		struct fabric_port *p = &f->ports[f->active[i]];
+
+		if (ring_sleep(&p->rings.rx))
+			p->is_active = false;
+		else
+			f->active[n++] = f->active[i];
+	}
+	f->n_active = n;
+	return n == 0;
+}
+
+void fabric_wake_port(struct fabric *f, size_t port)
+{
+	struct fabric_port *p = &f->ports[port];
+
+	if (p->is_active || !p->has_rings)
+		return;
+	ring_wake(&p->rings.rx);
+	p->is_active = true;
+	f->active[f->n_active++] = port;
+}
+
+nsec_t fabric_time(const struct fabric *f, nsec_t real)
+{
+	return (f->is_paused ? f->pause_began_ns : real) - f->paused_ns;
+}
+
+void fabric_pause(struct fabric *f, nsec_t real)
+{
+	if (f->is_paused)
+		return;
+	f->is_paused = true;
+	f->pause_began_ns = real;
+}
+
+void fabric_resume(struct fabric *f, nsec_t real)
+{
+	if (!f->is_paused)
+		return;
+	f->is_paused = false;
+	f->paused_ns += real - f->pause_began_ns;
+}
+
+/* ---- assembling ------------------------------------------------------------ */
+
+static int make_link(struct fabric_port *p, enum fabric_link_role role, const struct frame_sink *sink)
+{
+	const struct team *t = p->fabric->team;
+	const struct team_nic *nic = &t->vms[p->vm].nics[p->nic];
+	const struct team_network *net = &t->networks[p->network];
+	const struct shape *shape = role == FABRIC_NETWORK ? &net->shape : &nic->shape;
+	struct fabric_link *fl = &p->links[role];
+	struct link_shape ls;
+	char name[NAME_SIZE];
+
+	fl->fabric = p->fabric;
+	fl->next_ns = NSEC_NEVER;
+	fl->is_up_dir = role == FABRIC_ACCESS_UP || (role == FABRIC_NETWORK && p->index != 0);
+	fl->origin = fl->is_up_dir ? shape->up : shape->down;
+	fl->dir = fl->origin;
+	fl->mtu = role == FABRIC_NETWORK ? net->mtu : nic->mtu;
+	(void)snprintf(name, sizeof name, "%s/%s.%zu/%s", net->name, t->vms[p->vm].name, p->nic,
+		       role == FABRIC_NETWORK ? "network" : fl->is_up_dir ? "up" : "down");
+	fabric_shape(&fl->dir, fl->mtu, &ls);
+	return link_new(&ls, t->seed, name, p->fabric->pool, sink, &fl->link);
+}
+
+static int make_port(struct fabric_port *p, const struct ring_pair_fds *fds)
+{
+	const struct team_nic *nic = &p->fabric->team->vms[p->vm].nics[p->nic];
+	struct fabric_network *net = &p->fabric->networks[p->network];
+	int r;
+
+	if (fds) {
+		r = ring_pair_attach(fds, RING_FABRIC, &p->rings);
+		if (r < 0)
+			return r;
+		p->has_rings = true;
+	}
+	r = make_link(p, FABRIC_ACCESS_UP, &(struct frame_sink){ into_switch, p });
+	if (r == 0)
+		r = make_link(p, FABRIC_NETWORK,
+			      &(struct frame_sink){ into_link, &p->links[FABRIC_ACCESS_DOWN] });
+	if (r == 0)
+		r = make_link(p, FABRIC_ACCESS_DOWN, &(struct frame_sink){ into_ring, p });
+	if (r < 0)
+		return r;
+	vswitch_set_output(net->sw, p->index,
+			   &(struct frame_sink){ into_link, &p->links[FABRIC_NETWORK] });
+	p->is_up = true;
+	if (nic->link_down)
+		fabric_link_state(p->fabric, &(struct fabric_target){ .vm = p->vm, .nic = p->nic }, false, 0);
+	fabric_wake_port(p->fabric, (size_t)(p - p->fabric->ports));
+	return 0;
+}
+
+static enum vswitch_type switch_type(enum network_type t)
+{
+	return t == NETWORK_WIRE ? VSWITCH_WIRE : t == NETWORK_HUB ? VSWITCH_HUB : VSWITCH_SWITCH;
+}
+
+/* Ports get their places, networks their switches. */
+static int make_networks(struct fabric *f)
+{
+	const struct team *t = f->team;
+	size_t n = 0;
+
+	for (size_t v = 0; v < t->n_vms; v++) {
+		for (size_t i = 0; i < t->vms[v].n_nics; i++) {
+			struct fabric_network *net = &f->networks[t->vms[v].nics[i].network];
+
+			f->ports[n++] = (struct fabric_port){
+				.fabric = f, .vm = v, .nic = i,
+				.network = t->vms[v].nics[i].network, .index = net->n_ports++,
+			};
+		}
+	}
+	for (size_t i = 0; i < t->n_networks; i++) {
+		struct fabric_network *net = &f->networks[i];
+		int r;
+
+		net->ports = calloc(net->n_ports + 1, sizeof *net->ports);
+		if (!net->ports)
+			return -ENOMEM;
+		r = vswitch_new(switch_type(t->networks[i].type), net->n_ports, t->seed, f->pool, &net->sw);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < n; i++)
+		f->networks[f->ports[i].network].ports[f->ports[i].index] = i;
+	return 0;
+}
+
+static int assemble(struct fabric *f, const struct ring_pair_fds *rings)
+{
+	int r = frame_pool_new(POOL_FRAMES, &f->pool);
+
+	f->ports = calloc(f->n_ports + 1, sizeof *f->ports);
+	f->networks = calloc(f->team->n_networks + 1, sizeof *f->networks);
+	f->heap = calloc(f->n_ports * FABRIC_ROLE_COUNT + 1, sizeof(struct fabric_link *));
+	f->active = calloc(f->n_ports + 1, sizeof *f->active);
+	f->dirty = calloc(f->n_ports + 1, sizeof *f->dirty);
+	if (r < 0 || !f->ports || !f->networks || !f->heap || !f->active || !f->dirty)
+		return -ENOMEM;
+	r = make_networks(f);
+	for (size_t i = 0; r == 0 && i < f->n_ports; i++)
+		r = make_port(&f->ports[i], rings ? &rings[i] : NULL);
+	return r;
+}
+
+int fabric_new(const struct team *team, const struct ring_pair_fds *rings, size_t n_rings,
+	       struct fabric **ret_fabric)
+{
+	struct fabric *f = calloc(1, sizeof *f);
+	int r;
+
+	if (!f)
+		return -ENOMEM;
+	f->team = team;
+	for (size_t v = 0; v < team->n_vms; v++)
+		f->n_ports += team->vms[v].n_nics;
+	r = rings && n_rings != f->n_ports ? -EINVAL : assemble(f, rings);
+	if (r < 0) {
+		fabric_free(f);
+		return r;
+	}
+	*ret_fabric = f;
+	return 0;
+}
+
+struct fabric *fabric_free(struct fabric *f)
+{
+	if (!f)
+		return NULL;
+	for (size_t i = 0; f->ports && i < f->n_ports; i++) {
+		for (size_t k = 0; k < FABRIC_ROLE_COUNT; k++)
+			link_free(f->ports[i].links[k].link);
+		ring_pair_detach(&f->ports[i].rings);
+	}
+	for (size_t i = 0; f->networks && i < f->team->n_networks; i++) {
+		vswitch_free(f->networks[i].sw);
+		free(f->networks[i].ports);
+	}
+	frame_pool_free(f->pool);
+	free(f->ports);
+	free(f->networks);
+	free(f->heap);
+	free(f->active);
+	free(f->dirty);
+	free(f);
+	return NULL;
+}

@@ -1,0 +1,249 @@
+/* teams/fabric_links.c: links by name: show, set, reset, carrier, and the books.
+ *
+ * A target is one NIC (its two access links) or one network (the network link
+ * of each of its ports). "set" works on copies first, so that a key which is
+ * refused changes nothing. "preset" replaces the whole direction by the
+ * preset's own; the other keys then override it, in their order.
+ *
+ * Used by: teams/fabric_control.c.   Depends on: topologies/team.h. */
+#include "core/bytes.h"
+#include "teams/fabric_core.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const loss_names[] = { "queue", "random", "down", "malformed", "no-port",
+					  "ring-full", "shutdown" };
+_Static_assert(sizeof loss_names / sizeof loss_names[0] == LOSS_REASON_COUNT, "a name for each reason");
+
+void fabric_shape(const struct shape_dir *d, uint32_t mtu, struct link_shape *ret_shape)
+{
+	static const enum link_distribution distributions[SHAPE_DISTRIBUTION_COUNT] = {
+		[SHAPE_UNIFORM] = LINK_UNIFORM,
+		[SHAPE_NORMAL] = LINK_NORMAL,
+		[SHAPE_PARETO] = LINK_PARETO,
+	};
+
+	*ret_shape = (struct link_shape){
+		.rate_bps = d->rate_bps, .delay_ns = d->delay_ns, .jitter_ns = d->jitter_ns,
+		.distribution = distributions[d->distribution],
+		.loss = d->loss, .has_ge = d->has_ge,
+		.ge_p = d->ge_p, .ge_r = d->ge_r, .ge_bad = d->ge_bad, .ge_good = d->ge_good,
+		.corrupt = d->corrupt, .duplicate = d->duplicate, .reorder = d->reorder,
+		.queue_in_packets = d->queue_in_packets, .queue = d->queue, .mtu = mtu,
+		.overhead_bytes = d->overhead_bytes,
+		.cell_payload = d->cell_payload, .cell_size = d->cell_size,
+	};
+}
+
+/* ---- targets ------------------------------------------------------------- */
+
+static bool port_is_meant(const struct fabric_port *p, const struct fabric_target *t)
+{
+	return t->is_network ? p->network == t->network : p->vm == t->vm && p->nic == t->nic;
+}
+
+static bool link_is_meant(const struct fabric_link *fl, enum fabric_link_role role,
+			  const struct fabric_target *t)
+{
+	if (t->is_network != (role == FABRIC_NETWORK))
+		return false;
+	return t->dir == LINK_BOTH || (t->dir == LINK_UP) == fl->is_up_dir;
+}
+
+/* The next link of the target after *pos (start with 0), or NULL. */
+static struct fabric_link *next_link(struct fabric *f, const struct fabric_target *t, size_t *pos)
+{
+	for (; *pos < f->n_ports * FABRIC_ROLE_COUNT; ++*pos) {
+		struct fabric_port *p = &f->ports[*pos / FABRIC_ROLE_COUNT];
+		enum fabric_link_role role = *pos % FABRIC_ROLE_COUNT;
+
+		if (port_is_meant(p, t) && link_is_meant(&p->links[role], role, t)) {
+			++*pos;
+			return &p->links[role];
+		}
+	}
+	return NULL;
+}
+
+int fabric_target_check(const struct fabric *f, const struct fabric_target *t)
+{
+	if (t->is_network)
+		return t->network < f->team->n_networks ? 0 : -ENOENT;
+	if (t->vm >= f->team->n_vms || t->nic >= f->team->vms[t->vm].n_nics)
+		return -ENOENT;
+	return 0;
+}
+
+/* ---- changes -------------------------------------------------------------- */
+
+static int apply_one(struct shape_dir *dir, bool is_up_dir, const char *set, char **ret_why)
+{
+	const char *eq = strchr(set, '=');
+	CLEANUP(free) char *key = NULL;
+	const struct preset *preset;
+
+	if (!eq || eq == set) {
+		*ret_why = str_printf("'%s' is not KEY=VALUE", set);
+		return -EINVAL;
+	}
+	key = str_printf("%.*s", (int)(eq - set), set);
+	if (strcmp(key, "preset") != 0)
+		return shape_set_key(dir, key, eq + 1, ret_why);
+	preset = preset_find(eq + 1);
+	if (!preset) {
+		*ret_why = str_printf("unknown preset '%s'", eq + 1);
+		return -EINVAL;
+	}
+	*dir = is_up_dir ? preset->up : preset->down;
+	return 0;
+}
+
+static int apply_all(struct shape_dir *dir, bool is_up_dir, const char *const *sets, size_t n_sets,
+		     char **ret_why)
+{
+	for (size_t i = 0; i < n_sets; i++) {
+		int r = apply_one(dir, is_up_dir, sets[i], ret_why);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void put_shape(struct fabric_link *fl, const struct shape_dir *dir, nsec_t now)
+{
+	struct link_shape ls;
+
+	fl->dir = *dir;
+	fabric_shape(dir, fl->mtu, &ls);
+	link_set_shape(fl->link, &ls, now);
+	fabric_link_moved(fl);
+}
+
+int fabric_link_set(struct fabric *f, const struct fabric_target *t, const char *const *sets,
+		    size_t n_sets, nsec_t now, char **ret_why)
+{
+	struct fabric_link *fl;
+	size_t pos = 0;
+	int r;
+
+	while ((fl = next_link(f, t, &pos))) {
+		struct shape_dir trial = fl->dir;
+
+		r = apply_all(&trial, fl->is_up_dir, sets, n_sets, ret_why);
+		if (r < 0)
+			return r;
+	}
+	pos = 0;
+	while ((fl = next_link(f, t, &pos))) {
+		struct shape_dir dir = fl->dir;
+
+		r = apply_all(&dir, fl->is_up_dir, sets, n_sets, ret_why);
+		if (r < 0)
+			return r;
+		put_shape(fl, &dir, now);
+	}
+	return 0;
+}
+
+void fabric_link_reset(struct fabric *f, const struct fabric_target *t, nsec_t now)
+{
+	struct fabric_link *fl;
+	size_t pos = 0;
+
+	while ((fl = next_link(f, t, &pos)))
+		put_shape(fl, &fl->origin, now);
+}
+
+void fabric_link_state(struct fabric *f, const struct fabric_target *t, bool up, nsec_t now)
+{
+	for (size_t i = 0; i < f->n_ports; i++) {
+		struct fabric_port *p = &f->ports[i];
+
+		if (!port_is_meant(p, t))
+			continue;
+		p->is_up = up;
+		vswitch_set_link(f->networks[p->network].sw, p->index, up);
+		for (size_t k = 0; k < FABRIC_ROLE_COUNT; k++) {
+			link_set_up(p->links[k].link, up, now);
+			fabric_link_moved(&p->links[k]);
+		}
+	}
+}
+
+/* ---- showing -------------------------------------------------------------- */
+
+static json_t *counters_json(const struct element_counters *c)
+{
+	json_t *lost = json_object();
+
+	for (size_t i = 0; i < LOSS_REASON_COUNT; i++)
+		if (c->lost_frames[i])
+			json_object_set_new(lost, loss_names[i], json_integer((json_int_t)c->lost_frames[i]));
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "entered_frames",
+			 (json_int_t)c->entered_frames, "entered_bytes", (json_int_t)c->entered_bytes,
+			 "copied_frames", (json_int_t)c->copied_frames, "delivered_frames",
+			 (json_int_t)c->delivered_frames, "delivered_bytes",
+			 (json_int_t)c->delivered_bytes, "queued_frames", (json_int_t)c->queued_frames,
+			 "queued_bytes", (json_int_t)c->queued_bytes, "lost", lost);
+}
+
+static json_t *link_json(const struct fabric_link *fl, const struct fabric_port *p)
+{
+	const struct team_vm *vm = &fl->fabric->team->vms[p->vm];
+	CLEANUP(free) char *port = str_printf("%s.%s", vm->name, vm->nics[p->nic].name);
+
+	return json_pack("{s:s,s:s,s:o,s:I,s:o,s:b}", "port", port, "dir", fl->is_up_dir ? "up" : "down",
+			 "shape", shape_dir_json(&fl->dir), "queue_limit",
+			 (json_int_t)link_queue_limit(link_shape(fl->link)), "counters",
+			 counters_json(link_counters(fl->link)), "up", (int)p->is_up);
+}
+
+json_t *fabric_link_show(struct fabric *f, const struct fabric_target *t, nsec_t now)
+{
+	json_t *list = json_array();
+	struct fabric_link *fl;
+	size_t pos = 0;
+
+	while ((fl = next_link(f, t, &pos))) {
+		link_run(fl->link, now);
+		fabric_link_moved(fl);
+		json_array_append_new(list, link_json(fl, &f->ports[(pos - 1) / FABRIC_ROLE_COUNT]));
+	}
+	return list;
+}
+
+static json_t *port_json(const struct fabric_port *p)
+{
+	const struct fabric *f = p->fabric;
+	const struct team_vm *vm = &f->team->vms[p->vm];
+	CLEANUP(free) char *name = str_printf("%s.%s", vm->name, vm->nics[p->nic].name);
+	static const char *const roles[FABRIC_ROLE_COUNT] = { "up", "network", "down" };
+	json_t *j = json_pack("{s:s,s:s,s:b,s:b,s:o,s:o}", "port", name, "network",
+			      f->team->networks[p->network].name, "up", (int)p->is_up, "broken",
+			      (int)(p->rings.rx.broken || p->rings.tx.broken), "in",
+			      counters_json(&p->in), "out", counters_json(&p->out));
+
+	for (size_t k = 0; k < FABRIC_ROLE_COUNT; k++)
+		json_object_set_new(j, roles[k], counters_json(link_counters(p->links[k].link)));
+	return j;
+}
+
+json_t *fabric_counters(struct fabric *f, nsec_t now)
+{
+	json_t *ports = json_array(), *networks = json_array();
+
+	(void)now;
+	for (size_t i = 0; i < f->n_ports; i++)
+		json_array_append_new(ports, port_json(&f->ports[i]));
+	for (size_t i = 0; i < f->team->n_networks; i++)
+		json_array_append_new(networks,
+				      json_pack("{s:s,s:I,s:o}", "network", f->team->networks[i].name,
+						"stations",
+						(json_int_t)vswitch_n_stations(f->networks[i].sw),
+						"counters",
+						counters_json(vswitch_counters(f->networks[i].sw))));
+	return json_pack("{s:o,s:o}", "networks", networks, "ports", ports);
+}
