@@ -349,24 +349,34 @@ void mmu_st_slow(struct soft *s, uint64_t lin, unsigned size, uint64_t v, unsign
 	pieces_write(s, &p, (const uint8_t *)&v);
 }
 
-void mmu_ld_bytes_slow(struct soft *s, uint64_t lin, void *dst, size_t n)
+void mmu_ld_bytes_access(struct soft *s, uint64_t lin, void *dst, size_t n, unsigned access)
 {
 	struct pieces p;
 
 	if (!n)
 		return;
-	pieces_find(s, lin, n, MMU_READ, &p);
+	pieces_find(s, lin, n, access, &p);
 	pieces_read(s, &p, dst);
+}
+
+void mmu_st_bytes_access(struct soft *s, uint64_t lin, const void *src, size_t n, unsigned access)
+{
+	struct pieces p;
+
+	if (!n)
+		return;
+	pieces_find(s, lin, n, access | MMU_WRITE, &p);
+	pieces_write(s, &p, src);
+}
+
+void mmu_ld_bytes_slow(struct soft *s, uint64_t lin, void *dst, size_t n)
+{
+	mmu_ld_bytes_access(s, lin, dst, n, MMU_READ);
 }
 
 void mmu_st_bytes_slow(struct soft *s, uint64_t lin, const void *src, size_t n)
 {
-	struct pieces p;
-
-	if (!n)
-		return;
-	pieces_find(s, lin, n, MMU_WRITE, &p);
-	pieces_write(s, &p, src);
+	mmu_st_bytes_access(s, lin, src, n, MMU_WRITE);
 }
 
 void mmu_probe_write(struct soft *s, uint64_t lin, size_t n)

@@ -40,6 +40,9 @@ uint64_t mmu_ld_slow(struct soft *s, uint64_t lin, unsigned size, unsigned acces
 void mmu_st_slow(struct soft *s, uint64_t lin, unsigned size, uint64_t v, unsigned access);
 void mmu_ld_bytes_slow(struct soft *s, uint64_t lin, void *dst, size_t n);
 void mmu_st_bytes_slow(struct soft *s, uint64_t lin, const void *src, size_t n);
+/* At the privilege that @access says: MMU_SYSTEM is CPL 0. */
+void mmu_ld_bytes_access(struct soft *s, uint64_t lin, void *dst, size_t n, unsigned access);
+void mmu_st_bytes_access(struct soft *s, uint64_t lin, const void *src, size_t n, unsigned access);
 /* Raises what a store to [lin, lin+n) would raise; n 1 to 4096. */
 void mmu_probe_write(struct soft *s, uint64_t lin, size_t n);
 /* Host pointer of plain RAM when [lin, lin+n) may be read (written) without

@@ -176,6 +176,11 @@ static inline _Noreturn void soft_ud(struct soft *s)
 	soft_raise(s, EXC_UD);
 }
 
+/* Ends the machine: what the engine does not do (task switches) was asked for. Sets s->error and
+ * s->shutdown, then jumps like a raise. After any jump and after soft_event_deliver() the
+ * run loop looks at s->shutdown: CPU_STOP_ERROR when s->error is not empty. No return. */
+_Noreturn void soft_unsupported(struct soft *s, const char *what);
+
 /* Instructions retired, exact at any moment (budget included). */
 uint64_t soft_icount(const struct soft *s);
 
@@ -188,6 +193,7 @@ void soft_mode_changed(struct soft *s);
  * @vector; @is_soft: INT n/INT3/INTO (return RIP is s->rip and gate DPL is checked);
  * @is_ext: hardware interrupt or NMI (EXT bit). For a fault return RIP is s->insn_rip. */
 enum soft_event_kind { EVENT_FAULT, EVENT_TRAP, EVENT_SOFT_INT, EVENT_EXT_INT, EVENT_NMI };
+/* Vector 1: s->dr6_pending (BS: 0x4000) goes into DR6. RF is never kept: no instruction breakpoints. */
 void soft_event_deliver(struct soft *s, int vector, enum soft_event_kind kind, bool has_error,
 			uint32_t error);
 
