@@ -1,0 +1,10 @@
+# The monitor: libraries that unpack a kernel, and the developer's machine runner.
+
+PKG_LIBS += -lz -llzma
+
+RUN_MACHINE_OBJ := $(call obj,tests/bench/run_machine.c)
+$(O)/run-machine: $(RUN_MACHINE_OBJ) $(call lib,vmm cpu core)
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS)
+.PHONY: run-machine
+run-machine: $(O)/run-machine
+$(RUN_MACHINE_OBJ): $(O)/flags

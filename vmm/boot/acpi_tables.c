@@ -1,0 +1,395 @@
+/* vmm/boot/acpi_tables.c: RSDP, XSDT, FADT, FACS, DSDT, MADT and MCFG.
+ *
+ * The DSDT is assembled by a few functions that emit AML (ACPI 6.4 §20.2): the
+ * PCI root bridge with its windows, COM1, the RTC, and \_S5. The power button
+ * and everything else that is fixed hardware is told by the FADT.
+ *
+ * Used by: vmm/boot/linux64.c.   Depends on: core/bytes.h, core/wire.h, vmm/dev/*.h. */
+#include "vmm/boot/acpi_tables.h"
+
+#include "core/wire.h"
+#include "vmm/dev/acpi.h"
+#include "vmm/dev/i82093.h"
+#include "vmm/dev/lapic.h"
+#include "vmm/dev/pci.h"
+
+#include <string.h>
+
+enum { HEADER_LEN = 36, RSDP_LEN = 36, FADT_LEN = 276, FACS_LEN = 64 };
+
+static void u8(struct bytes *b, unsigned v)
+{
+	uint8_t x = (uint8_t)v;
+
+	bytes_append(b, &x, 1);
+}
+
+static void u16(struct bytes *b, unsigned v)
+{
+	uint8_t x[2];
+
+	store_le16(x, (uint16_t)v);
+	bytes_append(b, x, sizeof x);
+}
+
+static void u32(struct bytes *b, uint32_t v)
+{
+	uint8_t x[4];
+
+	store_le32(x, v);
+	bytes_append(b, x, sizeof x);
+}
+
+static void u64(struct bytes *b, uint64_t v)
+{
+	uint8_t x[8];
+
+	store_le64(x, v);
+	bytes_append(b, x, sizeof x);
+}
+
+static uint8_t checksum(const uint8_t *p, size_t len)
+{
+	uint8_t sum = 0;
+
+	for (size_t i = 0; i < len; i++)
+		sum = (uint8_t)(sum + p[i]);
+	return (uint8_t)-sum;
+}
+
+/* A table's header; length and checksum come with table_end(). */
+static size_t table_begin(struct bytes *b, const char sig[4], unsigned revision)
+{
+	size_t at;
+
+	while (b->len % 16)
+		u8(b, 0);
+	at = b->len;
+	bytes_append(b, sig, 4);
+	u32(b, 0);
+	u8(b, revision);
+	u8(b, 0);
+	bytes_append(b, "MUSTER", 6);
+	bytes_append(b, "MUSTERPC", 8);
+	u32(b, 1);
+	bytes_append(b, "MSTR", 4);
+	u32(b, 1);
+	return at;
+}
+
+static void table_end(struct bytes *b, size_t at)
+{
+	store_le32(b->data + at + 4, (uint32_t)(b->len - at));
+	b->data[at + 9] = checksum(b->data + at, b->len - at);
+}
+
+/* ---- AML ---------------------------------------------------------------- */
+
+enum { AML_ZERO = 0x00, AML_NAME = 0x08, AML_BYTE = 0x0A, AML_DWORD = 0x0C, AML_SCOPE = 0x10,
+       AML_BUFFER = 0x11, AML_PACKAGE = 0x12, AML_EXT = 0x5B, AML_DEVICE = 0x82 };
+
+/* PkgLength in its two-byte form (§20.2.4): room now, the value at the end. */
+static size_t pkg_begin(struct bytes *b)
+{
+	u16(b, 0);
+	return b->len - 2;
+}
+
+static void pkg_end(struct bytes *b, size_t at)
+{
+	size_t len = b->len - at;
+
+	b->data[at] = (uint8_t)(0x40 | (len & 15));
+	b->data[at + 1] = (uint8_t)(len >> 4);
+}
+
+static size_t device_begin(struct bytes *b, const char name[4])
+{
+	size_t at;
+
+	u8(b, AML_EXT);
+	u8(b, AML_DEVICE);
+	at = pkg_begin(b);
+	bytes_append(b, name, 4);
+	return at;
+}
+
+static void name(struct bytes *b, const char n[4])
+{
+	u8(b, AML_NAME);
+	bytes_append(b, n, 4);
+}
+
+/* "PNP0A03" as EisaId() compresses it (§19.3.4). */
+static void name_eisa_id(struct bytes *b, const char n[4], const char id[7])
+{
+	uint32_t v = (uint32_t)(id[0] - 0x40) << 26 | (uint32_t)(id[1] - 0x40) << 21 |
+		     (uint32_t)(id[2] - 0x40) << 16;
+
+	for (unsigned i = 0; i < 4; i++) {
+		char c = id[3 + i];
+
+		v |= (uint32_t)(c >= 'A' ? c - 'A' + 10 : c - '0') << (12 - 4 * i);
+	}
+	name(b, n);
+	u8(b, AML_DWORD);
+	u32(b, __builtin_bswap32(v));
+}
+
+static void name_byte(struct bytes *b, const char n[4], unsigned v)
+{
+	name(b, n);
+	u8(b, AML_BYTE);
+	u8(b, v);
+}
+
+/* _CRS = Buffer of @len resource descriptors and the end tag. */
+static void name_crs(struct bytes *b, const struct bytes *res)
+{
+	size_t at;
+
+	name(b, "_CRS");
+	u8(b, AML_BUFFER);
+	at = pkg_begin(b);
+	u8(b, AML_BYTE);
+	u8(b, (unsigned)res->len + 2);
+	bytes_append(b, res->data, res->len);
+	u16(b, 0x0079); /* end tag, checksum 0 */
+	pkg_end(b, at);
+}
+
+static void res_io(struct bytes *r, unsigned base, unsigned len)
+{
+	u8(r, 0x47); /* I/O port descriptor, §6.4.2.5 */
+	u8(r, 1); /* 16-bit decode */
+	u16(r, base);
+	u16(r, base);
+	u8(r, 1);
+	u8(r, len);
+}
+
+static void res_irq(struct bytes *r, unsigned irq)
+{
+	u8(r, 0x22); /* IRQ descriptor without flags, §6.4.2.1 */
+	u16(r, 1u << irq);
+}
+
+/* Word address space (§6.4.3.5.3). @type: 1 I/O, 2 bus numbers. */
+static void res_word(struct bytes *r, unsigned type, unsigned first, unsigned last)
+{
+	u8(r, 0x88);
+	u16(r, 13);
+	u8(r, type);
+	u8(r, 0x0C); /* producer, min and max fixed */
+	u8(r, type == 1 ? 3 : 0); /* entire range */
+	u16(r, 0);
+	u16(r, first);
+	u16(r, last);
+	u16(r, 0);
+	u16(r, last - first + 1);
+}
+
+static void res_memory(struct bytes *r, uint32_t first, uint32_t last)
+{
+	u8(r, 0x87); /* dword address space, §6.4.3.5.2 */
+	u16(r, 23);
+	u8(r, 0);
+	u8(r, 0x0C);
+	u8(r, 1); /* read-write, not cacheable */
+	u32(r, 0);
+	u32(r, first);
+	u32(r, last);
+	u32(r, 0);
+	u32(r, last - first + 1);
+}
+
+static void dsdt_pci(struct bytes *b)
+{
+	CLEANUP(bytes) struct bytes res = { 0 };
+	size_t at = device_begin(b, "PCI0");
+
+	name_eisa_id(b, "_HID", "PNP0A03");
+	name(b, "_UID");
+	u8(b, AML_ZERO);
+	res_word(&res, 2, 0, 0);
+	res_io(&res, 0xCF8, 8);
+	res_word(&res, 1, 0, 0xCF7);
+	res_word(&res, 1, 0xD00, 0xFFFF);
+	res_memory(&res, (uint32_t)PCI_WINDOW_START, (uint32_t)PCI_WINDOW_END - 1);
+	name_crs(b, &res);
+	pkg_end(b, at);
+}
+
+static void dsdt_device(struct bytes *b, const char n[4], const char id[7], unsigned port,
+			unsigned len, unsigned irq)
+{
+	CLEANUP(bytes) struct bytes res = { 0 };
+	size_t at = device_begin(b, n);
+
+	name_eisa_id(b, "_HID", id);
+	name_byte(b, "_UID", 1);
+	name_byte(b, "_STA", 0x0F);
+	res_io(&res, port, len);
+	res_irq(&res, irq);
+	name_crs(b, &res);
+	pkg_end(b, at);
+}
+
+static void dsdt(struct bytes *b)
+{
+	size_t table = table_begin(b, "DSDT", 2), at;
+
+	u8(b, AML_SCOPE);
+	at = pkg_begin(b);
+	bytes_append(b, "\\_SB_", 5);
+	dsdt_pci(b);
+	dsdt_device(b, "COM1", "PNP0501", 0x3F8, 8, 4);
+	dsdt_device(b, "RTC_", "PNP0B00", 0x70, 2, 8);
+	pkg_end(b, at);
+	name(b, "_S5_");
+	u8(b, AML_PACKAGE);
+	at = pkg_begin(b);
+	u8(b, 4);
+	for (unsigned i = 0; i < 2; i++) {
+		u8(b, AML_BYTE);
+		u8(b, ACPI_S5_TYPE);
+	}
+	u8(b, AML_ZERO);
+	u8(b, AML_ZERO);
+	pkg_end(b, at);
+	table_end(b, table);
+}
+
+/* ---- the other tables ----------------------------------------------------- */
+
+static void madt(struct bytes *b, unsigned n_cpus)
+{
+	size_t at = table_begin(b, "APIC", 4);
+
+	u32(b, (uint32_t)LAPIC_BASE);
+	u32(b, 1); /* PCAT_COMPAT: there are 8259s */
+	for (unsigned i = 0; i < n_cpus; i++) {
+		u16(b, 0x0800); /* local APIC, 8 bytes */
+		u8(b, i);
+		u8(b, i);
+		u32(b, 1);
+	}
+	u16(b, 0x0C01); /* I/O APIC, 12 bytes */
+	u16(b, 0);
+	u32(b, (uint32_t)IOAPIC_BASE);
+	u32(b, 0);
+	u16(b, 0x0A02); /* override: IRQ 0 is pin 2 */
+	u16(b, 0);
+	u32(b, 2);
+	u16(b, 0);
+	u16(b, 0x0A02); /* override: the SCI is level, active high */
+	u8(b, 0);
+	u8(b, ACPI_SCI);
+	u32(b, ACPI_SCI);
+	u16(b, 0x0D);
+	u16(b, 0x0604); /* NMI on LINT1 of all */
+	u8(b, 0xFF);
+	u16(b, 0);
+	u8(b, 1);
+	table_end(b, at);
+}
+
+static void mcfg(struct bytes *b)
+{
+	size_t at = table_begin(b, "MCFG", 1);
+
+	u64(b, 0);
+	u64(b, PCI_ECAM_BASE);
+	u32(b, 0); /* segment 0, buses 0 to 0 */
+	u32(b, 0);
+	table_end(b, at);
+}
+
+/* A generic address (§5.2.3.2) of I/O ports. */
+static void gas(uint8_t *p, unsigned bits, unsigned access, uint64_t port)
+{
+	p[0] = 1;
+	p[1] = (uint8_t)bits;
+	p[3] = (uint8_t)access;
+	store_le64(p + 4, port);
+}
+
+static void fadt(struct bytes *b, uint64_t facs_gpa, uint64_t dsdt_gpa)
+{
+	/* WBINVD, PROC_C1, SLP_BUTTON (no fixed one), FIX_RTC (none), RESET_REG_SUP */
+	const uint32_t flags = 1 | 1 << 2 | 1 << 5 | 1 << 6 | 1 << 10;
+	size_t at = table_begin(b, "FACP", 6);
+	uint8_t *p;
+
+	while (b->len - at < FADT_LEN)
+		u8(b, 0);
+	p = b->data + at;
+	store_le32(p + 36, (uint32_t)facs_gpa);
+	store_le32(p + 40, (uint32_t)dsdt_gpa);
+	p[45] = 0; /* unspecified profile */
+	store_le16(p + 46, ACPI_SCI);
+	store_le32(p + 56, ACPI_PM1A_EVT);
+	store_le32(p + 64, ACPI_PM1A_CNT);
+	store_le32(p + 76, ACPI_PM_TMR);
+	p[88] = 4;
+	p[89] = 2;
+	p[91] = 4;
+	store_le16(p + 96, 0xFFFF); /* no C2 */
+	store_le16(p + 98, 0xFFFF); /* no C3 */
+	p[108] = 0x32; /* century */
+	/* IAPC_BOOT_ARCH: legacy devices; no VGA; no PCIe ASPM. No 8042 (bit 1 clear). */
+	store_le16(p + 109, 1 | 1 << 2 | 1 << 4);
+	store_le32(p + 112, flags);
+	gas(p + 116, 8, 1, 0xCF9);
+	p[128] = 6; /* the value that resets */
+	p[131] = 4; /* ACPI 6.4 */
+	store_le64(p + 132, facs_gpa);
+	store_le64(p + 140, dsdt_gpa);
+	gas(p + 148, 32, 2, ACPI_PM1A_EVT);
+	gas(p + 172, 16, 2, ACPI_PM1A_CNT);
+	gas(p + 208, 32, 3, ACPI_PM_TMR);
+	table_end(b, at);
+}
+
+static void rsdp(struct bytes *b, uint64_t xsdt_gpa)
+{
+	uint8_t *p = b->data;
+
+	memcpy(p, "RSD PTR ", 8);
+	memcpy(p + 9, "MUSTER", 6);
+	p[15] = 2;
+	store_le32(p + 20, RSDP_LEN);
+	store_le64(p + 24, xsdt_gpa);
+	p[8] = checksum(p, 20);
+	p[32] = checksum(p, RSDP_LEN);
+}
+
+void acpi_tables_build(unsigned n_cpus, struct bytes *ret)
+{
+	uint64_t table[3], facs_gpa, dsdt_gpa;
+	struct bytes b = { 0 };
+	size_t at;
+
+	while (b.len < 64) /* the RSDP's place; FACS wants 64-byte alignment */
+		u8(&b, 0);
+	facs_gpa = ACPI_TABLES_GPA + b.len;
+	bytes_append(&b, "FACS", 4);
+	u32(&b, FACS_LEN);
+	while (b.len < 64 + FACS_LEN)
+		u8(&b, 0);
+	b.data[64 + 32] = 2; /* version */
+	dsdt_gpa = ACPI_TABLES_GPA + b.len;
+	dsdt(&b);
+	table[0] = ACPI_TABLES_GPA + ((b.len + 15) & ~(size_t)15);
+	fadt(&b, facs_gpa, dsdt_gpa);
+	table[1] = ACPI_TABLES_GPA + ((b.len + 15) & ~(size_t)15);
+	madt(&b, n_cpus);
+	table[2] = ACPI_TABLES_GPA + ((b.len + 15) & ~(size_t)15);
+	mcfg(&b);
+	at = table_begin(&b, "XSDT", 1);
+	for (unsigned i = 0; i < 3; i++)
+		u64(&b, table[i]);
+	table_end(&b, at);
+	rsdp(&b, ACPI_TABLES_GPA + at);
+	*ret = b;
+}
