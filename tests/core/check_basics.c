@@ -1,0 +1,136 @@
+/* tests/core/check_basics.c: wire, prng, bytes, files and folders. */
+#include "core/bytes.h"
+#include "core/prng.h"
+#include "core/wire.h"
+#include "tests/unit.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+#include <sys/stat.h>
+
+START_TEST(test_wire_reader_never_underflows)
+{
+	static const uint8_t data[] = { 1, 2, 3, 4, 5, 6, 7 };
+	struct wire_reader r = wire_read_from(data, sizeof data), sub;
+
+	ck_assert_uint_eq(wire_get_be16(&r), 0x0102);
+	sub = wire_get_sub(&r, 3);
+	ck_assert_uint_eq(wire_get_u8(&sub), 3);
+	ck_assert_uint_eq(wire_get_le16(&sub), 0x0504);
+	ck_assert_uint_eq(wire_get_u8(&sub), 0);
+	ck_assert(sub.failed);
+	ck_assert(!r.failed);
+	ck_assert_uint_eq(wire_get_be32(&r), 0);
+	ck_assert(r.failed);
+	ck_assert_uint_eq(wire_get_u8(&r), 0); /* the error stays */
+	ck_assert_ptr_null(wire_get(&r, SIZE_MAX));
+}
+END_TEST
+
+START_TEST(test_wire_writer_stops_at_the_end)
+{
+	uint8_t buf[8] = { 0 };
+	struct wire_writer w = wire_write_to(buf, 7);
+
+	wire_put_be32(&w, 0x01020304);
+	wire_put_le16(&w, 0x0605);
+	ck_assert(!w.failed);
+	wire_put_be16(&w, 0xFFFF);
+	ck_assert(w.failed);
+	ck_assert_uint_eq(wire_put_len(&w), 6);
+	ck_assert_int_eq(memcmp(buf, "\1\2\3\4\5\6\0\0", 8), 0);
+}
+END_TEST
+
+START_TEST(test_prng_streams)
+{
+	struct prng a, b, c;
+	uint64_t first;
+
+	prng_init(&a, 42, "lan/a");
+	prng_init(&b, 42, "lan/a");
+	prng_init(&c, 42, "lan/b");
+	first = prng_u64(&a);
+	ck_assert_uint_eq(first, prng_u64(&b));
+	ck_assert_uint_ne(first, prng_u64(&c));
+}
+END_TEST
+
+/* χ² over 16 cells, n = 160,000: 37.7 is the 0.1 % point of 15 degrees. */
+START_TEST(test_prng_below_is_even)
+{
+	enum { CELLS = 16, N = 160000 };
+	double chi = 0;
+	int cell[CELLS] = { 0 };
+	struct prng p;
+
+	prng_init(&p, 1, "even");
+	for (int i = 0; i < N; i++)
+		cell[prng_below(&p, CELLS)]++;
+	for (int i = 0; i < CELLS; i++)
+		chi += pow(cell[i] - N / CELLS, 2) / (N / CELLS);
+	ck_assert(chi < 37.7);
+}
+END_TEST
+
+START_TEST(test_prng_normal_moments)
+{
+	enum { N = 200000 };
+	double sum = 0, squares = 0;
+	struct prng p;
+
+	prng_init(&p, 3, "normal");
+	for (int i = 0; i < N; i++) {
+		double v = prng_normal(&p);
+
+		sum += v;
+		squares += v * v;
+	}
+	ck_assert(fabs(sum / N) < 0.01);
+	ck_assert(fabs(squares / N - 1) < 0.02);
+}
+END_TEST
+
+START_TEST(test_files_and_folders)
+{
+	char top[] = "/tmp/muster-check.XXXXXX";
+	CLEANUP(bytes) struct bytes b = { 0 };
+
+	ck_assert_ptr_nonnull(mkdtemp(top));
+	{
+		CLEANUP(free) char *deep = str_printf("%s/a/b/c", top);
+		CLEANUP(free) char *file = str_printf("%s/f", deep);
+		CLEANUP(free) char *link = str_printf("%s/a/link", top);
+		struct stat st;
+
+		ck_assert_int_eq(dir_make_all(deep, 0755), 0);
+		ck_assert_int_eq(dir_make_all(deep, 0755), 0);
+		ck_assert_int_eq(file_write_all(file, "hello", 5, 0600), 0);
+		ck_assert_int_eq(file_read_all(file, 5, &b), 0);
+		ck_assert_str_eq((char *)b.data, "hello");
+		ck_assert_int_eq(file_read_all(file, 4, &b), -EFBIG);
+		ck_assert_int_eq(symlink("/", link), 0); /* must not be followed */
+		ck_assert_int_eq(dir_remove_all(top), 0);
+		ck_assert_int_eq(stat(top, &st), -1);
+		ck_assert_int_eq(dir_remove_all(top), 0);
+	}
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *s = suite_create("basics");
+	TCase *t = tcase_create("basics");
+
+	tcase_add_test(t, test_wire_reader_never_underflows);
+	tcase_add_test(t, test_wire_writer_stops_at_the_end);
+	tcase_add_test(t, test_prng_streams);
+	tcase_add_test(t, test_prng_below_is_even);
+	tcase_add_test(t, test_prng_normal_moments);
+	tcase_add_test(t, test_files_and_folders);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(make_suite);

@@ -1,0 +1,128 @@
+/* tests/core/check_loop.c: the event loop: order of timers, removal from
+ * within callbacks, signals. Time is never waited for: instants in the past
+ * are due at once. */
+#include "core/loop.h"
+#include "core/prng.h"
+#include "tests/unit.h"
+
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct loop *loop;
+
+static void setup(void)
+{
+	ck_assert_int_eq(loop_new(&loop), 0);
+}
+
+static void teardown(void)
+{
+	loop = loop_free(loop);
+}
+
+enum { N_TIMERS = 200 };
+static struct {
+	struct loop_source *source[N_TIMERS];
+	nsec_t at[N_TIMERS], last;
+	int n_fired;
+} timers;
+
+static void on_timer(void *ctx, nsec_t now)
+{
+	nsec_t at = *(nsec_t *)ctx;
+
+	ck_assert(now >= at);
+	ck_assert(at >= timers.last);
+	timers.last = at;
+	timers.n_fired++;
+}
+
+START_TEST(test_timers_fire_in_order)
+{
+	struct prng p;
+	int expected = 0;
+
+	memset(&timers, 0, sizeof timers);
+	prng_init(&p, 5, "timers");
+	for (int i = 0; i < N_TIMERS; i++)
+		ck_assert_int_eq(loop_add_timer(loop, NSEC_NEVER, on_timer, &timers.at[i], &timers.source[i]), 0);
+	for (int round = 0; round < 5; round++)
+		for (int i = 0; i < N_TIMERS; i++) {
+			timers.at[i] = prng_below(&p, 4) ? 1 + (nsec_t)prng_below(&p, 1000) : NSEC_NEVER;
+			loop_set_timer(timers.source[i], timers.at[i]);
+		}
+	for (int i = 0; i < N_TIMERS; i += 7) {
+		timers.at[i] = NSEC_NEVER;
+		timers.source[i] = loop_remove(timers.source[i]);
+	}
+	for (int i = 0; i < N_TIMERS; i++)
+		expected += timers.at[i] != NSEC_NEVER;
+	ck_assert_int_eq(loop_step(loop, 0), expected);
+	ck_assert_int_eq(timers.n_fired, expected);
+	ck_assert_int_eq(loop_step(loop, 0), 0);
+}
+END_TEST
+
+static struct loop_source *pipe_sources[2];
+static int n_calls;
+
+/* Whoever comes first removes both: the other must not be called. */
+static void on_fd_remove_both(void *ctx, int fd, uint32_t events)
+{
+	(void)ctx;
+	(void)fd;
+	ck_assert(events & EPOLLIN);
+	n_calls++;
+	for (int i = 0; i < 2; i++)
+		pipe_sources[i] = loop_remove(pipe_sources[i]);
+}
+
+START_TEST(test_removal_in_a_callback)
+{
+	int a[2], b[2];
+
+	n_calls = 0;
+	ck_assert_int_eq(pipe(a), 0);
+	ck_assert_int_eq(pipe(b), 0);
+	ck_assert_int_eq(loop_add_fd(loop, a[0], EPOLLIN, on_fd_remove_both, NULL, &pipe_sources[0]), 0);
+	ck_assert_int_eq(loop_add_fd(loop, b[0], EPOLLIN, on_fd_remove_both, NULL, &pipe_sources[1]), 0);
+	ck_assert_int_eq(write(a[1], "x", 1), 1);
+	ck_assert_int_eq(write(b[1], "x", 1), 1);
+	ck_assert_int_eq(loop_step(loop, 0), 1);
+	ck_assert_int_eq(n_calls, 1);
+	for (int i = 0; i < 2; i++) {
+		close(a[i]);
+		close(b[i]);
+	}
+}
+END_TEST
+
+static void on_signal(void *ctx, int signo)
+{
+	ck_assert_int_eq(signo, SIGUSR1);
+	loop_quit(ctx, 42);
+}
+
+START_TEST(test_signal_quits)
+{
+	ck_assert_int_eq(loop_add_signal(loop, SIGUSR1, on_signal, loop, NULL), 0);
+	ck_assert_int_eq(raise(SIGUSR1), 0);
+	ck_assert_int_eq(loop_run(loop), 42);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *s = suite_create("loop");
+	TCase *t = tcase_create("loop");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, test_timers_fire_in_order);
+	tcase_add_test(t, test_removal_in_a_callback);
+	tcase_add_test(t, test_signal_quits);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(make_suite);
