@@ -110,7 +110,8 @@ endef
 $(foreach r,$(ROOMS),$(eval $(call unit_rule,$(r))))
 $(O)/obj/tests/%.o: ALL_CFLAGS += $(CHECK_CFLAGS)
 
-.PHONY: check-unit
+.PHONY: check-unit build-tests
+build-tests: $(UNIT_BIN)
 check-unit: $(UNIT_BIN)
 	@tests/run-units $(UNIT_BIN)
 
