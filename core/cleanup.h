@@ -51,7 +51,7 @@ static inline int take_fd(int *fd)
 
 #define take_ptr(p)                                                            \
 	({                                                                     \
-		__typeof__(p) *take_p_ = &(p);                                  \
+		__typeof__(p) *take_p_ = &(p);                                 \
 		__auto_type take_v_ = *take_p_;                                \
 		*take_p_ = NULL;                                               \
 		take_v_;                                                       \

@@ -4,7 +4,7 @@
  * PCI root bridge with its windows, COM1, the RTC, and \_S5. The power button
  * and everything else that is fixed hardware is told by the FADT.
  *
- * Used by: vmm/boot/linux64.c.   Depends on: core/bytes.h, core/wire.h, vmm/dev/*.h. */
+ * Used by: vmm/boot/linux64.c.   Depends on: core/bytes.h, core/wire.h, the chips whose addresses it tells. */
 #include "vmm/boot/acpi_tables.h"
 
 #include "core/wire.h"
