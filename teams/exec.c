@@ -1,0 +1,194 @@
+/* teams/exec.c: guest-exec and the polling of guest-exec-status.
+ *
+ * The agent's protocol has no event for a command's end, so it is asked: after
+ * 4 ms, then after half as long again each time, at most every 50 ms. A short
+ * command costs milliseconds, a long one twenty questions a second.
+ *
+ * Used by: vm.c (run lines, ready), serve.c (muster exec).
+ * Sources: QEMU docs/interop/qemu-ga-ref: guest-exec, guest-exec-status. */
+#include "teams/exec.h"
+
+#include "teams/base64.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+	POLL_FIRST_MS = 4,
+	POLL_MAX_MS = 50,
+	CALL_TIMEOUT_S = 30, /* for one answer of the agent itself */
+};
+
+struct exec_job {
+	struct loop *loop;
+	struct agent *agent; /* borrowed */
+	exec_done_fn *fn;
+	void *ctx;
+	json_int_t pid; /* 0: not started yet */
+	nsec_t deadline, poll_ns;
+	struct loop_source *timer;
+	bool asking;
+};
+
+struct exec_job *exec_free(struct exec_job *j)
+{
+	if (!j)
+		return NULL;
+	agent_forget(j->agent, j);
+	j->timer = loop_remove(j->timer);
+	free(j);
+	return NULL;
+}
+
+static void finish(struct exec_job *j, const struct exec_result *result)
+{
+	exec_done_fn *fn = j->fn;
+	void *ctx = j->ctx;
+
+	(void)exec_free(j);
+	fn(ctx, result);
+}
+
+static void finish_error(struct exec_job *j, const char *error, bool timed_out)
+{
+	struct exec_result result = { .error = error, .timed_out = timed_out };
+
+	finish(j, &result);
+}
+
+static int take_output(json_t *reply, const char *key, struct bytes *out)
+{
+	json_t *data = json_object_get(reply, key);
+
+	if (!json_is_string(data))
+		return 0;
+	return base64_decode(json_string_value(data), json_string_length(data), out);
+}
+
+static void on_status(void *ctx, json_t *reply, const char *error)
+{
+	struct exec_job *j = ctx;
+	struct exec_result result = { 0 };
+	CLEANUP(bytes) struct bytes out = { 0 };
+	CLEANUP(bytes) struct bytes err = { 0 };
+	json_t *code, *signal;
+
+	j->asking = false;
+	if (error) {
+		finish_error(j, error, false);
+		return;
+	}
+	if (!json_is_true(json_object_get(reply, "exited"))) {
+		j->poll_ns = nsec_min(j->poll_ns * 3 / 2, POLL_MAX_MS * NSEC_PER_MSEC);
+		loop_set_timer(j->timer, nsec_min(clock_now() + j->poll_ns, j->deadline));
+		return;
+	}
+	if (take_output(reply, "out-data", &out) < 0 || take_output(reply, "err-data", &err) < 0) {
+		finish_error(j, "the guest agent's output is not base64", false);
+		return;
+	}
+	code = json_object_get(reply, "exitcode");
+	signal = json_object_get(reply, "signal");
+	if (json_is_integer(signal))
+		result.status = 128 + (int)(json_integer_value(signal) & 127);
+	else
+		result.status = (int)(json_integer_value(code) & 255);
+	result.truncated = json_is_true(json_object_get(reply, "out-truncated")) ||
+			   json_is_true(json_object_get(reply, "err-truncated"));
+	result.out = out;
+	result.err = err;
+	finish(j, &result);
+}
+
+static void ask(struct exec_job *j)
+{
+	int r = agent_call(j->agent, "guest-exec-status", json_pack("{s:I}", "pid", j->pid),
+			   CALL_TIMEOUT_S * NSEC_PER_SEC, on_status, j);
+
+	if (r < 0)
+		finish_error(j, strerror(-r), false);
+	else
+		j->asking = true;
+}
+
+/* The command overran: a shell in the guest ends it, nobody waits for that. */
+static void kill_in_guest(struct exec_job *j)
+{
+	CLEANUP(free) char *line = str_printf("kill -9 %lld", (long long)j->pid);
+	json_t *args = json_pack("{s:s,s:[s,s]}", "path", "/bin/sh", "arg", "-c", line);
+
+	(void)agent_call(j->agent, "guest-exec", args, CALL_TIMEOUT_S * NSEC_PER_SEC, NULL, NULL);
+}
+
+static void on_timer(void *ctx, nsec_t now)
+{
+	struct exec_job *j = ctx;
+
+	if (now >= j->deadline) {
+		if (j->pid > 0)
+			kill_in_guest(j);
+		finish_error(j, "it did not end in time", true);
+		return;
+	}
+	if (j->pid > 0 && !j->asking)
+		ask(j);
+}
+
+static void on_started(void *ctx, json_t *reply, const char *error)
+{
+	struct exec_job *j = ctx;
+	json_t *pid = json_object_get(reply, "pid");
+
+	if (error || !json_is_integer(pid) || json_integer_value(pid) <= 0) {
+		finish_error(j, error ? error : "the guest agent gave no process id", false);
+		return;
+	}
+	j->pid = json_integer_value(pid);
+	j->poll_ns = POLL_FIRST_MS * NSEC_PER_MSEC;
+	loop_set_timer(j->timer, nsec_min(clock_now() + j->poll_ns, j->deadline));
+}
+
+static json_t *exec_arguments(const struct exec_spec *spec)
+{
+	json_t *args = json_object(), *arg = json_array(), *env = json_array();
+
+	for (size_t i = 1; i < json_array_size(spec->argv); i++)
+		(void)json_array_append(arg, json_array_get(spec->argv, i));
+	(void)json_array_append_new(
+		env, json_string("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
+	(void)json_array_append_new(env, json_string("HOME=/root"));
+	for (size_t i = 0; i < spec->n_env; i++)
+		(void)json_array_append_new(env, json_string(spec->env[i]));
+	(void)json_object_set(args, "path", json_array_get(spec->argv, 0));
+	(void)json_object_set_new(args, "arg", arg);
+	(void)json_object_set_new(args, "env", env);
+	(void)json_object_set_new(args, "capture-output", json_true());
+	if (spec->input)
+		(void)json_object_set_new(args, "input-data", json_string(spec->input));
+	return args;
+}
+
+int exec_start(struct loop *loop, struct agent *agent, const struct exec_spec *spec,
+	       exec_done_fn *fn, void *ctx, struct exec_job **ret_job)
+{
+	struct exec_job *j;
+	int r;
+
+	if (!json_is_string(json_array_get(spec->argv, 0)))
+		return -EINVAL;
+	j = calloc(1, sizeof *j);
+	if (!j)
+		return -ENOMEM;
+	*j = (struct exec_job){ .loop = loop, .agent = agent, .fn = fn, .ctx = ctx };
+	j->deadline = spec->timeout_ns == NSEC_NEVER ? NSEC_NEVER : clock_now() + spec->timeout_ns;
+	r = loop_add_timer(loop, j->deadline, on_timer, j, &j->timer);
+	if (r == 0)
+		r = agent_call(agent, "guest-exec", exec_arguments(spec),
+			       CALL_TIMEOUT_S * NSEC_PER_SEC, on_started, j);
+	if (r < 0) {
+		(void)exec_free(j);
+		return r;
+	}
+	*ret_job = j;
+	return 0;
+}

@@ -1,0 +1,40 @@
+/* teams/exec.h: one command in a guest, from start to exit status. */
+#ifndef MUSTER_TEAMS_EXEC_H
+#define MUSTER_TEAMS_EXEC_H
+
+#include "core/bytes.h"
+#include "core/loop.h"
+#include "teams/agent.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+
+struct exec_result {
+	const char *error; /* it could not be run, or the agent failed; NULL: it ran */
+	bool timed_out; /* it was killed; error says so too */
+	int status; /* exit status; 128 + signal */
+	bool truncated; /* the agent kept only a part of the output */
+	struct bytes out, err; /* stdout, stderr */
+};
+
+/* Lent for the call. The job is gone when it is called. */
+typedef void exec_done_fn(void *ctx, const struct exec_result *result);
+
+struct exec_job;
+
+struct exec_spec {
+	json_t *argv; /* array of strings, the program first; borrowed */
+	const char *const *env; /* "KEY=VALUE", borrowed; PATH and HOME are added before it */
+	size_t n_env;
+	const char *input; /* base64, or NULL: no stdin; borrowed */
+	nsec_t timeout_ns; /* from the call on; NSEC_NEVER */
+};
+
+/* Starts. @agent is borrowed and outlives the job. Returns 0, -EINVAL for an
+ * argv without a program, or what agent_call() returns. */
+int exec_start(struct loop *loop, struct agent *agent, const struct exec_spec *spec,
+	       exec_done_fn *fn, void *ctx, struct exec_job **ret_job);
+/* Forgets the job (the command goes on). Accepts NULL; returns NULL. */
+struct exec_job *exec_free(struct exec_job *j);
+
+#endif

@@ -1,0 +1,41 @@
+/* teams/janitor.c: waits for the supervisor's end, in a session of its own.
+ *
+ * It blocks in read() on a pipe whose other end only the supervisor holds.
+ * A byte means: all was undone, go. The pipe's end without one means that the
+ * supervisor was killed: what is left of its process group is killed (its
+ * machines and fabric die by PR_SET_PDEATHSIG anyway), then the runtime folder
+ * is removed. It keeps the team's lock until then, so that the next `up` of
+ * the same team waits for the cleaning.
+ *
+ * A janitor that is killed takes the team with it: the supervisor sees its
+ * child end and unwinds.
+ *
+ * Used by: spawn.c. */
+#include "teams/janitor.h"
+
+#include "core/bytes.h"
+#include "core/log.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+_Noreturn void janitor_run(int pipe_fd, pid_t group, const char *run_dir)
+{
+	char byte;
+	ssize_t n;
+	int r;
+
+	do
+		n = read(pipe_fd, &byte, 1);
+	while (n < 0 && errno == EINTR);
+	if (n == 1)
+		_exit(0);
+	log_warn("the supervisor was killed: cleaning up");
+	(void)kill(-group, SIGKILL);
+	r = dir_remove_all(run_dir);
+	if (r < 0)
+		log_error("%s: %s", run_dir, strerror(-r));
+	_exit(0);
+}

@@ -1,0 +1,121 @@
+/* teams/pause.c: the whole team stands still, and goes on.
+ *
+ * The fabric first (no frame moves any more), then every machine that runs;
+ * resuming is the other way round: machines, then the fabric. The client is
+ * answered when the last of them said that it did.
+ *
+ * Used by: serve.c, vm.c. */
+#include "core/bytes.h"
+#include "teams/supervisor_private.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void finish(struct supervisor *sup, const char *error)
+{
+	struct sup_op op = sup->op;
+
+	sup->op = (struct sup_op){ 0 };
+	if (!error)
+		sup_set_state(sup, op.is_pause ? SUP_PAUSED : SUP_UP);
+	if (op.client && error)
+		client_fail(op.client, op.id, 1, "%s", error);
+	else if (op.client)
+		client_ok(op.client, op.id, NULL);
+}
+
+static void fabric_did(struct supervisor *sup, struct fabric_call *call, json_t *msg);
+
+/* Every machine in the state from which this goes is told. */
+static void tell_machines(struct supervisor *sup)
+{
+	enum vm_state from = sup->op.is_pause ? VM_READY : VM_PAUSED;
+
+	sup->op.n_left = 0;
+	for (size_t i = 0; i < sup->n_vms; i++) {
+		if (sup->vms[i].state != from)
+			continue;
+		sup->op.n_left++;
+		vm_tell(&sup->vms[i],
+			json_pack("{s:s}", "do", sup->op.is_pause ? "pause" : "resume"));
+	}
+}
+
+static void machines_done(struct supervisor *sup)
+{
+	if (sup->op.is_pause)
+		finish(sup, NULL);
+	else if (sup_ask_fabric(sup, json_pack("{s:s}", "do", "resume"), NULL, 0, fabric_did) < 0)
+		finish(sup, "the fabric cannot be asked");
+}
+
+static void fabric_did(struct supervisor *sup, struct fabric_call *call, json_t *msg)
+{
+	const char *error = json_string_value(json_object_get(msg, "error"));
+
+	(void)call;
+	if (!sup->op.is_active)
+		return;
+	if (!json_is_true(json_object_get(msg, "ok"))) {
+		finish(sup, error ? error : "the fabric refused");
+		return;
+	}
+	if (!sup->op.is_pause) {
+		finish(sup, NULL);
+		return;
+	}
+	tell_machines(sup);
+	if (sup->op.n_left == 0)
+		machines_done(sup);
+}
+
+void sup_vm_paused(struct supervisor *sup, struct vm *v)
+{
+	struct sup_op *op = &sup->op;
+
+	(void)v;
+	if (!op->is_active || op->n_left == 0)
+		return;
+	if (--op->n_left == 0)
+		machines_done(sup);
+}
+
+void sup_pause(struct client *client, json_int_t id, bool is_pause)
+{
+	struct supervisor *sup = client->sup;
+
+	if (sup->op.is_active) {
+		client_fail(client, id, 1, "another pause or resume is under way");
+		return;
+	}
+	if (sup->state != SUP_UP && sup->state != SUP_PAUSED && sup->state != SUP_BROKEN) {
+		client_fail(client, id, 1, "team %s is %s", sup->team->name, sup_state_str(sup->state));
+		return;
+	}
+	if ((sup->state == SUP_PAUSED) == is_pause) {
+		client_ok(client, id, NULL);
+		return;
+	}
+	sup->op = (struct sup_op){ .client = client, .id = id, .is_active = true,
+				   .is_pause = is_pause };
+	if (is_pause) {
+		if (sup_ask_fabric(sup, json_pack("{s:s}", "do", "pause"), NULL, 0, fabric_did) < 0)
+			finish(sup, "the fabric cannot be asked");
+		return;
+	}
+	tell_machines(sup);
+	if (sup->op.n_left == 0)
+		machines_done(sup);
+}
+
+void sup_forget_client(struct supervisor *sup, const struct client *client)
+{
+	if (sup->op.client == client)
+		sup->op.client = NULL;
+	for (struct fabric_call *c = sup->fabric_calls; c; c = c->next)
+		if (c->client == client)
+			c->client = NULL;
+	for (size_t i = 0; i < sup->n_vms; i++)
+		if (sup->vms[i].wait.client == client)
+			sup->vms[i].wait.client = NULL;
+}

@@ -1,0 +1,147 @@
+/* teams/ready.c: readiness, with time as an argument.
+ *
+ * A `run` line that fails ends it at once: what follows was written to rely on
+ * it. The ready command is tried again every 250 ms, since services need their
+ * time; its last words are kept for the message of a timeout.
+ *
+ * Used by: vm.c. */
+#include "teams/ready.h"
+
+#include <string.h>
+
+enum { CHECK_EVERY_MS = 250, STDERR_SHOWN_MAX = 2000 };
+
+void ready_start(struct ready *r, const struct team_vm *vm, nsec_t now)
+{
+	ready_done(r);
+	*r = (struct ready){ .vm = vm, .phase = READY_AGENT, .next_ns = NSEC_NEVER };
+	r->deadline = now + vm->ready_timeout_ns;
+}
+
+void ready_done(struct ready *r)
+{
+	free(r->why);
+	free(r->last_check);
+	r->why = r->last_check = NULL;
+}
+
+static void advance(struct ready *r, nsec_t now)
+{
+	if (r->phase == READY_RUN && r->run_index == r->vm->n_run)
+		r->phase = READY_CHECK;
+	if (r->phase == READY_CHECK && !r->vm->ready_run)
+		r->phase = READY_DONE;
+	r->next_ns = now;
+}
+
+void ready_agent_answers(struct ready *r, nsec_t now)
+{
+	if (r->phase != READY_AGENT)
+		return;
+	r->phase = READY_RUN;
+	advance(r, now);
+}
+
+const char *ready_command(struct ready *r, nsec_t now)
+{
+	if (r->is_running || now < r->next_ns || (r->phase != READY_RUN && r->phase != READY_CHECK))
+		return NULL;
+	r->is_running = true;
+	r->next_ns = NSEC_NEVER;
+	return r->phase == READY_RUN ? r->vm->run[r->run_index] : r->vm->ready_run;
+}
+
+/* The end of a text is what tells; @max bytes of it. */
+static char *tail_text(const struct bytes *b, size_t max)
+{
+	const char *p = b->len ? (const char *)b->data : "";
+	size_t len = b->len;
+
+	while (len > 0 && (p[len - 1] == '\n' || p[len - 1] == '\r'))
+		len--;
+	if (len > max) {
+		p += len - max;
+		len = max;
+	}
+	return str_printf("%.*s", (int)len, p);
+}
+
+static char *result_text(const struct exec_result *result)
+{
+	CLEANUP(free) char *err = tail_text(&result->err, STDERR_SHOWN_MAX);
+
+	if (result->error)
+		return str_dup(result->error);
+	if (err[0] == '\0')
+		return str_printf("exit status %d", result->status);
+	return str_printf("exit status %d: %s", result->status, err);
+}
+
+static void fail(struct ready *r, char *why)
+{
+	r->phase = READY_FAILED;
+	free(r->why);
+	r->why = why;
+	r->next_ns = NSEC_NEVER;
+}
+
+void ready_exec_ended(struct ready *r, nsec_t now, const struct exec_result *result)
+{
+	bool is_good = !result->error && result->status == 0;
+
+	r->is_running = false;
+	if (r->phase == READY_RUN) {
+		if (!is_good) {
+			CLEANUP(free) char *text = result_text(result);
+
+			fail(r, str_printf("run line %zu of %zu failed: %s\n  %s", r->run_index + 1,
+					   r->vm->n_run, r->vm->run[r->run_index], text));
+			return;
+		}
+		r->run_index++;
+		advance(r, now);
+	} else if (r->phase == READY_CHECK) {
+		if (is_good) {
+			r->phase = READY_DONE;
+			r->next_ns = NSEC_NEVER;
+			return;
+		}
+		free(r->last_check);
+		r->last_check = result_text(result);
+		r->next_ns = now + CHECK_EVERY_MS * NSEC_PER_MSEC;
+	}
+}
+
+void ready_tick(struct ready *r, nsec_t now)
+{
+	CLEANUP(free) char *waits = NULL;
+
+	if (r->phase == READY_DONE || r->phase == READY_FAILED || now < r->deadline)
+		return;
+	waits = ready_waits_for(r);
+	fail(r, str_printf("not ready after %.3g s: it waits for %s",
+			   (double)r->vm->ready_timeout_ns / 1e9, waits));
+}
+
+nsec_t ready_due(const struct ready *r)
+{
+	if (r->phase == READY_DONE || r->phase == READY_FAILED)
+		return NSEC_NEVER;
+	return r->is_running ? r->deadline : nsec_min(r->deadline, r->next_ns);
+}
+
+char *ready_waits_for(const struct ready *r)
+{
+	switch (r->phase) {
+	case READY_AGENT:
+		return str_dup("the guest agent to answer");
+	case READY_RUN:
+		return str_printf("run line %zu of %zu: %s", r->run_index + 1, r->vm->n_run,
+				  r->vm->run[r->run_index]);
+	case READY_CHECK:
+		return str_printf("its ready command: %s%s%s", r->vm->ready_run,
+				  r->last_check ? "\n  last: " : "", r->last_check ? r->last_check : "");
+	default:
+		return str_dup("nothing");
+	}
+}

@@ -1,0 +1,42 @@
+/* teams/ready.h: the way of one VM from its machine's start to ready.
+ *
+ * A state machine without clock or socket: it is told what happened and when,
+ * and says which command is to be run in the guest and when it wants to be
+ * called. Ready is: the guest agent answers, the `run` lines ended, and the
+ * `ready` command exits 0 (team-file.md §3), all before the timeout. */
+#ifndef MUSTER_TEAMS_READY_H
+#define MUSTER_TEAMS_READY_H
+
+#include "teams/exec.h"
+#include "topologies/team.h"
+
+/* READY_AGENT: wait for ready_agent_answers(). READY_RUN, READY_CHECK:
+ * ready_command() may be asked. READY_DONE, READY_FAILED: nothing more comes. */
+enum ready_phase { READY_AGENT, READY_RUN, READY_CHECK, READY_DONE, READY_FAILED, READY_PHASE_COUNT };
+
+struct ready {
+	const struct team_vm *vm; /* borrowed */
+	enum ready_phase phase;
+	size_t run_index; /* the `run` line that is next or running */
+	bool is_running; /* ready_command() was taken, its end is awaited */
+	nsec_t deadline, next_ns;
+	char *why; /* READY_FAILED: owned */
+	char *last_check; /* what the ready command said last; owned */
+};
+
+void ready_start(struct ready *r, const struct team_vm *vm, nsec_t now);
+void ready_done(struct ready *r);
+
+void ready_agent_answers(struct ready *r, nsec_t now);
+/* The shell line to run now, or NULL. It counts as running from then on. */
+const char *ready_command(struct ready *r, nsec_t now);
+void ready_exec_ended(struct ready *r, nsec_t now, const struct exec_result *result);
+/* The timeout is looked at. */
+void ready_tick(struct ready *r, nsec_t now);
+/* When it wants ready_tick() and ready_command() again. */
+nsec_t ready_due(const struct ready *r);
+
+/* What it waits for, for people: "run line 2 of 3: nft -f ...". Caller frees. */
+char *ready_waits_for(const struct ready *r);
+
+#endif

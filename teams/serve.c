@@ -1,0 +1,489 @@
+/* teams/serve.c: the supervisor's socket: the requests of the command line.
+ *
+ * A request is {"id":N,"do":NAME,…}, its answer {"id":N,"ok":true,…} or
+ * {"id":N,"ok":false,"status":S,"error":TEXT}, S being the command's exit
+ * status. Between them may come {"id":N,"stream":…} (exec), {"console":…} and
+ * events. One table names the requests and whether they are about a VM.
+ *
+ * The socket lies in a folder of mode 0700, so who connects is the user.
+ *
+ * Used by: supervisor.c.   Depends on: vm.c, exec.c, pause.c, fabric_link.c. */
+#include "core/bytes.h"
+#include "core/log.h"
+#include "teams/base64.h"
+#include "teams/supervisor_private.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum {
+	EXEC_CHUNK = 1 << 20, /* bytes of output a message */
+	AGENT_CALL_S = 30,
+};
+
+/* A command that a client runs. */
+struct exec_req {
+	struct exec_req *next;
+	struct client *client;
+	json_int_t id;
+	struct exec_job *job;
+	const struct vm *vm;
+};
+
+/* ---- answers ------------------------------------------------------------------------ */
+
+void client_ok(struct client *client, json_int_t id, json_t *body)
+{
+	json_t *msg = body ? json_copy(body) : json_object();
+
+	json_decref(body);
+	(void)json_object_set_new(msg, "id", json_integer(id));
+	(void)json_object_set_new(msg, "ok", json_true());
+	(void)control_send(client->control, msg, NULL, 0);
+	json_decref(msg);
+}
+
+void client_fail(struct client *client, json_int_t id, int status, const char *fmt, ...)
+{
+	char text[4096];
+	va_list ap;
+	json_t *msg;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	msg = json_pack("{s:I,s:b,s:i,s:o}", "id", id, "ok", 0, "status", status, "error",
+			json_stringn_nocheck(text, strlen(text)));
+	(void)control_send(client->control, msg, NULL, 0);
+	json_decref(msg);
+}
+
+/* ---- requests ------------------------------------------------------------------------- */
+
+static void do_status(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+{
+	(void)msg;
+	(void)v;
+	client_ok(c, id, sup_status(c->sup));
+}
+
+static void do_down(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+{
+	(void)msg;
+	(void)v;
+	c->wants_end = true;
+	c->end_id = id;
+	sup_end(c->sup, NULL);
+}
+
+/* `up` gives up: as down, but the team's end has a reason. */
+static void do_abort(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+{
+	(void)msg;
+	(void)v;
+	c->wants_end = true;
+	c->end_id = id;
+	sup_end(c->sup, str_dup("interrupted"));
+}
+
+static void do_events(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+{
+	(void)msg;
+	(void)v;
+	if (events_follow(&c->sup->events, c->control) < 0)
+		client_fail(c, id, 1, "too many follow the events");
+	else
+		client_ok(c, id, json_pack("{s:I}", "offset", (json_int_t)c->sup->events.size));
+}
+
+static void do_link(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+{
+	(void)v;
+	sup_link(c, id, msg);
+}
+
+static void send_stream(struct client *c, json_int_t id, const char *stream, const struct bytes *b)
+{
+	for (size_t at = 0; at < b->len; at += EXEC_CHUNK) {
+		size_t len = b->len - at < EXEC_CHUNK ? b->len - at : EXEC_CHUNK;
+		CLEANUP(free) char *data = base64_encode(b->data + at, len);
+		json_t *msg = json_pack("{s:I,s:s,s:s}", "id", id, "stream", stream, "data", data);
+
+		(void)control_send(c->control, msg, NULL, 0);
+		json_decref(msg);
+	}
+}
+
+static void exec_req_free(struct exec_req *req)
+{
+	for (struct exec_req **at = &req->client->execs; *at; at = &(*at)->next)
+		if (*at == req) {
+			*at = req->next;
+			break;
+		}
+	(void)exec_free(req->job);
+	free(req);
+}
+
+static void on_exec_done(void *ctx, const struct exec_result *result)
+{
+	struct exec_req *req = ctx;
+
+	req->job = NULL;
+	if (result->error && !result->timed_out) {
+		client_fail(req->client, req->id, 1, "%s: %s", req->vm->tv->name, result->error);
+	} else {
+		send_stream(req->client, req->id, "stdout", &result->out);
+		send_stream(req->client, req->id, "stderr", &result->err);
+		client_ok(req->client, req->id,
+			  json_pack("{s:i,s:b,s:b}", "exit", result->status, "timed_out",
+				    (int)result->timed_out, "truncated", (int)result->truncated));
+	}
+	exec_req_free(req);
+}
+
+/* Says why the agent of @v cannot be asked; true when it can. */
+static bool agent_is_there(struct client *c, json_int_t id, const struct vm *v)
+{
+	if (v->state == VM_PAUSED)
+		client_fail(c, id, 1, "%s is paused", v->tv->name);
+	else if (v->pid == 0)
+		client_fail(c, id, 1, "%s is %s", v->tv->name, vm_state_str(v->state));
+	else if (!v->agent || !agent_is_synced(v->agent))
+		client_fail(c, id, 1, "%s is %s: its guest agent does not answer yet", v->tv->name,
+			    vm_state_str(v->state));
+	else
+		return true;
+	return false;
+}
+
+static void do_exec(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+{
+	json_t *timeout = json_object_get(msg, "timeout_ns");
+	struct exec_spec spec = {
+		.argv = json_object_get(msg, "argv"), .env = v->tv->env, .n_env = v->tv->n_env,
+		.input = json_string_value(json_object_get(msg, "input")),
+		.timeout_ns = json_is_integer(timeout) ? json_integer_value(timeout) : NSEC_NEVER,
+	};
+	struct exec_req *req;
+	int r;
+
+	if (!agent_is_there(c, id, v))
+		return;
+	req = calloc(1, sizeof *req);
+	if (!req)
+		abort();
+	*req = (struct exec_req){ .next = c->execs, .client = c, .id = id, .vm = v };
+	c->execs = req;
+	r = exec_start(c->sup->loop, v->agent, &spec, on_exec_done, req, &req->job);
+	if (r < 0) {
+		exec_req_free(req);
+		client_fail(c, id, 1, "%s: %s", v->tv->name, strerror(-r));
+	}
+}
+
+/* ---- agent: files, for cp --------------------------------------------------------------- */
+
+struct agent_req {
+	struct client *client; /* NULL: it left */
+	json_int_t id;
+	struct agent_req *next;
+};
+static struct agent_req *agent_reqs; /* the supervisor's process has one team */
+
+static void on_agent_reply(void *ctx, json_t *result, const char *error)
+{
+	struct agent_req *req = ctx;
+
+	for (struct agent_req **at = &agent_reqs; *at; at = &(*at)->next)
+		if (*at == req) {
+			*at = req->next;
+			break;
+		}
+	if (req->client && error)
+		client_fail(req->client, req->id, 1, "%s", error);
+	else if (req->client)
+		client_ok(req->client, req->id, json_pack("{s:O}", "result", result));
+	free(req);
+}
+
+static void do_agent(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+{
+	static const char *const allowed[] = { "guest-ping",	  "guest-file-open", "guest-file-read",
+					       "guest-file-write", "guest-file-close" };
+	const char *execute = json_string_value(json_object_get(msg, "execute"));
+	json_t *args = json_object_get(msg, "arguments");
+	struct agent_req *req;
+	bool is_allowed = false;
+
+	for (size_t i = 0; execute && i < sizeof allowed / sizeof *allowed; i++)
+		is_allowed |= strcmp(allowed[i], execute) == 0;
+	if (!is_allowed) {
+		client_fail(c, id, 2, "agent: '%s' is not passed on", execute ? execute : "");
+		return;
+	}
+	if (!agent_is_there(c, id, v))
+		return;
+	req = calloc(1, sizeof *req);
+	if (!req)
+		abort();
+	*req = (struct agent_req){ .client = c, .id = id, .next = agent_reqs };
+	agent_reqs = req;
+	if (agent_call(v->agent, execute, args ? json_incref(args) : NULL,
+		       AGENT_CALL_S * NSEC_PER_SEC, on_agent_reply, req) < 0)
+		on_agent_reply(req, NULL, "the guest agent cannot be asked");
+}
+
+/* ---- console ------------------------------------------------------------------------------ */
+
+static void do_console(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+{
+	(void)msg;
+	if (console_attach(&v->console, c->control) < 0)
+		client_fail(c, id, 1, "%s: too many are attached to its console", v->tv->name);
+	else
+		client_ok(c, id, json_pack("{s:o}", "tail", console_tail(&v->console, 20)));
+}
+
+static void do_type(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+{
+	json_t *data = json_object_get(msg, "data");
+	CLEANUP(bytes) struct bytes in = { 0 };
+
+	(void)c;
+	(void)id;
+	if (json_is_string(data) &&
+	    base64_decode(json_string_value(data), json_string_length(data), &in) == 0 && in.len > 0)
+		console_type(&v->console, in.data, in.len);
+}
+
+/* ---- one VM's state ------------------------------------------------------------------------- */
+
+/* @c waits until @v is in @until; at once when it is. */
+static void wait_for(struct client *c, json_int_t id, struct vm *v, enum vm_state until)
+{
+	if (v->wait.client)
+		client_fail(v->wait.client, v->wait.id, 1, "%s: another request came", v->tv->name);
+	v->wait = (struct vm_wait){ .client = c, .id = id, .until = until };
+	if (v->state == until) {
+		v->wait.client = NULL;
+		client_ok(c, id, NULL);
+	}
+}
+
+static void do_stop(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+{
+	wait_for(c, id, v, VM_STOPPED);
+	if (v->state != VM_STOPPED && v->state != VM_STOPPING)
+		vm_stop(v, json_is_true(json_object_get(msg, "now")));
+}
+
+static void do_start(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+{
+	char *why = NULL;
+
+	(void)msg;
+	if (v->pid == 0 && (v->state == VM_STOPPED || v->state == VM_FAILED)) {
+		if (vm_start(v, &why) < 0) {
+			client_fail(c, id, 1, "%s: %s", v->tv->name, why ? why : "it cannot be started");
+			free(why);
+			return;
+		}
+	}
+	wait_for(c, id, v, VM_READY);
+}
+
+static void do_restart(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+{
+	if (v->pid == 0) {
+		do_start(c, id, msg, v);
+		return;
+	}
+	vm_stop(v, json_is_true(json_object_get(msg, "now")));
+	v->wants_restart = true;
+	wait_for(c, id, v, VM_READY);
+}
+
+static void pause_vm(struct client *c, json_int_t id, struct vm *v, bool is_pause)
+{
+	enum vm_state from = is_pause ? VM_READY : VM_PAUSED, to = is_pause ? VM_PAUSED : VM_READY;
+
+	if (v->state != from && v->state != to) {
+		client_fail(c, id, 1, "%s is %s", v->tv->name, vm_state_str(v->state));
+		return;
+	}
+	wait_for(c, id, v, to);
+	if (v->state == from)
+		vm_tell(v, json_pack("{s:s}", "do", is_pause ? "pause" : "resume"));
+}
+
+static void do_pause(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+{
+	(void)msg;
+	if (v)
+		pause_vm(c, id, v, true);
+	else
+		sup_pause(c, id, true);
+}
+
+static void do_resume(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+{
+	(void)msg;
+	if (v)
+		pause_vm(c, id, v, false);
+	else
+		sup_pause(c, id, false);
+}
+
+static const struct {
+	const char *name;
+	bool needs_vm;
+	void (*fn)(struct client *, json_int_t, json_t *, struct vm *);
+} requests[] = {
+	{ "status", false, do_status }, { "down", false, do_down },	{ "abort", false, do_abort },
+	{ "events", false, do_events }, { "link", false, do_link },	{ "pause", false, do_pause },
+	{ "resume", false, do_resume }, { "exec", true, do_exec },	{ "agent", true, do_agent },
+	{ "console", true, do_console }, { "type", true, do_type },	{ "stop", true, do_stop },
+	{ "start", true, do_start },	{ "restart", true, do_restart },
+};
+
+static struct vm *find_vm(struct supervisor *sup, const char *name)
+{
+	for (size_t i = 0; i < sup->n_vms; i++)
+		if (strcmp(sup->vms[i].tv->name, name) == 0)
+			return &sup->vms[i];
+	return NULL;
+}
+
+static void serve(struct client *c, json_t *msg)
+{
+	const char *what = json_string_value(json_object_get(msg, "do"));
+	const char *name = json_string_value(json_object_get(msg, "vm"));
+	json_int_t id = json_integer_value(json_object_get(msg, "id"));
+	struct vm *v = name ? find_vm(c->sup, name) : NULL;
+
+	if (name && !v) {
+		client_fail(c, id, 3, "no VM '%s' in team %s", name, c->sup->team->name);
+		return;
+	}
+	for (size_t i = 0; what && i < sizeof requests / sizeof *requests; i++) {
+		if (strcmp(requests[i].name, what) != 0)
+			continue;
+		if (requests[i].needs_vm && !v)
+			client_fail(c, id, 2, "%s: a VM is needed", what);
+		else if (c->sup->state == SUP_ENDING && requests[i].fn != do_down &&
+			 requests[i].fn != do_abort)
+			client_fail(c, id, 1, "team %s is ending", c->sup->team->name);
+		else
+			requests[i].fn(c, id, msg, v);
+		return;
+	}
+	client_fail(c, id, 2, "unknown request '%s'", what ? what : "");
+}
+
+/* ---- connections ------------------------------------------------------------------------------ */
+
+static void client_free(struct client *c)
+{
+	struct supervisor *sup = c->sup;
+
+	while (c->execs)
+		exec_req_free(c->execs);
+	for (struct agent_req *r = agent_reqs; r; r = r->next)
+		if (r->client == c)
+			r->client = NULL;
+	events_unfollow(&sup->events, c->control);
+	for (size_t i = 0; i < sup->n_vms; i++)
+		console_detach(&sup->vms[i].console, c->control);
+	sup_forget_client(sup, c);
+	for (size_t i = 0; i < sup->n_clients; i++)
+		if (sup->clients[i] == c)
+			sup->clients[i--] = sup->clients[--sup->n_clients];
+	c->control = control_free(c->control);
+	free(c);
+}
+
+static void on_client(void *ctx, struct control *control, json_t *msg, int *fds, int n_fds,
+		      int status)
+{
+	struct client *c = ctx;
+	struct supervisor *sup = c->sup;
+
+	(void)control;
+	(void)fds;
+	(void)n_fds;
+	(void)status;
+	if (msg) {
+		serve(c, msg);
+		return;
+	}
+	/* The `up` that is gone before all was up takes the team with it. */
+	if (c->is_first && (sup->opt.foreground || sup->state == SUP_STARTING))
+		sup_end(sup, sup->opt.foreground ? NULL : str_dup("interrupted"));
+	client_free(c);
+}
+
+int sup_add_client(struct supervisor *sup, int fd, bool is_first, struct client **ret_client)
+{
+	struct client *c;
+	int r;
+
+	if (sup->n_clients == CLIENTS_MAX) {
+		(void)close(fd);
+		return -EMFILE;
+	}
+	c = calloc(1, sizeof *c);
+	if (!c)
+		abort();
+	*c = (struct client){ .sup = sup, .is_first = is_first };
+	r = control_new(sup->loop, fd, on_client, c, &c->control);
+	if (r < 0) {
+		(void)close(fd);
+		free(c);
+		return r;
+	}
+	sup->clients[sup->n_clients++] = c;
+	*ret_client = c;
+	return 0;
+}
+
+void sup_drop_clients(struct supervisor *sup)
+{
+	while (sup->n_clients > 0)
+		client_free(sup->clients[0]);
+}
+
+static void on_listen(void *ctx, int fd, uint32_t events)
+{
+	struct supervisor *sup = ctx;
+	struct client *c;
+	int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	(void)events;
+	if (conn >= 0 && sup_add_client(sup, conn, false, &c) < 0)
+		log_warn("a client was turned away: too many");
+}
+
+int sup_listen(struct supervisor *sup, char **ret_why)
+{
+	CLEANUP(free) char *path = store_socket(sup->store, sup->team->name);
+	int r = control_listen(path, &sup->listen_fd);
+
+	if (r == 0)
+		r = loop_add_fd(sup->loop, sup->listen_fd, EPOLLIN, on_listen, sup,
+				&sup->listen_source);
+	if (r < 0)
+		*ret_why = str_printf("%s: %s", path, strerror(-r));
+	return r;
+}
+
+void sup_unlisten(void *ctx)
+{
+	struct supervisor *sup = ctx;
+
+	sup->listen_source = loop_remove(sup->listen_source);
+	cleanup_fd(&sup->listen_fd);
+	sup->listen_fd = -1;
+}

@@ -1,0 +1,391 @@
+/* teams/spawn.c: the team's processes: forked without exec, each with only the
+ * descriptors it needs.
+ *
+ * A child resets signals, binds its life to the supervisor's, takes its name,
+ * and closes everything that is not on its list; only then does it start. The
+ * machine inherits its configuration as plain memory. Failures inside a child
+ * travel as {"event":"ended","why":"error","text":…} on its control socket.
+ *
+ * Used by: supervisor.c, vm.c.   Depends on: vmm/machine.h, teams/fabric.h. */
+#include "core/bytes.h"
+#include "core/log.h"
+#include "core/proc.h"
+#include "teams/fabric.h"
+#include "teams/image.h"
+#include "teams/janitor.h"
+#include "teams/setup.h"
+#include "teams/supervisor_private.h"
+#include "vmm/machine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+enum { FDS_A_NIC = 3, FDS_A_VM = 8, FDS_SPARE = 64 };
+
+static void reset_signals(void)
+{
+	sigset_t none;
+
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)signal(SIGINT, SIG_IGN); /* the team's end comes from the supervisor */
+	(void)signal(SIGTERM, SIG_DFL);
+	(void)signal(SIGPIPE, SIG_IGN);
+}
+
+/* Forks. In the child: 0 is returned after signals, life and log name are set. */
+static pid_t fork_child(struct supervisor *sup, bool dies_with_us, const char *role, const char *vm)
+{
+	pid_t parent = getpid(), pid = fork();
+	char name[64];
+
+	if (pid != 0)
+		return pid < 0 ? -errno : pid;
+	if (dies_with_us && proc_die_with_parent(parent) < 0)
+		_exit(1);
+	reset_signals();
+	(void)snprintf(name, sizeof name, "%s %s%s%s", role, sup->team->name, vm ? "/" : "",
+		       vm ? vm : "");
+	proc_title_set("muster: %s", name);
+	log_init(sup->log_fd, name, log_level_from_env(LOG_INFO));
+	return 0;
+}
+
+/* ---- janitor -------------------------------------------------------------------- */
+
+int sup_spawn_janitor(struct supervisor *sup, char **ret_why)
+{
+	int fds[2];
+	pid_t group = getpid(), pid;
+
+	if (pipe2(fds, O_CLOEXEC) < 0) {
+		*ret_why = str_printf("pipe: %s", strerror(errno));
+		return -errno;
+	}
+	pid = fork_child(sup, false, "janitor", NULL);
+	if (pid == 0) {
+		int keep[] = { fds[0], sup->log_fd, sup->lock_fd };
+
+		(void)setsid();
+		(void)signal(SIGTERM, SIG_IGN);
+		proc_close_fds_except(keep, sizeof keep / sizeof *keep);
+		janitor_run(fds[0], group, sup->run_dir);
+	}
+	(void)close(fds[0]);
+	if (pid < 0) {
+		(void)close(fds[1]);
+		*ret_why = str_printf("fork: %s", strerror(-pid));
+		return pid;
+	}
+	sup->janitor_pid = pid;
+	sup->janitor_fd = fds[1];
+	return 0;
+}
+
+void sup_release_janitor(void *ctx)
+{
+	struct supervisor *sup = ctx;
+
+	if (write(sup->janitor_fd, "q", 1) < 0 && errno != EPIPE)
+		log_warn("janitor: %s", strerror(errno));
+	(void)close(take_fd(&sup->janitor_fd));
+	if (sup->janitor_pid > 0)
+		while (waitpid(sup->janitor_pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	sup->janitor_pid = 0;
+}
+
+/* ---- fabric --------------------------------------------------------------------- */
+
+static int check_fd_limit(const struct supervisor *sup, char **ret_why)
+{
+	size_t need = sup->n_rings * FDS_A_NIC + sup->n_vms * FDS_A_VM + FDS_SPARE;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= need)
+		return 0;
+	limit.rlim_cur = limit.rlim_max;
+	if (limit.rlim_max >= need && setrlimit(RLIMIT_NOFILE, &limit) == 0)
+		return 0;
+	*ret_why = str_printf("%zu NICs and %zu VMs need %zu open files, this host allows %llu: "
+			      "raise it (ulimit -n %zu, or LimitNOFILE=)",
+			      sup->n_rings, sup->n_vms, need, (unsigned long long)limit.rlim_max, need);
+	return -EMFILE;
+}
+
+int sup_make_rings(struct supervisor *sup, char **ret_why)
+{
+	int r;
+
+	sup->first_ring = calloc(sup->n_vms + 1, sizeof *sup->first_ring);
+	if (!sup->first_ring)
+		abort();
+	for (size_t i = 0; i < sup->n_vms; i++)
+		sup->first_ring[i + 1] = sup->first_ring[i] + sup->team->vms[i].n_nics;
+	sup->n_rings = sup->first_ring[sup->n_vms];
+	r = check_fd_limit(sup, ret_why);
+	if (r < 0)
+		return r;
+	sup->rings = calloc(sup->n_rings + 1, sizeof *sup->rings);
+	if (!sup->rings)
+		abort();
+	for (size_t i = 0; i < sup->n_rings; i++) {
+		r = ring_pair_create(RING_DATA_SIZE, &sup->rings[i]);
+		if (r < 0) {
+			*ret_why = str_printf("the rings of NIC %zu of %zu cannot be had: %s", i + 1,
+					      sup->n_rings, strerror(-r));
+			sup->n_rings = i;
+			return r;
+		}
+	}
+	return 0;
+}
+
+static _Noreturn void fabric_child(struct supervisor *sup, int control_fd)
+{
+	struct fabric_config cfg = { .team = sup->team,
+				     .rings = sup->rings,
+				     .n_rings = sup->n_rings,
+				     .control_fd = control_fd };
+	size_t n = sup->n_rings * FDS_A_NIC + 2;
+	int *keep = calloc(n, sizeof *keep);
+
+	if (!keep)
+		_exit(1);
+	for (size_t i = 0; i < sup->n_rings; i++) {
+		keep[3 * i] = sup->rings[i].mem_fd;
+		keep[3 * i + 1] = sup->rings[i].up_kick_fd;
+		keep[3 * i + 2] = sup->rings[i].down_kick_fd;
+	}
+	keep[n - 2] = control_fd;
+	keep[n - 1] = sup->log_fd;
+	proc_close_fds_except(keep, n);
+	free(keep);
+	_exit(fabric_run(&cfg));
+}
+
+int sup_spawn_fabric(struct supervisor *sup, char **ret_why)
+{
+	int fds[2], r;
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) {
+		*ret_why = str_printf("socketpair: %s", strerror(errno));
+		return -errno;
+	}
+	pid = fork_child(sup, true, "fabric", NULL);
+	if (pid == 0)
+		fabric_child(sup, fds[1]);
+	(void)close(fds[1]);
+	if (pid < 0) {
+		(void)close(fds[0]);
+		*ret_why = str_printf("fork: %s", strerror(-pid));
+		return pid;
+	}
+	sup->fabric_pid = pid;
+	r = control_new(sup->loop, fds[0], sup_on_fabric, sup, &sup->fabric);
+	if (r < 0) {
+		(void)close(fds[0]);
+		*ret_why = str_printf("fabric: %s", strerror(-r));
+		sup_kill_fabric(sup);
+	}
+	return r;
+}
+
+void sup_kill_fabric(void *ctx)
+{
+	struct supervisor *sup = ctx;
+
+	sup->fabric = control_free(sup->fabric);
+	if (sup->fabric_pid > 0) {
+		(void)kill(sup->fabric_pid, SIGKILL);
+		while (waitpid(sup->fabric_pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	sup->fabric_pid = 0;
+}
+
+/* ---- machines ------------------------------------------------------------------- */
+
+struct boot_files {
+	int kernel_fd, initrd_fd;
+	char *cmdline;
+	struct bytes archive;
+};
+
+static void boot_files_done(struct boot_files *b)
+{
+	cleanup_fd(&b->kernel_fd);
+	cleanup_fd(&b->initrd_fd);
+	free(b->cmdline);
+	bytes_done(&b->archive);
+}
+
+static int open_file(const char *path, int *ret_fd, char **ret_why)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), r;
+
+	if (fd < 0) {
+		r = -errno;
+		*ret_why = str_printf("%s: %s", path, strerror(-r));
+		return r;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+static int open_image(const struct team_vm *tv, struct boot_files *b, char **ret_why)
+{
+	const char *kernel = tv->kernel, *initrd = tv->initrd, *cmdline = NULL;
+	struct image image = { 0 };
+	bool has_image = false;
+	int r = 0;
+
+	if (!kernel || !initrd) {
+		r = image_find(tv->image, &image, ret_why);
+		has_image = r == 0;
+		if (r < 0 && !kernel) {
+			if (!*ret_why)
+				*ret_why = str_printf("image '%s' is not built: muster images build %s",
+						      tv->image, tv->image);
+			return r;
+		}
+		free(*ret_why);
+		*ret_why = NULL;
+	}
+	if (has_image) {
+		initrd = initrd || kernel ? initrd : image.initrd;
+		kernel = kernel ? kernel : image.kernel;
+		cmdline = image.cmdline;
+	}
+	r = open_file(kernel, &b->kernel_fd, ret_why);
+	if (r == 0 && initrd)
+		r = open_file(initrd, &b->initrd_fd, ret_why);
+	if (cmdline || tv->cmdline)
+		b->cmdline = str_printf("%s%s%s", cmdline ? cmdline : "",
+					cmdline && tv->cmdline ? " " : "",
+					tv->cmdline ? tv->cmdline : "");
+	if (has_image)
+		image_done(&image);
+	return r;
+}
+
+static int open_boot_files(struct supervisor *sup, struct vm *v, struct boot_files *b,
+			   char **ret_why)
+{
+	int r = open_image(v->tv, b, ret_why);
+
+	return r < 0 ? r : setup_archive(sup->team, v->index, &b->archive, ret_why);
+}
+
+static void say_error(int control_fd, const char *text)
+{
+	json_t *msg = json_pack("{s:s,s:s,s:s}", "event", "ended", "why", "error", "text", text);
+
+	(void)control_write_msg(control_fd, msg);
+	json_decref(msg);
+}
+
+/* The machine's process, from its fork to its end. */
+static _Noreturn void machine_child(struct supervisor *sup, struct vm *v, const struct boot_files *b,
+				    const struct vm_sockets *mine)
+{
+	const struct team_vm *tv = v->tv;
+	CLEANUP(free) char *name = str_printf("%s/%s", sup->team->name, tv->name);
+	struct machine_nic nics[MACHINE_NIC_MAX] = { 0 };
+	int keep[MACHINE_NIC_MAX * FDS_A_NIC + 6], n_keep = 0;
+	struct machine_config cfg = {
+		.name = name, .memory_bytes = tv->memory_bytes, .cpus = tv->cpus,
+		.clock_virtual = sup->team->clock_virtual, .seed = sup->team->seed,
+		.entropy_from_host = !sup->team->clock_virtual,
+		.kernel_fd = b->kernel_fd, .initrd_fd = b->initrd_fd,
+		.initrd_append = b->archive.data, .initrd_append_len = b->archive.len,
+		.cmdline = b->cmdline, .nics = nics, .n_nics = tv->n_nics,
+		.serial_fd = mine->serial, .agent_fd = mine->agent, .control_fd = mine->control,
+	};
+	struct machine *m = NULL;
+	char *why = NULL;
+
+	for (size_t i = 0; i < tv->n_nics && i < MACHINE_NIC_MAX; i++) {
+		nics[i] = (struct machine_nic){ .mac = tv->nics[i].mac, .mtu = tv->nics[i].mtu,
+						.link_up = !tv->nics[i].link_down,
+						.ring = sup->rings[sup->first_ring[v->index] + i] };
+		keep[n_keep++] = nics[i].ring.mem_fd;
+		keep[n_keep++] = nics[i].ring.up_kick_fd;
+		keep[n_keep++] = nics[i].ring.down_kick_fd;
+	}
+	keep[n_keep++] = mine->control;
+	keep[n_keep++] = mine->serial;
+	keep[n_keep++] = mine->agent;
+	keep[n_keep++] = b->kernel_fd;
+	keep[n_keep++] = sup->log_fd;
+	if (b->initrd_fd >= 0)
+		keep[n_keep++] = b->initrd_fd;
+	proc_close_fds_except(keep, (size_t)n_keep);
+	if (machine_new(&cfg, &m, &why) < 0) {
+		say_error(mine->control, why ? why : "the machine cannot be made");
+		_exit(1);
+	}
+	(void)machine_run(m, &why);
+	_exit(0);
+}
+
+static int make_pairs(struct vm_sockets *ours, struct vm_sockets *theirs)
+{
+	int pairs[3][2] = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
+
+	for (int i = 0; i < 3; i++) {
+		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pairs[i]) == 0)
+			continue;
+		for (int j = 0; j < i; j++) {
+			(void)close(pairs[j][0]);
+			(void)close(pairs[j][1]);
+		}
+		return -errno;
+	}
+	*ours = (struct vm_sockets){ pairs[0][0], pairs[1][0], pairs[2][0] };
+	*theirs = (struct vm_sockets){ pairs[0][1], pairs[1][1], pairs[2][1] };
+	return 0;
+}
+
+static void close_sockets(struct vm_sockets *s)
+{
+	(void)close(s->control);
+	(void)close(s->serial);
+	(void)close(s->agent);
+}
+
+int sup_spawn_machine(struct supervisor *sup, struct vm *v, struct vm_sockets *ret, char **ret_why)
+{
+	struct boot_files b = { .kernel_fd = -1, .initrd_fd = -1 };
+	struct vm_sockets theirs;
+	pid_t pid;
+	int r = open_boot_files(sup, v, &b, ret_why);
+
+	if (r == 0) {
+		r = make_pairs(ret, &theirs);
+		if (r < 0)
+			*ret_why = str_printf("socketpair: %s", strerror(-r));
+	}
+	if (r < 0) {
+		boot_files_done(&b);
+		return r;
+	}
+	pid = fork_child(sup, true, "machine", v->tv->name);
+	if (pid == 0)
+		machine_child(sup, v, &b, &theirs);
+	close_sockets(&theirs);
+	boot_files_done(&b);
+	if (pid < 0) {
+		close_sockets(ret);
+		*ret_why = str_printf("fork: %s", strerror(-pid));
+		return pid;
+	}
+	v->pid = pid;
+	return 0;
+}

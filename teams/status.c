@@ -1,0 +1,59 @@
+/* teams/status.c: what `muster status` shows, as JSON.
+ *
+ * Used by: serve.c. */
+#include "core/addr.h"
+#include "core/bytes.h"
+#include "core/proc.h"
+#include "teams/supervisor_private.h"
+
+#include <unistd.h>
+
+static json_t *nic_json(const struct team *t, const struct team_nic *nic)
+{
+	char mac[MAC_STR_SIZE];
+	json_t *addresses = json_array();
+
+	for (size_t i = 0; i < nic->n_addresses; i++) {
+		char ip[IP_STR_SIZE];
+
+		(void)json_array_append_new(addresses, json_string(ip_str(&nic->addresses[i], ip)));
+	}
+	return json_pack("{s:s,s:s,s:s,s:o,s:I}", "name", nic->name, "network",
+			 t->networks[nic->network].name, "mac", mac_str(&nic->mac, mac), "addresses",
+			 addresses, "mtu", (json_int_t)nic->mtu);
+}
+
+static json_t *vm_json(const struct supervisor *sup, const struct vm *v)
+{
+	nsec_t now = clock_now();
+	json_t *nics = json_array(), *o;
+	size_t rss = 0, private = 0;
+
+	for (size_t i = 0; i < v->tv->n_nics; i++)
+		(void)json_array_append_new(nics, nic_json(sup->team, &v->tv->nics[i]));
+	if (v->pid > 0)
+		(void)proc_memory(v->pid, &rss, &private);
+	o = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:o,s:f}", "name", v->tv->name, "state",
+		      vm_state_str(v->state), "engine", v->engine[0] ? v->engine : "-", "pid",
+		      (json_int_t)v->pid, "memory_bytes", (json_int_t)v->tv->memory_bytes,
+		      "resident_bytes", (json_int_t)rss, "nics", nics, "uptime_s",
+		      v->pid > 0 ? (double)(now - v->started_ns) / 1e9 : 0.0);
+	if (v->boot_ns > 0)
+		(void)json_object_set_new(o, "ready_after_s", json_real((double)v->boot_ns / 1e9));
+	if (v->state == VM_FAILED && v->why)
+		(void)json_object_set_new(o, "why", json_string(v->why));
+	return o;
+}
+
+json_t *sup_status(struct supervisor *sup)
+{
+	json_t *vms = json_array();
+
+	for (size_t i = 0; i < sup->n_vms; i++)
+		(void)json_array_append_new(vms, vm_json(sup, &sup->vms[i]));
+	return json_pack("{s:s,s:s,s:s,s:I,s:I,s:f,s:o}", "team", sup->team->name, "state",
+			 sup_state_str(sup->state), "file", sup->team->file ? sup->team->file : "",
+			 "supervisor_pid", (json_int_t)getpid(), "fabric_pid",
+			 (json_int_t)sup->fabric_pid, "uptime_s",
+			 (double)(clock_now() - sup->started_ns) / 1e9, "vms", vms);
+}

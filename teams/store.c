@@ -1,0 +1,221 @@
+/* teams/store.c: the folders of a team, and its lock.
+ *
+ * The runtime folder below /tmp is made with mode 0700 and believed only when
+ * it is a folder, ours, and closed to others: /tmp is everybody's. The lock is
+ * an flock() on a file in the state folder, which stays: a lock file that is
+ * unlinked can be held twice. The lock belongs to the open file, so it ends
+ * with the last process of the team that keeps the descriptor (supervisor and
+ * janitor), and a new `up` cannot run into the old one's cleaning.
+ *
+ * Used by: supervisor.c, client.c, the commands.   Depends on: core/bytes.h. */
+#include "teams/store.h"
+
+#include "core/bytes.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *env_dir(const char *name)
+{
+	const char *v = getenv(name);
+
+	return v && v[0] == '/' ? v : NULL;
+}
+
+static char *home_path(void)
+{
+	const char *home = env_dir("MUSTER_HOME"), *state = env_dir("XDG_STATE_HOME");
+
+	if (home)
+		return str_dup(home);
+	if (state)
+		return str_printf("%s/muster", state);
+	home = env_dir("HOME");
+	return str_printf("%s/.local/state/muster", home ? home : "/root");
+}
+
+/* Is @path a folder of ours that nobody else may enter? */
+static int private_dir_check(const char *path, char **ret_why)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0) {
+		*ret_why = str_printf("%s: %s", path, strerror(errno));
+		return -errno;
+	}
+	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077) != 0) {
+		*ret_why = str_printf("%s: not a private folder of this user (remove it, or set XDG_RUNTIME_DIR)",
+				      path);
+		return -EPERM;
+	}
+	return 0;
+}
+
+static int run_dir_open(char **ret_path, char **ret_why)
+{
+	const char *xdg = env_dir("XDG_RUNTIME_DIR");
+	CLEANUP(free) char *path = NULL;
+	int r;
+
+	if (xdg && access(xdg, W_OK | X_OK) == 0)
+		path = str_printf("%s/muster", xdg);
+	else
+		path = str_printf("/tmp/muster-%u", (unsigned)geteuid());
+	if (mkdir(path, 0700) < 0 && errno != EEXIST) {
+		r = -errno;
+		*ret_why = str_printf("%s: %s", path, strerror(-r));
+		return r;
+	}
+	r = private_dir_check(path, ret_why);
+	if (r < 0)
+		return r;
+	*ret_path = take_ptr(path);
+	return 0;
+}
+
+int store_open(struct store *ret_store, char **ret_why)
+{
+	CLEANUP(free) char *home = home_path();
+	char *run = NULL;
+	int r;
+
+	r = dir_make_all(home, 0700);
+	if (r < 0) {
+		*ret_why = str_printf("%s: %s", home, strerror(-r));
+		return r;
+	}
+	r = run_dir_open(&run, ret_why);
+	if (r < 0)
+		return r;
+	ret_store->home = take_ptr(home);
+	ret_store->run = run;
+	return 0;
+}
+
+void store_done(struct store *s)
+{
+	free(s->home);
+	free(s->run);
+	s->home = s->run = NULL;
+}
+
+char *store_run_dir(const struct store *s, const char *team)
+{
+	return str_printf("%s/%s", s->run, team);
+}
+
+char *store_socket(const struct store *s, const char *team)
+{
+	return str_printf("%s/%s/control", s->run, team);
+}
+
+char *store_state_dir(const struct store *s, const char *team)
+{
+	return str_printf("%s/teams/%s", s->home, team);
+}
+
+char *store_state_file(const struct store *s, const char *team, const char *name)
+{
+	return str_printf("%s/teams/%s/%s", s->home, team, name);
+}
+
+int store_state_prepare(const struct store *s, const char *team, char **ret_why)
+{
+	static const char *const old[] = { "consoles", "run", "events.jsonl", "log", "ended.json" };
+	static const char *const dirs[] = { "consoles", "run" };
+
+	for (size_t i = 0; i < sizeof old / sizeof *old; i++) {
+		CLEANUP(free) char *path = store_state_file(s, team, old[i]);
+
+		if (unlink(path) < 0 && errno != ENOENT)
+			(void)dir_remove_all(path);
+	}
+	for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) {
+		CLEANUP(free) char *path = store_state_file(s, team, dirs[i]);
+		int r = dir_make_all(path, 0700);
+
+		if (r < 0) {
+			*ret_why = str_printf("%s: %s", path, strerror(-r));
+			return r;
+		}
+	}
+	return 0;
+}
+
+int store_lock(const struct store *s, const char *team, int *ret_fd, char **ret_why)
+{
+	CLEANUP(free) char *dir = store_state_dir(s, team);
+	CLEANUP(free) char *path = store_state_file(s, team, "lock");
+	CLEANUP(fd) int fd = -1;
+	int r = dir_make_all(dir, 0700);
+
+	if (r < 0) {
+		*ret_why = str_printf("%s: %s", dir, strerror(-r));
+		return r;
+	}
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0) {
+		r = -errno;
+		*ret_why = str_printf("%s: %s", path, strerror(-r));
+		return r;
+	}
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno == EWOULDBLOCK)
+			return -EWOULDBLOCK;
+		r = -errno;
+		*ret_why = str_printf("%s: %s", path, strerror(-r));
+		return r;
+	}
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+static int name_compare(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+json_t *store_list(const struct store *s)
+{
+	json_t *list = json_array();
+	char **names = NULL;
+	size_t n = 0;
+	DIR *dir = opendir(s->run);
+
+	if (!dir)
+		return list;
+	for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+		char **more;
+
+		if (!store_name_is_valid(e->d_name))
+			continue;
+		more = realloc(names, (n + 1) * sizeof *names);
+		if (!more)
+			break;
+		names = more;
+		names[n++] = str_dup(e->d_name);
+	}
+	(void)closedir(dir);
+	if (n > 0)
+		qsort(names, n, sizeof *names, name_compare);
+	for (size_t i = 0; i < n; i++) {
+		(void)json_array_append_new(list, json_string(names[i]));
+		free(names[i]);
+	}
+	free(names);
+	return list;
+}
+
+bool store_name_is_valid(const char *name)
+{
+	size_t len = strlen(name);
+
+	if (len == 0 || len > 32 || name[0] == '-')
+		return false;
+	return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
+}

@@ -1,0 +1,53 @@
+/* teams/store.h: where a team's files are.
+ *
+ *   home      $MUSTER_HOME, else ${XDG_STATE_HOME:-~/.local/state}/muster
+ *     teams/TEAM/lock, log, events.jsonl, ended.json, consoles/VM.log, run/VM.log
+ *   run       ${XDG_RUNTIME_DIR}/muster, else the private folder /tmp/muster-UID
+ *     TEAM/control      the supervisor's socket; the folder is there while the team is
+ *
+ * Everything below run/TEAM ends with the team. Paths that are returned are
+ * the caller's to free. */
+#ifndef MUSTER_TEAMS_STORE_H
+#define MUSTER_TEAMS_STORE_H
+
+#include "core/cleanup.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct store {
+	char *home, *run;
+};
+
+/* Finds both folders and makes them. @ret_why: a message for people, the
+ * caller frees it. Returns 0; -EPERM when the runtime folder is another's;
+ * -errno. */
+int store_open(struct store *ret_store, char **ret_why);
+void store_done(struct store *s);
+static inline void cleanup_store(struct store *s)
+{
+	store_done(s);
+}
+
+char *store_run_dir(const struct store *s, const char *team);
+char *store_socket(const struct store *s, const char *team);
+char *store_state_dir(const struct store *s, const char *team);
+char *store_state_file(const struct store *s, const char *team, const char *name);
+
+/* Makes the state folder of @team and empties what the last run left there.
+ * Call it with the lock held. Returns 0 or -errno. */
+int store_state_prepare(const struct store *s, const char *team, char **ret_why);
+
+/* Takes the lock of @team: held by every copy of *ret_fd.
+ * Returns 0; -EWOULDBLOCK when another has it; -errno with a message. */
+int store_lock(const struct store *s, const char *team, int *ret_fd, char **ret_why);
+
+/* Names of the teams which have a runtime folder, sorted: a JSON array of
+ * strings, the caller's. */
+json_t *store_list(const struct store *s);
+
+/* True for what `team:` may be: [a-z0-9][a-z0-9-]{0,31}. */
+bool store_name_is_valid(const char *name);
+
+#endif

@@ -1,0 +1,387 @@
+/* teams/supervisor.c: the life of a team, from the fork to the last undo.
+ *
+ * Everything done to the host is pushed on one undo stack at once: the
+ * janitor, the runtime folder, the socket, the fabric, each machine. A failure
+ * while coming up, `down`, a signal, the fabric's or the janitor's death all
+ * end in sup_end(), which only arms a timer: the stack is unwound at the
+ * loop's next turn, never from within a callback of what is being undone.
+ *
+ * The order of VMs: a VM starts when every VM of its `after` has been ready;
+ * those that wait for nobody start together.
+ *
+ * Used by: the commands up and test (through supervisor_start()).
+ * Depends on: spawn.c, vm.c, serve.c, events.c, undo.c. */
+#include "teams/supervisor.h"
+
+#include "core/bytes.h"
+#include "core/log.h"
+#include "core/proc.h"
+#include "teams/supervisor_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+enum { FLUSH_BOUND_MS = 1000 };
+
+static const char *const state_names[] = { "starting", "up", "broken", "paused", "ending" };
+_Static_assert(sizeof state_names / sizeof *state_names == SUP_STATE_COUNT, "one name a state");
+
+const char *sup_state_str(enum sup_state state)
+{
+	return state_names[state];
+}
+
+void sup_set_state(struct supervisor *sup, enum sup_state state)
+{
+	json_t *event;
+
+	if (sup->state == state || sup->state == SUP_ENDING)
+		return;
+	sup->state = state;
+	if (state == SUP_UP && sup->up_ns == 0)
+		sup->up_ns = clock_now() - sup->started_ns;
+	event = json_pack("{s:s,s:s,s:f}", "event", "team", "state", sup_state_str(state), "seconds",
+			  (double)(clock_now() - sup->started_ns) / 1e9);
+	if (state == SUP_ENDING && sup->end_why)
+		(void)json_object_set_new(event, "why", json_string(sup->end_why));
+	events_emit(&sup->events, event);
+}
+
+void sup_end(struct supervisor *sup, char *why)
+{
+	if (sup->state == SUP_ENDING) {
+		free(why);
+		return;
+	}
+	sup->end_why = why;
+	sup_set_state(sup, SUP_ENDING);
+	loop_set_timer(sup->end_timer, 0);
+}
+
+/* ---- order ---------------------------------------------------------------------- */
+
+static bool may_start(const struct supervisor *sup, const struct vm *v)
+{
+	for (size_t i = 0; i < v->tv->n_after; i++)
+		if (sup->vms[v->tv->after[i]].boot_ns == 0)
+			return false;
+	return true;
+}
+
+static void start_what_may(struct supervisor *sup)
+{
+	for (size_t i = 0; i < sup->n_vms && sup->state == SUP_STARTING; i++) {
+		struct vm *v = &sup->vms[sup->team->order ? sup->team->order[i] : i];
+
+		if (v->state == VM_WAITING && may_start(sup, v))
+			vm_start_delayed(v);
+	}
+}
+
+static bool all_were_ready(const struct supervisor *sup)
+{
+	for (size_t i = 0; i < sup->n_vms; i++)
+		if (sup->vms[i].boot_ns == 0)
+			return false;
+	return true;
+}
+
+/* A VM failed. Before the team was up that ends the team; later it depends
+ * on `on-crash`, and a `start` somebody waits for only fails that. */
+static void vm_failed(struct supervisor *sup, struct vm *v)
+{
+	char *why = str_printf("%s: %s", v->tv->name, v->why ? v->why : "it failed");
+	bool is_first = sup->state == SUP_STARTING;
+
+	log_warn("%s", why);
+	if (sup->opt.keep || (!is_first && v->tv->on_crash == ON_CRASH_IGNORE)) {
+		if (v->tv->on_crash != ON_CRASH_IGNORE)
+			sup_set_state(sup, SUP_BROKEN);
+		free(why);
+	} else {
+		sup_end(sup, why);
+	}
+}
+
+void sup_vm_changed(struct supervisor *sup, struct vm *v)
+{
+	if (sup->state == SUP_ENDING)
+		return;
+	if (v->state == VM_FAILED && v->pid != 0)
+		return; /* comes again when the process is gone */
+	if (v->state == VM_FAILED) {
+		vm_failed(sup, v);
+	} else if (sup->state == SUP_STARTING && v->state == VM_STOPPED && v->boot_ns == 0) {
+		return;
+	} else if (v->state == VM_READY && sup->state == SUP_STARTING) {
+		start_what_may(sup);
+		if (all_were_ready(sup))
+			sup_set_state(sup, SUP_UP);
+	}
+}
+
+/* ---- children and signals --------------------------------------------------------- */
+
+static void child_ended(struct supervisor *sup, pid_t pid, int status)
+{
+	if (pid == sup->fabric_pid) {
+		sup->fabric_pid = 0;
+		sup_end(sup, WIFSIGNALED(status) ?
+				     str_printf("the fabric was killed by signal %d", WTERMSIG(status)) :
+				     str_printf("the fabric ended with status %d", WEXITSTATUS(status)));
+	} else if (pid == sup->janitor_pid) {
+		sup->janitor_pid = 0;
+		sup_end(sup, str_dup("the janitor was killed"));
+	}
+	for (size_t i = 0; i < sup->n_vms; i++)
+		if (pid == sup->vms[i].pid)
+			vm_reaped(&sup->vms[i], status);
+}
+
+static void on_sigchld(void *ctx, int signo)
+{
+	int status;
+	pid_t pid;
+
+	(void)signo;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		child_ended(ctx, pid, status);
+}
+
+static void on_term(void *ctx, int signo)
+{
+	sup_end(ctx, str_printf("signal %d (%s)", signo, strsignal(signo)));
+}
+
+/* ---- making and undoing --------------------------------------------------------------- */
+
+static void undo_run_dir(void *ctx)
+{
+	struct supervisor *sup = ctx;
+	int r = dir_remove_all(sup->run_dir);
+
+	if (r < 0)
+		log_error("%s: %s", sup->run_dir, strerror(-r));
+}
+
+static int make_run_dir(struct supervisor *sup, char **ret_why)
+{
+	int r;
+
+	/* We hold the lock: what is there was left by something that died. */
+	(void)dir_remove_all(sup->run_dir);
+	if (mkdir(sup->run_dir, 0700) < 0) {
+		r = -errno;
+		*ret_why = str_printf("%s: %s", sup->run_dir, strerror(-r));
+		return r;
+	}
+	return 0;
+}
+
+static int make_vms(struct supervisor *sup, char **ret_why)
+{
+	for (size_t i = 0; i < sup->n_vms; i++) {
+		int r = vm_init(&sup->vms[i], sup, i, ret_why);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* All that stands before the first machine. */
+static int make_all(struct supervisor *sup, char **ret_why)
+{
+	static const struct {
+		int (*make)(struct supervisor *, char **);
+		undo_fn *undo;
+	} steps[] = {
+		{ sup_spawn_janitor, sup_release_janitor },
+		{ make_run_dir, undo_run_dir },
+		{ sup_listen, sup_unlisten },
+		{ make_vms, NULL },
+		{ sup_make_rings, NULL },
+		{ sup_spawn_fabric, sup_kill_fabric },
+	};
+
+	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+		int r = steps[i].make(sup, ret_why);
+
+		if (r < 0)
+			return r;
+		if (steps[i].undo)
+			undo_push(&sup->undo, steps[i].undo, sup);
+	}
+	return 0;
+}
+
+/* ended.json: what `muster status` says of a team that is no more. */
+static void write_ended(struct supervisor *sup)
+{
+	CLEANUP(free) char *path = store_state_file(sup->store, sup->team->name, "ended.json");
+	json_t *ended = json_object();
+	char *text;
+
+	if (sup->end_why)
+		(void)json_object_set_new(ended, "why", json_string(sup->end_why));
+	text = json_dumps(ended, JSON_COMPACT);
+	json_decref(ended);
+	if (text && sup->end_why)
+		(void)file_write_all(path, text, strlen(text), 0600);
+	free(text);
+}
+
+static void on_end_timer(void *ctx, nsec_t now)
+{
+	struct supervisor *sup = ctx;
+	json_t *event;
+
+	(void)now;
+	undo_all(&sup->undo);
+	write_ended(sup);
+	event = json_pack("{s:s}", "event", "ended");
+	if (sup->end_why)
+		(void)json_object_set_new(event, "why", json_string(sup->end_why));
+	events_emit(&sup->events, event);
+	for (size_t i = 0; i < sup->n_clients; i++)
+		if (sup->clients[i]->wants_end)
+			client_ok(sup->clients[i], sup->clients[i]->end_id, NULL);
+	loop_quit(sup->loop, 0);
+}
+
+/* What clients were told must reach them, but nobody may hold us up. */
+static void flush_clients(struct supervisor *sup)
+{
+	nsec_t until = clock_now() + FLUSH_BOUND_MS * NSEC_PER_MSEC;
+
+	for (size_t i = 0; i < sup->n_clients; i++)
+		while (i < sup->n_clients && !control_is_flushed(sup->clients[i]->control) &&
+		       clock_now() < until)
+			(void)loop_step(sup->loop, until);
+	sup_drop_clients(sup);
+}
+
+/* ---- the process ------------------------------------------------------------------------ */
+
+static int add_signals(struct supervisor *sup)
+{
+	struct loop_source *source;
+	int r = loop_add_signal(sup->loop, SIGCHLD, on_sigchld, sup, &source);
+
+	if (r == 0)
+		r = loop_add_signal(sup->loop, SIGTERM, on_term, sup, &source);
+	if (r == 0)
+		r = loop_add_signal(sup->loop, SIGINT, on_term, sup, &source);
+	if (r == 0)
+		r = loop_add_timer(sup->loop, NSEC_NEVER, on_end_timer, sup, &sup->end_timer);
+	return r;
+}
+
+/* A daemon: nothing of the command's terminal and descriptors is kept. */
+static void detach(struct supervisor *sup, int client_fd)
+{
+	int keep[] = { sup->log_fd, sup->events.fd, sup->lock_fd, client_fd };
+	int null;
+
+	(void)setsid();
+	proc_close_fds_except(keep, sizeof keep / sizeof *keep);
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (int fd = 0; fd < 3 && null >= 0; fd++)
+		(void)dup2(fd < 2 || sup->log_fd < 0 ? null : sup->log_fd, fd);
+	if (null > 2)
+		(void)close(null);
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
+	if (chdir("/") < 0)
+		log_warn("chdir: %s", strerror(errno));
+}
+
+static int open_files(struct supervisor *sup, char **ret_why)
+{
+	CLEANUP(free) char *log = store_state_file(sup->store, sup->team->name, "log");
+	CLEANUP(free) char *events = store_state_file(sup->store, sup->team->name, "events.jsonl");
+	CLEANUP(free) char *name = str_printf("supervisor %s", sup->team->name);
+	int r;
+
+	sup->log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	if (sup->log_fd < 0) {
+		r = -errno;
+		*ret_why = str_printf("%s: %s", log, strerror(-r));
+		return r;
+	}
+	log_init(sup->log_fd, name, log_level_from_env(LOG_INFO));
+	r = events_open(&sup->events, events);
+	if (r < 0)
+		*ret_why = str_printf("%s: %s", events, strerror(-r));
+	return r;
+}
+
+static _Noreturn void supervisor_run(struct supervisor *sup, int client_fd)
+{
+	struct client *first;
+	char *why = NULL;
+
+	sup->started_ns = clock_now();
+	sup->run_dir = store_run_dir(sup->store, sup->team->name);
+	sup->n_vms = sup->team->n_vms;
+	sup->vms = calloc(sup->n_vms + 1, sizeof *sup->vms);
+	detach(sup, client_fd);
+	proc_title_set("muster: supervisor %s", sup->team->name);
+	if (!sup->vms || loop_new(&sup->loop) < 0 || add_signals(sup) < 0 ||
+	    sup_add_client(sup, client_fd, true, &first) < 0)
+		_exit(1);
+	(void)events_follow(&sup->events, first->control);
+	if (make_all(sup, &why) < 0) {
+		/* Here there is nothing that --keep could keep. */
+		sup_end(sup, why);
+	} else {
+		start_what_may(sup);
+		if (sup->n_vms == 0)
+			sup_set_state(sup, SUP_UP);
+	}
+	(void)loop_run(sup->loop);
+	flush_clients(sup);
+	_exit(0);
+}
+
+int supervisor_start(const struct store *store, const struct team *team,
+		     const struct supervisor_options *opt, int lock_fd, int *ret_fd,
+		     pid_t *ret_pid, char **ret_why)
+{
+	struct supervisor sup = { .store = store, .team = team, .opt = *opt, .lock_fd = lock_fd,
+				  .log_fd = -1, .janitor_fd = -1, .listen_fd = -1,
+				  .state = SUP_STARTING };
+	int fds[2], r = open_files(&sup, ret_why);
+	pid_t pid;
+
+	if (r < 0)
+		return r;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) {
+		r = -errno;
+		*ret_why = str_printf("socketpair: %s", strerror(-r));
+		return r;
+	}
+	pid = fork();
+	if (pid == 0) {
+		(void)close(fds[0]);
+		supervisor_run(&sup, fds[1]);
+	}
+	r = pid < 0 ? -errno : 0;
+	(void)close(fds[1]);
+	(void)close(sup.log_fd);
+	events_close(&sup.events);
+	log_init(-1, "muster", log_level_from_env(LOG_INFO));
+	if (r < 0) {
+		(void)close(fds[0]);
+		*ret_why = str_printf("fork: %s", strerror(-r));
+		return r;
+	}
+	*ret_fd = fds[0];
+	*ret_pid = pid;
+	return 0;
+}

@@ -1,0 +1,136 @@
+/* teams/supervisor_private.h: what the supervisor's own files share: the team
+ * at run time, its clients, and the calls between lifecycle and requests. */
+#ifndef MUSTER_TEAMS_SUPERVISOR_PRIVATE_H
+#define MUSTER_TEAMS_SUPERVISOR_PRIVATE_H
+
+#include "core/control.h"
+#include "core/loop.h"
+#include "core/ring.h"
+#include "teams/events.h"
+#include "teams/supervisor.h"
+#include "teams/undo.h"
+#include "teams/vm.h"
+
+enum sup_state {
+	SUP_STARTING, /* VMs come up; a failure ends the team */
+	SUP_UP, /* all were ready once */
+	SUP_BROKEN, /* kept although something failed */
+	SUP_PAUSED, /* was UP; fabric and machines stand still */
+	SUP_ENDING, /* the undo stack is unwound at the loop's next turn */
+	SUP_STATE_COUNT
+};
+const char *sup_state_str(enum sup_state state);
+
+enum { CLIENTS_MAX = 64 };
+
+/* One connection of the command line. */
+struct client {
+	struct supervisor *sup;
+	struct control *control;
+	bool is_first; /* the `up` that started us */
+	bool wants_end; /* asked for `down`: answered when all is undone */
+	json_int_t end_id;
+	struct exec_req *execs; /* commands it runs */
+};
+
+/* A question on its way to the fabric. */
+struct fabric_call {
+	struct fabric_call *next;
+	json_int_t id;
+	struct client *client; /* NULL: nobody waits any more */
+	json_int_t client_id;
+	void (*fn)(struct supervisor *sup, struct fabric_call *call, json_t *msg);
+};
+
+/* The one team-wide pause or resume under way. */
+struct sup_op {
+	struct client *client;
+	json_int_t id;
+	bool is_active, is_pause;
+	size_t n_left; /* machines that did not say so yet */
+};
+
+struct supervisor {
+	const struct store *store;
+	const struct team *team;
+	struct supervisor_options opt;
+	enum sup_state state;
+	nsec_t started_ns;
+	nsec_t up_ns; /* how long bringing up took */
+	struct loop *loop;
+	struct undo undo;
+	struct events events;
+	int lock_fd, log_fd;
+	char *run_dir;
+	/* janitor */
+	pid_t janitor_pid;
+	int janitor_fd; /* write end of its pipe */
+	/* fabric */
+	pid_t fabric_pid;
+	struct control *fabric;
+	json_int_t fabric_next_id;
+	struct fabric_call *fabric_calls;
+	struct ring_pair_fds *rings; /* one a NIC of the team */
+	size_t n_rings;
+	size_t *first_ring; /* VM index to its first ring */
+	/* machines */
+	struct vm *vms;
+	size_t n_vms;
+	/* clients */
+	int listen_fd;
+	struct loop_source *listen_source;
+	struct client *clients[CLIENTS_MAX];
+	size_t n_clients;
+	struct sup_op op;
+	struct loop_source *end_timer;
+	char *end_why; /* NULL: as asked */
+};
+
+/* ---- lifecycle: supervisor.c ---- */
+/* The team ends: at the loop's next turn all is undone. @why: taken over;
+ * NULL for an ordinary down. A second call changes nothing. */
+void sup_end(struct supervisor *sup, char *why);
+/* What @v's new state means for the others. */
+void sup_vm_changed(struct supervisor *sup, struct vm *v);
+void sup_set_state(struct supervisor *sup, enum sup_state state);
+
+/* ---- processes: spawn.c ---- */
+int sup_spawn_janitor(struct supervisor *sup, char **ret_why);
+void sup_release_janitor(void *sup);
+int sup_spawn_fabric(struct supervisor *sup, char **ret_why);
+void sup_kill_fabric(void *sup);
+int sup_make_rings(struct supervisor *sup, char **ret_why);
+/* Forks @v's machine; fills pid and the three sockets. */
+struct vm_sockets {
+	int control, serial, agent; /* the supervisor's ends */
+};
+int sup_spawn_machine(struct supervisor *sup, struct vm *v, struct vm_sockets *ret, char **ret_why);
+
+/* ---- the fabric's questions: fabric_link.c ---- */
+void sup_on_fabric(void *ctx, struct control *c, json_t *msg, int *fds, int n_fds, int status);
+/* @msg without "id", taken over. @client may be NULL. Returns 0 or -errno. */
+int sup_ask_fabric(struct supervisor *sup, json_t *msg, struct client *client, json_int_t client_id,
+		   void (*fn)(struct supervisor *, struct fabric_call *, json_t *));
+/* `muster link`: answers @client. */
+void sup_link(struct client *client, json_int_t id, json_t *msg);
+
+/* ---- requests: serve.c ---- */
+int sup_listen(struct supervisor *sup, char **ret_why);
+void sup_unlisten(void *sup);
+int sup_add_client(struct supervisor *sup, int fd, bool is_first, struct client **ret_client);
+void sup_drop_clients(struct supervisor *sup);
+/* Answers; @body is taken over and may be NULL. */
+void client_ok(struct client *client, json_int_t id, json_t *body);
+/* @status: the exit status of the command. */
+void client_fail(struct client *client, json_int_t id, int status, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* ---- pause and resume of the whole team: pause.c ---- */
+void sup_pause(struct client *client, json_int_t id, bool is_pause);
+void sup_vm_paused(struct supervisor *sup, struct vm *v);
+void sup_forget_client(struct supervisor *sup, const struct client *client);
+
+/* ---- status.c ---- */
+json_t *sup_status(struct supervisor *sup);
+
+#endif

@@ -1,0 +1,90 @@
+/* teams/vm.h: one VM of a running team: its machine's process, console, agent,
+ * and the one state that says what may be done with it. */
+#ifndef MUSTER_TEAMS_VM_H
+#define MUSTER_TEAMS_VM_H
+
+#include "core/control.h"
+#include "core/loop.h"
+#include "teams/agent.h"
+#include "teams/console.h"
+#include "teams/exec.h"
+#include "teams/ready.h"
+#include "topologies/team.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct supervisor;
+
+enum vm_state {
+	VM_WAITING, /* for the VMs of `after`; no machine */
+	VM_DELAYED, /* start-delay; no machine */
+	VM_BOOTING, /* machine runs, the agent is called */
+	VM_SETUP, /* `run` lines */
+	VM_CHECKING, /* the `ready` command */
+	VM_READY, /* everything may be asked of it */
+	VM_PAUSED, /* was READY; its processors stand still */
+	VM_STOPPING, /* asked to end; a bound runs */
+	VM_STOPPED, /* ended as it should; may be started */
+	VM_FAILED, /* ended or was ended with a reason; may be started */
+	VM_STATE_COUNT
+};
+const char *vm_state_str(enum vm_state state);
+/* Is @from → @to in the table of legal transitions? */
+bool vm_state_may(enum vm_state from, enum vm_state to);
+
+/* What somebody waits for: an answer goes to @client when @until is reached. */
+struct vm_wait {
+	struct client *client; /* NULL: nobody */
+	json_int_t id;
+	enum vm_state until;
+};
+
+struct vm {
+	struct supervisor *sup; /* the owner */
+	const struct team_vm *tv; /* borrowed */
+	size_t index;
+	enum vm_state state; /* vm_set_state() only */
+	nsec_t since_ns; /* when it came into this state */
+	nsec_t started_ns; /* when the machine was started */
+	nsec_t boot_ns; /* how long it took to get ready the last time; 0: never was */
+	pid_t pid; /* 0: no machine */
+	bool has_exited; /* the process was reaped; its control's end is awaited */
+	int exit_status; /* of waitpid() */
+	bool wants_restart; /* after it ended */
+	unsigned n_restarts;
+	char *end_event, *end_text; /* from {"event":"ended"}; NULL: none came */
+	char *why; /* VM_FAILED: the reason */
+	char engine[16];
+	struct control *control;
+	struct agent *agent;
+	struct console console;
+	struct ready ready;
+	struct exec_job *job; /* of readiness */
+	struct loop_source *timer; /* delay, readiness, stop's bound, panic's grace */
+	struct vm_wait wait;
+};
+
+/* @index: into the team's VMs. Opens its console's log. Returns 0 or -errno. */
+int vm_init(struct vm *v, struct supervisor *sup, size_t index, char **ret_why);
+void vm_done(struct vm *v);
+
+/* Starts the machine. Returns 0 or -errno with a message; the state is
+ * VM_BOOTING or as it was. */
+int vm_start(struct vm *v, char **ret_why);
+/* VM_WAITING: start it after its start-delay. */
+void vm_start_delayed(struct vm *v);
+/* Ends it: the guest is asked and has STOP_BOUND, or at once (@now). */
+void vm_stop(struct vm *v, bool now);
+/* An undo: the process is dead and reaped when it returns; nothing is reported. */
+void vm_kill(void *v);
+/* The process @v->pid was reaped. */
+void vm_reaped(struct vm *v, int status);
+/* It cannot go on: @why is taken over. The machine is killed. */
+void vm_fail(struct vm *v, char *why);
+void vm_set_state(struct vm *v, enum vm_state state);
+/* "pause" or "resume" to the machine. */
+void vm_tell(struct vm *v, json_t *msg /* taken over */);
+bool vm_has_machine(const struct vm *v);
+
+#endif
