@@ -1,0 +1,440 @@
+/* tests/teams/check_fabric.c: the fabric on virtual time, with rings in memory. */
+#include "teams/fabric_core.h"
+#include "tests/unit.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { N_VMS = 3 };
+
+static struct team_network networks[1];
+static struct team_nic nics[N_VMS];
+static struct team_vm vms[N_VMS];
+static struct team team;
+static struct ring_pair_fds fds[N_VMS];
+static struct ring_pair machines[N_VMS];
+static struct fabric *fabric;
+static nsec_t now;
+
+static void setup(void)
+{
+	static const char *const names[N_VMS] = { "a", "b", "c" };
+
+	memset(networks, 0, sizeof networks);
+	networks[0].name = "lan";
+	networks[0].mtu = 1500;
+	for (size_t i = 0; i < N_VMS; i++) {
+		nics[i] = (struct team_nic){ .name = "eth0", .mtu = 1500 };
+		vms[i] = (struct team_vm){ .name = names[i], .nics = &nics[i], .n_nics = 1 };
+		ck_assert_int_eq(ring_pair_create(RING_DATA_SIZE, &fds[i]), 0);
+		ck_assert_int_eq(ring_pair_attach(&fds[i], RING_MACHINE, &machines[i]), 0);
+	}
+	team = (struct team){ .name = "t", .seed = 1, .networks = networks, .n_networks = 1,
+			      .vms = vms, .n_vms = N_VMS };
+	now = NSEC_PER_SEC;
+	fabric = NULL;
+}
+
+static void start(void)
+{
+	ck_assert_int_eq(fabric_new(&team, fds, N_VMS, &fabric), 0);
+}
+
+static void teardown(void)
+{
+	fabric = fabric_free(fabric);
+	for (size_t i = 0; i < N_VMS; i++) {
+		ring_pair_detach(&machines[i]);
+		ring_pair_close(&fds[i]);
+	}
+}
+
+/* A frame from machine @from; to a station @to, or to all (@to < 0). */
+static void send_frame(size_t from, int to, uint32_t len)
+{
+	struct frame_offload none = { 0 };
+	uint8_t *p = ring_reserve(&machines[from].tx, len);
+
+	ck_assert_ptr_nonnull(p);
+	memset(p, 0, len);
+	memset(p, to < 0 ? 0xff : 0x02, 6);
+	if (to >= 0)
+		p[5] = (uint8_t)to;
+	memset(p + 6, 0x02, 6);
+	p[11] = (uint8_t)from;
+	ring_commit(&machines[from].tx, len, &none, 0);
+	(void)ring_publish(&machines[from].tx);
+}
+
+/* Steps at every instant something is due, up to @until. */
+static void run_until(nsec_t until)
+{
+	for (;;) {
+		while (fabric_step(fabric, now))
+			;
+		if (fabric_next(fabric) > until)
+			break;
+		now = nsec_max(now, fabric_next(fabric));
+	}
+	now = until;
+}
+
+/* How many frames machine @i has got; their times into @times when not NULL. */
+static size_t receive(size_t i, nsec_t *times)
+{
+	struct ring_record rec;
+	size_t n = 0;
+
+	while (ring_peek(&machines[i].rx, &rec)) {
+		if (times)
+			times[n] = rec.time_ns;
+		n++;
+		ring_pop(&machines[i].rx);
+	}
+	ring_release(&machines[i].rx);
+	return n;
+}
+
+static void check_books_of(const struct element_counters *c)
+{
+	uint64_t lost = 0;
+
+	for (size_t i = 0; i < LOSS_REASON_COUNT; i++)
+		lost += c->lost_frames[i];
+	ck_assert_uint_eq(c->entered_frames + c->copied_frames,
+			  c->delivered_frames + lost + c->queued_frames);
+}
+
+static void check_books(void)
+{
+	for (size_t i = 0; i < N_VMS; i++) {
+		const struct fabric_port *p = &fabric->ports[i];
+
+		check_books_of(&p->in);
+		check_books_of(&p->out);
+		for (size_t k = 0; k < FABRIC_ROLE_COUNT; k++)
+			check_books_of(link_counters(p->links[k].link));
+		ck_assert_uint_eq(p->in.delivered_frames,
+				  link_counters(p->links[FABRIC_ACCESS_UP].link)->entered_frames);
+		ck_assert_uint_eq(p->out.entered_frames,
+				  link_counters(p->links[FABRIC_ACCESS_DOWN].link)->delivered_frames);
+	}
+	check_books_of(vswitch_counters(fabric->networks[0].sw));
+}
+
+static json_t *ask(const char *request)
+{
+	json_t *msg = json_loads(request, 0, NULL), *answer;
+	bool quit = false;
+
+	ck_assert_ptr_nonnull(msg);
+	answer = fabric_request(fabric, msg, now, &quit);
+	json_decref(msg);
+	return answer;
+}
+
+static bool ask_ok(const char *request)
+{
+	json_t *a = ask(request);
+	bool ok = json_is_true(json_object_get(a, "ok"));
+
+	json_decref(a);
+	return ok;
+}
+
+START_TEST(a_ping_crosses_the_switch)
+{
+	start();
+	send_frame(0, -1, 60);
+	run_until(now);
+	ck_assert_uint_eq(receive(0, NULL), 0);
+	ck_assert_uint_eq(receive(1, NULL), 1);
+	ck_assert_uint_eq(receive(2, NULL), 1);
+	send_frame(1, 0, 60);
+	run_until(now);
+	ck_assert_uint_eq(receive(0, NULL), 1);
+	ck_assert_uint_eq(receive(2, NULL), 0);
+	check_books();
+}
+END_TEST
+
+/* One network shape: met once each way. Access links come on top. */
+START_TEST(delays_are_exact)
+{
+	nsec_t t;
+
+	networks[0].shape.up = (struct shape_dir){ .rate_bps = 1000000, .delay_ns = 20 * NSEC_PER_MSEC };
+	networks[0].shape.down = networks[0].shape.up;
+	nics[1].shape.up.delay_ns = 3 * NSEC_PER_MSEC;
+	nics[1].shape.down.delay_ns = 5 * NSEC_PER_MSEC;
+	start();
+	send_frame(0, 1, 125);
+	run_until(2 * NSEC_PER_SEC);
+	ck_assert_uint_eq(receive(1, &t), 1);
+	ck_assert_int_eq(t, NSEC_PER_SEC + 26 * NSEC_PER_MSEC);
+	send_frame(1, 0, 125);
+	run_until(3 * NSEC_PER_SEC);
+	ck_assert_uint_eq(receive(0, &t), 1);
+	ck_assert_int_eq(t, 2 * NSEC_PER_SEC + 24 * NSEC_PER_MSEC);
+	check_books();
+}
+END_TEST
+
+/* Where the directions differ the first port receives `down`. */
+START_TEST(the_first_port_is_the_near_end)
+{
+	nsec_t t;
+
+	networks[0].shape.up.delay_ns = 10;
+	networks[0].shape.down.delay_ns = 1000;
+	start();
+	send_frame(0, 1, 60);
+	run_until(2 * NSEC_PER_SEC);
+	ck_assert_uint_eq(receive(1, &t), 1);
+	ck_assert_int_eq(t, NSEC_PER_SEC + 10);
+	send_frame(1, 0, 60);
+	run_until(3 * NSEC_PER_SEC);
+	ck_assert_uint_eq(receive(0, &t), 1);
+	ck_assert_int_eq(t, 2 * NSEC_PER_SEC + 1000);
+}
+END_TEST
+
+START_TEST(loss_is_counted)
+{
+	networks[0].shape.up.loss = networks[0].shape.down.loss = 1;
+	start();
+	for (int i = 0; i < 10; i++)
+		send_frame(0, 1, 60);
+	run_until(now);
+	ck_assert_uint_eq(receive(1, NULL), 0);
+	ck_assert_uint_eq(link_counters(fabric->ports[1].links[FABRIC_NETWORK].link)->lost_frames[LOSS_RANDOM], 10);
+	check_books();
+}
+END_TEST
+
+START_TEST(links_change_while_frames_fly)
+{
+	nsec_t t[2];
+
+	start();
+	ck_assert(ask_ok("{\"id\":1,\"do\":\"link-set\",\"network\":0,\"set\":[\"delay=100ms\"]}"));
+	send_frame(0, 1, 60);
+	run_until(now + 10 * NSEC_PER_MSEC);
+	ck_assert_uint_eq(receive(1, NULL), 0);
+	ck_assert(ask_ok("{\"id\":2,\"do\":\"link-set\",\"vm\":0,\"nic\":0,\"dir\":\"up\",\"set\":[\"delay=200ms\"]}"));
+	send_frame(0, 1, 60);
+	run_until(2 * NSEC_PER_SEC);
+	ck_assert_uint_eq(receive(1, t), 2);
+	ck_assert_int_eq(t[0], NSEC_PER_SEC + 100 * NSEC_PER_MSEC);
+	ck_assert_int_eq(t[1], NSEC_PER_SEC + 310 * NSEC_PER_MSEC);
+	ck_assert(ask_ok("{\"id\":3,\"do\":\"link-reset\",\"network\":0}"));
+	ck_assert(ask_ok("{\"id\":4,\"do\":\"link-reset\",\"vm\":0,\"nic\":0}"));
+	send_frame(0, 1, 60);
+	run_until(now);
+	ck_assert_uint_eq(receive(1, NULL), 1);
+	check_books();
+}
+END_TEST
+
+START_TEST(a_refused_set_changes_nothing)
+{
+	json_t *a;
+
+	start();
+	a = ask("{\"id\":7,\"do\":\"link-set\",\"network\":0,\"set\":[\"delay=100ms\",\"rate=5\"]}");
+	ck_assert(json_is_false(json_object_get(a, "ok")));
+	ck_assert_int_eq(json_integer_value(json_object_get(a, "id")), 7);
+	ck_assert(json_is_string(json_object_get(a, "error")));
+	json_decref(a);
+	send_frame(0, 1, 60);
+	run_until(now);
+	ck_assert_uint_eq(receive(1, NULL), 1);
+}
+END_TEST
+
+START_TEST(requests_that_are_wrong_are_refused)
+{
+	static const char *const wrong[] = {
+		"{}", "{\"do\":1}", "{\"do\":\"nonsense\"}", "{\"do\":\"link-show\"}",
+		"{\"do\":\"link-show\",\"network\":1}", "{\"do\":\"link-show\",\"network\":-1}",
+		"{\"do\":\"link-show\",\"vm\":0}", "{\"do\":\"link-show\",\"vm\":0,\"nic\":1}",
+		"{\"do\":\"link-show\",\"vm\":9,\"nic\":0}",
+		"{\"do\":\"link-set\",\"network\":0}", "{\"do\":\"link-set\",\"network\":0,\"set\":[1]}",
+		"{\"do\":\"link-set\",\"network\":0,\"set\":[\"delay\"]}",
+		"{\"do\":\"link-set\",\"network\":0,\"set\":[\"preset=no\"]}",
+		"{\"do\":\"link-set\",\"network\":0,\"dir\":\"left\",\"set\":[]}",
+		"{\"do\":\"link-state\",\"network\":0,\"up\":\"no\"}",
+	};
+
+	start();
+	ck_assert_msg(!ask_ok(wrong[_i]), "%s", wrong[_i]);
+}
+END_TEST
+
+START_TEST(a_nic_goes_down_and_comes_back)
+{
+	start();
+	send_frame(1, -1, 60); /* learned */
+	run_until(now);
+	(void)receive(0, NULL);
+	(void)receive(2, NULL);
+	ck_assert(ask_ok("{\"do\":\"link-state\",\"vm\":1,\"nic\":0,\"up\":false}"));
+	send_frame(0, 1, 60);
+	send_frame(1, 0, 60);
+	run_until(now);
+	ck_assert_uint_eq(receive(0, NULL), 0);
+	ck_assert_uint_eq(receive(1, NULL), 0);
+	check_books();
+	ck_assert(ask_ok("{\"do\":\"link-state\",\"vm\":1,\"nic\":0,\"up\":true}"));
+	send_frame(0, 1, 60);
+	run_until(now);
+	ck_assert_uint_eq(receive(1, NULL), 1);
+}
+END_TEST
+
+START_TEST(a_pause_stops_time_for_frames)
+{
+	nsec_t t;
+
+	networks[0].shape.up.delay_ns = 100 * NSEC_PER_MSEC;
+	start();
+	send_frame(0, 1, 60);
+	run_until(now + 40 * NSEC_PER_MSEC);
+	ck_assert(ask_ok("{\"do\":\"pause\"}"));
+	ck_assert_int_eq(fabric_next(fabric), NSEC_NEVER);
+	now += NSEC_PER_SEC;
+	ck_assert(!fabric_step(fabric, fabric_time(fabric, now)));
+	ck_assert_int_eq(fabric_time(fabric, now), NSEC_PER_SEC + 40 * NSEC_PER_MSEC);
+	ck_assert(ask_ok("{\"do\":\"resume\"}"));
+	ck_assert_uint_eq(receive(1, NULL), 0);
+	now = fabric_time(fabric, now);
+	run_until(2 * NSEC_PER_SEC);
+	ck_assert_uint_eq(receive(1, &t), 1);
+	ck_assert_int_eq(t, NSEC_PER_SEC + 100 * NSEC_PER_MSEC);
+}
+END_TEST
+
+START_TEST(a_full_ring_is_counted)
+{
+	start();
+	for (int i = 0; i < 1000; i++) {
+		send_frame(0, 1, 1500);
+		run_until(now);
+	}
+	ck_assert_uint_gt(fabric->ports[1].out.lost_frames[LOSS_RING_FULL], 0);
+	ck_assert_uint_eq(receive(1, NULL) + fabric->ports[1].out.lost_frames[LOSS_RING_FULL], 1000);
+	check_books();
+}
+END_TEST
+
+START_TEST(what_a_machine_gets_wrong_is_malformed)
+{
+	struct frame_offload bad_csum = { .flags = 1, .csum_start = 50, .csum_offset = 16 };
+	struct frame_offload bad_kind = { .gso_type = 77, .gso_size = 1000 };
+	uint8_t *p;
+
+	start();
+	p = ring_reserve(&machines[0].tx, 60);
+	memset(p, 0xff, 60);
+	ring_commit(&machines[0].tx, 60, &bad_csum, 0);
+	p = ring_reserve(&machines[0].tx, 60);
+	memset(p, 0xff, 60);
+	ring_commit(&machines[0].tx, 60, &bad_kind, 0);
+	send_frame(0, 1, 13);
+	run_until(now);
+	ck_assert_uint_eq(fabric->ports[0].in.lost_frames[LOSS_MALFORMED], 3);
+	memset((uint8_t *)machines[0].map + 64, 0xff, 8); /* and a ring that lies */
+	run_until(now);
+	ck_assert(fabric->ports[0].rings.rx.broken);
+	ck_assert(fabric_sleep(fabric));
+	send_frame(1, 2, 60);
+	fabric_wake_port(fabric, 1);
+	run_until(now);
+	ck_assert_uint_eq(receive(2, NULL), 1);
+	check_books();
+}
+END_TEST
+
+START_TEST(a_sleeping_port_is_kicked_awake)
+{
+	uint64_t n;
+
+	start();
+	run_until(now);
+	ck_assert(fabric_sleep(fabric));
+	send_frame(0, 1, 60);
+	ck_assert_int_eq(read(fds[0].up_kick_fd, &n, sizeof n), sizeof n);
+	ck_assert(!fabric_step(fabric, now)); /* asleep: not looked at */
+	fabric_wake_port(fabric, 0);
+	run_until(now);
+	ck_assert_uint_eq(receive(1, NULL), 1);
+}
+END_TEST
+
+START_TEST(showing_links_and_books)
+{
+	json_t *a, *links;
+
+	networks[0].shape.up = (struct shape_dir){ .rate_bps = 1000000 };
+	networks[0].shape.down = networks[0].shape.up;
+	start();
+	send_frame(0, 1, 125);
+	run_until(2 * NSEC_PER_SEC);
+	a = ask("{\"id\":1,\"do\":\"link-show\",\"network\":0}");
+	links = json_object_get(a, "links");
+	ck_assert_uint_eq(json_array_size(links), 3);
+	ck_assert_str_eq(json_string_value(json_object_get(json_array_get(links, 1), "port")), "b.eth0");
+	ck_assert_str_eq(json_string_value(json_object_get(json_array_get(links, 0), "dir")), "down");
+	json_decref(a);
+	a = ask("{\"id\":2,\"do\":\"link-show\",\"vm\":1,\"nic\":0}");
+	ck_assert_uint_eq(json_array_size(json_object_get(a, "links")), 2);
+	json_decref(a);
+	a = ask("{\"id\":3,\"do\":\"counters\"}");
+	ck_assert_uint_eq(json_array_size(json_object_get(a, "ports")), 3);
+	ck_assert_uint_eq(json_array_size(json_object_get(a, "networks")), 1);
+	json_decref(a);
+}
+END_TEST
+
+START_TEST(a_wire_needs_two_and_a_hub_floods)
+{
+	networks[0].type = NETWORK_WIRE;
+	ck_assert_int_eq(fabric_new(&team, fds, N_VMS, &fabric), -EINVAL);
+	ck_assert_int_eq(fabric_new(&team, fds, N_VMS - 1, &fabric), -EINVAL);
+	networks[0].type = NETWORK_HUB;
+	start();
+	send_frame(1, 0, 60);
+	run_until(now);
+	send_frame(0, 1, 60);
+	run_until(now);
+	ck_assert_uint_eq(receive(2, NULL), 2);
+	check_books();
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *s = suite_create("fabric");
+	TCase *t = tcase_create("fabric");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, a_ping_crosses_the_switch);
+	tcase_add_test(t, delays_are_exact);
+	tcase_add_test(t, the_first_port_is_the_near_end);
+	tcase_add_test(t, loss_is_counted);
+	tcase_add_test(t, links_change_while_frames_fly);
+	tcase_add_test(t, a_refused_set_changes_nothing);
+	tcase_add_loop_test(t, requests_that_are_wrong_are_refused, 0, 15);
+	tcase_add_test(t, a_nic_goes_down_and_comes_back);
+	tcase_add_test(t, a_pause_stops_time_for_frames);
+	tcase_add_test(t, a_full_ring_is_counted);
+	tcase_add_test(t, what_a_machine_gets_wrong_is_malformed);
+	tcase_add_test(t, a_sleeping_port_is_kicked_awake);
+	tcase_add_test(t, showing_links_and_books);
+	tcase_add_test(t, a_wire_needs_two_and_a_hub_floods);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(make_suite);
