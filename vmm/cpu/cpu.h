@@ -140,5 +140,7 @@ uint64_t cpu_state_hash(const struct cpu_state *s);
 /* Makes a processor of the soft engine. @mem, @bus: borrowed, outlive it.
  * Returns 0 or -ENOMEM. */
 int soft_cpu_new(struct mem *mem, const struct cpu_bus *bus, struct cpu **ret_cpu);
+/* What its CPUID tells about the topology; else APIC id 0 of 1 processor. */
+void soft_cpu_set_topology(struct cpu *c, uint32_t apic_id, uint32_t n_cpus);
 
 #endif

@@ -136,6 +136,7 @@ struct soft {
 	uint64_t cr0, cr2, cr3, cr4, efer;
 	uint64_t dr[4], dr6, dr7;
 	struct cpu_state msr; /* only its MSR members are used: star .. mtrr_var */
+	uint32_t apic_id, n_cpus; /* for CPUID's topology; n_cpus 0 is 1 */
 	/* Exceptions in flight. */
 	sigjmp_buf fault_jmp; /* __builtin_setjmp-like target in the dispatcher */
 	int exc_vector; /* of the fault being raised; -1 none */

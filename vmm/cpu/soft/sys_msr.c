@@ -1,0 +1,297 @@
+/* vmm/cpu/soft/sys_msr.c: model-specific registers, the time-stamp counter and CPUID.
+ *
+ * What the model does not have is #GP on both ways, so a kernel's safe probes
+ * find it absent. TSC_ADJUST and the TSC's offset are one number: both start
+ * at 0 and a write to either moves the other (SDM vol. 3 §17.17.3).
+ * The local APIC's registers are the machine's and asked of the bus.
+ *
+ * Used by: sys_lookup.c, tests.   Depends on: vmm/cpu/cpu.h (the model).
+ * Sources: SDM vol. 4 ch. 2; vol. 3 §11.11 (MTRR), §11.12 (PAT), §9.7 (TSC deadline). */
+#include "vmm/cpu/soft/mmu_walk.h"
+#include "vmm/cpu/soft/sys.h"
+
+/* RDCL_NO, SKIP_L1DFL_VMENTRY, SSB_NO, MDS_NO, PSCHANGE_MC_NO, TAA_NO, SBDR_SSDP_NO, FBSDP_NO, PSDP_NO:
+ * an interpreter leaks nothing of the kind (SDM vol. 4, table 2-2, 10AH). */
+static const uint64_t arch_capabilities = 1U << 0 | 1U << 3 | 1U << 4 | 1U << 5 | 1U << 6 | 1U << 8 |
+					  1U << 13 | 1U << 14 | 1U << 15;
+/* 8 variable ranges, fixed ranges, write-combining. */
+static const uint64_t mtrr_cap = 0x508;
+enum { MISC_ENABLE_FAST_STRINGS = 1, MTRR_DEF_MASK = 0xCFF };
+
+/* Memory types (SDM vol. 3, tables 11-8 and 11-10); UC- is the PAT's alone. */
+static bool type_valid(unsigned type, bool is_pat)
+{
+	return type == 0 || type == 1 || (type >= 4 && type <= 6) || (is_pat && type == 7);
+}
+
+static bool types_valid(uint64_t v, bool is_pat)
+{
+	for (unsigned k = 0; k < 64; k += 8)
+		if (!type_valid(v >> k & 0xFF, is_pat))
+			return false;
+	return true;
+}
+
+/* The place of a fixed-range MTRR; NULL: @msr is none. */
+static uint64_t *mtrr_fixed(struct soft *s, uint32_t msr)
+{
+	if (msr == MSR_MTRR_FIX64K)
+		return &s->msr.mtrr_fixed[0];
+	if (msr == MSR_MTRR_FIX16K || msr == MSR_MTRR_FIX16K + 1)
+		return &s->msr.mtrr_fixed[1 + msr - MSR_MTRR_FIX16K];
+	if (msr >= MSR_MTRR_FIX4K && msr < MSR_MTRR_FIX4K + 8)
+		return &s->msr.mtrr_fixed[3 + msr - MSR_MTRR_FIX4K];
+	return NULL;
+}
+
+static bool is_apic_msr(uint32_t msr)
+{
+	return msr == MSR_APIC_BASE || msr == MSR_TSC_DEADLINE ||
+	       (msr >= MSR_X2APIC_FIRST && msr <= MSR_X2APIC_LAST);
+}
+
+/* Registers that are only kept; NULL: @msr is none of them. */
+static uint64_t *plain_register(struct soft *s, uint32_t msr)
+{
+	switch (msr) {
+	case MSR_SYSENTER_CS:
+		return &s->msr.sysenter_cs;
+	case MSR_SYSENTER_ESP:
+		return &s->msr.sysenter_esp;
+	case MSR_SYSENTER_EIP:
+		return &s->msr.sysenter_eip;
+	case MSR_PAT:
+		return &s->msr.pat;
+	case MSR_MTRR_DEF_TYPE:
+		return &s->msr.mtrr_def_type;
+	case MSR_MISC_ENABLE:
+		return &s->msr.misc_enable;
+	case (uint32_t)MSR_STAR:
+		return &s->msr.star;
+	case (uint32_t)MSR_LSTAR:
+		return &s->msr.lstar;
+	case (uint32_t)MSR_CSTAR:
+		return &s->msr.cstar;
+	case (uint32_t)MSR_SFMASK:
+		return &s->msr.sfmask;
+	case (uint32_t)MSR_KERNEL_GS_BASE:
+		return &s->msr.kernel_gs_base;
+	case (uint32_t)MSR_TSC_AUX:
+		return &s->msr.tsc_aux;
+	case (uint32_t)MSR_FS_BASE:
+		return &s->seg[CPU_FS].base;
+	case (uint32_t)MSR_GS_BASE:
+		return &s->seg[CPU_GS].base;
+	default:
+		if (msr >= MSR_MTRR_VAR && msr < MSR_MTRR_VAR + 16)
+			return &s->msr.mtrr_var[msr - MSR_MTRR_VAR];
+		return mtrr_fixed(s, msr);
+	}
+}
+
+static uint64_t tsc_now(struct soft *s)
+{
+	return s->bus->tsc_read(s->bus->ctx) + s->msr.tsc_offset;
+}
+
+bool sys_msr_read(struct soft *s, uint32_t msr, uint64_t *ret_v)
+{
+	const uint64_t *reg = plain_register(s, msr);
+
+	if (reg) {
+		*ret_v = *reg;
+		return true;
+	}
+	if (is_apic_msr(msr))
+		return s->bus->apic_msr_read(s->bus->ctx, msr, ret_v);
+	switch (msr) {
+	case MSR_TSC:
+		*ret_v = tsc_now(s);
+		return true;
+	case MSR_TSC_ADJUST:
+		*ret_v = s->msr.tsc_offset;
+		return true;
+	case (uint32_t)MSR_EFER:
+		*ret_v = s->efer;
+		return true;
+	case MSR_MTRR_CAP:
+		*ret_v = mtrr_cap;
+		return true;
+	case MSR_ARCH_CAPABILITIES:
+		*ret_v = arch_capabilities;
+		return true;
+	case MSR_UCODE_REV:
+		*ret_v = UINT64_C(1) << 32;
+		return true;
+	case MSR_FEATURE_CONTROL: /* locked, VMX off */
+		*ret_v = 1;
+		return true;
+	case MSR_PLATFORM_ID:
+	case MSR_PLATFORM_INFO:
+	case MSR_MCG_CAP: /* no banks */
+	case MSR_MCG_STATUS:
+	case MSR_DEBUGCTL:
+		*ret_v = 0;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool set_efer(struct soft *s, uint64_t v)
+{
+	uint64_t changed = v ^ s->efer;
+
+	if (v & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))
+		return false;
+	if (changed & EFER_LME && s->cr0 & CR0_PG)
+		return false;
+	s->efer = (v & ~EFER_LMA) | (s->efer & EFER_LMA); /* LMA is read-only */
+	if (changed & EFER_NXE)
+		mmu_flush_all(s);
+	return true;
+}
+
+/* May @v be written to the kept register @msr? */
+static bool plain_valid(uint32_t msr, uint64_t v)
+{
+	uint64_t phys = (UINT64_C(1) << MMU_PHYS_BITS) - 1;
+
+	switch (msr) {
+	case MSR_SYSENTER_ESP:
+	case MSR_SYSENTER_EIP:
+	case (uint32_t)MSR_LSTAR:
+	case (uint32_t)MSR_CSTAR:
+	case (uint32_t)MSR_FS_BASE:
+	case (uint32_t)MSR_GS_BASE:
+	case (uint32_t)MSR_KERNEL_GS_BASE:
+		return lin_is_canonical(v);
+	case (uint32_t)MSR_TSC_AUX:
+		return !(v >> 32);
+	case MSR_PAT:
+		return types_valid(v, true);
+	case MSR_MTRR_DEF_TYPE:
+		return !(v & ~(uint64_t)MTRR_DEF_MASK) && type_valid(v & 0xFF, false);
+	default:
+		if (msr >= MSR_MTRR_VAR && msr < MSR_MTRR_VAR + 16) {
+			uint64_t low = msr & 1 ? 0x7FF : 0xF00;
+
+			return !(v & (~phys | low)) && (msr & 1 || type_valid(v & 0xFF, false));
+		}
+		if (msr >= MSR_MTRR_FIX64K && msr < MSR_MTRR_FIX4K + 8)
+			return types_valid(v, false);
+		return true;
+	}
+}
+
+static bool write_plain(struct soft *s, uint32_t msr, uint64_t *reg, uint64_t v)
+{
+	if (!plain_valid(msr, v))
+		return false;
+	if (msr == MSR_SYSENTER_CS)
+		v = (uint32_t)v;
+	else if (msr == MSR_MISC_ENABLE) /* the rest is fixed */
+		v = (*reg & ~(uint64_t)MISC_ENABLE_FAST_STRINGS) | (v & MISC_ENABLE_FAST_STRINGS);
+	*reg = v;
+	if (msr == (uint32_t)MSR_FS_BASE || msr == (uint32_t)MSR_GS_BASE)
+		soft_mode_changed(s);
+	return true;
+}
+
+bool sys_msr_write(struct soft *s, uint32_t msr, uint64_t v)
+{
+	uint64_t *reg = plain_register(s, msr);
+
+	if (reg)
+		return write_plain(s, msr, reg, v);
+	if (is_apic_msr(msr))
+		return s->bus->apic_msr_write(s->bus->ctx, msr, v);
+	switch (msr) {
+	case MSR_TSC:
+		s->msr.tsc_offset = v - s->bus->tsc_read(s->bus->ctx);
+		return true;
+	case MSR_TSC_ADJUST:
+		s->msr.tsc_offset = v;
+		return true;
+	case (uint32_t)MSR_EFER:
+		return set_efer(s, v);
+	case MSR_MCG_STATUS:
+	case MSR_UCODE_REV: /* written with 0 before CPUID, then read */
+		return v == 0;
+	case MSR_DEBUGCTL: /* branch records and single-step on branches are not kept */
+		return !(v & ~UINT64_C(3));
+	default:
+		return false;
+	}
+}
+
+/* ---- the instructions ----------------------------------------------------------- */
+
+static void set_edx_eax(struct soft *s, uint64_t v)
+{
+	s->r[CPU_RAX] = (uint32_t)v;
+	s->r[CPU_RDX] = v >> 32;
+}
+
+void sys_rdmsr(struct soft *s, const struct insn *i)
+{
+	uint64_t v;
+
+	(void)i;
+	sys_need_cpl0(s);
+	if (!sys_msr_read(s, (uint32_t)s->r[CPU_RCX], &v))
+		soft_gp(s, 0);
+	set_edx_eax(s, v);
+}
+
+void sys_wrmsr(struct soft *s, const struct insn *i)
+{
+	(void)i;
+	sys_need_cpl0(s);
+	if (!sys_msr_write(s, (uint32_t)s->r[CPU_RCX], s->r[CPU_RDX] << 32 | (uint32_t)s->r[CPU_RAX]))
+		soft_gp(s, 0);
+}
+
+void sys_rdtsc(struct soft *s, const struct insn *i)
+{
+	(void)i;
+	if (s->cr4 & CR4_TSD && s->cpl)
+		soft_gp(s, 0);
+	set_edx_eax(s, tsc_now(s));
+}
+
+void sys_rdtscp(struct soft *s, const struct insn *i)
+{
+	sys_rdtsc(s, i);
+	s->r[CPU_RCX] = (uint32_t)s->msr.tsc_aux;
+}
+
+/* There are no performance counters. */
+void sys_rdpmc(struct soft *s, const struct insn *i)
+{
+	(void)i;
+	soft_gp(s, 0);
+}
+
+void sys_cpuid(struct soft *s, const struct insn *i)
+{
+	uint64_t apic_base = 0;
+	struct cpuid_regs regs;
+
+	(void)i;
+	if (s->bus->apic_msr_read(s->bus->ctx, MSR_APIC_BASE, &apic_base))
+		s->msr.apic_base = apic_base;
+	s->msr.cr4 = s->cr4;
+	cpu_model_cpuid(&s->msr, (uint32_t)s->r[CPU_RAX], (uint32_t)s->r[CPU_RCX], s->apic_id,
+			s->n_cpus, &regs);
+	s->r[CPU_RAX] = regs.eax;
+	s->r[CPU_RBX] = regs.ebx;
+	s->r[CPU_RCX] = regs.ecx;
+	s->r[CPU_RDX] = regs.edx;
+}
+
+void soft_cpu_set_topology(struct cpu *c, uint32_t apic_id, uint32_t n_cpus)
+{
+	soft_of(c)->apic_id = apic_id;
+	soft_of(c)->n_cpus = n_cpus;
+}
