@@ -11,9 +11,10 @@
  *
  * VLAN tags are read for the key of the MAC table and left alone.
  *
- * Books: entered + copied = delivered + lost at any instant between two calls,
- * and also inside a sink, where the frame in hand counts as delivered. A copy
- * for which there is no memory is lost as LOSS_QUEUE.
+ * Books: entered + copied = delivered + lost + queued at any instant, inside a
+ * sink too: the frame a sink is given counts as delivered, the one that is
+ * being flooded as queued until its last copy. Between two calls nothing is
+ * queued. A copy for which there is no memory is lost as LOSS_QUEUE.
  *
  * Used by: the fabric.   Depends on: vswitch/fdb.h, core/element.h.
  * Sources: IEEE 802.1Q-2018 §8.6, §8.6.3 (reserved addresses), §8.8. */
@@ -110,6 +111,8 @@ static void flood(struct vswitch *sw, uint32_t from, struct frame *f, nsec_t now
 {
 	uint32_t last = UINT32_MAX;
 
+	sw->counters.queued_frames++;
+	sw->counters.queued_bytes += f->len;
 	for (uint32_t i = 0; i < sw->n_ports; i++) {
 		struct frame *copy;
 
@@ -125,6 +128,8 @@ static void flood(struct vswitch *sw, uint32_t from, struct frame *f, nsec_t now
 		}
 		last = i;
 	}
+	sw->counters.queued_frames--;
+	sw->counters.queued_bytes -= f->len;
 	if (last == UINT32_MAX)
 		lose(sw, f, LOSS_NO_PORT);
 	else
