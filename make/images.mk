@@ -20,3 +20,13 @@ $(O)/share/images/.copied: $(IMAGE_FILES)
 .PHONY: images-data
 images-data: $(O)/share/images/guest/agent $(O)/share/images/guest/init $(O)/share/images/.copied
 all: images-data
+
+# The agent's commands as a unit test program: all of it but its main().
+$(O)/tests/images/check_agent: tests/images/check_agent.c $(filter-out %/main.c,$(AGENT_SRC)) images/agent/agent.h $(O)/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(CHECK_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.c,$^) $(CHECK_LIBS) -ljansson
+UNIT_BIN += $(O)/tests/images/check_agent
+.PHONY: check-images
+check-images: $(O)/tests/images/check_agent
+	@tests/run-units $^
+build-tests check-unit: $(O)/tests/images/check_agent

@@ -1,0 +1,241 @@
+/* tests/images/check_agent.c: the guest agent's commands, called as its loop
+ * calls them: children with input and output, files, base64. */
+#include "images/agent/agent.h"
+#include "tests/unit.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+const struct agent_command agent_commands[] = { { "guest-ping", command_ping } };
+const size_t n_agent_commands = 1;
+static char error_text[256];
+
+json_t *agent_error(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(error_text, sizeof error_text, fmt, ap);
+	va_end(ap);
+	return NULL;
+}
+
+const char *agent_arg_str(json_t *args, const char *key)
+{
+	return json_string_value(json_object_get(args, key));
+}
+
+/* RFC 4648 §10. */
+static const struct {
+	const char *plain, *coded;
+} vectors[] = {
+	{ "", "" }, { "f", "Zg==" }, { "fo", "Zm8=" }, { "foo", "Zm9v" }, { "foob", "Zm9vYg==" },
+	{ "fooba", "Zm9vYmE=" }, { "foobar", "Zm9vYmFy" },
+};
+
+START_TEST(test_base64)
+{
+	char *coded = base64_encode(vectors[_i].plain, strlen(vectors[_i].plain));
+	size_t len = 99;
+	unsigned char *plain = base64_decode(vectors[_i].coded, &len);
+
+	ck_assert_str_eq(coded, vectors[_i].coded);
+	ck_assert_uint_eq(len, strlen(vectors[_i].plain));
+	ck_assert_int_eq(memcmp(plain, vectors[_i].plain, len), 0);
+	free(coded);
+	free(plain);
+}
+END_TEST
+
+static const char *const bad_base64[] = { "Zg=", "Z", "Zg=g", "Z-==", "====", "Zm9\xff" };
+
+START_TEST(test_base64_refuses)
+{
+	size_t len = 0;
+
+	ck_assert_ptr_null(base64_decode(bad_base64[_i], &len));
+}
+END_TEST
+
+/* Runs /bin/sh -c @script to its end, as a caller of guest-exec does. The caller owns the status. */
+static json_t *run(const char *script, const char *input)
+{
+	json_t *args = json_pack("{s:s, s:[s,s], s:b}", "path", "/bin/sh", "arg", "-c", script, "capture-output", 1);
+	json_t *started, *status, *ask;
+
+	if (input)
+		(void)json_object_set_new(args, "input-data", json_string(input));
+	started = command_exec(args);
+	ck_assert_msg(started != NULL, "%s", error_text);
+	ask = json_pack("{s:O}", "pid", json_object_get(started, "pid"));
+	for (;;) {
+		struct pollfd fds[16];
+		size_t n = exec_poll_add(fds, 16);
+
+		status = command_exec_status(ask);
+		ck_assert_ptr_nonnull(status);
+		if (json_is_true(json_object_get(status, "exited")))
+			break;
+		json_decref(status);
+		ck_assert_int_ge(poll(fds, (nfds_t)n, 10000), 1);
+		exec_reap();
+		exec_poll_done(fds, n);
+	}
+	ck_assert_ptr_null(command_exec_status(ask)); /* forgotten once it was told */
+	json_decref(ask);
+	json_decref(started);
+	json_decref(args);
+	return status;
+}
+
+static void assert_stream(json_t *status, const char *key, const char *expected)
+{
+	size_t len = 0;
+	unsigned char *text = base64_decode(json_string_value(json_object_get(status, key)), &len);
+
+	ck_assert_ptr_nonnull(text);
+	ck_assert_uint_eq(len, strlen(expected));
+	ck_assert_int_eq(memcmp(text, expected, len), 0);
+	free(text);
+}
+
+START_TEST(test_exec_streams_and_status)
+{
+	json_t *status = run("echo out; echo err >&2; exit 3", NULL);
+
+	ck_assert_int_eq(json_integer_value(json_object_get(status, "exitcode")), 3);
+	assert_stream(status, "out-data", "out\n");
+	assert_stream(status, "err-data", "err\n");
+	json_decref(status);
+}
+END_TEST
+
+START_TEST(test_exec_input)
+{
+	json_t *status = run("cat; echo done", "aGVsbG8K");
+
+	assert_stream(status, "out-data", "hello\ndone\n");
+	json_decref(status);
+}
+END_TEST
+
+START_TEST(test_exec_signal)
+{
+	json_t *status = run("kill -9 $$", NULL);
+
+	ck_assert_int_eq(json_integer_value(json_object_get(status, "signal")), 9);
+	ck_assert_ptr_null(json_object_get(status, "exitcode"));
+	json_decref(status);
+}
+END_TEST
+
+/* A daemon that keeps the pipe open does not keep the command running. */
+START_TEST(test_exec_daemon)
+{
+	json_t *status = run("sleep 30 & echo started; echo $! >&2", NULL);
+	size_t len = 0;
+	unsigned char *pid = base64_decode(json_string_value(json_object_get(status, "err-data")), &len);
+
+	assert_stream(status, "out-data", "started\n");
+	pid[len] = '\0';
+	(void)kill(atoi((char *)pid), SIGKILL);
+	free(pid);
+	json_decref(status);
+}
+END_TEST
+
+START_TEST(test_exec_much_output)
+{
+	json_t *status = run("head -c 300000 /dev/zero", NULL);
+
+	ck_assert_uint_eq(strlen(json_string_value(json_object_get(status, "out-data"))), 400000);
+	json_decref(status);
+}
+END_TEST
+
+START_TEST(test_exec_not_found)
+{
+	json_t *args = json_pack("{s:s}", "path", "/no/such/program"), *started = command_exec(args);
+	json_t *ask = json_pack("{s:O}", "pid", json_object_get(started, "pid")), *status;
+	struct pollfd fds[4];
+	size_t n = exec_poll_add(fds, 4);
+
+	do {
+		(void)poll(fds, (nfds_t)n, 10000);
+		exec_poll_done(fds, n);
+		status = command_exec_status(ask);
+	} while (!json_is_true(json_object_get(status, "exited")));
+	ck_assert_int_eq(json_integer_value(json_object_get(status, "exitcode")), 127);
+	json_decref(status);
+	json_decref(ask);
+	json_decref(started);
+	json_decref(args);
+}
+END_TEST
+
+START_TEST(test_files)
+{
+	char path[] = "/tmp/muster-agent.XXXXXX";
+	int fd = mkstemp(path);
+	json_t *args = json_pack("{s:s, s:s}", "path", path, "mode", "w+"), *handle, *r;
+
+	ck_assert_int_ge(fd, 0);
+	handle = command_file_open(args);
+	ck_assert_ptr_nonnull(handle);
+	json_decref(args);
+	args = json_pack("{s:O, s:s}", "handle", handle, "buf-b64", "Zm9vYmFy");
+	r = command_file_write(args);
+	ck_assert_int_eq(json_integer_value(json_object_get(r, "count")), 6);
+	json_decref(r);
+	json_decref(args);
+	args = json_pack("{s:O, s:i, s:s, s:i}", "handle", handle, "offset", 3, "whence", "set", "count", 100);
+	r = command_file_seek(args);
+	ck_assert_int_eq(json_integer_value(json_object_get(r, "position")), 3);
+	json_decref(r);
+	r = command_file_read(args);
+	ck_assert_str_eq(json_string_value(json_object_get(r, "buf-b64")), "YmFy");
+	ck_assert(json_is_true(json_object_get(r, "eof")));
+	json_decref(r);
+	r = command_file_close(args);
+	ck_assert_ptr_nonnull(r);
+	json_decref(r);
+	ck_assert_ptr_null(command_file_read(args)); /* the handle is gone */
+	json_decref(args);
+	json_decref(handle);
+	close(fd);
+	unlink(path);
+}
+END_TEST
+
+START_TEST(test_file_mode_refused)
+{
+	json_t *args = json_pack("{s:s, s:s}", "path", "/dev/null", "mode", "rx,ccs=");
+
+	ck_assert_ptr_null(command_file_open(args));
+	json_decref(args);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *s = suite_create("agent");
+	TCase *t = tcase_create("agent");
+
+	tcase_add_loop_test(t, test_base64, 0, sizeof vectors / sizeof *vectors);
+	tcase_add_loop_test(t, test_base64_refuses, 0, sizeof bad_base64 / sizeof *bad_base64);
+	tcase_add_test(t, test_exec_streams_and_status);
+	tcase_add_test(t, test_exec_input);
+	tcase_add_test(t, test_exec_signal);
+	tcase_add_test(t, test_exec_daemon);
+	tcase_add_test(t, test_exec_much_output);
+	tcase_add_test(t, test_exec_not_found);
+	tcase_add_test(t, test_files);
+	tcase_add_test(t, test_file_mode_refused);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(make_suite);
