@@ -51,6 +51,7 @@ struct team_network {
 	struct place place;
 	enum network_type type;
 	struct ip_addr subnet, subnet6; /* family IP_NONE when absent */
+	struct ip_addr gateway; /* service address when named; IP_NONE: the first host */
 	uint32_t mtu;
 	struct shape shape;
 	size_t n_nics; /* planned */
@@ -198,6 +199,10 @@ int team_link_find(const struct team *t, const char *text, struct link_ref *ret_
 /* shape keys as `muster link set` takes them ("rate=1Mbit", "delay=20ms", "preset=t1").
  * Applies one to @dir. @ret_why: a message, caller frees. Returns 0 or -EINVAL. */
 int shape_set_key(struct shape_dir *dir, const char *key, const char *value, char **ret_why);
+/* The same for one direction: matters for "preset=adsl", whose directions differ;
+ * shape_set_key() takes the preset's down direction. */
+int shape_set_key_dir(struct shape_dir *dir, enum link_dir which, const char *key,
+		      const char *value, char **ret_why);
 /* "rate 1.544Mbit delay 5ms ..." for people. Caller frees. */
 char *shape_dir_str(const struct shape_dir *dir);
 json_t *shape_dir_json(const struct shape_dir *dir);

@@ -1,0 +1,33 @@
+/* tests/topologies/golden.c: loads a team file as `muster check -v` does. */
+#include "tests/topologies/golden.h"
+
+#include "core/bytes.h"
+#include "topologies/team.h"
+
+#include <string.h>
+
+static bool image_exists(void *ctx, const char *name)
+{
+	(void)ctx;
+	return !strcmp(name, "tiny") || !strcmp(name, "debian");
+}
+
+char *golden_text(const char *path, int *ret_status)
+{
+	const struct team_env env = { .image_exists = image_exists };
+	struct bytes out = { 0 };
+	struct team *team = NULL;
+	struct diags diags;
+
+	*ret_status = team_load(path, NULL, 0, NULL, &env, &team, &diags);
+	for (size_t i = 0; i < diags.n; i++)
+		bytes_append_str(&out, diags.list[i].text);
+	diags_done(&diags);
+	if (team) {
+		CLEANUP(free) char *plan = team_plan_text(team);
+
+		bytes_append_str(&out, plan);
+	}
+	team = team_free(team);
+	return out.data ? (char *)out.data : str_dup("");
+}

@@ -1,0 +1,241 @@
+/* topologies/check.c: the team as a whole: do its parts fit.
+ *
+ * Runs even when parsing found mistakes, on what could be read; a part that
+ * could not be read is passed over in silence, so that one mistake is one
+ * message. Names are looked up in hash tables: 2,000 VMs are checked in one go.
+ *
+ * Used by: team.c.   Depends on: load.h, suggest.h. Sources: the contract, §2, §3. */
+#include "topologies/load.h"
+#include "topologies/suggest.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const char *vm_near(const struct load *l, const char *name, char *buf, size_t size)
+{
+	struct suggestion near = { .word = name };
+
+	for (size_t i = 0; i < l->team->n_vms; i++)
+		suggest_consider(&near, l->team->vms[i].name);
+	return suggest_str(&near, buf, size);
+}
+
+static const char *network_near(const struct load *l, const char *name, char *buf, size_t size)
+{
+	struct suggestion near = { .word = name };
+
+	for (size_t i = 0; i < l->team->n_networks; i++)
+		suggest_consider(&near, l->team->networks[i].name);
+	return suggest_str(&near, buf, size);
+}
+
+/* Looks a VM up; reports when there is none. */
+static bool want_vm(struct load *l, const struct node *n, size_t *ret_vm)
+{
+	char buf[96];
+
+	if (strmap_get(&l->vms, n->text, ret_vm))
+		return true;
+	if (l->vms_known)
+		load_error(l, &n->place, "no VM is called '%s'%s", n->text,
+			   vm_near(l, n->text, buf, sizeof buf));
+	return false;
+}
+
+static void resolve_nics(struct load *l, size_t vm)
+{
+	struct team_vm *v = &l->team->vms[vm];
+	char buf[96];
+
+	for (size_t i = 0; i < v->n_nics; i++) {
+		const struct node *name = l->vm_src[vm].nics[i].network;
+
+		if (!name)
+			continue;
+		if (strmap_get(&l->networks, name->text, &v->nics[i].network))
+			l->team->networks[v->nics[i].network].n_nics++;
+		else if (l->networks_known)
+			load_error(l, &name->place, "no network is called '%s'%s", name->text,
+				   network_near(l, name->text, buf, sizeof buf));
+	}
+}
+
+static void check_nic_names(struct load *l, size_t vm)
+{
+	const struct team_vm *v = &l->team->vms[vm];
+
+	for (size_t i = 0; i < v->n_nics; i++) {
+		for (size_t k = 0; k < i; k++) {
+			const struct node *at = l->vm_src[vm].nics[i].name;
+
+			if (strcmp(v->nics[i].name, v->nics[k].name) != 0)
+				continue;
+			at = at ? at : l->vm_src[vm].nics[k].name;
+			load_error(l, at ? &at->place : &v->nics[i].place,
+				   "the NICs %zu and %zu of '%s' are both called '%s'", k, i, v->name,
+				   v->nics[i].name);
+		}
+	}
+}
+
+static void resolve_after(struct load *l, size_t vm)
+{
+	struct team_vm *v = &l->team->vms[vm];
+	const struct node *list = l->vm_src[vm].after;
+	struct strmap seen;
+
+	if (!list)
+		return;
+	strmap_init(&seen, l->arena);
+	v->after = arena_array(l->arena, list->n, sizeof *v->after);
+	for (size_t i = 0; i < list->n; i++) {
+		const struct node *n = list->items[i];
+		size_t other;
+
+		if (!want_vm(l, n, &other))
+			continue;
+		if (!strmap_add(&seen, n->text, i, NULL))
+			load_error(l, &n->place, "'%s' is in this list twice", n->text);
+		else if (other == vm)
+			load_error(l, &n->place, "'%s' cannot wait for itself", n->text);
+		else
+			v->after[v->n_after++] = other;
+	}
+}
+
+/* Reports unless @path is a file that can be read. */
+static void want_file(struct load *l, const struct node *n, const char *path)
+{
+	struct stat st;
+
+	if (l->hermetic || !path)
+		return;
+	if (stat(path, &st))
+		load_error(l, &n->place, "'%s': %s", n->text, strerror(errno));
+	else if (S_ISDIR(st.st_mode))
+		load_error(l, &n->place, "'%s' is a folder, not a file", n->text);
+	else if (access(path, R_OK))
+		load_error(l, &n->place, "'%s': %s", n->text, strerror(errno));
+}
+
+static void check_files(struct load *l, size_t vm)
+{
+	const struct team_vm *v = &l->team->vms[vm];
+	const struct vm_src *src = &l->vm_src[vm];
+	struct strmap paths;
+
+	if (src->kernel)
+		want_file(l, src->kernel, v->kernel);
+	if (src->initrd)
+		want_file(l, src->initrd, v->initrd);
+	strmap_init(&paths, l->arena);
+	for (size_t i = 0; i < v->n_files; i++) {
+		const struct node *from = node_get(src->files[i], "from");
+
+		if (v->files[i].from)
+			want_file(l, from, v->files[i].from);
+		if (v->files[i].path && !strmap_add(&paths, v->files[i].path, i, NULL))
+			load_error(l, &src->files[i]->place, "two files of '%s' have the path '%s'",
+				   v->name, v->files[i].path);
+	}
+}
+
+static bool image_known(struct load *l, struct strmap *seen, const char *name)
+{
+	size_t known;
+
+	if (!strmap_get(seen, name, &known)) {
+		known = l->env->image_exists(l->env->ctx, name);
+		(void)strmap_add(seen, name, known, NULL);
+	}
+	return known != 0;
+}
+
+static void check_image(struct load *l, size_t vm, struct strmap *seen)
+{
+	static const char *const usual[] = { "tiny", "net", "debian" };
+	const struct node *n = l->vm_src[vm].image;
+	struct team_vm *v = &l->team->vms[vm];
+	struct suggestion near = { .word = v->image };
+	size_t n_errors = l->n_errors;
+	char buf[96];
+
+	if (n && strchr(v->image, '/')) {
+		v->image = load_path(l, &n->place, v->image);
+		want_file(l, n, v->image);
+		if (l->n_errors == n_errors)
+			load_error(l, &n->place, "a disk image as 'image' is not supported yet");
+		return;
+	}
+	if (!l->env || !l->env->image_exists || (v->kernel && !n) || image_known(l, seen, v->image))
+		return;
+	for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
+		suggest_consider(&near, usual[i]);
+	load_error(l, n ? &n->place : &v->place, "no image is called '%s'%s", v->image,
+		   near.best ? suggest_str(&near, buf, sizeof buf) : " ('muster images' lists them)");
+}
+
+static void check_networks(struct load *l)
+{
+	const struct team *t = l->team;
+	char ip[IP_STR_SIZE], net[IP_STR_SIZE];
+
+	for (size_t i = 0; i < t->n_networks; i++) {
+		const struct team_network *n = &t->networks[i];
+		const struct network_src *src = &l->network_src[i];
+		const struct ip_addr *subnet = n->gateway.family == IP_V6 ? &n->subnet6 : &n->subnet;
+
+		if (n->type == NETWORK_WIRE && n->n_nics != 2 && l->vms_known)
+			load_error(l, &n->place, "the wire '%s' joins exactly two NICs, not %zu", n->name,
+				   n->n_nics);
+		else if (!n->n_nics && l->vms_known)
+			load_warning(l, &n->place, "no NIC is on the network '%s'", n->name);
+		if (!src->gateway)
+			continue;
+		if (subnet->family == IP_NONE)
+			load_error(l, &src->gateway->place, "'%s' has no subnet for this gateway", n->name);
+		else if (!ip_in_net(&n->gateway, subnet))
+			load_error(l, &src->gateway->place, "%s is outside the subnet %s of '%s'",
+				   ip_str_bare(&n->gateway, ip), ip_str(subnet, net), n->name);
+	}
+}
+
+static void check_tests(struct load *l)
+{
+	const struct team *t = l->team;
+	char buf[96];
+
+	for (size_t i = 0; i < t->n_tests; i++) {
+		const struct test_src *src = &l->test_src[i];
+		struct link_ref ref;
+
+		if (src->on)
+			(void)want_vm(l, src->on, &t->tests[i].vm);
+		if (!src->target || team_link_find(t, src->target->text, &ref) == 0)
+			continue;
+		if (!l->networks_known || !l->vms_known)
+			continue;
+		load_error(l, &src->target->place, "no network or NIC is called '%s'%s", src->target->text,
+			   network_near(l, src->target->text, buf, sizeof buf));
+	}
+}
+
+void check_team(struct load *l)
+{
+	struct strmap images;
+
+	strmap_init(&images, l->arena);
+	for (size_t i = 0; i < l->team->n_vms; i++) {
+		resolve_nics(l, i);
+		check_nic_names(l, i);
+		resolve_after(l, i);
+		check_files(l, i);
+		check_image(l, i, &images);
+	}
+	order_vms(l);
+	check_networks(l);
+	check_nets(l);
+	check_tests(l);
+}

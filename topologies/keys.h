@@ -1,0 +1,65 @@
+/* topologies/keys.h: reading maps through tables of keys. Internal to topologies/. */
+#ifndef MUSTER_TOPOLOGIES_KEYS_H
+#define MUSTER_TOPOLOGIES_KEYS_H
+
+#include "topologies/load.h"
+
+/* Reads @value into @obj; reports what is wrong itself. @key is for messages. */
+typedef void key_fn(struct load *l, const struct node *key, const struct node *value, void *obj);
+
+enum key_flags {
+	KEY_REQUIRED = 1,
+	/* Its service does not exist yet: a well-formed value is refused at the key,
+	 * unless it is false or empty, which asks for nothing. */
+	KEY_UNSUPPORTED = 2,
+};
+struct key {
+	const char *name;
+	key_fn *fn; /* NULL: any form */
+	unsigned flags;
+};
+struct key_table {
+	const char *what; /* "a NIC": for messages */
+	const struct key *keys;
+	size_t n;
+};
+#define KEY_TABLE(what_, array)                                                \
+	((struct key_table){ (what_), (array), sizeof(array) / sizeof *(array) })
+
+/* Calls the table's function for each key of @map. False: not a map. */
+bool keys_read(struct load *l, const struct key_table *t, const struct node *map, void *obj);
+
+/* Each reports and returns false when the form is wrong. */
+bool want_map(struct load *l, const struct node *n, const char *what);
+bool want_list(struct load *l, const struct node *n, const char *what);
+bool want_text(struct load *l, const struct node *n, const char *what);
+bool want_bool(struct load *l, const struct node *n, bool *ret);
+bool want_int(struct load *l, const struct node *n, uint64_t min, uint64_t max, uint64_t *ret);
+bool want_time(struct load *l, const struct node *n, nsec_t *ret);
+bool want_size(struct load *l, const struct node *n, uint64_t *ret);
+bool want_name(struct load *l, const struct node *n, bool any_case);
+/* One of @words; *ret is its index. @what: "type", for messages. */
+bool want_word(struct load *l, const struct node *n, const char *what, const char *const *words,
+	       size_t n_words, size_t *ret);
+/* A list of text into the arena. */
+bool want_texts(struct load *l, const struct node *n, const char *what, const char ***ret,
+		size_t *ret_n);
+/* Reports @why (from values.h) at @n and frees it. */
+void report_why(struct load *l, const struct node *n, char *why);
+
+/* parse_shape.c: a preset's name, or a map. */
+void parse_shape(struct load *l, const struct node *value, struct shape *shape);
+/* The keys of one direction, over what is there. */
+void parse_shape_dir(struct load *l, const struct node *value, struct shape *shape, bool is_up);
+/* One key=value of a link action, checked; NULL after a message. */
+const char *parse_shape_set(struct load *l, const struct node *key, const struct node *value);
+/* parse_network.c, parse_vm.c, parse_nic.c, parse_test.c */
+void parse_network(struct load *l, const struct node *key, const struct node *value, size_t i);
+void parse_vm(struct load *l, const struct node *value, struct team_vm *vm, struct vm_src *src);
+void parse_nics(struct load *l, const struct node *value, struct team_vm *vm, struct vm_src *src);
+void parse_test(struct load *l, const struct node *value, size_t i);
+extern const char *const engine_names[ENGINE_COUNT];
+extern const char *const network_type_names[NETWORK_TYPE_COUNT];
+void parse_engine(struct load *l, const struct node *value, enum engine_kind *ret);
+
+#endif

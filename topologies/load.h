@@ -1,0 +1,116 @@
+/* topologies/load.h: the reading of one team file: what its stages share.
+ *
+ *   tree.c   text -> nodes, each with its place; anchors, merge keys
+ *   include.c, sets.c   other files' nodes joined in, --set put in
+ *   parse*.c nodes -> struct team, through key tables; *_src remembers nodes
+ *   check.c  the team as a whole: references, addresses, files
+ *   plan.c   what was left out, as a pure function of the rest
+ *
+ * Each stage reports what it finds and goes on; only a team without errors is
+ * planned. Internal to topologies/. */
+#ifndef MUSTER_TOPOLOGIES_LOAD_H
+#define MUSTER_TOPOLOGIES_LOAD_H
+
+#include "topologies/arena.h"
+#include "topologies/strmap.h"
+#include "topologies/team.h"
+#include "topologies/tree.h"
+
+enum {
+	LOAD_MESSAGES_MAX = 20, /* the contract, §2 */
+	LOAD_FILE_MAX = 8 * 1024 * 1024, /* bytes of one file */
+	LOAD_VMS_MAX = 10000,
+	LOAD_NICS_MAX = 24, /* of one VM: slots of the machine's PCI bus */
+};
+
+/* A text that messages quote. */
+struct source {
+	struct source *next;
+	const char *name; /* place.file points here */
+	const char *text;
+	size_t len;
+	size_t order; /* first read first */
+	bool is_set; /* an argument of --set */
+	size_t skip; /* bytes of the text before its YAML (ASCII) */
+};
+
+struct message {
+	bool is_warning;
+	size_t order; /* of the source */
+	struct place place;
+	const char *what;
+};
+
+enum address_mode { ADDRESS_DEFAULT, ADDRESS_AUTO, ADDRESS_NONE, ADDRESS_LIST, ADDRESS_BAD };
+struct nic_src {
+	const struct node *node, *network, *mac, *gateway, *mtu, *name;
+	enum address_mode mode;
+	const struct node *mode_node;
+	const struct node **address; /* beside nic->addresses */
+};
+struct vm_src {
+	const struct node *name, *image, *kernel, *initrd, *after;
+	struct nic_src *nics;
+	const struct node **files; /* beside vm->files */
+};
+struct network_src {
+	const struct node *name, *gateway, *mtu;
+};
+struct test_src {
+	const struct node *on, *target;
+};
+
+struct load {
+	struct arena *arena; /* the team's */
+	struct team *team;
+	const struct team_env *env; /* or NULL */
+	bool hermetic; /* no file but the given text is looked at */
+	struct source *sources;
+	size_t n_sources;
+	struct message *messages;
+	size_t n_messages, messages_size, n_errors;
+	struct network_src *network_src; /* beside team->networks */
+	struct vm_src *vm_src; /* beside team->vms */
+	struct test_src *test_src; /* beside team->tests */
+	struct strmap networks, vms; /* name -> index */
+	bool networks_known, vms_known; /* false: a section was unreadable */
+};
+
+/* Adds a text; @name and @text are copied. */
+struct source *load_source(struct load *l, const char *name, const char *text, size_t len,
+			   bool is_set);
+/* A finding at @at. What is said twice in the same words at one place is kept once. */
+void load_error(struct load *l, const struct place *at, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void load_warning(struct load *l, const struct place *at, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Renders the messages in the order of their places, at most LOAD_MESSAGES_MAX. */
+void load_render(struct load *l, struct diags *ret_diags);
+
+/* @path as seen from the folder of the file @at lies in. The arena owns it. */
+const char *load_path(struct load *l, const struct place *at, const char *path);
+
+/* Reads @path and what it includes; joins all into one map.
+ * Returns the root; NULL after an error message. *ret_error: 0, or -errno when
+ * the file itself could not be read. */
+struct node *include_load(struct load *l, const char *path, int *ret_error);
+/* The same from memory. @name: for messages. */
+struct node *include_load_text(struct load *l, const char *name, const char *text, size_t len);
+/* Applies "path.to.key=value" to @root. */
+void sets_apply(struct load *l, struct node *root, const char *set);
+
+void parse_team(struct load *l, struct node *root);
+void check_team(struct load *l);
+/* check_net.c: NICs, addresses, MACs; after the NICs' networks are known. */
+void check_nets(struct load *l);
+/* order.c: fills team->order, or reports the loop. Needs `after` resolved. */
+void order_vms(struct load *l);
+/* MACs and names only depend on the file; addresses can run out (an error). */
+void plan_team(struct load *l);
+
+/* Reads a team from memory, without looking at any other file: for tests and
+ * the fuzzer. Like team_load() otherwise. */
+int team_load_buffer(const char *name, const char *text, size_t len, const char *const *sets,
+		     size_t n_sets, struct team **ret_team, struct diags *ret_diags);
+
+#endif

@@ -1,0 +1,188 @@
+/* topologies/parse_network.c: a network, and the forms of services to come.
+ *
+ * A service that does not exist yet is refused at its key, but only after its
+ * form was looked at: who writes for a later version hears of both.
+ *
+ * Used by: parse.c.   Depends on: keys.h, values.h. Sources: the contract, §3. */
+#include "topologies/keys.h"
+#include "topologies/values.h"
+
+#include <string.h>
+
+const char *const network_type_names[NETWORK_TYPE_COUNT] = { "switch", "hub", "wire" };
+
+/* What the key functions fill in. */
+struct network_ctx {
+	struct team_network *net;
+	struct network_src *src;
+};
+
+static void net_type(struct load *l, const struct node *key, const struct node *v, void *obj)
+{
+	struct network_ctx *c = obj;
+	size_t i;
+
+	(void)key;
+	if (want_word(l, v, "'type'", network_type_names, NETWORK_TYPE_COUNT, &i))
+		c->net->type = (enum network_type)i;
+}
+
+static void want_subnet(struct load *l, const struct node *v, enum ip_family family,
+			struct ip_addr *ret)
+{
+	char *why;
+
+	if (want_text(l, v, "a subnet") && value_subnet(v->text, family, ret, &why))
+		report_why(l, v, why);
+}
+
+static void net_subnet(struct load *l, const struct node *key, const struct node *v, void *obj)
+{
+	(void)key;
+	want_subnet(l, v, IP_V4, &((struct network_ctx *)obj)->net->subnet);
+}
+
+static void net_subnet6(struct load *l, const struct node *key, const struct node *v, void *obj)
+{
+	(void)key;
+	want_subnet(l, v, IP_V6, &((struct network_ctx *)obj)->net->subnet6);
+}
+
+static void net_gateway(struct load *l, const struct node *key, const struct node *v, void *obj)
+{
+	struct network_ctx *c = obj;
+	char *why;
+
+	(void)key;
+	if (!want_text(l, v, "a gateway"))
+		return;
+	if (value_host(v->text, &c->net->gateway, &why))
+		report_why(l, v, why);
+	else
+		c->src->gateway = v;
+}
+
+static void net_mtu(struct load *l, const struct node *key, const struct node *v, void *obj)
+{
+	struct network_ctx *c = obj;
+	uint64_t n;
+
+	(void)key;
+	if (want_int(l, v, 576, 65521, &n))
+		c->net->mtu = (uint32_t)n;
+}
+
+static void net_shape(struct load *l, const struct node *key, const struct node *v, void *obj)
+{
+	(void)key;
+	parse_shape(l, v, &((struct network_ctx *)obj)->net->shape);
+}
+
+/* true, false, or a map of @t. */
+static void bool_or_map(struct load *l, const struct node *v, const struct key_table *t)
+{
+	bool b;
+
+	if (v->kind == NODE_MAP)
+		(void)keys_read(l, t, v, NULL);
+	else
+		(void)want_bool(l, v, &b);
+}
+
+static void any_time(struct load *l, const struct node *key, const struct node *v, void *obj)
+{
+	nsec_t ns;
+
+	(void)key;
+	(void)obj;
+	(void)want_time(l, v, &ns);
+}
+
+static void any_bool(struct load *l, const struct node *key, const struct node *v, void *obj)
+{
+	bool b;
+
+	(void)key;
+	(void)obj;
+	(void)want_bool(l, v, &b);
+}
+
+static void any_text(struct load *l, const struct node *key, const struct node *v, void *obj)
+{
+	(void)obj;
+	(void)want_text(l, v, key->text);
+}
+
+static void any_list(struct load *l, const struct node *key, const struct node *v, void *obj)
+{
+	(void)obj;
+	(void)want_list(l, v, key->text);
+}
+
+static const struct key dhcp_keys[] = {
+	{ "range", any_text, 0 }, { "lease", any_time, 0 },  { "router", any_text, 0 },
+	{ "dns", any_list, 0 },	  { "domain", any_text, 0 }, { "reservations", any_list, 0 },
+	{ "options", NULL, 0 },
+};
+static const struct key nat_keys[] = { { "forward", any_list, 0 }, { "host-loopback", any_bool, 0 } };
+static const struct key host_keys[] = { { "address", any_text, 0 } };
+static const struct key bridge_keys[] = { { "interface", any_text, KEY_REQUIRED } };
+
+static void net_dhcp(struct load *l, const struct node *key, const struct node *v, void *obj)
+{
+	(void)key;
+	(void)obj;
+	bool_or_map(l, v, &KEY_TABLE("'dhcp'", dhcp_keys));
+}
+
+static void net_nat(struct load *l, const struct node *key, const struct node *v, void *obj)
+{
+	(void)key;
+	(void)obj;
+	bool_or_map(l, v, &KEY_TABLE("'nat'", nat_keys));
+}
+
+static void net_host(struct load *l, const struct node *key, const struct node *v, void *obj)
+{
+	(void)key;
+	(void)obj;
+	bool_or_map(l, v, &KEY_TABLE("'host'", host_keys));
+}
+
+static void net_bridge(struct load *l, const struct node *key, const struct node *v, void *obj)
+{
+	(void)key;
+	(void)obj;
+	(void)keys_read(l, &KEY_TABLE("'bridge'", bridge_keys), v, NULL);
+}
+
+static const struct key network_keys[] = {
+	{ "type", net_type, 0 },
+	{ "subnet", net_subnet, 0 },
+	{ "subnet6", net_subnet6, 0 },
+	{ "gateway", net_gateway, 0 },
+	{ "mtu", net_mtu, 0 },
+	{ "shape", net_shape, 0 },
+	{ "dhcp", net_dhcp, KEY_UNSUPPORTED },
+	{ "dns", any_bool, KEY_UNSUPPORTED },
+	{ "nat", net_nat, KEY_UNSUPPORTED },
+	{ "host", net_host, KEY_UNSUPPORTED },
+	{ "bridge", net_bridge, KEY_UNSUPPORTED },
+	{ "vlan-aware", any_bool, KEY_UNSUPPORTED },
+	{ "isolate", any_list, KEY_UNSUPPORTED },
+	{ "mirror", any_list, KEY_UNSUPPORTED },
+	{ "capture", any_text, KEY_UNSUPPORTED },
+};
+
+void parse_network(struct load *l, const struct node *key, const struct node *value, size_t i)
+{
+	struct network_ctx c = { &l->team->networks[i], &l->network_src[i] };
+
+	c.src->name = key;
+	c.net->name = key->text;
+	c.net->place = key->place;
+	c.net->mtu = 1500;
+	(void)want_name(l, key, true);
+	if (!node_is_null(value))
+		(void)keys_read(l, &KEY_TABLE("a network", network_keys), value, &c);
+}

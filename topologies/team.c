@@ -1,0 +1,145 @@
+/* topologies/team.c: a team file, from its path to its plan.
+ *
+ * Reading and joining files, overrides, parsing and checking each add what they
+ * find wrong; the plan is made only when nothing is. The team owns its arena,
+ * and with it every byte that was read.
+ *
+ * Used by: teams, cli.   Depends on: load.h. Sources: the contract, §2, §5. */
+#include "topologies/load.h"
+
+#include "core/bytes.h"
+#include "topologies/values.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+
+struct team *team_free(struct team *t)
+{
+	if (t)
+		(void)arena_free(t->arena); /* @t lives there */
+	return NULL;
+}
+
+static void load_init(struct load *l, const char *name)
+{
+	struct arena *arena = arena_new();
+
+	*l = (struct load){ .arena = arena };
+	l->team = arena_alloc(arena, sizeof *l->team);
+	l->team->arena = arena;
+	l->team->file = arena_dup(arena, name, strlen(name));
+}
+
+static void override_name(struct load *l, const char *name)
+{
+	struct place at = { .file = "--name" };
+	char *why;
+
+	if (value_name(name, false, &why)) {
+		load_error(l, &at, "%s", why);
+		free(why);
+		return;
+	}
+	l->team->name = arena_dup(l->arena, name, strlen(name));
+}
+
+/* The stages after reading. Ends the load in any case. */
+static int finish(struct load *l, struct node *root, const char *const *sets, size_t n_sets,
+		  const char *name_override, struct team **ret_team, struct diags *ret_diags)
+{
+	for (size_t i = 0; root && i < n_sets; i++)
+		sets_apply(l, root, sets[i]);
+	if (root) {
+		parse_team(l, root);
+		if (name_override)
+			override_name(l, name_override);
+		check_team(l);
+		if (!l->n_errors)
+			plan_team(l);
+	}
+	load_render(l, ret_diags);
+	if (l->n_errors) {
+		(void)team_free(l->team);
+		return -EINVAL;
+	}
+	*ret_team = l->team;
+	return 0;
+}
+
+int team_load(const char *path, const char *const *sets, size_t n_sets, const char *name_override,
+	      const struct team_env *env, struct team **ret_team, struct diags *ret_diags)
+{
+	struct load l;
+	struct node *root;
+	int error, r;
+
+	load_init(&l, path);
+	l.env = env;
+	root = include_load(&l, path, &error);
+	if (error) {
+		struct place at = { .file = path };
+
+		load_error(&l, &at, "%s", error == -EFBIG ? "a team file has at most 8 MiB" : strerror(-error));
+	}
+	r = finish(&l, root, sets, n_sets, name_override, ret_team, ret_diags);
+	return error ? error : r;
+}
+
+int team_load_buffer(const char *name, const char *text, size_t len, const char *const *sets,
+		     size_t n_sets, struct team **ret_team, struct diags *ret_diags)
+{
+	struct load l;
+
+	load_init(&l, name);
+	l.hermetic = true;
+	return finish(&l, include_load_text(&l, name, text, len), sets, n_sets, NULL, ret_team, ret_diags);
+}
+
+static bool same(const char *a, const char *text, size_t len)
+{
+	return strlen(a) == len && !memcmp(a, text, len);
+}
+
+static int find_nic(const struct team_vm *vm, const char *nic, size_t *ret_nic)
+{
+	char *end;
+	size_t n;
+
+	if (isdigit((unsigned char)*nic)) {
+		n = strtoul(nic, &end, 10);
+		if (*end || n >= vm->n_nics)
+			return -ENOENT;
+		*ret_nic = n;
+		return 0;
+	}
+	for (size_t i = 0; i < vm->n_nics; i++) {
+		if (!strcmp(vm->nics[i].name, nic)) {
+			*ret_nic = i;
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
+int team_link_find(const struct team *t, const char *text, struct link_ref *ret_ref)
+{
+	const char *dot = strchr(text, '.');
+	size_t nic;
+
+	for (size_t i = 0; !dot && i < t->n_networks; i++) {
+		if (!strcmp(t->networks[i].name, text)) {
+			*ret_ref = (struct link_ref){ .is_network = true, .network = i };
+			return 0;
+		}
+	}
+	for (size_t i = 0; dot && i < t->n_vms; i++) {
+		if (!same(t->vms[i].name, text, (size_t)(dot - text)))
+			continue;
+		if (find_nic(&t->vms[i], dot + 1, &nic))
+			return -ENOENT;
+		*ret_ref = (struct link_ref){ .vm = i, .nic = nic };
+		return 0;
+	}
+	return -ENOENT;
+}
