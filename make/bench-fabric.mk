@@ -1,0 +1,12 @@
+# make bench-fabric: frames a second through the fabric on one core.
+BENCH_FABRIC := $(O)/bench/bench_fabric
+
+$(BENCH_FABRIC): $(call obj,tests/bench/bench_fabric.c) $(call lib,teams vswitch shaping topologies core)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS)
+
+bench-programs: $(BENCH_FABRIC)
+
+.PHONY: bench-fabric
+bench-fabric: $(BENCH_FABRIC)
+	@$(BENCH_FABRIC)

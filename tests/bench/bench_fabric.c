@@ -1,0 +1,176 @@
+/* tests/bench/bench_fabric.c: frames a second through the fabric on one core.
+ *
+ * Two NICs on one switch, 64-byte frames from one to the other: ring, access
+ * link, switch, network link, access link, ring. "fabric" counts the
+ * processor time of the fabric's steps alone, as where its machines have
+ * other cores; "ends too" adds the producer and the consumer on the same core.
+ * Shaped: the network link has a rate that is never reached and a delay.
+ *
+ * Processor time, so that neighbours of the host do not count; medians of 5.
+ * Prints rows "name ours peer ratio must stretch verdict", in million frames a
+ * second; with --rows "name|ours|must|stretch", for run-bench. Exits 0 when
+ * every must is met. */
+#include "core/clock.h"
+#include "teams/fabric_core.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROUNDS = 2000, BURST = 1024, RUNS = 5, FRAME_LEN = 64 };
+
+struct bench {
+	struct team_network network;
+	struct team_nic nics[2];
+	struct team_vm vms[2];
+	struct team team;
+	struct ring_pair_fds fds[2];
+	struct ring_pair machines[2];
+	struct fabric *fabric;
+};
+
+static void die(const char *what, int r)
+{
+	fprintf(stderr, "bench_fabric: %s: %s\n", what, strerror(-r));
+	exit(EXIT_FAILURE);
+}
+
+static void set_up(struct bench *b, const struct shape_dir *dir)
+{
+	int r = 0;
+
+	*b = (struct bench){ .network = { .name = "lan", .mtu = 1500, .shape = { .up = *dir, .down = *dir } } };
+	for (size_t i = 0; i < 2 && r == 0; i++) {
+		b->nics[i] = (struct team_nic){ .name = "eth0", .mtu = 1500 };
+		b->vms[i] = (struct team_vm){ .name = i ? "b" : "a", .nics = &b->nics[i], .n_nics = 1 };
+		r = ring_pair_create(RING_DATA_SIZE, &b->fds[i]);
+		if (r == 0)
+			r = ring_pair_attach(&b->fds[i], RING_MACHINE, &b->machines[i]);
+	}
+	if (r < 0)
+		die("rings", r);
+	b->team = (struct team){ .name = "bench", .seed = 1, .networks = &b->network, .n_networks = 1,
+				 .vms = b->vms, .n_vms = 2 };
+	r = fabric_new(&b->team, b->fds, 2, &b->fabric);
+	if (r < 0)
+		die("fabric", r);
+}
+
+static void tear_down(struct bench *b)
+{
+	b->fabric = fabric_free(b->fabric);
+	for (size_t i = 0; i < 2; i++) {
+		ring_pair_detach(&b->machines[i]);
+		ring_pair_close(&b->fds[i]);
+	}
+}
+
+static void produce(struct bench *b, size_t from, unsigned n)
+{
+	static const struct frame_offload none;
+
+	for (unsigned i = 0; i < n; i++) {
+		uint8_t *p = ring_reserve(&b->machines[from].tx, FRAME_LEN);
+
+		if (!p)
+			break;
+		memset(p, 0, FRAME_LEN);
+		p[0] = p[6] = 2;
+		p[5] = (uint8_t)(1 - from);
+		p[11] = (uint8_t)from;
+		ring_commit(&b->machines[from].tx, FRAME_LEN, &none, 0);
+	}
+	(void)ring_publish(&b->machines[from].tx);
+}
+
+static uint64_t consume(struct bench *b, size_t at)
+{
+	struct ring_record rec;
+	uint8_t copy[FRAME_LEN];
+	uint64_t n = 0;
+
+	for (; ring_peek(&b->machines[at].rx, &rec); n++) {
+		memcpy(copy, rec.data, rec.len < FRAME_LEN ? rec.len : FRAME_LEN);
+		ring_pop(&b->machines[at].rx);
+	}
+	ring_release(&b->machines[at].rx);
+	return n;
+}
+
+/* One run; frames a second of processor time. */
+static double run(const struct shape_dir *dir, bool ends_too)
+{
+	struct bench b;
+	nsec_t now = 0, used = 0, began = clock_cpu();
+	uint64_t n = 0;
+
+	set_up(&b, dir);
+	produce(&b, 1, 1); /* learned */
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		nsec_t t;
+
+		produce(&b, 0, BURST);
+		t = clock_cpu();
+		while (fabric_step(b.fabric, now) || fabric_next(b.fabric) <= now)
+			now += 100;
+		now += NSEC_PER_MSEC;
+		(void)fabric_step(b.fabric, now);
+		used += clock_cpu() - t;
+		n += consume(&b, 1);
+		(void)consume(&b, 0);
+	}
+	if (ends_too)
+		used = clock_cpu() - began;
+	tear_down(&b);
+	if (n < (uint64_t)ROUNDS * BURST)
+		fprintf(stderr, "bench_fabric: %llu of %d frames came\n", (unsigned long long)n, ROUNDS * BURST);
+	return (double)n * 1e9 / (double)used;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+struct figure {
+	const char *name;
+	struct shape_dir dir;
+	bool ends_too;
+	double must, stretch; /* million frames a second */
+};
+
+static bool row(const struct figure *f, bool for_script)
+{
+	double v[RUNS], median;
+
+	for (unsigned i = 0; i < RUNS; i++)
+		v[i] = run(&f->dir, f->ends_too) / 1e6;
+	qsort(v, RUNS, sizeof v[0], by_value);
+	median = v[RUNS / 2];
+	if (for_script)
+		printf("%s|%.2f|%g|%g\n", f->name, median, f->must, f->stretch);
+	else
+		printf("%-56s %6.2f  -  -  >=%g  >=%g  %s\n", f->name, median, f->must, f->stretch,
+		       median >= f->stretch ? "stretch" : median >= f->must ? "must" : "MISSED");
+	return median >= f->must;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct figure figures[] = {
+		{ "fabric, 64 B port to port, M frames/s", { 0 }, false, 1, 5 },
+		{ "fabric, 64 B, both ends on the same core, M frames/s", { 0 }, true, 1, 5 },
+		{ "fabric, 64 B, shaped, M frames/s",
+		  { .rate_bps = 10000000000, .delay_ns = 20000, .queue_in_packets = true, .queue = 100000,
+		    .loss = 1e-9 },
+		  false, 0.3, 1 },
+	};
+	bool for_script = argc > 1 && strcmp(argv[1], "--rows") == 0, ok = true;
+
+	for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++)
+		ok &= row(&figures[i], for_script);
+	return ok || for_script ? EXIT_SUCCESS : EXIT_FAILURE;
+}
