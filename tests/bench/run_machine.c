@@ -1,0 +1,200 @@
+/* tests/bench/run_machine.c: boots one machine with ttyS0 on the terminal and
+ * tells what it cost. The developer's tool; nothing of it is installed.
+ *
+ *   run-machine -k bzImage [-i initrd] [-m 128] [-c "words"] [-n NICS]
+ *               [--virtual] [--hash-every N] [--seconds S]
+ *
+ * The machine runs in a child process with a socket as its serial line; the
+ * parent carries bytes between that and the terminal. The figures go to the
+ * standard error output. NICs are on rings which nobody serves. Exit status: 0
+ * after a power-off, 1 otherwise, 3 when --seconds were over. */
+#include "core/cleanup.h"
+#include "vmm/machine_impl.h"
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <termios.h>
+
+struct options {
+	const char *kernel, *initrd, *cmdline;
+	uint64_t memory_mib, hash_every, n_nics, seconds;
+	bool is_virtual;
+};
+
+static void print_hash(void *ctx, struct machine *m)
+{
+	(void)ctx;
+	(void)fprintf(stderr, "hash %llu %016llx\n", (unsigned long long)machine_instructions(m),
+		      (unsigned long long)machine_state_hash(m));
+}
+
+static int open_or_die(const char *path)
+{
+	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+
+	if (path && fd < 0) {
+		perror(path);
+		exit(1);
+	}
+	return fd;
+}
+
+static int run(const struct options *o, int serial_fd)
+{
+	struct machine_nic nics[MACHINE_NIC_MAX] = { 0 };
+	struct machine_config cfg = { .name = "bench/vm",
+				      .memory_bytes = o->memory_mib << 20,
+				      .cpus = 1,
+				      .clock_virtual = o->is_virtual,
+				      .seed = 1,
+				      .entropy_from_host = !o->is_virtual,
+				      .kernel_fd = open_or_die(o->kernel),
+				      .initrd_fd = open_or_die(o->initrd),
+				      .cmdline = o->cmdline,
+				      .nics = nics,
+				      .n_nics = o->n_nics,
+				      .serial_fd = serial_fd,
+				      .agent_fd = -1,
+				      .control_fd = -1 };
+	nsec_t start = clock_now(), took;
+	CLEANUP(free) char *why = NULL;
+	enum machine_end end;
+	struct machine *m;
+	uint64_t n;
+
+	for (size_t i = 0; i < o->n_nics && i < MACHINE_NIC_MAX; i++) {
+		nics[i] = (struct machine_nic){ .mac = { { 2, 0, 0, 0, 0, (uint8_t)i } },
+						.mtu = 1500, .link_up = true };
+		if (ring_pair_create(RING_DATA_SIZE, &nics[i].ring) < 0)
+			return 1;
+	}
+	if (machine_new(&cfg, &m, &why) < 0) {
+		(void)fprintf(stderr, "run-machine: %s\n", why ? why : "?");
+		return 1;
+	}
+	if (o->hash_every)
+		machine_set_probe(m, o->hash_every, print_hash, NULL);
+	(void)fprintf(stderr, "loaded in %.3f s\n", (double)(clock_now() - start) / 1e9);
+	start = clock_now();
+	end = machine_run(m, &why);
+	took = clock_now() - start;
+	n = machine_instructions(m);
+	(void)fprintf(stderr,
+		      "end %s%s%s: wall %.3f s, cpu %.3f s, guest %.3f s, %llu instructions, %.1f MIPS\n",
+		      machine_end_str(end), why ? ": " : "", why ? why : "", (double)took / 1e9,
+		      (double)clock_cpu() / 1e9, (double)guest_clock_now(&m->clock) / 1e9,
+		      (unsigned long long)n, (double)n * 1e3 / (double)took);
+	(void)machine_free(m);
+	return end == MACHINE_END_POWEROFF ? 0 : 1;
+}
+
+/* Carries bytes until the machine's end closes or time is over. */
+static bool carry(int fd, nsec_t until)
+{
+	struct pollfd p[2] = { { .fd = fd, .events = POLLIN }, { .fd = 0, .events = POLLIN } };
+	char buf[4096];
+	ssize_t n;
+
+	while (clock_now() < until) {
+		if (poll(p, 2, 200) < 0)
+			continue;
+		if (p[0].revents) {
+			n = read(fd, buf, sizeof buf);
+			if (n <= 0)
+				return true;
+			(void)fd_write_all(1, buf, (size_t)n);
+		}
+		if (p[1].revents) {
+			n = read(0, buf, sizeof buf);
+			if (n <= 0)
+				p[1].fd = -1;
+			else
+				(void)fd_write_all(fd, buf, (size_t)n);
+		}
+	}
+	return false;
+}
+
+static int parse(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = { { "virtual", no_argument, NULL, 'v' },
+					       { "hash-every", required_argument, NULL, 'H' },
+					       { "seconds", required_argument, NULL, 's' },
+					       { NULL, 0, NULL, 0 } };
+	int c;
+
+	while ((c = getopt_long(argc, argv, "k:i:m:c:n:", longs, NULL)) != -1) {
+		switch (c) {
+		case 'k':
+			o->kernel = optarg;
+			break;
+		case 'i':
+			o->initrd = optarg;
+			break;
+		case 'm':
+			o->memory_mib = strtoull(optarg, NULL, 10);
+			break;
+		case 'c':
+			o->cmdline = optarg;
+			break;
+		case 'n':
+			o->n_nics = strtoull(optarg, NULL, 10);
+			break;
+		case 'v':
+			o->is_virtual = true;
+			break;
+		case 'H':
+			o->hash_every = strtoull(optarg, NULL, 10);
+			break;
+		case 's':
+			o->seconds = strtoull(optarg, NULL, 10);
+			break;
+		default:
+			return -1;
+		}
+	}
+	return o->kernel ? 0 : -1;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { .memory_mib = 128, .seconds = 3600 };
+	struct termios saved, raw;
+	bool is_tty = tcgetattr(0, &saved) == 0, ended;
+	int fds[2], status = 1;
+	pid_t pid;
+
+	if (parse(argc, argv, &o) < 0) {
+		(void)fprintf(stderr, "usage: run-machine -k KERNEL [-i INITRD] [-m MIB] [-c WORDS] "
+				      "[-n NICS] [--virtual] [--hash-every N] [--seconds S]\n");
+		return 2;
+	}
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+		return 1;
+	pid = fork();
+	if (pid == 0) {
+		(void)close(fds[0]);
+		_exit(run(&o, fds[1]));
+	}
+	(void)close(fds[1]);
+	if (is_tty) {
+		raw = saved;
+		cfmakeraw(&raw);
+		raw.c_lflag |= ISIG;
+		raw.c_oflag = saved.c_oflag;
+		(void)tcsetattr(0, TCSANOW, &raw);
+	}
+	ended = carry(fds[0], clock_now() + (nsec_t)o.seconds * NSEC_PER_SEC);
+	if (is_tty)
+		(void)tcsetattr(0, TCSANOW, &saved);
+	if (!ended)
+		(void)kill(pid, SIGKILL);
+	if (waitpid(pid, &status, 0) < 0 || !ended)
+		return 3;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}

@@ -1,0 +1,491 @@
+/* vmm/machine.c: assembles the PC.
+ *
+ * Wiring: an ISA interrupt goes to the 8259s and to the I/O APIC (IRQ 0 to pin
+ * 2); the 8259s' INT is the local APIC's LINT0; MSIs and I/O APIC messages go
+ * to the local APIC; its INTR is the engine's. Everything that keeps time hangs
+ * on the machine's clock; everything with a file descriptor on its loop.
+ *
+ * A machine that cannot be assembled says why in words a user understands.
+ *
+ * Used by: teams/, tests.   Depends on: vmm/cpu/cpu.h, vmm/dev, vmm/boot, core. */
+#include "vmm/machine_impl.h"
+
+#include "core/cleanup.h"
+#include "vmm/boot/cmdline.h"
+#include "vmm/boot/linux64.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <xxhash.h>
+
+/* What a virtual machine's RTC shows at the start: 2026-01-01 00:00 UTC. */
+#define VIRTUAL_WALL_START (INT64_C(1767225600) * NSEC_PER_SEC)
+enum { VIRTUAL_MIPS_DEFAULT = 100, SLICE_FIRST = 20000 };
+
+const char *machine_end_str(enum machine_end end)
+{
+	static const char *const name[] = { "poweroff", "reset", "triple-fault", "quit", "error" };
+
+	_Static_assert(sizeof name / sizeof name[0] == MACHINE_END_COUNT, "one name each");
+	return (unsigned)end < MACHINE_END_COUNT ? name[end] : "?";
+}
+
+void machine_end_now(struct machine *m, enum machine_end end, char *why)
+{
+	if (m->ended) {
+		free(why);
+		return;
+	}
+	m->ended = true;
+	m->end = end;
+	m->why = why;
+	if (m->cpu)
+		m->cpu->ops->kick(m->cpu);
+}
+
+/* ---- what the processor asks of the machine -------------------------------- */
+
+static uint64_t cpu_mmio_read(void *ctx, uint64_t gpa, unsigned size)
+{
+	struct machine *m = ctx;
+
+	return bus_mmio_read(&m->bus, gpa, size);
+}
+
+static void cpu_mmio_write(void *ctx, uint64_t gpa, unsigned size, uint64_t v)
+{
+	struct machine *m = ctx;
+
+	bus_mmio_write(&m->bus, gpa, size, v);
+}
+
+static uint32_t cpu_pio_read(void *ctx, uint16_t port, unsigned size)
+{
+	struct machine *m = ctx;
+
+	return bus_pio_read(&m->bus, port, size);
+}
+
+static void cpu_pio_write(void *ctx, uint16_t port, unsigned size, uint32_t v)
+{
+	struct machine *m = ctx;
+
+	bus_pio_write(&m->bus, port, size, v);
+}
+
+static int cpu_intr_ack(void *ctx)
+{
+	struct machine *m = ctx;
+
+	return lapic_ack(&m->lapic);
+}
+
+static uint64_t cpu_tsc_read(void *ctx)
+{
+	struct machine *m = ctx;
+
+	return (uint64_t)guest_clock_now(&m->clock);
+}
+
+static uint64_t cpu_cr8_read(void *ctx)
+{
+	struct machine *m = ctx;
+
+	return lapic_cr8_read(&m->lapic);
+}
+
+static void cpu_cr8_write(void *ctx, uint64_t v)
+{
+	struct machine *m = ctx;
+
+	lapic_cr8_write(&m->lapic, v);
+}
+
+static bool cpu_apic_msr_read(void *ctx, uint32_t msr, uint64_t *ret_v)
+{
+	struct machine *m = ctx;
+
+	return lapic_msr_read(&m->lapic, msr, ret_v);
+}
+
+static bool cpu_apic_msr_write(void *ctx, uint32_t msr, uint64_t v)
+{
+	struct machine *m = ctx;
+
+	return lapic_msr_write(&m->lapic, msr, v);
+}
+
+/* ---- interrupts -------------------------------------------------------------- */
+
+static void isa_set(void *ctx, unsigned irq, bool level)
+{
+	struct machine *m = ctx;
+
+	i8259_set(&m->pic, irq, level);
+	i82093_set(&m->ioapic, irq == 0 ? 2 : irq, level);
+}
+
+static struct irq_line isa_line(struct machine *m, unsigned irq)
+{
+	return (struct irq_line){ .set = isa_set, .ctx = m, .n = irq };
+}
+
+static void pic_out(void *ctx, unsigned n, bool level)
+{
+	struct machine *m = ctx;
+
+	(void)n;
+	lapic_set_extint(&m->lapic, level);
+}
+
+static uint8_t pic_ack(void *ctx)
+{
+	struct machine *m = ctx;
+
+	return i8259_ack(&m->pic);
+}
+
+static void lapic_intr(void *ctx, bool level)
+{
+	struct machine *m = ctx;
+
+	m->cpu->ops->set_intr(m->cpu, level);
+}
+
+static void lapic_nmi(void *ctx)
+{
+	struct machine *m = ctx;
+
+	m->cpu->ops->nmi(m->cpu);
+}
+
+static void lapic_eoi(void *ctx, uint8_t vector)
+{
+	struct machine *m = ctx;
+
+	i82093_eoi(&m->ioapic, vector);
+}
+
+static void ioapic_send(void *ctx, const struct apic_msg *msg)
+{
+	struct machine *m = ctx;
+
+	if (msg->delivery == APIC_EXTINT)
+		lapic_set_extint(&m->lapic, i8259_pending(&m->pic));
+	else
+		(void)lapic_deliver(&m->lapic, msg);
+}
+
+static void bus_msi(void *ctx, uint64_t addr, uint32_t data)
+{
+	struct machine *m = ctx;
+	struct apic_msg msg;
+
+	if (apic_msg_from_msi(addr, data, &msg))
+		(void)lapic_deliver(&m->lapic, &msg);
+}
+
+/* ---- ends ---------------------------------------------------------------------- */
+
+static void on_poweroff(void *ctx)
+{
+	machine_end_now(ctx, MACHINE_END_POWEROFF, NULL);
+}
+
+static void on_reset(void *ctx)
+{
+	machine_end_now(ctx, MACHINE_END_RESET, NULL);
+}
+
+/* Port 0x64 without a keyboard controller: reads as absent, and pulses reset. */
+static uint64_t keyboard_read(void *ctx, uint64_t off, unsigned size)
+{
+	(void)ctx;
+	(void)off;
+	(void)size;
+	return UINT64_MAX;
+}
+
+static void keyboard_write(void *ctx, uint64_t off, unsigned size, uint64_t v)
+{
+	(void)off;
+	(void)size;
+	if ((v & 0xFF) == 0xFE)
+		on_reset(ctx);
+}
+
+static const struct bus_ops keyboard_ops = { keyboard_read, keyboard_write };
+
+/* ---- assembly -------------------------------------------------------------------- */
+
+static uint64_t clock_icount(void *ctx)
+{
+	const struct machine *m = ctx;
+
+	return m->cpu ? m->cpu->ops->icount(m->cpu) : 0;
+}
+
+/* A timer was armed that is due within the running slice. */
+static void clock_earlier(void *ctx)
+{
+	struct machine *m = ctx;
+
+	if (m->cpu && (m->clock.is_virtual || m->clock.deadline < m->slice_end))
+		m->cpu->ops->kick(m->cpu);
+}
+
+static void make_clock(struct machine *m)
+{
+	uint64_t mips = m->cfg.virtual_mips ? m->cfg.virtual_mips : VIRTUAL_MIPS_DEFAULT;
+
+	if (m->cfg.clock_virtual)
+		guest_clock_init_virtual(&m->clock, mips, VIRTUAL_WALL_START, clock_icount, m);
+	else
+		guest_clock_init_real(&m->clock);
+	m->clock.on_earlier = clock_earlier;
+	m->clock.on_earlier_ctx = m;
+}
+
+static int make_cpu(struct machine *m)
+{
+	m->cpu_bus = (struct cpu_bus){
+		.ctx = m,
+		.mmio_read = cpu_mmio_read,
+		.mmio_write = cpu_mmio_write,
+		.pio_read = cpu_pio_read,
+		.pio_write = cpu_pio_write,
+		.intr_ack = cpu_intr_ack,
+		.tsc_read = cpu_tsc_read,
+		.cr8_read = cpu_cr8_read,
+		.cr8_write = cpu_cr8_write,
+		.apic_msr_read = cpu_apic_msr_read,
+		.apic_msr_write = cpu_apic_msr_write,
+	};
+	return soft_cpu_new(&m->mem, &m->cpu_bus, &m->cpu);
+}
+
+static void make_chips(struct machine *m)
+{
+	const struct lapic_hooks hooks = { .ctx = m, .set_intr = lapic_intr, .nmi = lapic_nmi,
+					   .eoi = lapic_eoi, .extint_ack = pic_ack };
+
+	bus_init(&m->bus, &m->mem);
+	m->bus.msi = bus_msi;
+	m->bus.msi_ctx = m;
+	lapic_init(&m->lapic, 0, &m->clock, &m->bus, &hooks);
+	i82093_init(&m->ioapic, &m->bus, ioapic_send, m);
+	i8259_init(&m->pic, &m->bus, (struct irq_line){ .set = pic_out, .ctx = m });
+	i8254_init(&m->pit, &m->bus, &m->clock, isa_line(m, 0));
+	mc146818_init(&m->rtc, &m->bus, &m->clock, isa_line(m, 8));
+	i8250_init(&m->uart, &m->bus, 0x3F8, isa_line(m, 4), machine_serial_out,
+		   machine_serial_room, m);
+	acpi_init(&m->acpi, &m->bus, &m->clock, isa_line(m, ACPI_SCI), on_poweroff, m);
+	bus_region_init(&m->keyboard, &keyboard_ops, m, 1);
+	bus_pio_add(&m->bus, &m->keyboard, 0x64);
+	pci_host_init(&m->pci, &m->bus);
+	m->pci.reset = on_reset;
+	m->pci.reset_ctx = m;
+}
+
+static void entropy(void *ctx, void *buf, size_t len)
+{
+	struct machine *m = ctx;
+	uint8_t *p = buf;
+
+	if (!m->cfg.entropy_from_host || m->cfg.clock_virtual) {
+		prng_bytes(&m->prng, buf, len);
+		return;
+	}
+	while (len) {
+		ssize_t n = getrandom(p, len, 0);
+
+		if (n < 0 && errno != EINTR)
+			abort(); /* cannot happen: Linux ≥ 3.17, valid buffer */
+		if (n > 0) {
+			p += n;
+			len -= (size_t)n;
+		}
+	}
+}
+
+static nsec_t net_now(void *ctx)
+{
+	struct machine *m = ctx;
+
+	return m->clock.is_virtual ? guest_clock_now(&m->clock) : clock_now();
+}
+
+static int make_nic(struct machine *m, const struct machine_nic *nic)
+{
+	struct machine_nic_slot *slot = &m->nic[m->n_nics];
+	struct virtio_net_config cfg = { .mem = &m->mem, .mac = nic->mac,
+					 .mtu = (uint16_t)nic->mtu, .link_up = nic->link_up,
+					 .rings = &slot->rings, .loop = m->loop,
+					 .kick_fd = nic->ring.down_kick_fd, .now = net_now,
+					 .now_ctx = m };
+	int r = ring_pair_attach(&nic->ring, RING_MACHINE, &slot->rings);
+
+	if (r < 0)
+		return r;
+	slot->attached = true;
+	m->n_nics++;
+	r = virtio_net_new(&cfg, &slot->net);
+	if (r < 0)
+		return r;
+	return pci_host_add(&m->pci, &slot->net->pci.pci, SLOT_NIC + (unsigned)m->n_nics - 1);
+}
+
+static int make_virtio(struct machine *m)
+{
+	const struct virtio_console_port_config port = { .name = "org.qemu.guest_agent.0",
+							 .fd = m->cfg.agent_fd };
+	const struct virtio_console_config console = { .mem = &m->mem, .loop = m->loop,
+						       .ports = &port, .n_ports = 1 };
+	const struct virtio_rng_config rng = { .mem = &m->mem, .fill = entropy, .fill_ctx = m };
+	int r = 0;
+
+	for (size_t i = 0; i < m->cfg.n_nics && r == 0; i++)
+		r = make_nic(m, &m->cfg.nics[i]);
+	if (r == 0)
+		r = virtio_console_new(&console, &m->console);
+	if (r == 0)
+		r = pci_host_add(&m->pci, &m->console->pci.pci, SLOT_CONSOLE);
+	if (r == 0)
+		r = virtio_rng_new(&rng, &m->rng);
+	if (r == 0)
+		r = pci_host_add(&m->pci, &m->rng->pci.pci, SLOT_RNG);
+	return r;
+}
+
+static int load(struct machine *m, char **ret_why)
+{
+	CLEANUP(free) char *cmdline = cmdline_make(m->cfg.cmdline);
+	struct linux64_config cfg = { .kernel_fd = m->cfg.kernel_fd, .initrd_fd = m->cfg.initrd_fd,
+				      .append = m->cfg.initrd_append,
+				      .append_len = m->cfg.initrd_append_len,
+				      .cmdline = cmdline, .n_cpus = m->cfg.cpus };
+	struct cpu_state state;
+	int r;
+
+	entropy(m, cfg.seed, sizeof cfg.seed);
+	r = linux64_load(&m->mem, &cfg, &state, ret_why);
+	if (r == 0)
+		m->cpu->ops->set_state(m->cpu, &state);
+	return r;
+}
+
+static int check_config(const struct machine_config *cfg, char **ret_why)
+{
+	if (cfg->cpus != 1)
+		*ret_why = str_printf("a machine has one processor; %u are asked for", cfg->cpus);
+	else if (cfg->n_nics > MACHINE_NIC_MAX)
+		*ret_why = str_printf("%zu network cards: a machine has room for %d", cfg->n_nics,
+				      MACHINE_NIC_MAX);
+	else if (cfg->memory_bytes < 2 << 20)
+		*ret_why = str_printf("%llu KiB of memory is too little: no kernel fits",
+				      (unsigned long long)cfg->memory_bytes >> 10);
+	return *ret_why ? -EINVAL : 0;
+}
+
+static int assemble(struct machine *m, char **ret_why)
+{
+	int r = mem_init(&m->mem, m->cfg.memory_bytes & ~UINT64_C(4095));
+
+	if (r < 0) {
+		*ret_why = str_printf("%llu MiB of memory cannot be had: %s",
+				      (unsigned long long)(m->cfg.memory_bytes >> 20),
+				      strerror(-r));
+		return r;
+	}
+	m->mem_made = true;
+	prng_init(&m->prng, m->cfg.seed, m->cfg.name ? m->cfg.name : "");
+	make_clock(m);
+	r = make_cpu(m);
+	if (r == 0)
+		r = loop_new(&m->loop);
+	if (r == 0) {
+		make_chips(m);
+		r = make_virtio(m);
+	}
+	if (r < 0) {
+		*ret_why = str_printf("the machine's devices cannot be made: %s", strerror(-r));
+		return r;
+	}
+	return load(m, ret_why);
+}
+
+int machine_new(const struct machine_config *cfg, struct machine **ret_machine, char **ret_why)
+{
+	struct machine *m;
+	char *why = NULL;
+	int r = check_config(cfg, &why);
+
+	if (r < 0) {
+		*ret_why = why;
+		return r;
+	}
+	m = calloc(1, sizeof *m);
+	if (!m) {
+		*ret_why = str_dup("no memory for the machine");
+		return -ENOMEM;
+	}
+	m->cfg = *cfg;
+	m->slice = SLICE_FIRST;
+	r = assemble(m, &why);
+	if (r < 0) {
+		*ret_why = why;
+		(void)machine_free(m);
+		return r;
+	}
+	*ret_machine = m;
+	return 0;
+}
+
+struct machine *machine_free(struct machine *m)
+{
+	if (!m)
+		return NULL;
+	machine_io_close(m);
+	for (size_t i = 0; i < m->n_nics; i++) {
+		(void)virtio_net_free(m->nic[i].net);
+		if (m->nic[i].attached)
+			ring_pair_detach(&m->nic[i].rings);
+	}
+	(void)virtio_console_free(m->console);
+	(void)virtio_rng_free(m->rng);
+	(void)loop_free(m->loop);
+	if (m->cpu)
+		(void)m->cpu->ops->free(m->cpu);
+	if (m->mem_made)
+		mem_done(&m->mem);
+	bytes_done(&m->serial_out);
+	free(m->why);
+	free(m);
+	return NULL;
+}
+
+void machine_set_probe(struct machine *m, uint64_t every, void (*fn)(void *ctx, struct machine *m),
+		       void *ctx)
+{
+	m->probe_every = every;
+	m->probe_next = machine_instructions(m) + every;
+	m->probe = fn;
+	m->probe_ctx = ctx;
+}
+
+uint64_t machine_instructions(const struct machine *m)
+{
+	return m->cpu->ops->icount(m->cpu);
+}
+
+uint64_t machine_state_hash(struct machine *m)
+{
+	struct cpu_state s;
+	uint64_t h;
+
+	m->cpu->ops->get_state(m->cpu, &s);
+	h = cpu_state_hash(&s);
+	return XXH3_64bits_withSeed(m->mem.host, m->mem.size_bytes, h);
+}

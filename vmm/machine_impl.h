@@ -1,0 +1,98 @@
+/* vmm/machine_impl.h: the PC itself, as vmm/machine*.c see it. */
+#ifndef MUSTER_VMM_MACHINE_IMPL_H
+#define MUSTER_VMM_MACHINE_IMPL_H
+
+#include "core/bytes.h"
+#include "core/control.h"
+#include "core/loop.h"
+#include "core/prng.h"
+#include "vmm/bus.h"
+#include "vmm/cpu/cpu.h"
+#include "vmm/dev/acpi.h"
+#include "vmm/dev/i82093.h"
+#include "vmm/dev/i8250.h"
+#include "vmm/dev/i8254.h"
+#include "vmm/dev/i8259.h"
+#include "vmm/dev/lapic.h"
+#include "vmm/dev/mc146818.h"
+#include "vmm/dev/pci.h"
+#include "vmm/dev/virtio_console.h"
+#include "vmm/dev/virtio_net.h"
+#include "vmm/dev/virtio_rng.h"
+#include "vmm/guest_clock.h"
+#include "vmm/machine.h"
+#include "vmm/mem.h"
+
+/* Where the functions sit on PCI bus 0: NICs from slot 1 on. */
+enum { SLOT_NIC = 1, SLOT_CONSOLE = SLOT_NIC + MACHINE_NIC_MAX, SLOT_RNG };
+/* What waits for a slow reader of the serial port before it is dropped. */
+enum { SERIAL_OUT_MAX = 1 << 20 };
+
+struct machine_nic_slot {
+	struct ring_pair rings;
+	bool attached;
+	struct virtio_net *net; /* owned */
+};
+
+struct machine {
+	struct machine_config cfg; /* strings and arrays in it stay the caller's */
+	struct mem mem;
+	bool mem_made;
+	struct bus bus;
+	struct guest_clock clock;
+	struct cpu_bus cpu_bus;
+	struct cpu *cpu; /* owned */
+	struct lapic lapic;
+	struct i82093 ioapic;
+	struct i8259 pic;
+	struct i8254 pit;
+	struct mc146818 rtc;
+	struct i8250 uart;
+	struct acpi acpi;
+	struct bus_region keyboard; /* port 0x64: only its reset pulse */
+	struct pci_host pci;
+	struct prng prng; /* the guest's entropy when it is not the host's */
+	struct machine_nic_slot nic[MACHINE_NIC_MAX];
+	size_t n_nics;
+	struct virtio_console *console; /* owned */
+	struct virtio_rng *rng; /* owned */
+	struct loop *loop; /* owned */
+	struct control *control; /* owned; NULL without */
+	struct loop_source *serial_source; /* NULL: no one, or its end was seen */
+	struct bytes serial_out;
+	uint64_t serial_dropped; /* bytes */
+	bool serial_waits; /* EPOLLOUT is asked for */
+	bool ended, paused, pause_told;
+	enum machine_end end; /* once ended */
+	char *why; /* once ended; owned; may be NULL */
+	/* The run loop's measure of the engine, real clock. */
+	uint64_t slice; /* instructions that take about SLICE_NS */
+	nsec_t slice_end; /* guest time at which the running slice should be over */
+	/* Calls back every so many instructions (tests of determinism). */
+	uint64_t probe_every, probe_next;
+	void (*probe)(void *ctx, struct machine *m);
+	void *probe_ctx;
+};
+
+/* The first of several reasons wins. @why: taken over; may be NULL. */
+void machine_end_now(struct machine *m, enum machine_end end, char *why);
+
+/* machine_io.c: serial port and control socket. Return 0 or -errno. */
+int machine_io_open(struct machine *m);
+void machine_io_close(struct machine *m);
+void machine_serial_out(void *machine, uint8_t byte);
+void machine_serial_room(void *machine);
+void machine_serial_flush(struct machine *m);
+/* Tells the supervisor; does nothing without one. @text: may be NULL. */
+void machine_tell(struct machine *m, const char *event);
+void machine_tell_end(struct machine *m);
+
+/* For tests and benchmarks: @fn is called each time @every instructions have
+ * been retired, between two instructions, exactly (virtual clock). */
+void machine_set_probe(struct machine *m, uint64_t every, void (*fn)(void *ctx, struct machine *m),
+		       void *ctx);
+uint64_t machine_instructions(const struct machine *m);
+/* A hash of processor and memory. */
+uint64_t machine_state_hash(struct machine *m);
+
+#endif

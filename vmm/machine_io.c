@@ -1,0 +1,224 @@
+/* vmm/machine_io.c: the machine's serial line and its supervisor.
+ *
+ * Serial output is gathered and sent between two slices; a reader who does not
+ * take it delays no guest: beyond SERIAL_OUT_MAX bytes are dropped and counted.
+ * Input is read only as far as the UART has room. When the supervisor's socket
+ * ends, so does the machine.
+ *
+ * Used by: vmm/machine.c, vmm/machine_run.c.   Depends on: core/control.h. */
+#include "vmm/machine_impl.h"
+
+#include "core/cleanup.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { FLUSH_WAIT_MS = 500 };
+
+/* ---- serial line ----------------------------------------------------------- */
+
+void machine_serial_out(void *machine, uint8_t byte)
+{
+	struct machine *m = machine;
+
+	if (m->cfg.serial_fd < 0)
+		return;
+	if (m->serial_out.len >= SERIAL_OUT_MAX)
+		m->serial_dropped++;
+	else
+		bytes_append(&m->serial_out, &byte, 1);
+}
+
+static void serial_events(struct machine *m)
+{
+	uint32_t events = (i8250_room(&m->uart) ? EPOLLIN : 0u) | (m->serial_waits ? EPOLLOUT : 0u);
+
+	if (m->serial_source)
+		(void)loop_set_events(m->serial_source, events);
+}
+
+static void serial_gone(struct machine *m)
+{
+	m->serial_source = loop_remove(m->serial_source);
+}
+
+void machine_serial_flush(struct machine *m)
+{
+	bool waits = false;
+
+	while (m->serial_out.len) {
+		ssize_t n = send(m->cfg.serial_fd, m->serial_out.data, m->serial_out.len,
+				 MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN) {
+			waits = true;
+			break;
+		}
+		if (n <= 0) { /* no one reads any more */
+			m->serial_dropped += m->serial_out.len;
+			m->serial_out.len = 0;
+			break;
+		}
+		bytes_consume(&m->serial_out, (size_t)n);
+	}
+	if (waits != m->serial_waits) {
+		m->serial_waits = waits;
+		serial_events(m);
+	}
+}
+
+void machine_serial_room(void *machine)
+{
+	serial_events(machine);
+}
+
+static void serial_ready(void *ctx, int fd, uint32_t events)
+{
+	struct machine *m = ctx;
+	uint8_t buf[I8250_FIFO_SIZE];
+	size_t room = i8250_room(&m->uart);
+	ssize_t n;
+
+	if (events & EPOLLOUT)
+		machine_serial_flush(m);
+	if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+		return;
+	if (!room) {
+		if (events & (EPOLLHUP | EPOLLERR))
+			serial_gone(m);
+		return;
+	}
+	n = recv(fd, buf, room, MSG_DONTWAIT);
+	if (n > 0)
+		(void)i8250_receive(&m->uart, buf, (size_t)n);
+	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		serial_gone(m);
+	if (n > 0)
+		serial_events(m);
+}
+
+/* ---- supervisor -------------------------------------------------------------- */
+
+static void send_json(struct machine *m, json_t *msg)
+{
+	if (m->control && msg)
+		(void)control_send(m->control, msg, NULL, 0);
+	json_decref(msg);
+}
+
+void machine_tell(struct machine *m, const char *event)
+{
+	if (m->control)
+		send_json(m, json_pack("{s:s,s:s}", "event", event, "engine",
+				       m->cpu->ops->name));
+}
+
+void machine_tell_end(struct machine *m)
+{
+	nsec_t until = clock_now() + FLUSH_WAIT_MS * NSEC_PER_MSEC;
+
+	if (!m->control)
+		return;
+	send_json(m, json_pack("{s:s,s:s,s:s}", "event", "ended", "why", machine_end_str(m->end),
+			       "text", m->why ? m->why : ""));
+	while (m->control && !control_is_flushed(m->control) && clock_now() < until)
+		if (loop_step(m->loop, until) < 0)
+			break;
+}
+
+static json_t *nic_stats(const struct machine_nic_slot *slot)
+{
+	const struct virtio_net_stats *s = &slot->net->stats;
+
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "tx_frames",
+			 (json_int_t)s->tx_frames, "tx_bytes", (json_int_t)s->tx_bytes,
+			 "tx_malformed", (json_int_t)s->tx_malformed, "tx_link_down",
+			 (json_int_t)s->tx_link_down, "tx_stalls", (json_int_t)s->tx_stalls,
+			 "rx_frames", (json_int_t)s->rx_frames, "rx_bytes", (json_int_t)s->rx_bytes,
+			 "rx_too_long", (json_int_t)s->rx_too_long, "rx_off", (json_int_t)s->rx_off,
+			 "rx_stalls", (json_int_t)s->rx_stalls);
+}
+
+static void tell_stats(struct machine *m)
+{
+	json_t *nics = json_array();
+
+	for (size_t i = 0; i < m->n_nics; i++)
+		(void)json_array_append_new(nics, nic_stats(&m->nic[i]));
+	send_json(m, json_pack("{s:s,s:I,s:I,s:I,s:I,s:o}", "event", "stats", "instructions",
+			       (json_int_t)machine_instructions(m), "cpu_ns",
+			       (json_int_t)clock_cpu(), "guest_ns",
+			       (json_int_t)guest_clock_now(&m->clock), "serial_dropped",
+			       (json_int_t)m->serial_dropped, "nics", nics));
+}
+
+static void set_paused(struct machine *m, bool paused)
+{
+	m->paused = paused;
+	if (paused)
+		guest_clock_pause(&m->clock);
+	else
+		guest_clock_resume(&m->clock);
+	machine_tell(m, paused ? "paused" : "resumed");
+}
+
+static void set_link(struct machine *m, json_t *msg)
+{
+	json_int_t nic = json_integer_value(json_object_get(msg, "nic"));
+	json_t *up = json_object_get(msg, "up");
+
+	if (json_is_boolean(up) && nic >= 0 && (uint64_t)nic < m->n_nics)
+		virtio_net_set_link(m->nic[nic].net, json_is_true(up));
+}
+
+static void control_message(void *ctx, struct control *c, json_t *msg, int *fds, int n_fds,
+			    int status)
+{
+	struct machine *m = ctx;
+	const char *what = msg ? json_string_value(json_object_get(msg, "do")) : NULL;
+
+	(void)fds;
+	(void)n_fds;
+	(void)status;
+	if (!msg) {
+		m->control = control_free(c);
+		machine_end_now(m, MACHINE_END_QUIT, str_dup("the supervisor is gone"));
+		return;
+	}
+	if (!what)
+		return;
+	if (strcmp(what, "pause") == 0)
+		set_paused(m, true);
+	else if (strcmp(what, "resume") == 0)
+		set_paused(m, false);
+	else if (strcmp(what, "powerdown") == 0)
+		acpi_power_button(&m->acpi);
+	else if (strcmp(what, "quit") == 0)
+		machine_end_now(m, MACHINE_END_QUIT, NULL);
+	else if (strcmp(what, "link") == 0)
+		set_link(m, msg);
+	else if (strcmp(what, "stats") == 0)
+		tell_stats(m);
+}
+
+int machine_io_open(struct machine *m)
+{
+	int r = 0;
+
+	if (m->cfg.serial_fd >= 0)
+		r = loop_add_fd(m->loop, m->cfg.serial_fd, EPOLLIN, serial_ready, m,
+				&m->serial_source);
+	if (r == 0 && m->cfg.control_fd >= 0)
+		r = control_new(m->loop, m->cfg.control_fd, control_message, m, &m->control);
+	return r;
+}
+
+void machine_io_close(struct machine *m)
+{
+	m->serial_source = loop_remove(m->serial_source);
+	m->control = control_free(m->control);
+}

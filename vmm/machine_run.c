@@ -1,0 +1,141 @@
+/* vmm/machine_run.c: the machine's run loop.
+ *
+ * Real clock: the engine gets slices of about SLICE_NS (less when a timer is
+ * due sooner), measured by the last slices' speed; between two slices timers
+ * that are due fire and the host's events are looked at. In HLT the loop
+ * sleeps until the next timer or event, so an idle guest costs nothing.
+ *
+ * Virtual clock: the engine gets exactly the instructions up to the next timer,
+ * so interrupts land at exact counts; in HLT time skips to the next timer. The
+ * host is looked at every VIRTUAL_SLICE instructions, which changes nothing
+ * that a guest can see unless the host has input for it.
+ *
+ * Used by: teams/.   Depends on: vmm/machine_impl.h, core/loop.h. */
+#include "vmm/machine_impl.h"
+
+#include <stdlib.h>
+
+enum { SLICE_NS = 300000, SLICE_MIN = 1000, SLICE_MAX = 2000000, VIRTUAL_SLICE = 2000000 };
+
+static uint64_t budget_real(struct machine *m, nsec_t now)
+{
+	nsec_t left = m->clock.deadline - now;
+	uint64_t n = m->slice;
+
+	m->slice_end = now + SLICE_NS;
+	if (left < SLICE_NS) {
+		n = left <= 0 ? SLICE_MIN : m->slice * (uint64_t)left / SLICE_NS;
+		m->slice_end = m->clock.deadline;
+	}
+	return n < SLICE_MIN ? SLICE_MIN : n;
+}
+
+static uint64_t budget(struct machine *m, nsec_t now)
+{
+	uint64_t n, left;
+
+	if (!m->clock.is_virtual) {
+		n = budget_real(m, now);
+	} else {
+		n = guest_clock_budget(&m->clock, m->clock.deadline);
+		if (n > VIRTUAL_SLICE)
+			n = VIRTUAL_SLICE;
+	}
+	if (m->probe) {
+		left = m->probe_next - machine_instructions(m);
+		if (n > left)
+			n = left;
+	}
+	return n;
+}
+
+/* Learns how many instructions a slice is: the mean of old and new. */
+static void measure(struct machine *m, uint64_t n, nsec_t took)
+{
+	uint64_t fit;
+
+	if (n < SLICE_MIN || took <= 0)
+		return;
+	fit = n * SLICE_NS / (uint64_t)took;
+	fit = (m->slice * 3 + fit) / 4;
+	m->slice = fit < SLICE_MIN ? SLICE_MIN : fit > SLICE_MAX ? SLICE_MAX : fit;
+}
+
+static void probe(struct machine *m)
+{
+	if (!m->probe || machine_instructions(m) < m->probe_next)
+		return;
+	m->probe_next += m->probe_every;
+	m->probe(m->probe_ctx, m);
+}
+
+static void stopped(struct machine *m, enum cpu_stop stop)
+{
+	const char *text = m->cpu->ops->error(m->cpu);
+
+	if (stop == CPU_STOP_SHUTDOWN)
+		machine_end_now(m, MACHINE_END_TRIPLE_FAULT,
+				str_printf("the guest's processor shut down (triple fault)"));
+	else if (stop == CPU_STOP_ERROR)
+		machine_end_now(m, MACHINE_END_ERROR, str_printf("the engine stopped: %s",
+								 text ? text : "no reason given"));
+}
+
+/* One slice. Returns whether the processor waits for an interrupt. */
+static bool run_slice(struct machine *m)
+{
+	uint64_t before = machine_instructions(m);
+	nsec_t start = guest_clock_now(&m->clock);
+	enum cpu_stop stop = m->cpu->ops->run(m->cpu, budget(m, start));
+
+	if (!m->clock.is_virtual && stop != CPU_STOP_HALT)
+		measure(m, machine_instructions(m) - before, guest_clock_now(&m->clock) - start);
+	stopped(m, stop);
+	probe(m);
+	return stop == CPU_STOP_HALT;
+}
+
+/* Looks at the host: not at all longer than needed, or until something is due. */
+static int serve(struct machine *m, bool halted)
+{
+	nsec_t until = 0;
+
+	machine_serial_flush(m);
+	if (m->paused) {
+		until = NSEC_NEVER;
+	} else if (halted && !m->lapic.intr) {
+		if (!m->clock.is_virtual)
+			until = guest_clock_host_time(&m->clock, m->clock.deadline);
+		else if (m->clock.deadline == NSEC_NEVER)
+			until = NSEC_NEVER;
+		else
+			guest_clock_skip_to(&m->clock, m->clock.deadline);
+	}
+	return loop_step(m->loop, until);
+}
+
+enum machine_end machine_run(struct machine *m, char **ret_why)
+{
+	int r = machine_io_open(m);
+	bool halted = false;
+
+	if (r < 0)
+		machine_end_now(m, MACHINE_END_ERROR,
+				str_printf("the machine's sockets: error %d", -r));
+	machine_tell(m, "started");
+	while (!m->ended) {
+		if (!m->paused)
+			halted = run_slice(m);
+		r = serve(m, halted);
+		if (r < 0)
+			machine_end_now(m, MACHINE_END_ERROR,
+					str_printf("the event loop failed: error %d", -r));
+		if (!m->paused)
+			guest_clock_run(&m->clock);
+	}
+	machine_serial_flush(m);
+	machine_tell_end(m);
+	*ret_why = m->why;
+	m->why = NULL;
+	return m->end;
+}
