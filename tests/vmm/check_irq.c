@@ -1,0 +1,296 @@
+/* tests/vmm/check_irq.c: the 8259s, the I/O APIC and the local APIC together. */
+#include "tests/unit.h"
+#include "vmm/dev/i8259.h"
+#include "vmm/dev/i82093.h"
+#include "vmm/dev/lapic.h"
+
+#include <string.h>
+
+static struct bus bus;
+static struct guest_clock clk;
+static struct lapic lapic;
+static struct i82093 ioapic;
+static struct i8259 pic;
+static bool intr;
+static unsigned n_nmi;
+static uint64_t icount;
+
+static uint64_t get_icount(void *ctx)
+{
+	(void)ctx;
+	return icount;
+}
+
+static void set_intr(void *ctx, bool level)
+{
+	(void)ctx;
+	intr = level;
+}
+
+static void nmi(void *ctx)
+{
+	(void)ctx;
+	n_nmi++;
+}
+
+static void eoi(void *ctx, uint8_t vector)
+{
+	(void)ctx;
+	i82093_eoi(&ioapic, vector);
+}
+
+static uint8_t extint_ack(void *ctx)
+{
+	(void)ctx;
+	return i8259_ack(&pic);
+}
+
+static void pic_out(void *ctx, unsigned n, bool level)
+{
+	(void)ctx;
+	(void)n;
+	lapic_set_extint(&lapic, level);
+}
+
+static void ioapic_send(void *ctx, const struct apic_msg *msg)
+{
+	(void)ctx;
+	(void)lapic_deliver(&lapic, msg);
+}
+
+static void reg(unsigned off, uint32_t v)
+{
+	bus_mmio_write(&bus, LAPIC_BASE + off, 4, v);
+}
+
+static uint32_t get(unsigned off)
+{
+	return (uint32_t)bus_mmio_read(&bus, LAPIC_BASE + off, 4);
+}
+
+static void setup(void)
+{
+	const struct lapic_hooks hooks = { .set_intr = set_intr, .nmi = nmi, .eoi = eoi,
+					   .extint_ack = extint_ack };
+
+	icount = 0;
+	intr = false;
+	n_nmi = 0;
+	bus_init(&bus, NULL);
+	guest_clock_init_virtual(&clk, 1000, 0, get_icount, NULL); /* 1 instruction is 1 ns */
+	lapic_init(&lapic, 0, &clk, &bus, &hooks);
+	i82093_init(&ioapic, &bus, ioapic_send, NULL);
+	i8259_init(&pic, &bus, (struct irq_line){ .set = pic_out });
+	reg(0xF0, 0x1FF);
+}
+
+static void pic_start(void)
+{
+	static const uint8_t icw[2][4] = { { 0x11, 0x30, 4, 1 }, { 0x11, 0x38, 2, 1 } };
+
+	for (unsigned c = 0; c < 2; c++) {
+		uint16_t port = c ? 0xA0 : 0x20;
+
+		bus_pio_write(&bus, port, 1, icw[c][0]);
+		for (unsigned i = 1; i < 4; i++)
+			bus_pio_write(&bus, (uint16_t)(port + 1), 1, icw[c][i]);
+		bus_pio_write(&bus, (uint16_t)(port + 1), 1, 0);
+	}
+	reg(0x350, 0x700); /* LINT0: ExtINT */
+}
+
+START_TEST(the_pic_cascades_and_ranks)
+{
+	pic_start();
+	i8259_set(&pic, 8, true);
+	ck_assert(intr);
+	i8259_set(&pic, 1, true);
+	ck_assert_int_eq(lapic_ack(&lapic), 0x31);
+	ck_assert(!intr); /* IRQ 8 comes by IR2, which ranks below IR1 in service */
+	bus_pio_write(&bus, 0x20, 1, 0x20);
+	ck_assert(intr);
+	ck_assert_int_eq(lapic_ack(&lapic), 0x38);
+	bus_pio_write(&bus, 0x20, 1, 0x0B);
+	ck_assert_uint_eq(bus_pio_read(&bus, 0x20, 1), 4);
+	bus_pio_write(&bus, 0xA0, 1, 0x20);
+	bus_pio_write(&bus, 0x20, 1, 0x20);
+	ck_assert(!intr); /* edges: the lines are still up */
+	i8259_set(&pic, 8, false);
+	i8259_set(&pic, 8, true);
+	ck_assert(intr);
+}
+END_TEST
+
+START_TEST(a_request_that_went_away_is_spurious)
+{
+	pic_start();
+	i8259_set(&pic, 3, true);
+	i8259_set(&pic, 3, false);
+	ck_assert(!intr);
+	ck_assert_uint_eq(i8259_ack(&pic), 0x37);
+	ck_assert_uint_eq(pic.chip[0].isr, 0);
+}
+END_TEST
+
+static void pin(unsigned n, uint32_t low)
+{
+	bus_mmio_write(&bus, IOAPIC_BASE, 4, 0x10 + 2 * n);
+	bus_mmio_write(&bus, IOAPIC_BASE + 0x10, 4, low);
+}
+
+START_TEST(a_level_pin_comes_again_until_its_line_falls)
+{
+	pin(9, 0x8000 | 0x51);
+	i82093_set(&ioapic, 9, true);
+	ck_assert_int_eq(lapic_ack(&lapic), 0x51);
+	ck_assert_uint_eq(ioapic.entry[9] >> 14 & 1, 1);
+	i82093_set(&ioapic, 9, true);
+	ck_assert(!intr);
+	reg(0xB0, 0);
+	ck_assert(intr);
+	ck_assert_int_eq(lapic_ack(&lapic), 0x51);
+	i82093_set(&ioapic, 9, false);
+	reg(0xB0, 0);
+	ck_assert(!intr);
+	ck_assert_uint_eq(ioapic.entry[9] >> 14 & 1, 0);
+}
+END_TEST
+
+START_TEST(an_edge_pin_comes_once)
+{
+	pin(4, 0x41);
+	i82093_set(&ioapic, 4, true);
+	ck_assert_int_eq(lapic_ack(&lapic), 0x41);
+	reg(0xB0, 0);
+	i82093_set(&ioapic, 4, true);
+	ck_assert(!intr);
+	i82093_set(&ioapic, 4, false);
+	pin(4, 0x10041);
+	i82093_set(&ioapic, 4, true);
+	ck_assert(!intr);
+	bus_mmio_write(&bus, IOAPIC_BASE, 4, 1);
+	ck_assert_uint_eq(bus_mmio_read(&bus, IOAPIC_BASE + 0x10, 4), 0x170011);
+}
+END_TEST
+
+START_TEST(priorities_hold_back)
+{
+	struct apic_msg msg = { .dest = 0, .vector = 0x45 };
+
+	reg(0x80, 0x40);
+	(void)lapic_deliver(&lapic, &msg);
+	ck_assert(!intr);
+	lapic_cr8_write(&lapic, 3);
+	ck_assert(intr);
+	ck_assert_uint_eq(get(0x80), 0x30);
+	ck_assert_int_eq(lapic_ack(&lapic), 0x45);
+	ck_assert_uint_eq(get(0xA0), 0x40);
+	msg.vector = 0x4F; /* the same class waits */
+	(void)lapic_deliver(&lapic, &msg);
+	ck_assert(!intr);
+	msg.vector = 0x50;
+	(void)lapic_deliver(&lapic, &msg);
+	ck_assert(intr);
+	ck_assert_int_eq(lapic_ack(&lapic), 0x50);
+	reg(0xB0, 0);
+	reg(0xB0, 0);
+	ck_assert_int_eq(lapic_ack(&lapic), 0x4F);
+	ck_assert_int_eq(lapic_ack(&lapic), -1);
+}
+END_TEST
+
+START_TEST(the_timer_keeps_its_modes)
+{
+	reg(0x3E0, 0xB); /* by 1 */
+	reg(0x320, 0x20060); /* periodic, vector 0x60 */
+	reg(0x380, 1000);
+	ck_assert_int_eq(clk.deadline, 1000);
+	icount = 400;
+	ck_assert_uint_eq(get(0x390), 600);
+	icount = 1000;
+	guest_clock_run(&clk);
+	ck_assert_int_eq(lapic_ack(&lapic), 0x60);
+	ck_assert_int_eq(clk.deadline, 2000);
+	reg(0xB0, 0);
+	reg(0x320, 0x60); /* one shot: the count goes on */
+	reg(0x380, 500);
+	icount = 1500;
+	guest_clock_run(&clk);
+	ck_assert_int_eq(lapic_ack(&lapic), 0x60);
+	ck_assert_int_eq(clk.deadline, NSEC_NEVER);
+	ck_assert_uint_eq(get(0x390), 0);
+	reg(0xB0, 0);
+	reg(0x320, 0x40061); /* TSC-deadline */
+	reg(0x380, 77);
+	ck_assert_int_eq(clk.deadline, NSEC_NEVER);
+	ck_assert(lapic_msr_write(&lapic, 0x6E0, 5000));
+	ck_assert_int_eq(clk.deadline, 5000);
+	icount = 5000;
+	guest_clock_run(&clk);
+	ck_assert_int_eq(lapic_ack(&lapic), 0x61);
+	ck_assert_uint_eq(lapic.tsc_deadline, 0);
+}
+END_TEST
+
+START_TEST(x2apic_checks_its_msrs)
+{
+	uint64_t v;
+
+	ck_assert(!lapic_msr_read(&lapic, 0x802, &v));
+	ck_assert(lapic_msr_write(&lapic, 0x1B, LAPIC_BASE | 0xD00));
+	ck_assert(lapic_msr_read(&lapic, 0x802, &v));
+	ck_assert_uint_eq(v, 0);
+	ck_assert(!lapic_msr_write(&lapic, 0x802, 1)); /* read-only */
+	ck_assert(!lapic_msr_write(&lapic, 0x80B, 1)); /* EOI takes 0 only */
+	ck_assert(!lapic_msr_write(&lapic, 0x808, UINT64_C(1) << 32));
+	ck_assert(lapic_msr_write(&lapic, 0x83F, 0x77)); /* self IPI */
+	ck_assert(intr);
+	ck_assert_int_eq(lapic_ack(&lapic), 0x77);
+	ck_assert(lapic_msr_write(&lapic, 0x80B, 0));
+	ck_assert(lapic_msr_write(&lapic, 0x830, UINT64_C(0x400))); /* NMI to 0 */
+	ck_assert_uint_eq(n_nmi, 1);
+	ck_assert(!lapic_msr_write(&lapic, 0x1B, LAPIC_BASE | 0x900)); /* back to xAPIC */
+	ck_assert(!lapic_msr_write(&lapic, 0x1B, LAPIC_BASE | 0x500));
+}
+END_TEST
+
+START_TEST(messages_find_their_logical_set)
+{
+	struct apic_msg msg = { .dest = 2, .logical = true, .vector = 0x55 };
+
+	reg(0xD0, 0x02000000);
+	ck_assert(lapic_deliver(&lapic, &msg));
+	msg.dest = 4;
+	ck_assert(!lapic_deliver(&lapic, &msg));
+	reg(0xE0, 0x0FFFFFFF); /* cluster */
+	reg(0xD0, 0x31000000);
+	msg.dest = 0x31;
+	ck_assert(lapic_deliver(&lapic, &msg));
+	msg.dest = 0x41;
+	ck_assert(!lapic_deliver(&lapic, &msg));
+	ck_assert(apic_msg_from_msi(0xFEE0100C, 0x4041, &msg));
+	ck_assert_uint_eq(msg.dest, 1);
+	ck_assert(msg.logical);
+	ck_assert(!apic_msg_from_msi(0xFEC00000, 0x41, &msg));
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *s = suite_create("irq");
+	TCase *t = tcase_create("irq");
+
+	tcase_add_checked_fixture(t, setup, NULL);
+	tcase_add_test(t, the_pic_cascades_and_ranks);
+	tcase_add_test(t, a_request_that_went_away_is_spurious);
+	tcase_add_test(t, a_level_pin_comes_again_until_its_line_falls);
+	tcase_add_test(t, an_edge_pin_comes_once);
+	tcase_add_test(t, priorities_hold_back);
+	tcase_add_test(t, the_timer_keeps_its_modes);
+	tcase_add_test(t, x2apic_checks_its_msrs);
+	tcase_add_test(t, messages_find_their_logical_set);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(make_suite);
