@@ -25,6 +25,10 @@ struct source *load_source(struct load *l, const char *name, const char *text, s
 {
 	struct source *s = arena_alloc(l->arena, sizeof *s);
 
+	if (len >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) { /* a byte order mark says nothing here */
+		text += 3;
+		len -= 3;
+	}
 	s->name = arena_dup(l->arena, name, strlen(name));
 	s->text = arena_dup(l->arena, text, len);
 	s->len = len;

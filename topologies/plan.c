@@ -6,8 +6,8 @@
  *
  * Addresses: on each network a cursor starts at the subnet's tenth host and
  * gives each NIC without an address, in file order, the next free one; free is
- * what no NIC has and no NIC names as its gateway, and not the service address
- * (the first host, or the network's `gateway`). In a subnet that is used up (or
+ * what no NIC has, and not the service address (the first host, or the network's
+ * `gateway`). In a subnet that is used up (or
  * has no tenth host) the hosts below are taken. The cursor never goes back, so
  * planning is linear.
  *
@@ -88,8 +88,6 @@ static void take_what_is_given(struct plan *p)
 
 			for (size_t a = 0; a < nic->n_addresses; a++)
 				take(p, nic->network, &nic->addresses[a]);
-			take(p, nic->network, &nic->gateway);
-			take(p, nic->network, &nic->gateway6);
 			if (nic->mac_given) {
 				(void)mac_str(&nic->mac, buf);
 				(void)strmap_add(&p->macs, arena_dup(p->l->arena, buf, strlen(buf)), 0, NULL);

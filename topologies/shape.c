@@ -46,10 +46,6 @@ static int set_distribution(struct shape_dir *d, const char *v, char **ret_why)
 		suggest_consider(&near, distribution_names[i]);
 		if (strcmp(v, distribution_names[i]) != 0)
 			continue;
-		if (i == SHAPE_PARETO) {
-			*ret_why = str_printf("the distribution 'pareto' is not supported yet");
-			return -EINVAL;
-		}
 		d->distribution = (enum shape_distribution)i;
 		return 0;
 	}
@@ -178,9 +174,9 @@ const struct shape_key shape_keys[] = {
 	{ "jitter", true, set_jitter },
 	{ "distribution", true, set_distribution },
 	{ "loss", true, set_loss },
-	{ "corrupt", false, set_corrupt },
-	{ "duplicate", false, set_duplicate },
-	{ "reorder", false, set_reorder },
+	{ "corrupt", true, set_corrupt },
+	{ "duplicate", true, set_duplicate },
+	{ "reorder", true, set_reorder },
 	{ "queue", true, set_queue },
 	{ "overhead", true, set_overhead },
 	{ "cell", true, set_cell },

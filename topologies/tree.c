@@ -143,6 +143,22 @@ static bool tab_at(const struct source *src, size_t line, size_t column)
 	       strspn(p, " \t") >= column;
 }
 
+/* libyaml's end of file can lie a line below the last: pulled back to its end. */
+static struct place inside(const struct source *src, struct place at)
+{
+	unsigned line = 1, column = 1;
+
+	for (size_t i = 0; i < src->len; i++) {
+		if (src->text[i] == '\n') {
+			line++;
+			column = 1;
+		} else if (((unsigned char)src->text[i] & 0xc0) != 0x80) {
+			column++;
+		}
+	}
+	return at.line <= line ? at : (struct place){ at.file, line, column };
+}
+
 static void syntax_error(struct tree *t)
 {
 	const yaml_parser_t *p = &t->parser;
@@ -157,7 +173,7 @@ static void syntax_error(struct tree *t)
 			   ? p->problem : "this is not UTF-8");
 		return;
 	}
-	at = place_of(t, &p->problem_mark);
+	at = inside(t->src, place_of(t, &p->problem_mark));
 	if (tab_at(t->src, p->problem_mark.line, p->problem_mark.column))
 		load_error(t->l, &at, "a tab cannot be used here; indent with spaces");
 	else if (p->context)
