@@ -1,0 +1,45 @@
+# Fuzz harnesses of the virtio devices, always built with sanitizers.
+#
+#   make fuzz-virtio N=200000 SEED=7   pseudo-random inputs, gcc
+#   make fuzz-guided T=net FOR=60      coverage-guided for a minute, clang's libFuzzer
+#
+# `make check` runs the short form: 20,000 inputs a device.
+
+FUZZ_VIRTIO := net console rng
+FUZZ_BIN := $(patsubst %,$(O)/fuzz/tests/fuzz_virtio_%,$(FUZZ_VIRTIO))
+FUZZ_SRC := $(wildcard vmm/dev/virt*.c core/*.c) vmm/bus.c vmm/cpu/mem.c vmm/dev/pci.c \
+	vmm/dev/msix.c tests/vmm/vguest.c tests/fuzz/virtio_fuzz.c
+FUZZ_OBJ := $(patsubst %.c,$(O)/fuzz/obj/%.o,$(FUZZ_SRC))
+FUZZ_CFLAGS := -std=gnu17 -O1 -g -D_GNU_SOURCE -DMUSTER_VERSION='"$(VERSION)"' -I. \
+	-fno-strict-aliasing -fno-common -fno-omit-frame-pointer -pthread $(PKG_CFLAGS)
+FUZZ_SAN := -fsanitize=address,undefined -fno-sanitize-recover=all
+N ?= 200000
+SEED ?= 1
+T ?= net
+FOR ?= 60
+
+$(O)/fuzz/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(FUZZ_CFLAGS) $(FUZZ_SAN) -MMD -MP -c -o $@ $<
+
+$(O)/fuzz/tests/fuzz_virtio_%: $(O)/fuzz/obj/tests/fuzz/fuzz_virtio_%.o \
+		$(O)/fuzz/obj/tests/fuzz/driver_main.o $(FUZZ_OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(FUZZ_SAN) -o $@ $^ $(PKG_LIBS)
+
+.PHONY: fuzz-virtio fuzz-guided
+fuzz-virtio: $(FUZZ_BIN)
+	@for t in $(FUZZ_BIN); do echo "$${t##*/}:"; $$t -n $(N) -s $(SEED) || exit 1; done
+
+$(O)/fuzz/guided_%: tests/fuzz/fuzz_virtio_%.c $(FUZZ_SRC)
+	@mkdir -p $(@D)
+	clang $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $^ $(PKG_LIBS)
+
+fuzz-guided: $(O)/fuzz/guided_$(T)
+	@mkdir -p $(O)/fuzz/corpus/$(T)
+	$< -max_total_time=$(FOR) -max_len=1024 -artifact_prefix=$(O)/fuzz/ $(O)/fuzz/corpus/$(T)
+
+UNIT_BIN += $(FUZZ_BIN)
+check-unit: $(FUZZ_BIN)
+
+-include $(shell find $(O)/fuzz/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,128 @@
+/* tests/fuzz/fuzz_virtio_net.c: a hostile driver against the network card.
+ * Beside what virtio_fuzz.h checks: every frame the card counts as sent is in
+ * the ring, well-formed, and after a reset one goes through. */
+#include "tests/fuzz/virtio_fuzz.h"
+
+#include "vmm/dev/virtio_net.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct bench {
+	struct virtio_net *net;
+	struct ring_pair fabric;
+	uint64_t n_received;
+};
+
+static void drain(struct bench *b)
+{
+	struct ring_record rec;
+
+	while (ring_peek(&b->fabric.rx, &rec)) {
+		const struct frame_offload *o = &rec.offload;
+
+		if (rec.len < ETH_HEADER_LEN || rec.len > FRAME_LEN_MAX ||
+		    (o->flags && (uint32_t)o->csum_start + o->csum_offset + 2 > rec.len) ||
+		    (o->gso_type && (!o->flags || !o->gso_size))) {
+			fprintf(stderr, "a frame left the machine that should not\n");
+			abort();
+		}
+		b->n_received++;
+		ring_pop(&b->fabric.rx);
+	}
+	ring_release(&b->fabric.rx);
+	if (b->fabric.rx.broken)
+		abort();
+}
+
+static void feed(struct bench *b, struct wire_reader *in)
+{
+	struct frame_offload o = { 0 };
+	uint32_t len = wire_get_be16(in);
+	uint8_t how = wire_get_u8(in);
+	uint8_t *to;
+
+	if (!(how & 1))
+		len &= 0x7FF;
+	if (how & 2)
+		o = (struct frame_offload){ .flags = 1, .gso_type = how & 4 ? 1 : 4, .hdr_len = 54,
+					    .gso_size = (uint16_t)(wire_get_be16(in) | 8),
+					    .csum_start = 34, .csum_offset = 16 };
+	to = ring_reserve(&b->fabric.tx, len);
+	if (!to)
+		return;
+	memset(to, 0, len);
+	if (len >= 54) {
+		store_be16(to + 12, how & 4 ? 0x0800 : 0x86DD);
+		to[14] = how & 4 ? 0x45 : 0x60;
+		to[how & 4 ? 23 : 20] = 6;
+		to[46] = 0x50;
+	}
+	ring_commit(&b->fabric.tx, len, &o, 0);
+	(void)ring_publish(&b->fabric.tx);
+}
+
+static void host(void *ctx, struct wire_reader *in)
+{
+	struct bench *b = ctx;
+	uint8_t what = wire_get_u8(in);
+
+	if (what & 1)
+		feed(b, in);
+	if (what & 2)
+		drain(b);
+	if ((what & 0xF0) == 0xF0)
+		virtio_net_set_link(b->net, what & 12);
+	if ((what & 0xF0) == 0xE0)
+		virtio_net_announce(b->net);
+	virtio_net_kicked(b->net);
+}
+
+/* A right driver sends one frame. */
+static void send_one(struct bench *b, struct virtio_fuzz *f)
+{
+	struct vguest_buf buf = { FUZZ_RAM / 2, VIRTIO_NET_HDR_LEN + 60, false };
+	uint64_t before;
+
+	virtio_net_set_link(b->net, true);
+	drain(b);
+	virtio_fuzz_recover(f, 0, VIRTIO_NET_QUEUE_COUNT);
+	before = b->net->stats.tx_frames;
+	memset(vguest_ptr(&f->g, buf.gpa), 0, buf.len);
+	vguest_add(&f->g, &f->queue[VIRTIO_NET_TXQ], &buf, 1);
+	vguest_kick(&f->g, &f->queue[VIRTIO_NET_TXQ]);
+	drain(b);
+	if (b->net->stats.tx_frames != before + 1 || b->n_received != b->net->stats.tx_frames) {
+		fprintf(stderr, "the card does not work after a reset\n");
+		abort();
+	}
+	virtio_fuzz_totals.used += b->net->stats.tx_frames + b->net->stats.rx_frames - 1;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	struct virtio_fuzz *f = virtio_fuzz_begin();
+	struct virtio_net_config cfg = { .mem = &f->g.mem, .mtu = 1500, .link_up = true };
+	struct ring_pair_fds fds;
+	struct ring_pair mine;
+	struct bench b = { 0 };
+
+	if (ring_pair_create(RING_DATA_SIZE, &fds) < 0 ||
+	    ring_pair_attach(&fds, RING_MACHINE, &mine) < 0 ||
+	    ring_pair_attach(&fds, RING_FABRIC, &b.fabric) < 0)
+		abort();
+	cfg.rings = &mine;
+	if (virtio_net_new(&cfg, &b.net) < 0)
+		abort();
+	f->host = host;
+	f->ctx = &b;
+	virtio_fuzz_run(f, &b.net->pci, data, len);
+	send_one(&b, f);
+	virtio_fuzz_end(f);
+	b.net = virtio_net_free(b.net);
+	ring_pair_detach(&mine);
+	ring_pair_detach(&b.fabric);
+	ring_pair_close(&fds);
+	return 0;
+}
