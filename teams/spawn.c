@@ -213,7 +213,7 @@ void sup_kill_fabric(void *ctx)
 /* ---- machines ------------------------------------------------------------------- */
 
 struct boot_files {
-	int kernel_fd, initrd_fd;
+	int kernel_fd, initrd_fd, pmem_fd;
 	char *cmdline;
 	struct bytes archive;
 };
@@ -222,6 +222,7 @@ static void boot_files_done(struct boot_files *b)
 {
 	cleanup_fd(&b->kernel_fd);
 	cleanup_fd(&b->initrd_fd);
+	cleanup_fd(&b->pmem_fd);
 	free(b->cmdline);
 	bytes_done(&b->archive);
 }
@@ -266,6 +267,8 @@ static int open_image(const struct team_vm *tv, struct boot_files *b, char **ret
 	r = open_file(kernel, &b->kernel_fd, ret_why);
 	if (r == 0 && initrd)
 		r = open_file(initrd, &b->initrd_fd, ret_why);
+	if (r == 0 && has_image && !tv->initrd && image.pmem)
+		r = open_file(image.pmem, &b->pmem_fd, ret_why);
 	if (cmdline || tv->cmdline)
 		b->cmdline = str_printf("%s%s%s", cmdline ? cmdline : "",
 					cmdline && tv->cmdline ? " " : "",
@@ -298,12 +301,12 @@ static _Noreturn void machine_child(struct supervisor *sup, struct vm *v, const 
 	const struct team_vm *tv = v->tv;
 	CLEANUP(free) char *name = str_printf("%s/%s", sup->team->name, tv->name);
 	struct machine_nic nics[MACHINE_NIC_MAX] = { 0 };
-	int keep[MACHINE_NIC_MAX * FDS_A_NIC + 6], n_keep = 0;
+	int keep[MACHINE_NIC_MAX * FDS_A_NIC + 7], n_keep = 0;
 	struct machine_config cfg = {
 		.name = name, .memory_bytes = tv->memory_bytes, .cpus = tv->cpus,
 		.clock_virtual = sup->team->clock_virtual, .seed = sup->team->seed,
 		.entropy_from_host = !sup->team->clock_virtual,
-		.kernel_fd = b->kernel_fd, .initrd_fd = b->initrd_fd,
+		.kernel_fd = b->kernel_fd, .initrd_fd = b->initrd_fd, .pmem_fd = b->pmem_fd,
 		.initrd_append = b->archive.data, .initrd_append_len = b->archive.len,
 		.cmdline = b->cmdline, .nics = nics, .n_nics = tv->n_nics,
 		.serial_fd = mine->serial, .agent_fd = mine->agent, .control_fd = mine->control,
@@ -326,6 +329,8 @@ static _Noreturn void machine_child(struct supervisor *sup, struct vm *v, const 
 	keep[n_keep++] = sup->log_fd;
 	if (b->initrd_fd >= 0)
 		keep[n_keep++] = b->initrd_fd;
+	if (b->pmem_fd >= 0)
+		keep[n_keep++] = b->pmem_fd;
 	proc_close_fds_except(keep, (size_t)n_keep);
 	if (machine_new(&cfg, &m, &why) < 0) {
 		say_error(mine->control, why ? why : "the machine cannot be made");
@@ -362,7 +367,7 @@ static void close_sockets(struct vm_sockets *s)
 
 int sup_spawn_machine(struct supervisor *sup, struct vm *v, struct vm_sockets *ret, char **ret_why)
 {
-	struct boot_files b = { .kernel_fd = -1, .initrd_fd = -1 };
+	struct boot_files b = { .kernel_fd = -1, .initrd_fd = -1, .pmem_fd = -1 };
 	struct vm_sockets theirs;
 	pid_t pid;
 	int r = open_boot_files(sup, v, &b, ret_why);

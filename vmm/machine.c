@@ -391,7 +391,9 @@ static int check_config(const struct machine_config *cfg, char **ret_why)
 
 static int assemble(struct machine *m, char **ret_why)
 {
-	int r = mem_init(&m->mem, m->cfg.memory_bytes & ~UINT64_C(4095));
+	uint64_t ram_bytes = m->cfg.memory_bytes & ~UINT64_C(4095);
+	int r = m->cfg.pmem_fd < 0 ? mem_init(&m->mem, ram_bytes) :
+				     mem_init_pmem(&m->mem, ram_bytes, m->cfg.pmem_fd);
 
 	if (r < 0) {
 		*ret_why = str_printf("%llu MiB of memory cannot be had: %s",

@@ -1,7 +1,7 @@
 /* tests/bench/run_machine.c: boots one machine with ttyS0 on the terminal and
  * tells what it cost. The developer's tool; nothing of it is installed.
  *
- *   run-machine -k bzImage [-i initrd] [-m 128] [-c "words"] [-n NICS]
+ *   run-machine -k bzImage [-i initrd] [-p pmem] [-m 128] [-c "words"] [-n NICS]
  *               [--virtual] [--hash-every N] [--seconds S]
  *
  * The machine runs in a child process with a socket as its serial line; the
@@ -21,7 +21,7 @@
 #include <termios.h>
 
 struct options {
-	const char *kernel, *initrd, *cmdline;
+	const char *kernel, *initrd, *pmem, *cmdline;
 	uint64_t memory_mib, hash_every, n_nics, seconds;
 	bool is_virtual;
 };
@@ -55,6 +55,7 @@ static int run(const struct options *o, int serial_fd)
 				      .entropy_from_host = !o->is_virtual,
 				      .kernel_fd = open_or_die(o->kernel),
 				      .initrd_fd = open_or_die(o->initrd),
+				      .pmem_fd = open_or_die(o->pmem),
 				      .cmdline = o->cmdline,
 				      .nics = nics,
 				      .n_nics = o->n_nics,
@@ -128,10 +129,13 @@ static int parse(int argc, char **argv, struct options *o)
 					       { NULL, 0, NULL, 0 } };
 	int c;
 
-	while ((c = getopt_long(argc, argv, "k:i:m:c:n:", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "k:i:p:m:c:n:", longs, NULL)) != -1) {
 		switch (c) {
 		case 'k':
 			o->kernel = optarg;
+			break;
+		case 'p':
+			o->pmem = optarg;
 			break;
 		case 'i':
 			o->initrd = optarg;

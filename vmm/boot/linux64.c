@@ -32,7 +32,8 @@ enum { GDT_GPA = 0x500, ZERO_PAGE_GPA = 0x7000, SETUP_DATA_GPA = 0x8000, PML4_GP
 enum { ZP_ACPI_RSDP = 0x070, ZP_E820_COUNT = 0x1E8, ZP_VID_MODE = 0x1FA, ZP_LOADER = 0x210,
        ZP_LOADFLAGS = 0x211, ZP_RAMDISK = 0x218, ZP_RAMDISK_SIZE = 0x21C, ZP_CMDLINE = 0x228,
        ZP_INITRD_MAX = 0x22C, ZP_SETUP_DATA = 0x250, ZP_E820 = 0x2D0 };
-enum { SETUP_RNG_SEED = 9, E820_RAM = 1, E820_RESERVED = 2 };
+enum { SETUP_RNG_SEED = 9, E820_RAM = 1, E820_RESERVED = 2,
+       E820_PMEM = 12 /* "legacy" persistent memory: Linux's nd_e820 takes it */ };
 
 static void put(struct mem *mem, uint64_t gpa, const void *src, size_t len)
 {
@@ -61,6 +62,7 @@ static void e820_fill(uint8_t *zp, const struct mem *mem)
 	e820_add(zp, KERNEL_MIN, mem->low_bytes, E820_RAM);
 	e820_add(zp, PCI_ECAM_BASE, PCI_ECAM_BASE + PCI_ECAM_SIZE, E820_RESERVED);
 	e820_add(zp, MEM_HIGH_START, MEM_HIGH_START + (mem->size_bytes - mem->low_bytes), E820_RAM);
+	e820_add(zp, MEM_PMEM_GPA, MEM_PMEM_GPA + mem->pmem_bytes, E820_PMEM);
 }
 
 /* Identity map of the first 4 GiB by 2 MiB pages: present, writable, large. */
