@@ -23,7 +23,7 @@ static void check_port(struct soft *s, uint16_t port, unsigned size)
 	if (at + 1 > s->tr.limit)
 		soft_gp(s, 0);
 	bits = mmu_sys_ld16(s, s->tr.base + at);
-	if (bits >> port % 8 & ((1U << size) - 1))
+	if ((unsigned)bits >> port % 8 & ((1U << size) - 1))
 		soft_gp(s, 0);
 }
 
