@@ -109,7 +109,7 @@ struct uop;
 
 struct soft {
 	struct cpu cpu; /* first member: the interface */
-	/* Hot: registers. r[16] is always 0. */
+	/* Hot: registers. r[16] is always 0; r[17] is the rip at which the block that runs was entered. */
 	uint64_t r[18];
 	uint64_t rip; /* next instruction, as offset in CS (linear minus CS base) */
 	uint64_t insn_rip; /* the instruction that runs */
@@ -149,8 +149,11 @@ struct soft {
 	struct mem *mem;
 	const struct cpu_bus *bus;
 	struct block_cache *blocks;
-	uint64_t icount; /* retired when the current budget window was given; see soft_icount() */
-	uint64_t icount_window;
+	const struct block *block; /* the block that runs, while in_block */
+	const struct uop **link; /* the exit that was taken unlinked; block.c fills it */
+	bool block_dead; /* its code was written to: leave it after this instruction */
+	int64_t reserve; /* instructions of this run() beyond the window in budget */
+	uint64_t icount_end; /* what soft_icount() is when budget and reserve are used up */
 	struct tlb_entry tlbs[3][TLB_SIZE]; /* [0] supervisor, [1] user, [2] never hits: alignment checks */
 	uint16_t tlb_filled[2][TLB_SIZE]; /* entries that a CR3 write must look at */
 	uint16_t n_tlb_filled[2];

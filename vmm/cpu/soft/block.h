@@ -1,0 +1,70 @@
+/* vmm/cpu/soft/block.h: the decoded-block cache.
+ *
+ * A block is found by the guest-physical address of its first byte and the
+ * mode it was decoded in, so it outlives changes of the page tables. It ends
+ * behind a branch, behind an instruction marked INSN_END, at the end of its
+ * page or after BLOCK_MAX_INSNS. An instruction that crosses a page is a block
+ * of its own, which also names the second page and is looked up every time.
+ *
+ * Bounds: BLOCK_ARENAS arenas of BLOCK_ARENA_SLOTS slots, filled in turn. When
+ * all are full the one that was filled first is emptied whole: its blocks leave hash
+ * and pages, and links into it are cut. At most BLOCK_PAGES pages hold code;
+ * one more empties the cache.
+ *
+ * A store to a page that holds code kills the blocks whose bytes it touches; a
+ * bitmap of 64-byte granules spares the search for most stores beside code.
+ * A dead block's header leads to the dispatcher, so links to it do no harm.
+ *
+ * Used by: soft_cpu.c, uop_flow.c. */
+#ifndef MUSTER_VMM_CPU_SOFT_BLOCK_H
+#define MUSTER_VMM_CPU_SOFT_BLOCK_H
+
+#include "vmm/cpu/soft/uop.h"
+
+#include <stdio.h>
+
+enum { BLOCK_ARENAS = 8, BLOCK_ARENA_SLOTS = 24576 /* 768 KiB */, BLOCK_HASH_SIZE = 1 << 15,
+       BLOCK_PAGES = 8192, BLOCK_PAGE_HASH_SIZE = 1 << 12 };
+
+/* A page that code was decoded from. */
+struct block_page {
+	uint64_t gpa;
+	uint64_t granules; /* 64-byte pieces that blocks cover */
+	uint32_t first; /* slot of a block; 0: none */
+	uint32_t hash_next; /* index + 1; free pages are listed by it too */
+};
+
+struct block_cache {
+	struct uop *slots; /* the arenas, one mapping; slot 0 is never a block */
+	uint32_t used[BLOCK_ARENAS]; /* slots of each arena */
+	uint32_t arena; /* being filled */
+	uint64_t n_recycled; /* arenas emptied so far; who holds a pointer across a build compares */
+	uint32_t hash[BLOCK_HASH_SIZE];
+	struct block_page pages[BLOCK_PAGES];
+	uint32_t page_hash[BLOCK_PAGE_HASH_SIZE];
+	uint32_t page_free;
+	struct jump_entry jump[JUMP_SIZE];
+	/* A block outside of the cache: single steps, code that is not in RAM. */
+	_Alignas(16) struct uop scratch[BLOCK_MAX_SLOTS];
+};
+
+/* NULL when there is no memory. */
+struct block_cache *block_cache_new(void);
+struct block_cache *block_cache_free(struct block_cache *c);
+/* Drops every block. */
+void block_cache_clear(struct soft *s);
+
+/* The block at s->rip in the current mode, decoding it when it is not there;
+ * raises what the fetch raises. Also fills s->link when it is set and may be. */
+const struct block *block_find(struct soft *s);
+/* One instruction at s->rip, in the scratch block. */
+const struct block *block_single(struct soft *s);
+
+/* block_build.c: decodes from @lin, whose bytes are at @gpa, at most @n_max
+ * instructions into @b and its slots (BLOCK_MAX_SLOTS). Raises fetch faults. */
+void block_build(struct soft *s, struct block *b, uint64_t lin, uint64_t gpa, unsigned n_max);
+
+/* Prints the @n blocks that the dispatcher entered most often. */
+void block_profile(const struct soft *s, FILE *f, unsigned n);
+
+#endif

@@ -1,0 +1,138 @@
+/* vmm/cpu/soft/uop_flow.c: entering and leaving blocks, generic uops, the slow
+ * ways of the fast ones.
+ *
+ * Used by: block_build.c, uop_*.c. */
+#include "vmm/cpu/soft/uop.h"
+
+#include "vmm/cpu/soft/block.h"
+
+/* The whole block is paid at its entry; who leaves early gives back. */
+const struct uop *uop_enter(struct soft *s, const struct uop *u)
+{
+	const struct block *b = (const struct block *)(const void *)u;
+	int64_t left = s->budget - b->n_insns;
+
+	if (UOP_UNLIKELY(left < 0))
+		return NULL;
+	s->budget = left;
+	s->r[INSN_REG_RIP] = s->rip;
+	s->block = b;
+	UOP_NEXT(s, u + BLOCK_HEADER_SLOTS);
+}
+
+const struct uop *uop_dead(struct soft *s, const struct uop *u)
+{
+	(void)s;
+	(void)u;
+	return NULL;
+}
+
+static void begin(struct soft *s, const struct uop *u)
+{
+	uint64_t next = uop_rip(s, u);
+
+	s->cur = u;
+	if (UOP_UNLIKELY(s->mode != SOFT_MODE_64))
+		next = (uint32_t)next;
+	s->rip = next;
+	s->insn_rip = next - u->len;
+}
+
+/* Leaves the block behind @u, which was not its last. */
+static const struct uop *leave(struct soft *s, const struct uop *u)
+{
+	s->budget += s->block->n_insns - u->n;
+	return NULL;
+}
+
+const struct uop *uop_generic(struct soft *s, const struct uop *u)
+{
+	const struct insn *i = (const struct insn *)(const void *)(u + 1);
+
+	begin(s, u);
+	i->exec(s, i);
+	if (UOP_UNLIKELY(s->block_dead))
+		return leave(s, u);
+	UOP_NEXT(s, u + UOP_GENERIC_SLOTS);
+}
+
+const struct uop *uop_generic_end(struct soft *s, const struct uop *u)
+{
+	const struct insn *i = (const struct insn *)(const void *)(u + 1);
+
+	begin(s, u);
+	i->exec(s, i);
+	return NULL;
+}
+
+/* The block's code simply goes on elsewhere. */
+const struct uop *uop_fall(struct soft *s, const struct uop *u)
+{
+	UOP_GOTO(s, &uop_links_of(u)->fall, uop_rip(s, u));
+}
+
+const struct uop *uop_nop(struct soft *s, const struct uop *u)
+{
+	UOP_NEXT(s, u + 1);
+}
+
+/* The block is in RAM and none of its instructions crosses a page, so the
+ * bytes are where they were decoded from. */
+const struct uop *uop_slow(struct soft *s, const struct uop *u)
+{
+	uint64_t gpa = s->block->gpa + u->off - u->len;
+	const uint8_t *bytes = mem_ptr(s->mem, gpa, u->len);
+	struct insn i;
+
+	begin(s, u);
+	(void)insn_decode(bytes, u->len, (enum soft_mode)s->mode, &i);
+	i.exec(s, &i);
+	if (UOP_UNLIKELY(s->block_dead))
+		return leave(s, u);
+	if (i.flags & INSN_END)
+		return NULL;
+	UOP_NEXT(s, u + 1);
+}
+
+const struct uop *uop_miss_ld(struct soft *s, const struct uop *u)
+{
+	uint64_t lin = uop_lin_full(s, u);
+
+	begin(s, u);
+	if (!mmu_host_read_fill(s, lin, u->size) ||
+	    !MMU_FAST(s->tlb[TLB_INDEX(lin)].read_tag, lin, u->size))
+		return uop_slow(s, u);
+	UOP_NEXT(s, u);
+}
+
+const struct uop *uop_miss_st(struct soft *s, const struct uop *u)
+{
+	uint64_t lin = uop_lin_full(s, u);
+
+	begin(s, u);
+	if (!mmu_host_write_fill(s, lin, u->size) ||
+	    !MMU_FAST(s->tlb[TLB_INDEX(lin)].write_tag, lin, u->size))
+		return uop_slow(s, u);
+	UOP_NEXT(s, u);
+}
+
+const struct uop *uop_unlinked(struct soft *s, const struct uop **link)
+{
+	if ((s->rip ^ s->r[INSN_REG_RIP]) >> MEM_PAGE_SHIFT)
+		return uop_jump(s);
+	s->link = link;
+	return NULL;
+}
+
+const struct uop *uop_jump(struct soft *s)
+{
+	const struct jump_entry *j = &s->blocks->jump[jump_index(s->rip)];
+	const struct tlb_entry *e = &s->tlb[TLB_INDEX(s->rip)];
+
+	if (UOP_UNLIKELY(j->rip != s->rip || !j->block))
+		return NULL;
+	if (UOP_UNLIKELY(e->exec_tag != (s->rip & ~UINT64_C(0xFFF)) ||
+			 (e->phys ^ j->block->gpa) >> MEM_PAGE_SHIFT))
+		return NULL;
+	UOP_NEXT(s, (const struct uop *)(const void *)j->block);
+}
