@@ -7,8 +7,12 @@
  *       -> "links":[{"port":"vm.nic","dir":"up|down","shape":{..},"counters":{..},"up":true}]
  *   {"id":N,"do":"link-set","network":I | "vm":I,"nic":J,"dir":"up|down|both","set":["rate=1Mbit",..]}
  *   {"id":N,"do":"link-reset", ...} {"id":N,"do":"link-state", ...,"up":BOOL}
+ *     set and reset answer as link-show does. A network's link of a port is that
+ *     towards the port; its "dir" is the network shape's direction that it has:
+ *     "down" for the network's first port in file order, "up" for the others.
  *   {"id":N,"do":"counters"} -> whole books of every network and port
  *   {"id":N,"do":"pause"} {"id":N,"do":"resume"}: frames stay where they are
+ *   {"id":N,"do":"quit"}: answers, then ends
  * When control_fd ends, the fabric ends. */
 #ifndef MUSTER_TEAMS_FABRIC_H
 #define MUSTER_TEAMS_FABRIC_H

@@ -103,7 +103,8 @@ int fabric_target_check(const struct fabric *f, const struct fabric_target *t);
 int fabric_link_set(struct fabric *f, const struct fabric_target *t, const char *const *sets,
 		    size_t n_sets, nsec_t now, char **ret_why);
 void fabric_link_reset(struct fabric *f, const struct fabric_target *t, nsec_t now);
-/* Carrier of the ports: both ways go down together. */
+/* Carrier of the ports, with all their links. With a direction, only the links
+ * of that direction are closed or opened, and the carrier stays. */
 void fabric_link_state(struct fabric *f, const struct fabric_target *t, bool up, nsec_t now);
 json_t *fabric_link_show(struct fabric *f, const struct fabric_target *t, nsec_t now);
 json_t *fabric_counters(struct fabric *f, nsec_t now);

@@ -159,10 +159,17 @@ void fabric_link_reset(struct fabric *f, const struct fabric_target *t, nsec_t n
 
 void fabric_link_state(struct fabric *f, const struct fabric_target *t, bool up, nsec_t now)
 {
+	struct fabric_link *fl;
+	size_t pos = 0;
+
+	while (t->dir != LINK_BOTH && (fl = next_link(f, t, &pos))) {
+		link_set_up(fl->link, up, now);
+		fabric_link_moved(fl);
+	}
 	for (size_t i = 0; i < f->n_ports; i++) {
 		struct fabric_port *p = &f->ports[i];
 
-		if (!port_is_meant(p, t))
+		if (t->dir != LINK_BOTH || !port_is_meant(p, t))
 			continue;
 		p->is_up = up;
 		vswitch_set_link(f->networks[p->network].sw, p->index, up);
@@ -198,7 +205,7 @@ static json_t *link_json(const struct fabric_link *fl, const struct fabric_port 
 	return json_pack("{s:s,s:s,s:o,s:I,s:o,s:b}", "port", port, "dir", fl->is_up_dir ? "up" : "down",
 			 "shape", shape_dir_json(&fl->dir), "queue_limit",
 			 (json_int_t)link_queue_limit(link_shape(fl->link)), "counters",
-			 counters_json(link_counters(fl->link)), "up", (int)p->is_up);
+			 counters_json(link_counters(fl->link)), "up", (int)link_is_up(fl->link));
 }
 
 json_t *fabric_link_show(struct fabric *f, const struct fabric_target *t, nsec_t now)

@@ -19,12 +19,12 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-enum { FDB_SETS = 2048, FDB_WAYS = 4, FDB_NO_PORT = -1 };
+enum { FDB_SETS = 2048, FDB_WAYS = 4 };
 
 struct entry {
 	uint64_t key; /* MAC in the upper 48 bits, VLAN in the lower 16 */
 	nsec_t seen_ns;
-	int64_t port; /* FDB_NO_PORT: free */
+	uint32_t place; /* port + 1; 0: free, so that an unused table costs no memory */
 };
 
 struct fdb {
@@ -49,9 +49,6 @@ int fdb_new(uint32_t n_ports, uint64_t salt, struct fdb **ret_fdb)
 	}
 	fdb->salt = salt;
 	fdb->n_ports = n_ports;
-	for (size_t i = 0; i < FDB_SETS; i++)
-		for (size_t j = 0; j < FDB_WAYS; j++)
-			fdb->sets[i][j].port = FDB_NO_PORT;
 	*ret_fdb = fdb;
 	return 0;
 }
@@ -91,9 +88,9 @@ static bool is_aged(const struct entry *e, nsec_t now)
 
 static void drop(struct fdb *fdb, struct entry *e)
 {
-	fdb->per_port[e->port]--;
+	fdb->per_port[e->place - 1]--;
 	fdb->n_entries--;
-	e->port = FDB_NO_PORT;
+	e->place = 0;
 }
 
 /* The place for a new entry in @set; the header says who gives way. */
@@ -102,7 +99,7 @@ static struct entry *make_room(struct fdb *fdb, struct entry *set, nsec_t now)
 	struct entry *victim = &set[0];
 
 	for (size_t i = 0; i < FDB_WAYS; i++)
-		if (set[i].port == FDB_NO_PORT)
+		if (!set[i].place)
 			return &set[i];
 	for (size_t i = 0; i < FDB_WAYS; i++) {
 		if (is_aged(&set[i], now)) {
@@ -111,7 +108,7 @@ static struct entry *make_room(struct fdb *fdb, struct entry *set, nsec_t now)
 		}
 	}
 	for (size_t i = 1; i < FDB_WAYS; i++) {
-		uint32_t mine = fdb->per_port[set[i].port], its = fdb->per_port[victim->port];
+		uint32_t mine = fdb->per_port[set[i].place - 1], its = fdb->per_port[victim->place - 1];
 
 		if (mine > its || (mine == its && set[i].seen_ns < victim->seen_ns))
 			victim = &set[i];
@@ -130,9 +127,9 @@ void fdb_learn(struct fdb *fdb, const struct mac_addr *mac, uint16_t vid, uint32
 	if (mac_is_multicast(mac) || port >= fdb->n_ports)
 		return;
 	for (size_t i = 0; i < FDB_WAYS; i++)
-		if (set[i].port != FDB_NO_PORT && set[i].key == key)
+		if (set[i].place && set[i].key == key)
 			e = &set[i];
-	if (e && e->port == (int64_t)port) {
+	if (e && e->place == port + 1) {
 		e->seen_ns = now;
 		return;
 	}
@@ -140,7 +137,7 @@ void fdb_learn(struct fdb *fdb, const struct mac_addr *mac, uint16_t vid, uint32
 		drop(fdb, e); /* the station moved */
 	else
 		e = make_room(fdb, set, now);
-	*e = (struct entry){ key, now, port };
+	*e = (struct entry){ key, now, port + 1 };
 	fdb->per_port[port]++;
 	fdb->n_entries++;
 }
@@ -152,11 +149,11 @@ int fdb_lookup(const struct fdb *fdb, const struct mac_addr *mac, uint16_t vid, 
 	const struct entry *set = fdb->sets[set_of(fdb, key)];
 
 	for (size_t i = 0; i < FDB_WAYS; i++) {
-		if (set[i].port == FDB_NO_PORT || set[i].key != key)
+		if (!set[i].place || set[i].key != key)
 			continue;
 		if (is_aged(&set[i], now))
 			return -ENOENT;
-		*ret_port = (uint32_t)set[i].port;
+		*ret_port = set[i].place - 1;
 		return 0;
 	}
 	return -ENOENT;
@@ -166,7 +163,7 @@ void fdb_flush_port(struct fdb *fdb, uint32_t port)
 {
 	for (size_t i = 0; i < FDB_SETS; i++)
 		for (size_t j = 0; j < FDB_WAYS; j++)
-			if (fdb->sets[i][j].port == (int64_t)port)
+			if (fdb->sets[i][j].place == port + 1)
 				drop(fdb, &fdb->sets[i][j]);
 }
 

@@ -293,6 +293,25 @@ START_TEST(a_nic_goes_down_and_comes_back)
 }
 END_TEST
 
+START_TEST(one_direction_is_closed)
+{
+	start();
+	ck_assert(ask_ok("{\"do\":\"link-state\",\"vm\":1,\"nic\":0,\"dir\":\"up\",\"up\":false}"));
+	send_frame(1, 0, 60);
+	send_frame(0, 1, 60);
+	run_until(now);
+	ck_assert_uint_eq(receive(0, NULL), 0);
+	ck_assert_uint_eq(receive(1, NULL), 1);
+	ck_assert_uint_eq(link_counters(fabric->ports[1].links[FABRIC_ACCESS_UP].link)->lost_frames[LOSS_DOWN], 1);
+	ck_assert(fabric->ports[1].is_up);
+	ck_assert(ask_ok("{\"do\":\"link-state\",\"vm\":1,\"nic\":0,\"dir\":\"up\",\"up\":true}"));
+	send_frame(1, 0, 60);
+	run_until(now);
+	ck_assert_uint_eq(receive(0, NULL), 1);
+	check_books();
+}
+END_TEST
+
 START_TEST(a_pause_stops_time_for_frames)
 {
 	nsec_t t;
@@ -427,6 +446,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_refused_set_changes_nothing);
 	tcase_add_loop_test(t, requests_that_are_wrong_are_refused, 0, 15);
 	tcase_add_test(t, a_nic_goes_down_and_comes_back);
+	tcase_add_test(t, one_direction_is_closed);
 	tcase_add_test(t, a_pause_stops_time_for_frames);
 	tcase_add_test(t, a_full_ring_is_counted);
 	tcase_add_test(t, what_a_machine_gets_wrong_is_malformed);
