@@ -1,0 +1,265 @@
+/* tests/vmm/check_timer.c: the guest clock and the chips that keep time: PIT,
+ * RTC and ACPI's timer and buttons, on a clock that the test drives. */
+#include "tests/unit.h"
+#include "vmm/dev/acpi.h"
+#include "vmm/dev/i8254.h"
+#include "vmm/dev/mc146818.h"
+#include "vmm/guest_clock.h"
+
+/* 2000-02-29 23:59:58 UTC, a Tuesday. */
+#define WALL_START (INT64_C(951868798) * NSEC_PER_SEC)
+
+static struct bus bus;
+static struct guest_clock clk;
+static struct i8254 pit;
+static struct mc146818 rtc;
+static struct acpi acpi;
+static uint64_t icount;
+static unsigned n_rises[16], n_off;
+static bool line[16];
+
+static uint64_t get_icount(void *ctx)
+{
+	(void)ctx;
+	return icount;
+}
+
+static void set_line(void *ctx, unsigned n, bool level)
+{
+	(void)ctx;
+	if (level && !line[n])
+		n_rises[n]++;
+	line[n] = level;
+}
+
+static void off(void *ctx)
+{
+	(void)ctx;
+	n_off++;
+}
+
+static void setup(void)
+{
+	icount = 0;
+	n_off = 0;
+	for (unsigned i = 0; i < 16; i++) {
+		n_rises[i] = 0;
+		line[i] = false;
+	}
+	bus_init(&bus, NULL);
+	guest_clock_init_virtual(&clk, 1000, WALL_START, get_icount, NULL);
+	i8254_init(&pit, &bus, &clk, (struct irq_line){ .set = set_line, .n = 0 });
+	mc146818_init(&rtc, &bus, &clk, (struct irq_line){ .set = set_line, .n = 8 });
+	acpi_init(&acpi, &bus, &clk, (struct irq_line){ .set = set_line, .n = ACPI_SCI }, off, NULL);
+}
+
+/* To instant @at (ns), serving every timer on the way at its own time. */
+static void go_to(nsec_t at)
+{
+	while (clk.deadline <= at) {
+		icount = (uint64_t)clk.deadline;
+		guest_clock_run(&clk);
+	}
+	icount = (uint64_t)at;
+}
+
+static void out(uint16_t port, unsigned v)
+{
+	bus_pio_write(&bus, port, 1, v);
+}
+
+static unsigned in(uint16_t port)
+{
+	return bus_pio_read(&bus, port, 1);
+}
+
+static unsigned cmos(unsigned reg)
+{
+	out(0x70, reg);
+	return in(0x71);
+}
+
+static void cmos_set(unsigned reg, unsigned v)
+{
+	out(0x70, reg);
+	out(0x71, v);
+}
+
+static unsigned n_calls;
+static void count_call(void *ctx, nsec_t now)
+{
+	struct guest_timer *t = ctx;
+
+	n_calls++;
+	guest_timer_set(t, now - 1); /* always in the past */
+}
+
+START_TEST(virtual_time_is_instructions_and_skips)
+{
+	struct guest_clock c;
+
+	guest_clock_init_virtual(&c, 3, 0, get_icount, NULL);
+	icount = 3000001;
+	ck_assert_int_eq(guest_clock_now(&c), 1000000333);
+	/* the budget reaches the instant, and not one instruction more */
+	ck_assert_uint_eq(guest_clock_budget(&c, 1000001000), 3);
+	icount += 2;
+	ck_assert_int_ge(guest_clock_now(&c), 1000001000);
+	ck_assert_uint_eq(guest_clock_budget(&c, 0), 1);
+	guest_clock_skip_to(&c, 2000000000);
+	ck_assert_int_eq(guest_clock_now(&c), 2000000000);
+	guest_clock_skip_to(&c, 5);
+	ck_assert_int_eq(guest_clock_now(&c), 2000000000);
+}
+END_TEST
+
+START_TEST(a_timer_that_never_moves_on_does_not_hold_the_machine)
+{
+	struct guest_timer t;
+
+	n_calls = 0;
+	icount = 100;
+	guest_timer_init(&t, &clk, count_call, &t);
+	guest_timer_set(&t, 50);
+	guest_clock_run(&clk);
+	ck_assert_uint_ge(n_calls, 1);
+	ck_assert_uint_le(n_calls, 4 * GUEST_TIMER_MAX);
+	guest_timer_set(&t, NSEC_NEVER);
+	ck_assert_int_eq(clk.deadline, NSEC_NEVER);
+}
+END_TEST
+
+START_TEST(the_pit_ticks_at_its_rate)
+{
+	out(0x43, 0x34); /* counter 0, both bytes, mode 2 */
+	out(0x40, 11932 & 0xFF);
+	out(0x40, 11932 >> 8);
+	go_to(NSEC_PER_SEC);
+	ck_assert_uint_ge(n_rises[0], 99);
+	ck_assert_uint_le(n_rises[0], 101);
+	out(0x43, 0x30); /* mode 0: once */
+	out(0x40, 100);
+	out(0x40, 0);
+	n_rises[0] = 0;
+	go_to(2 * NSEC_PER_SEC);
+	ck_assert_uint_eq(n_rises[0], 1);
+	ck_assert_int_eq(clk.deadline, NSEC_NEVER);
+}
+END_TEST
+
+START_TEST(the_pit_counts_down_and_latches)
+{
+	unsigned low, high;
+
+	out(0x43, 0x34);
+	out(0x40, 0xE8);
+	out(0x40, 0x03); /* 1000 */
+	go_to(419048); /* half: 500 ticks of 838.1 ns */
+	out(0x43, 0x00); /* latch */
+	go_to(500000);
+	low = in(0x40);
+	high = in(0x40);
+	ck_assert_uint_eq(high << 8 | low, 500);
+	out(0x43, 0xE2); /* read back the status of counter 0 */
+	ck_assert_uint_eq(in(0x40) & 0x3F, 0x34);
+	/* counter 2 by its gate, as a calibration does: OUT rises after 1193 ticks */
+	out(0x61, 0);
+	out(0x43, 0xB0);
+	out(0x42, 1193 & 0xFF);
+	out(0x42, 1193 >> 8);
+	out(0x61, 1);
+	go_to(500000 + 900000);
+	ck_assert_uint_eq(in(0x61) & 0x20, 0);
+	go_to(500000 + 1000100);
+	ck_assert_uint_eq(in(0x61) & 0x20, 0x20);
+}
+END_TEST
+
+START_TEST(the_rtc_tells_and_takes_the_time)
+{
+	ck_assert_uint_eq(cmos(0), 0x58);
+	ck_assert_uint_eq(cmos(2), 0x59);
+	ck_assert_uint_eq(cmos(4), 0x23);
+	ck_assert_uint_eq(cmos(7), 0x29);
+	ck_assert_uint_eq(cmos(8), 0x02);
+	ck_assert_uint_eq(cmos(9), 0x00);
+	ck_assert_uint_eq(cmos(0x32), 0x20);
+	ck_assert_uint_eq(cmos(6), 3);
+	go_to(2 * NSEC_PER_SEC);
+	ck_assert_uint_eq(cmos(0), 0);
+	ck_assert_uint_eq(cmos(7), 1);
+	ck_assert_uint_eq(cmos(8), 3);
+	cmos_set(11, 0x86); /* stop, binary, 24 hours */
+	cmos_set(0, 30);
+	cmos_set(2, 15);
+	cmos_set(4, 12);
+	cmos_set(7, 24);
+	cmos_set(8, 12);
+	cmos_set(9, 31);
+	cmos_set(11, 0x06);
+	go_to(5 * NSEC_PER_SEC);
+	ck_assert_uint_eq(cmos(0), 33);
+	ck_assert_uint_eq(cmos(4), 12);
+	ck_assert_uint_eq(cmos(9), 31);
+	cmos_set(11, 0x04); /* 12 hours */
+	ck_assert_uint_eq(cmos(4), 0x80 | 12);
+}
+END_TEST
+
+START_TEST(the_rtc_interrupts)
+{
+	cmos_set(11, 0x12); /* on update */
+	go_to(3 * NSEC_PER_SEC);
+	ck_assert_uint_eq(n_rises[8], 1); /* until C is read */
+	ck_assert_uint_eq(cmos(12) & 0x90, 0x90);
+	ck_assert(!line[8]);
+	cmos_set(11, 0x42); /* periodic, register A says 1024 Hz */
+	n_rises[8] = 0;
+	for (unsigned i = 0; i < 10; i++) {
+		go_to(guest_clock_now(&clk) + NSEC_PER_MSEC);
+		(void)cmos(12);
+	}
+	ck_assert_uint_ge(n_rises[8], 9);
+	cmos_set(11, 0x02);
+	ck_assert_int_eq(clk.deadline, NSEC_NEVER);
+}
+END_TEST
+
+START_TEST(acpi_counts_powers_off_and_has_a_button)
+{
+	go_to(NSEC_PER_SEC);
+	ck_assert_uint_eq(bus_pio_read(&bus, ACPI_PM_TMR, 4), 3579545);
+	go_to(5 * NSEC_PER_SEC);
+	ck_assert_uint_eq(bus_pio_read(&bus, ACPI_PM_TMR, 4), 5 * 3579545 & 0xFFFFFF);
+	acpi_power_button(&acpi);
+	ck_assert(!line[ACPI_SCI]); /* not enabled */
+	bus_pio_write(&bus, ACPI_PM1A_EVT + 2, 2, 0x100);
+	ck_assert(line[ACPI_SCI]);
+	bus_pio_write(&bus, ACPI_PM1A_EVT, 2, 0x100);
+	ck_assert(!line[ACPI_SCI]);
+	ck_assert_uint_eq(bus_pio_read(&bus, ACPI_PM1A_CNT, 2), 1);
+	bus_pio_write(&bus, ACPI_PM1A_CNT, 2, ACPI_S5_TYPE << 10);
+	ck_assert_uint_eq(n_off, 0);
+	bus_pio_write(&bus, ACPI_PM1A_CNT, 2, ACPI_S5_TYPE << 10 | 1 << 13);
+	ck_assert_uint_eq(n_off, 1);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *s = suite_create("timer");
+	TCase *t = tcase_create("timer");
+
+	tcase_add_checked_fixture(t, setup, NULL);
+	tcase_add_test(t, virtual_time_is_instructions_and_skips);
+	tcase_add_test(t, a_timer_that_never_moves_on_does_not_hold_the_machine);
+	tcase_add_test(t, the_pit_ticks_at_its_rate);
+	tcase_add_test(t, the_pit_counts_down_and_latches);
+	tcase_add_test(t, the_rtc_tells_and_takes_the_time);
+	tcase_add_test(t, the_rtc_interrupts);
+	tcase_add_test(t, acpi_counts_powers_off_and_has_a_button);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(make_suite);
