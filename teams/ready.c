@@ -51,11 +51,13 @@ const char *ready_command(struct ready *r, nsec_t now)
 	return r->phase == READY_RUN ? r->vm->run[r->run_index] : r->vm->ready_run;
 }
 
-/* The end of a text is what tells; @max bytes of it. */
+/* The end of a text is what tells; @max bytes of it. What a guest wrote is
+ * hostile to terminals and to JSON: only printable ASCII is shown. */
 static char *tail_text(const struct bytes *b, size_t max)
 {
 	const char *p = b->len ? (const char *)b->data : "";
 	size_t len = b->len;
+	char *text;
 
 	while (len > 0 && (p[len - 1] == '\n' || p[len - 1] == '\r'))
 		len--;
@@ -63,7 +65,11 @@ static char *tail_text(const struct bytes *b, size_t max)
 		p += len - max;
 		len = max;
 	}
-	return str_printf("%.*s", (int)len, p);
+	text = str_printf("%.*s", (int)len, p);
+	for (char *c = text; *c; c++)
+		if (*c != '\n' && *c != '\t' && (*c < ' ' || *c > '~'))
+			*c = '?';
+	return text;
 }
 
 static char *result_text(const struct exec_result *result)

@@ -7,7 +7,7 @@
  *
  * The socket lies in a folder of mode 0700, so who connects is the user.
  *
- * Used by: supervisor.c.   Depends on: vm.c, exec.c, pause.c, fabric_link.c. */
+ * Used by: supervisor.c.   Depends on: vm.c, exec.c, pause.c, link.c. */
 #include "core/bytes.h"
 #include "core/log.h"
 #include "teams/base64.h"
@@ -55,7 +55,7 @@ void client_fail(struct client *client, json_int_t id, int status, const char *f
 	(void)vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
 	msg = json_pack("{s:I,s:b,s:i,s:o}", "id", id, "ok", 0, "status", status, "error",
-			json_stringn_nocheck(text, strlen(text)));
+			json_string(text));
 	(void)control_send(client->control, msg, NULL, 0);
 	json_decref(msg);
 }

@@ -106,7 +106,7 @@ struct vm_sockets {
 };
 int sup_spawn_machine(struct supervisor *sup, struct vm *v, struct vm_sockets *ret, char **ret_why);
 
-/* ---- the fabric's questions: fabric_link.c ---- */
+/* ---- the fabric's questions: link.c ---- */
 void sup_on_fabric(void *ctx, struct control *c, json_t *msg, int *fds, int n_fds, int status);
 /* @msg without "id", taken over. @client may be NULL. Returns 0 or -errno. */
 int sup_ask_fabric(struct supervisor *sup, json_t *msg, struct client *client, json_int_t client_id,

@@ -1,4 +1,4 @@
-/* teams/fabric_link.c: questions to the fabric, and `muster link`.
+/* teams/link.c: questions to the fabric, and `muster link`.
  *
  * A question to the fabric gets a number of ours; the answer finds the client
  * by it, or nobody when the client left meanwhile. A link that goes down or up

@@ -1,0 +1,232 @@
+/* cli/cli.c: what the commands share.
+ *
+ * Used by: every cmd_*.c. */
+#include "cli/cli.h"
+
+#include "teams/image.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+int cli_fail(int status, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)fprintf(stderr, "muster: ");
+	(void)vfprintf(stderr, fmt, ap);
+	(void)fprintf(stderr, "\n");
+	va_end(ap);
+	return status;
+}
+
+int cli_usage(const struct command *cmd, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)fprintf(stderr, "muster %s: ", cmd->name);
+	(void)vfprintf(stderr, fmt, ap);
+	(void)fprintf(stderr, "\nusage: muster %s %s\n'muster %s --help' tells more\n", cmd->name,
+		      cmd->args, cmd->name);
+	va_end(ap);
+	return EXIT_USAGE;
+}
+
+void cli_print_help(const struct command *cmd)
+{
+	(void)printf("usage: muster %s %s\n\n%s.\n", cmd->name, cmd->args, cmd->summary);
+	if (!cmd->run)
+		(void)printf("\nNot supported yet in this version.\n");
+	if (cmd->help)
+		(void)printf("\n%s", cmd->help);
+	(void)printf("\n  --help            this text\n");
+}
+
+int cli_getopt(const struct command *cmd, int argc, char **argv, const char *letters,
+	       const struct option *options)
+{
+	int c;
+
+	opterr = 0;
+	c = getopt_long(argc, argv, letters, options, NULL);
+	if (c == OPT_HELP) {
+		cli_print_help(cmd);
+	} else if (c == '?' || c == ':') {
+		(void)cli_usage(cmd, "%s '%s'",
+				c == ':' ? "a value is missing after" : "unknown or incomplete option",
+				argv[optind - 1]);
+		c = '?';
+	}
+	return c;
+}
+
+int cli_format(const struct command *cmd, const char *arg, bool *ret_json)
+{
+	*ret_json = strcmp(arg, "json") == 0;
+	if (!*ret_json && strcmp(arg, "text") != 0)
+		return cli_usage(cmd, "--format is json or text, not '%s'", arg);
+	return 0;
+}
+
+void cli_print_json(json_t *value)
+{
+	char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
+
+	(void)puts(text ? text : "null");
+	free(text);
+	json_decref(value);
+}
+
+static int not_up(const struct store *store, const char *team)
+{
+	CLEANUP(free) char *path = NULL;
+	const char *why;
+	json_t *ended;
+
+	if (!store_name_is_valid(team))
+		return cli_fail(EXIT_NO_SUCH, "no team '%s'", team);
+	path = store_state_file(store, team, "ended.json");
+	ended = json_load_file(path, 0, NULL);
+	why = json_string_value(json_object_get(ended, "why"));
+	if (why)
+		(void)cli_fail(EXIT_NO_SUCH, "no team '%s' is up; its last run was broken: %s", team, why);
+	else
+		(void)cli_fail(EXIT_NO_SUCH, "no team '%s' is up", team);
+	json_decref(ended);
+	return EXIT_NO_SUCH;
+}
+
+int cli_connect(const char *team, struct store *ret_store, int *ret_fd)
+{
+	char *why = NULL;
+	int r = store_open(ret_store, &why);
+
+	if (r < 0) {
+		(void)cli_fail(EXIT_FAILED, "%s", why);
+		free(why);
+		return EXIT_FAILED;
+	}
+	r = client_open(ret_store, team, ret_fd);
+	if (r == -ENOENT)
+		return not_up(ret_store, team);
+	return r < 0 ? cli_fail(EXIT_FAILED, "team %s: %s", team, strerror(-r)) : 0;
+}
+
+int cli_call(int fd, json_t *msg, client_part_fn *fn, void *ctx, json_t **ret_reply)
+{
+	json_t *reply = NULL;
+	const char *error;
+	int r = client_call(fd, msg, fn, ctx, &reply), status;
+
+	if (r < 0)
+		return cli_fail(EXIT_FAILED, "the team's supervisor is gone: %s", strerror(-r));
+	status = client_reply_status(reply, &error);
+	if (status != 0)
+		(void)cli_fail(status, "%s", error);
+	if (status == 0 && ret_reply)
+		*ret_reply = reply;
+	else
+		json_decref(reply);
+	return status;
+}
+
+void cli_split_target(const char *target, char **ret_team, char **ret_vm)
+{
+	const char *slash = strchr(target, '/');
+
+	*ret_team = slash ? str_printf("%.*s", (int)(slash - target), target) : str_dup(target);
+	*ret_vm = slash ? str_dup(slash + 1) : NULL;
+}
+
+static bool image_exists(void *ctx, const char *name)
+{
+	struct image image = { 0 };
+	CLEANUP(free) char *why = NULL;
+
+	(void)ctx;
+	if (image_find(name, &image, &why) < 0)
+		return image_is_buildable(name);
+	image_done(&image);
+	return true;
+}
+
+int cli_load(const char *path, const char *const *sets, size_t n_sets, const char *name,
+	     struct team **ret_team)
+{
+	const struct team_env env = { .image_exists = image_exists };
+	struct diags diags = { 0 };
+	int r = team_load(path, sets, n_sets, name, &env, ret_team, &diags);
+
+	for (size_t i = 0; i < diags.n; i++) {
+		const char *text = diags.list[i].text;
+		size_t len = strlen(text);
+
+		(void)fprintf(stderr, "%s%s", text, len > 0 && text[len - 1] == '\n' ? "" : "\n");
+	}
+	diags_done(&diags);
+	return r < 0 ? EXIT_USAGE : 0;
+}
+
+int cli_parse_time(const char *text, nsec_t *ret_ns)
+{
+	static const struct {
+		const char *unit;
+		double ns;
+	} units[] = { { "ns", 1 },   { "us", 1e3 },  { "ms", 1e6 },
+		      { "s", 1e9 },  { "m", 60e9 }, { "h", 3600e9 } };
+	char *end;
+	double v = strtod(text, &end);
+
+	if (end == text || !(v >= 0) || v > 1e9 || text[0] == '-' || text[0] == '+')
+		return -EINVAL;
+	for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+		if (strcmp(end, units[i].unit) == 0 && v * units[i].ns < 9e18) {
+			*ret_ns = (nsec_t)(v * units[i].ns + 0.5);
+			return 0;
+		}
+	return -EINVAL;
+}
+
+const char *cli_size(uint64_t bytes, char *buf)
+{
+	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
+	double v = (double)bytes;
+	size_t i = 0;
+
+	while (v >= 1024 && i + 1 < sizeof units / sizeof *units) {
+		v /= 1024;
+		i++;
+	}
+	(void)snprintf(buf, 32, v < 10 && i > 0 ? "%.1f %s" : "%.0f %s", v, units[i]);
+	return buf;
+}
+
+const char *cli_duration(double seconds, char *buf)
+{
+	if (seconds < 60)
+		(void)snprintf(buf, 32, "%.1f s", seconds);
+	else if (seconds < 3600)
+		(void)snprintf(buf, 32, "%d min %02d s", (int)seconds / 60, (int)seconds % 60);
+	else
+		(void)snprintf(buf, 32, "%d h %02d min", (int)(seconds / 3600),
+			       (int)(seconds / 60) % 60);
+	return buf;
+}
+
+void cli_print_table(const char *const *cells, size_t n_rows, size_t n_columns)
+{
+	for (size_t row = 0; row < n_rows; row++) {
+		for (size_t col = 0; col < n_columns; col++) {
+			const char *cell = cells[row * n_columns + col];
+			size_t width = 0;
+
+			for (size_t i = 0; i < n_rows; i++)
+				if (strlen(cells[i * n_columns + col]) > width)
+					width = strlen(cells[i * n_columns + col]);
+			(void)printf("%-*s%s", col + 1 < n_columns ? (int)width : 0, cell,
+				     col + 1 < n_columns ? "  " : "\n");
+		}
+	}
+}

@@ -1,0 +1,78 @@
+/* cli/cli.h: what the commands share: exit statuses, the table of commands,
+ * messages, targets, tables. */
+#ifndef MUSTER_CLI_CLI_H
+#define MUSTER_CLI_CLI_H
+
+#include "core/bytes.h"
+#include "teams/client.h"
+#include "teams/store.h"
+#include "topologies/team.h"
+
+#include <getopt.h>
+#include <jansson.h>
+#include <stdbool.h>
+
+/* Exit statuses: the contract, team-file.md §5. */
+enum exit_status {
+	EXIT_DONE = 0,
+	EXIT_FAILED = 1, /* it failed, or a test failed */
+	EXIT_USAGE = 2, /* bad usage, or a bad team file */
+	EXIT_NO_SUCH = 3, /* no such team, VM, network */
+	EXIT_HOST = 4, /* the host lacks something */
+	EXIT_INTERRUPTED = 130, /* Ctrl-C */
+};
+
+struct command {
+	const char *name;
+	const char *args; /* "FILE [-v]" */
+	const char *summary; /* one line */
+	const char *help; /* the options, a line each; may be NULL */
+	/* argv[0] is the command's name. Returns an exit status. NULL: not supported yet. */
+	int (*run)(const struct command *cmd, int argc, char **argv);
+};
+extern const struct command commands[];
+extern const size_t n_commands;
+
+/* "muster: TEXT" on stderr; returns @status. */
+int cli_fail(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Wrong usage: the text, and where help is. Returns EXIT_USAGE. */
+int cli_usage(const struct command *cmd, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+void cli_print_help(const struct command *cmd);
+
+/* getopt_long() with --help (prints, *ret_help true). Returns the option's
+ * letter, -1 at the end, '?' for a wrong one (said). */
+int cli_getopt(const struct command *cmd, int argc, char **argv, const char *letters,
+	       const struct option *options);
+enum { OPT_HELP = 1000, OPT_FORMAT, OPT_ALL, OPT_NAME, OPT_FOREGROUND, OPT_SET, OPT_KEEP,
+       OPT_JUNIT, OPT_TAP, OPT_LOG, OPT_DIR, OPT_NOW, OPT_FOLLOW };
+#define CLI_OPT_HELP { "help", no_argument, NULL, OPT_HELP }
+#define CLI_OPT_FORMAT { "format", required_argument, NULL, OPT_FORMAT }
+#define CLI_OPT_END { NULL, 0, NULL, 0 }
+/* --format json | text. Returns 0 or EXIT_USAGE (said). */
+int cli_format(const struct command *cmd, const char *arg, bool *ret_json);
+
+/* Prints and frees. */
+void cli_print_json(json_t *value);
+
+/* Connects to a team and opens the store. Says what is wrong.
+ * Returns 0 or an exit status. */
+int cli_connect(const char *team, struct store *ret_store, int *ret_fd);
+/* One call whose answer's body is wanted (may be NULL). Says what is wrong. */
+int cli_call(int fd, json_t *msg, client_part_fn *fn, void *ctx, json_t **ret_reply);
+/* "TEAM/VM" or "TEAM" (*ret_vm NULL). The caller frees both. */
+void cli_split_target(const char *target, char **ret_team, char **ret_vm);
+
+/* Loads a team file, prints its diagnostics. Returns 0 or an exit status. */
+int cli_load(const char *path, const char *const *sets, size_t n_sets, const char *name,
+	     struct team **ret_team);
+
+/* "20ms" to nanoseconds, as in a team file. Returns 0 or -EINVAL. */
+int cli_parse_time(const char *text, nsec_t *ret_ns);
+/* "1.2 GiB", "128 MiB". Into @buf (32 bytes); returns it. */
+const char *cli_size(uint64_t bytes, char *buf);
+const char *cli_duration(double seconds, char *buf);
+/* Left-aligned columns with two spaces between; rows of @n_columns strings. */
+void cli_print_table(const char *const *cells, size_t n_rows, size_t n_columns);
+
+#endif

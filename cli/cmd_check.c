@@ -1,0 +1,39 @@
+/* cli/cmd_check.c: muster check. */
+#include "cli/commands.h"
+
+enum { SETS_MAX = 256 };
+
+int cmd_check(const struct command *cmd, int argc, char **argv)
+{
+	static const struct option options[] = { CLI_OPT_HELP, CLI_OPT_FORMAT,
+						 { "set", required_argument, NULL, OPT_SET }, CLI_OPT_END };
+	const char *sets[SETS_MAX];
+	size_t n_sets = 0;
+	bool json = false, verbose = false;
+	struct team *team = NULL;
+	int c, status;
+
+	while ((c = cli_getopt(cmd, argc, argv, ":v", options)) != -1) {
+		if (c == OPT_HELP || c == '?')
+			return c == '?' ? EXIT_USAGE : EXIT_DONE;
+		if (c == OPT_FORMAT && cli_format(cmd, optarg, &json) != 0)
+			return EXIT_USAGE;
+		if (c == OPT_SET && n_sets < SETS_MAX)
+			sets[n_sets++] = optarg;
+		verbose |= c == 'v';
+	}
+	if (argc - optind != 1)
+		return cli_usage(cmd, "one team file is needed");
+	status = cli_load(argv[optind], sets, n_sets, NULL, &team);
+	if (status != 0)
+		return status;
+	if (json) {
+		cli_print_json(team_plan_json(team));
+	} else if (verbose) {
+		CLEANUP(free) char *text = team_plan_text(team);
+
+		(void)fputs(text, stdout);
+	}
+	(void)team_free(team);
+	return EXIT_DONE;
+}

@@ -1,0 +1,151 @@
+/* cli/cmd_console.c: muster console: the terminal becomes the VM's serial line
+ * until Ctrl-] is typed, the team ends, or stdin does. */
+#include "cli/commands.h"
+#include "core/control.h"
+#include "teams/base64.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <termios.h>
+
+enum { DETACH_KEY = 0x1d /* Ctrl-] */ };
+
+static struct termios cooked;
+static bool is_raw;
+
+static void make_raw(void)
+{
+	struct termios raw;
+
+	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &cooked) < 0)
+		return;
+	raw = cooked;
+	cfmakeraw(&raw);
+	is_raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
+}
+
+static void make_cooked(void)
+{
+	if (is_raw)
+		(void)tcsetattr(STDIN_FILENO, TCSANOW, &cooked);
+	is_raw = false;
+}
+
+/* Prints console output. Returns false when the team is gone. */
+static bool take_message(int fd)
+{
+	CLEANUP(bytes) struct bytes out = { 0 };
+	json_t *msg, *data;
+
+	if (control_read_msg(fd, &msg) < 0)
+		return false;
+	data = json_object_get(msg, "console");
+	if (json_is_string(data) &&
+	    base64_decode(json_string_value(data), json_string_length(data), &out) == 0 && out.len > 0)
+		(void)fd_write_all(STDOUT_FILENO, out.data, out.len);
+	json_decref(msg);
+	return true;
+}
+
+/* Passes keys on. Returns false when it is over. */
+static bool take_keys(int fd, const char *vm)
+{
+	char keys[1024];
+	ssize_t n = read(STDIN_FILENO, keys, sizeof keys);
+	CLEANUP(free) char *text = NULL;
+	char *end;
+	json_t *msg;
+	int r;
+
+	if (n <= 0)
+		return n < 0 && errno == EINTR;
+	end = memchr(keys, DETACH_KEY, (size_t)n);
+	text = base64_encode(keys, end ? (size_t)(end - keys) : (size_t)n);
+	msg = json_pack("{s:s,s:s,s:s,s:i}", "do", "type", "vm", vm, "data", text, "id", 0);
+	r = control_write_msg(fd, msg);
+	json_decref(msg);
+	return !end && r == 0;
+}
+
+static int attach(int fd, const char *vm)
+{
+	json_t *reply = NULL, *line;
+	size_t i;
+	int status = cli_call(fd, json_pack("{s:s,s:s}", "do", "console", "vm", vm), NULL, NULL, &reply);
+	bool goes_on = status == 0;
+
+	if (status != 0)
+		return status;
+	(void)fprintf(stderr, "attached to %s; Ctrl-] detaches\n", vm);
+	json_array_foreach(json_object_get(reply, "tail"), i, line)
+		(void)printf("%s%s", i ? "\n" : "", json_string_value(line));
+	(void)fflush(stdout);
+	json_decref(reply);
+	make_raw();
+	while (goes_on) {
+		struct pollfd p[] = { { .fd = fd, .events = POLLIN },
+				      { .fd = STDIN_FILENO, .events = POLLIN } };
+
+		if (poll(p, 2, -1) < 0 && errno != EINTR)
+			break;
+		if (p[0].revents)
+			goes_on = take_message(fd);
+		if (goes_on && p[1].revents)
+			goes_on = take_keys(fd, vm);
+	}
+	make_cooked();
+	(void)fprintf(stderr, "\ndetached\n");
+	return EXIT_DONE;
+}
+
+static int print_log(const struct store *store, const char *team, const char *vm)
+{
+	CLEANUP(free) char *name = str_printf("consoles/%s.log", vm);
+	CLEANUP(free) char *path = store_state_file(store, team, name);
+	CLEANUP(fd) int fd = -1;
+	char buf[65536];
+	ssize_t n;
+
+	if (!store_name_is_valid(team) || strchr(vm, '/'))
+		return cli_fail(EXIT_NO_SUCH, "no VM '%s/%s'", team, vm);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return cli_fail(EXIT_NO_SUCH, "no console of '%s/%s'", team, vm);
+	while ((n = read(fd, buf, sizeof buf)) > 0)
+		if (fd_write_all(STDOUT_FILENO, buf, (size_t)n) < 0)
+			return EXIT_FAILED;
+	return n < 0 ? cli_fail(EXIT_FAILED, "%s: %s", path, strerror(errno)) : EXIT_DONE;
+}
+
+int cmd_console(const struct command *cmd, int argc, char **argv)
+{
+	static const struct option options[] = { CLI_OPT_HELP, { "log", no_argument, NULL, OPT_LOG },
+						 CLI_OPT_END };
+	CLEANUP(store) struct store store = { 0 };
+	CLEANUP(free) char *team = NULL;
+	CLEANUP(free) char *vm = NULL;
+	CLEANUP(free) char *why = NULL;
+	CLEANUP(fd) int fd = -1;
+	bool log = false;
+	int c, status;
+
+	while ((c = cli_getopt(cmd, argc, argv, ":", options)) != -1) {
+		if (c == OPT_HELP || c == '?')
+			return c == '?' ? EXIT_USAGE : EXIT_DONE;
+		log |= c == OPT_LOG;
+	}
+	if (argc - optind != 1)
+		return cli_usage(cmd, "TEAM/VM is needed");
+	cli_split_target(argv[optind], &team, &vm);
+	if (!vm)
+		return cli_usage(cmd, "'%s' is not of the form TEAM/VM", argv[optind]);
+	if (log) {
+		if (store_open(&store, &why) < 0)
+			return cli_fail(EXIT_FAILED, "%s", why);
+		return print_log(&store, team, vm);
+	}
+	status = cli_connect(team, &store, &fd);
+	return status != 0 ? status : attach(fd, vm);
+}

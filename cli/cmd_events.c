@@ -1,0 +1,76 @@
+/* cli/cmd_events.c: muster events: the file first, then what comes. */
+#include "cli/commands.h"
+#include "core/control.h"
+
+#include <fcntl.h>
+#include <limits.h>
+
+/* Prints the first @max bytes of the file. */
+static int print_file(const char *path, long long max)
+{
+	CLEANUP(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char buf[65536];
+
+	if (fd < 0)
+		return cli_fail(EXIT_NO_SUCH, "no events of that team");
+	while (max > 0) {
+		size_t want = max < (long long)sizeof buf ? (size_t)max : sizeof buf;
+		ssize_t n = read(fd, buf, want);
+
+		if (n <= 0)
+			break;
+		if (fd_write_all(STDOUT_FILENO, buf, (size_t)n) < 0)
+			return EXIT_FAILED;
+		max -= n;
+	}
+	return EXIT_DONE;
+}
+
+static int follow(const char *team, const struct store *store, const char *path)
+{
+	CLEANUP(fd) int fd = -1;
+	json_t *reply = NULL, *msg;
+	int status;
+
+	if (client_open(store, team, &fd) < 0)
+		return print_file(path, LLONG_MAX);
+	status = cli_call(fd, json_pack("{s:s}", "do", "events"), NULL, NULL, &reply);
+	if (status != 0)
+		return status;
+	status = print_file(path, (long long)json_integer_value(json_object_get(reply, "offset")));
+	json_decref(reply);
+	while (status == EXIT_DONE && control_read_msg(fd, &msg) == 0) {
+		char *text = json_object_get(msg, "event") ? json_dumps(msg, JSON_COMPACT) : NULL;
+
+		if (text && (puts(text) < 0 || fflush(stdout) != 0))
+			status = EXIT_FAILED;
+		free(text);
+		json_decref(msg);
+	}
+	return status;
+}
+
+int cmd_events(const struct command *cmd, int argc, char **argv)
+{
+	static const struct option options[] = { CLI_OPT_HELP, { "follow", no_argument, NULL, OPT_FOLLOW },
+						 CLI_OPT_END };
+	CLEANUP(store) struct store store = { 0 };
+	CLEANUP(free) char *path = NULL;
+	CLEANUP(free) char *why = NULL;
+	bool follows = false;
+	int c;
+
+	while ((c = cli_getopt(cmd, argc, argv, ":", options)) != -1) {
+		if (c == OPT_HELP || c == '?')
+			return c == '?' ? EXIT_USAGE : EXIT_DONE;
+		follows |= c == OPT_FOLLOW;
+	}
+	if (argc - optind != 1)
+		return cli_usage(cmd, "one team is needed");
+	if (store_open(&store, &why) < 0)
+		return cli_fail(EXIT_FAILED, "%s", why);
+	if (!store_name_is_valid(argv[optind]))
+		return cli_fail(EXIT_NO_SUCH, "no team '%s'", argv[optind]);
+	path = store_state_file(&store, argv[optind], "events.jsonl");
+	return follows ? follow(argv[optind], &store, path) : print_file(path, LLONG_MAX);
+}

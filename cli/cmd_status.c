@@ -1,0 +1,129 @@
+/* cli/cmd_status.c: muster status. */
+#include "cli/commands.h"
+
+#include <string.h>
+
+enum { N_COLUMNS = 7 };
+
+static char *addresses_text(json_t *nic)
+{
+	struct bytes text = { 0 };
+	json_t *list = json_object_get(nic, "addresses"), *a;
+	size_t i;
+
+	json_array_foreach(list, i, a)
+		bytes_printf(&text, "%s%s", i ? " " : "", json_string_value(a));
+	if (!text.data)
+		bytes_append_str(&text, "-");
+	return (char *)text.data;
+}
+
+static char *memory_text(json_t *vm)
+{
+	char used[32], all[32];
+
+	return str_printf("%s of %s",
+			  cli_size((uint64_t)json_integer_value(json_object_get(vm, "resident_bytes")), used),
+			  cli_size((uint64_t)json_integer_value(json_object_get(vm, "memory_bytes")), all));
+}
+
+struct table {
+	char **cells;
+	size_t n_rows;
+};
+
+static void add_row(struct table *t, char *const *row)
+{
+	char **more = realloc(t->cells, (t->n_rows + 1) * N_COLUMNS * sizeof *more);
+
+	if (!more)
+		abort();
+	t->cells = more;
+	memcpy(t->cells + t->n_rows++ * N_COLUMNS, row, N_COLUMNS * sizeof *row);
+}
+
+/* The first NIC shares the VM's row; the others have one each. */
+static void add_vm(struct table *t, json_t *vm)
+{
+	json_t *nics = json_object_get(vm, "nics");
+	size_t n = json_array_size(nics);
+	char up[32];
+
+	for (size_t i = 0; i == 0 || i < n; i++) {
+		json_t *nic = json_array_get(nics, i);
+		const char *nic_name = json_string_value(json_object_get(nic, "name"));
+		const char *network = json_string_value(json_object_get(nic, "network"));
+		char *row[N_COLUMNS] = {
+			str_dup(i ? "" : json_string_value(json_object_get(vm, "name"))),
+			str_dup(i ? "" : json_string_value(json_object_get(vm, "state"))),
+			str_dup(i ? "" : json_string_value(json_object_get(vm, "engine"))),
+			str_dup(i ? "" :
+				    cli_duration(json_number_value(json_object_get(vm, "uptime_s")), up)),
+			i ? str_dup("") : memory_text(vm),
+			nic ? str_printf("%s on %s", nic_name, network) : str_dup("-"),
+			nic ? addresses_text(nic) : str_dup("-"),
+		};
+
+		add_row(t, row);
+	}
+}
+
+static void print_text(json_t *status)
+{
+	static const char *const head[] = { "VM", "STATE", "ENGINE", "UPTIME", "MEMORY", "NIC", "ADDRESS" };
+	json_t *vms = json_object_get(status, "vms"), *vm;
+	struct table t = { 0 };
+	char *row[N_COLUMNS];
+	char up[32];
+	size_t i;
+
+	(void)printf("team %s: %s, for %s\n", json_string_value(json_object_get(status, "team")),
+		     json_string_value(json_object_get(status, "state")),
+		     cli_duration(json_number_value(json_object_get(status, "uptime_s")), up));
+	for (i = 0; i < N_COLUMNS; i++)
+		row[i] = str_dup(head[i]);
+	add_row(&t, row);
+	json_array_foreach(vms, i, vm)
+		add_vm(&t, vm);
+	cli_print_table((const char *const *)t.cells, t.n_rows, N_COLUMNS);
+	for (i = 0; i < t.n_rows * N_COLUMNS; i++)
+		free(t.cells[i]);
+	free(t.cells);
+	json_array_foreach(vms, i, vm)
+		if (json_object_get(vm, "why"))
+			(void)printf("%s: %s\n", json_string_value(json_object_get(vm, "name")),
+				     json_string_value(json_object_get(vm, "why")));
+}
+
+int cmd_status(const struct command *cmd, int argc, char **argv)
+{
+	static const struct option options[] = { CLI_OPT_HELP, CLI_OPT_FORMAT, CLI_OPT_END };
+	CLEANUP(store) struct store store = { 0 };
+	CLEANUP(fd) int fd = -1;
+	json_t *reply = NULL;
+	bool json = false;
+	int c, status;
+
+	while ((c = cli_getopt(cmd, argc, argv, ":", options)) != -1) {
+		if (c == OPT_HELP || c == '?')
+			return c == '?' ? EXIT_USAGE : EXIT_DONE;
+		if (c == OPT_FORMAT && cli_format(cmd, optarg, &json) != 0)
+			return EXIT_USAGE;
+	}
+	if (argc - optind != 1)
+		return cli_usage(cmd, "one team is needed");
+	status = cli_connect(argv[optind], &store, &fd);
+	if (status == 0)
+		status = cli_call(fd, json_pack("{s:s}", "do", "status"), NULL, NULL, &reply);
+	if (status != 0)
+		return status;
+	(void)json_object_del(reply, "id");
+	(void)json_object_del(reply, "ok");
+	if (json) {
+		cli_print_json(reply);
+		return EXIT_DONE;
+	}
+	print_text(reply);
+	json_decref(reply);
+	return EXIT_DONE;
+}

@@ -1,0 +1,65 @@
+/* cli/commands.c: the table of commands. Those without a function are of the
+ * contract but not of this version: they are listed, and refused. */
+#include "cli/commands.h"
+
+#define COMMAND_OUT "  --format json     for programs\n"
+
+const struct command commands[] = {
+	{ "check", "FILE [-v] [--format json] [--set KEY=VALUE]...", "Parse, check and plan a team file",
+	  "  -v                print the plan\n"
+	  "  --set KEY=VALUE   override a value (vms.client.memory=256MiB)\n" COMMAND_OUT, cmd_check },
+	{ "up", "FILE [--name N] [--foreground] [--keep] [--set KEY=VALUE]... [--format json]",
+	  "Launch a team; returns when every VM is ready",
+	  "  --name N          another name for the team\n"
+	  "  --foreground      stay; the team ends with this command\n"
+	  "  --keep            what is there stays when something fails\n"
+	  "  --set KEY=VALUE   override a value (vms.client.memory=256MiB)\n"
+	  "  --format json     events as JSON lines instead of progress\n", cmd_up },
+	{ "down", "TEAM | --all", "Tear a team down; it is no error when it is not up",
+	  "  --all             every team of this user\n", cmd_down },
+	{ "ls", "[--format json]", "List the teams that are up", COMMAND_OUT, cmd_ls },
+	{ "status", "TEAM [--format json]", "VMs, NICs, addresses, engines, state, uptime, memory",
+	  COMMAND_OUT, cmd_status },
+	{ "console", "TEAM/VM [--log]", "Attach to a VM's serial console; Ctrl-] detaches",
+	  "  --log             print what it has said so far\n", cmd_console },
+	{ "exec", "[-i] TEAM/VM -- CMD...", "Run a command in a guest",
+	  "  -i                pass stdin on (read whole before the command starts)\n"
+	  "\nIts stdout, stderr and exit status are the command's own.\n", cmd_exec },
+	{ "cp", "SRC DST", "Copy a file; one side is TEAM/VM:PATH", NULL, cmd_cp },
+	{ "test", "FILE [--keep] [--junit OUT] [--tap] [--name N] [--set KEY=VALUE]...",
+	  "Bring a team up, run its tests, tear it down",
+	  "  --keep            leave the team up\n"
+	  "  --junit OUT       write a JUnit report\n"
+	  "  --tap             print TAP instead of the table\n"
+	  "  --name N          another name for the team\n"
+	  "  --set KEY=VALUE   override a value\n", cmd_test },
+	{ "pause", "TEAM[/VM]", "Freeze a team, or one VM", NULL, cmd_pause },
+	{ "resume", "TEAM[/VM]", "Let a paused team, or VM, go on", NULL, cmd_resume },
+	{ "stop", "[--now] TEAM[/VM]", "Shut VMs down; the team stays",
+	  "  --now             without asking the guest\n", cmd_stop },
+	{ "start", "TEAM[/VM]", "Start VMs that are stopped", NULL, cmd_start },
+	{ "restart", "[--now] TEAM[/VM]", "Stop and start VMs",
+	  "  --now             without asking the guest\n", cmd_restart },
+	{ "link", "TEAM NET|VM.NIC [show | set KEY=VALUE... | reset | up | down | flap FOR] [--dir up|down]",
+	  "Show or change a link while it carries traffic",
+	  "  --dir up|down     one direction only (up: from the VM)\n" COMMAND_OUT, cmd_link },
+	{ "events", "TEAM [--follow]", "What happened to a team, as JSON lines",
+	  "  --follow          go on while the team is up\n", cmd_events },
+	{ "images", "[build NAME] [--format json]", "List or build guest images", COMMAND_OUT,
+	  cmd_images },
+	{ "presets", "[--format json]", "The link presets, with their sources", COMMAND_OUT,
+	  cmd_presets },
+	{ "doctor", "[--format json]", "What this host can do, and what to do about each no",
+	  COMMAND_OUT, cmd_doctor },
+	{ "capture", "TEAM NET|VM.NIC... [-w FILE|-]", "Capture traffic as pcapng", NULL, NULL },
+	{ "snapshot", "TEAM NAME [-m TEXT]", "Save the whole team at one instant", NULL, NULL },
+	{ "snapshots", "TEAM", "List a team's snapshots", NULL, NULL },
+	{ "restore", "TEAM NAME", "Take a team back to a snapshot", NULL, NULL },
+	{ "fork", "TEAM NAME NEW...", "New teams from a snapshot", NULL, NULL },
+	{ "suspend", "TEAM", "Put a team on disk", NULL, NULL },
+	{ "export", "TEAM FILE", "A team with its images and snapshots as one file", NULL, NULL },
+	{ "import", "FILE", "Take in what export wrote", NULL, NULL },
+	{ "graph", "FILE|TEAM [--format svg|dot|ascii]", "The picture of a team", NULL, NULL },
+	{ "serve", "", "The web interface", NULL, NULL },
+};
+const size_t n_commands = sizeof commands / sizeof *commands;

@@ -1,0 +1,28 @@
+/* cli/commands.h: the commands, one file each: cmd_NAME.c (pause to restart are in
+ * cmd_vm.c). Each takes its own argv and returns an exit status (cli/cli.h). */
+#ifndef MUSTER_CLI_COMMANDS_H
+#define MUSTER_CLI_COMMANDS_H
+
+#include "cli/cli.h"
+
+int cmd_check(const struct command *cmd, int argc, char **argv);
+int cmd_up(const struct command *cmd, int argc, char **argv);
+int cmd_down(const struct command *cmd, int argc, char **argv);
+int cmd_ls(const struct command *cmd, int argc, char **argv);
+int cmd_status(const struct command *cmd, int argc, char **argv);
+int cmd_console(const struct command *cmd, int argc, char **argv);
+int cmd_exec(const struct command *cmd, int argc, char **argv);
+int cmd_cp(const struct command *cmd, int argc, char **argv);
+int cmd_test(const struct command *cmd, int argc, char **argv);
+int cmd_pause(const struct command *cmd, int argc, char **argv);
+int cmd_resume(const struct command *cmd, int argc, char **argv);
+int cmd_stop(const struct command *cmd, int argc, char **argv);
+int cmd_start(const struct command *cmd, int argc, char **argv);
+int cmd_restart(const struct command *cmd, int argc, char **argv);
+int cmd_link(const struct command *cmd, int argc, char **argv);
+int cmd_events(const struct command *cmd, int argc, char **argv);
+int cmd_images(const struct command *cmd, int argc, char **argv);
+int cmd_presets(const struct command *cmd, int argc, char **argv);
+int cmd_doctor(const struct command *cmd, int argc, char **argv);
+
+#endif

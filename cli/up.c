@@ -1,0 +1,287 @@
+/* cli/up.c: the lock, the supervisor's start, and the wait for its events.
+ *
+ * Two `up` at once: the lock decides. Who does not get it asks the socket: a
+ * team that answers is up or coming up; one that does not is being undone, and
+ * that is waited for (LOCK_BOUND). Ctrl-C and SIGTERM are taken by ppoll() only,
+ * so none is lost between two looks; the first asks the supervisor to undo all
+ * and waits for it, the supervisor itself needs no second.
+ *
+ * Used by: cmd_up.c, cmd_test.c. */
+#include "cli/up.h"
+
+#include "cli/progress.h"
+#include "core/control.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+enum { LOCK_BOUND_MS = 5000, LOCK_EVERY_MS = 50, DRAW_EVERY_MS = 100 };
+
+static volatile sig_atomic_t got_signal;
+
+static void on_signal(int signo)
+{
+	got_signal = signo;
+}
+
+/* SIGINT and SIGTERM come in ppoll() with @ret_open, and nowhere else. */
+static void hold_signals(sigset_t *ret_open)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+	sigset_t held;
+
+	(void)sigemptyset(&held);
+	(void)sigaddset(&held, SIGINT);
+	(void)sigaddset(&held, SIGTERM);
+	(void)sigprocmask(SIG_BLOCK, &held, ret_open);
+	(void)sigdelset(ret_open, SIGINT);
+	(void)sigdelset(ret_open, SIGTERM);
+	(void)sigaction(SIGINT, &sa, NULL);
+	(void)sigaction(SIGTERM, &sa, NULL);
+}
+
+static void release_signals(void)
+{
+	sigset_t held;
+
+	(void)signal(SIGINT, SIG_DFL);
+	(void)signal(SIGTERM, SIG_DFL);
+	(void)sigemptyset(&held);
+	(void)sigaddset(&held, SIGINT);
+	(void)sigaddset(&held, SIGTERM);
+	(void)sigprocmask(SIG_UNBLOCK, &held, NULL);
+}
+
+/* ---- lock ------------------------------------------------------------------------ */
+
+static int say_who_has_it(int fd, const char *team)
+{
+	json_t *reply = NULL;
+	const char *state = "up";
+
+	if (client_call(fd, json_pack("{s:s}", "do", "status"), NULL, NULL, &reply) == 0 &&
+	    json_is_string(json_object_get(reply, "state")))
+		state = json_string_value(json_object_get(reply, "state"));
+	(void)cli_fail(EXIT_FAILED, "team %s is already %s ('muster down %s' ends it)", team, state,
+		       team);
+	json_decref(reply);
+	return EXIT_FAILED;
+}
+
+static int take_lock(const struct store *store, const char *team, int *ret_fd)
+{
+	nsec_t until = clock_now() + LOCK_BOUND_MS * NSEC_PER_MSEC;
+	CLEANUP(free) char *why = NULL;
+
+	for (;;) {
+		CLEANUP(fd) int conn = -1;
+		int r = store_lock(store, team, ret_fd, &why);
+
+		if (r == 0)
+			return 0;
+		if (r != -EWOULDBLOCK)
+			return cli_fail(EXIT_FAILED, "%s", why);
+		if (client_open(store, team, &conn) == 0)
+			return say_who_has_it(conn, team);
+		if (clock_now() > until)
+			return cli_fail(EXIT_FAILED,
+					"team %s is being brought up or torn down by another process", team);
+		client_wait(LOCK_EVERY_MS * NSEC_PER_MSEC);
+	}
+}
+
+/* ---- events ------------------------------------------------------------------------ */
+
+struct watch {
+	const struct up_options *opt;
+	struct progress *progress; /* NULL: none */
+	bool until_end; /* being up is no verdict */
+	int verdict; /* -1: not over; else an exit status */
+};
+
+static void print_failure(json_t *event)
+{
+	const char *name = json_string_value(json_object_get(event, "vm"));
+	const char *why = json_string_value(json_object_get(event, "why"));
+	json_t *lines = json_object_get(event, "console"), *line;
+	size_t i;
+
+	(void)cli_fail(EXIT_FAILED, "%s: %s", name ? name : "?", why ? why : "it failed");
+	if (json_array_size(lines) == 0) {
+		(void)fprintf(stderr, "  its console said nothing\n");
+		return;
+	}
+	(void)fprintf(stderr, "  the last lines of its console:\n");
+	json_array_foreach(lines, i, line)
+		(void)fprintf(stderr, "  | %s\n", json_string_value(line));
+}
+
+static void print_event(json_t *event)
+{
+	char *text = json_dumps(event, JSON_COMPACT);
+
+	(void)puts(text ? text : "{}");
+	(void)fflush(stdout);
+	free(text);
+}
+
+static void take_team_event(struct watch *w, json_t *event, const char *state)
+{
+	const char *why = json_string_value(json_object_get(event, "why"));
+
+	if (!w->until_end && (strcmp(state, "up") == 0 || strcmp(state, "broken") == 0))
+		w->verdict = state[0] == 'u' ? EXIT_DONE : EXIT_FAILED;
+	else if (strcmp(state, "ending") == 0 && why)
+		(void)cli_fail(EXIT_FAILED, "the team is torn down: %s", why);
+}
+
+static void take_event(struct watch *w, json_t *event)
+{
+	const char *what = json_string_value(json_object_get(event, "event"));
+	const char *state = json_string_value(json_object_get(event, "state"));
+
+	if (!what)
+		return;
+	if (w->opt->json)
+		print_event(event);
+	else if (w->progress)
+		progress_event(w->progress, event, clock_now());
+	if (strcmp(what, "vm") == 0 && state && strcmp(state, "failed") == 0)
+		print_failure(event);
+	else if (strcmp(what, "team") == 0 && state)
+		take_team_event(w, event, state);
+	else if (strcmp(what, "ended") == 0)
+		w->verdict = json_object_get(event, "why") ? EXIT_FAILED : EXIT_DONE;
+}
+
+/* Reads events until @w has a verdict. A signal asks for the end first. */
+static int watch_events(struct watch *w, int fd, const sigset_t *open_mask)
+{
+	struct timespec every = { .tv_nsec = DRAW_EVERY_MS * NSEC_PER_MSEC };
+	bool aborted = false;
+
+	while (w->verdict < 0) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		int n = ppoll(&p, 1, w->progress && w->progress->is_live ? &every : NULL, open_mask);
+		json_t *msg;
+
+		if (got_signal && !aborted) {
+			json_t *ask = json_pack("{s:s,s:i}", "do", "abort", "id", 0);
+
+			aborted = true;
+			(void)control_write_msg(fd, ask);
+			json_decref(ask);
+			continue;
+		}
+		if (n <= 0) {
+			if (w->progress)
+				progress_draw(w->progress, clock_now());
+			continue;
+		}
+		if (control_read_msg(fd, &msg) < 0) {
+			if (!aborted)
+				return cli_fail(EXIT_FAILED, "the supervisor was killed");
+			break;
+		}
+		take_event(w, msg);
+		if (aborted && w->verdict == EXIT_DONE)
+			w->verdict = -1; /* it got up first; the end is on its way */
+		json_decref(msg);
+	}
+	return aborted ? got_signal == SIGINT ? EXIT_INTERRUPTED : EXIT_FAILED : w->verdict;
+}
+
+/* Until the supervisor is gone: then nothing is left. */
+static void wait_gone(struct up *up)
+{
+	json_t *msg;
+
+	while (up->fd >= 0 && control_read_msg(up->fd, &msg) == 0)
+		json_decref(msg);
+	if (up->pid > 0)
+		while (waitpid(up->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	up->pid = 0;
+	cleanup_fd(&up->fd);
+	up->fd = -1;
+}
+
+static int start(const struct team *team, const struct up_options *opt, struct up *up)
+{
+	CLEANUP(fd) int lock = -1;
+	CLEANUP(free) char *why = NULL;
+	int r = store_open(&up->store, &why);
+
+	if (r < 0)
+		return cli_fail(EXIT_FAILED, "%s", why);
+	r = take_lock(&up->store, team->name, &lock);
+	if (r != 0)
+		return r;
+	r = store_state_prepare(&up->store, team->name, &why);
+	if (r == 0)
+		r = supervisor_start(&up->store, team, &opt->sup, lock, &up->fd, &up->pid, &why);
+	return r < 0 ? cli_fail(EXIT_FAILED, "%s", why) : 0;
+}
+
+int up_start(const struct team *team, const struct up_options *opt, struct up *up)
+{
+	struct watch w = { .opt = opt, .verdict = -1 };
+	struct progress progress;
+	sigset_t open_mask;
+	int status;
+
+	*up = (struct up){ .fd = -1 };
+	status = start(team, opt, up);
+	if (status != 0)
+		return status;
+	hold_signals(&open_mask);
+	progress_init(&progress, team, opt->quiet || opt->json, clock_now());
+	w.progress = opt->quiet ? NULL : &progress;
+	status = watch_events(&w, up->fd, &open_mask);
+	progress_done(&progress);
+	release_signals();
+	if (status == EXIT_DONE)
+		return 0;
+	if (opt->sup.keep && status == EXIT_FAILED && !got_signal) {
+		(void)cli_fail(status, "what is there was kept: 'muster down %s' ends it", team->name);
+		cleanup_fd(&up->fd);
+		up->fd = -1;
+	} else {
+		wait_gone(up);
+	}
+	return status;
+}
+
+int up_stay(struct up *up, const struct up_options *opt)
+{
+	struct watch w = { .opt = opt, .verdict = -1, .until_end = true };
+	sigset_t open_mask;
+	int status;
+
+	hold_signals(&open_mask);
+	status = watch_events(&w, up->fd, &open_mask);
+	release_signals();
+	wait_gone(up);
+	return status;
+}
+
+int up_end(struct up *up)
+{
+	json_t *reply = NULL;
+	int r = client_call(up->fd, json_pack("{s:s}", "do", "down"), NULL, NULL, &reply);
+
+	json_decref(reply);
+	wait_gone(up);
+	return r < 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
+void up_done(struct up *up)
+{
+	cleanup_fd(&up->fd);
+	up->fd = -1;
+	store_done(&up->store);
+}

@@ -1,0 +1,174 @@
+/* teams/doctor.c: each thing a team may want of the host, tried, not guessed.
+ *
+ * A probe that needs a namespace or a socket does it in a child, so nothing of
+ * it stays. "No" is never an error: the soft engine and the user-space fabric
+ * need none of these; the advice says what each would bring.
+ *
+ * Used by: the command doctor. */
+#include "teams/doctor.h"
+
+#include "core/bytes.h"
+#include "teams/probe_kvm.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_packet.h>
+#include <net/ethernet.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { MEMORY_WANTED_MIB = 1024 };
+
+static void add(json_t *report, const char *name, bool ok, char *found, const char *advice)
+{
+	json_t *o = json_pack("{s:s,s:b,s:s}", "name", name, "ok", (int)ok, "found", found);
+
+	if (!ok && advice)
+		(void)json_object_set_new(o, "advice", json_string(advice));
+	(void)json_array_append_new(report, o);
+	free(found);
+}
+
+static void check_kvm(json_t *report)
+{
+	struct probe_kvm_result k;
+
+	probe_kvm(&k);
+	switch (k.verdict) {
+	case KVM_FAST:
+		add(report, "kvm", true, str_printf("usable and fast: %.0f million instructions/s at CPL 0", k.mips),
+		    NULL);
+		break;
+	case KVM_SLOW:
+		add(report, "kvm", false,
+		    str_printf("usable, but it emulates supervisor code: %.1f million instructions/s at CPL 0",
+			       k.mips),
+		    "nothing on this host: the soft engine is used; a host with real nested virtualization is faster");
+		break;
+	case KVM_DENIED:
+		add(report, "kvm", false, str_printf("/dev/kvm: %s", strerror(k.error)),
+		    "sudo usermod -aG kvm $USER, then log in again; until then the soft engine is used");
+		break;
+	case KVM_ABSENT:
+		add(report, "kvm", false, str_printf("/dev/kvm: %s", strerror(k.error)),
+		    "sudo modprobe kvm_intel (or kvm_amd); in a VM: switch nested virtualization on; until then the soft engine is used");
+		break;
+	case KVM_BROKEN:
+		add(report, "kvm", false, str_printf("/dev/kvm does not run a guest: %s", strerror(k.error)),
+		    "the soft engine is used");
+	}
+}
+
+/* Runs @fn in a child; its return value is an errno. */
+static int in_child(int (*fn)(void))
+{
+	pid_t pid = fork();
+	int status = 0;
+
+	if (pid == 0)
+		_exit(fn());
+	if (pid < 0)
+		return errno;
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
+}
+
+static int try_userns(void)
+{
+	return unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0 ? errno : 0;
+}
+
+static int try_tap(void)
+{
+	return open("/dev/net/tun", O_RDWR | O_CLOEXEC) < 0 ? errno : 0;
+}
+
+static int try_raw(void)
+{
+	return socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL)) < 0 ? errno : 0;
+}
+
+static void check_try(json_t *report, const char *name, int (*fn)(void), const char *good,
+		      const char *advice)
+{
+	int e = in_child(fn);
+
+	add(report, name, e == 0, str_dup(e == 0 ? good : strerror(e)), advice);
+}
+
+static bool has_module(const char *name)
+{
+	CLEANUP(free) char *loaded = str_printf("/sys/module/%s", name);
+	CLEANUP(free) char *path = NULL;
+	CLEANUP(bytes) struct bytes list = { 0 };
+	struct utsname u;
+
+	if (access(loaded, F_OK) == 0)
+		return true;
+	if (uname(&u) < 0)
+		return false;
+	path = str_printf("/lib/modules/%s/modules.dep", u.release);
+	if (file_read_all(path, 32 << 20, &list) == 0 && list.len > 0 && strstr((char *)list.data, name))
+		return true;
+	free(path);
+	path = str_printf("/lib/modules/%s/modules.builtin", u.release);
+	bytes_done(&list);
+	return file_read_all(path, 32 << 20, &list) == 0 && list.len > 0 &&
+	       strstr((char *)list.data, name);
+}
+
+static void check_netem(json_t *report)
+{
+	bool ok = has_module("sch_netem");
+
+	add(report, "netem", ok, str_dup(ok ? "the kernel has sch_netem" : "the kernel has no sch_netem"),
+	    "only a kernel datapath wants it: a kernel with CONFIG_NET_SCH_NETEM (Debian: linux-image-amd64)");
+}
+
+static void check_memory(json_t *report)
+{
+	CLEANUP(bytes) struct bytes text = { 0 };
+	unsigned long long kib = 0;
+	char *at = NULL;
+
+	if (file_read_all("/proc/meminfo", 1 << 16, &text) == 0 && text.len > 0)
+		at = strstr((char *)text.data, "MemAvailable:");
+	if (at)
+		(void)sscanf(at, "MemAvailable: %llu", &kib);
+	add(report, "memory", kib / 1024 >= MEMORY_WANTED_MIB,
+	    str_printf("%llu MiB available", kib / 1024),
+	    "give VMs less (memory:), run fewer, or add memory: 1 GiB is wanted for a small team");
+}
+
+static void check_processors(json_t *report)
+{
+	int n = get_nprocs();
+
+	add(report, "processors", n >= 2, str_printf("%d", n),
+	    "a second processor lets machines and switches run at the same time");
+}
+
+json_t *doctor_report(void)
+{
+	json_t *report = json_array();
+
+	check_kvm(report);
+	check_netem(report);
+	check_try(report, "user-namespaces", try_userns, "allowed",
+		  "sudo sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000");
+	check_try(report, "tap", try_tap, "/dev/net/tun opens",
+		  "only host: wants it: run as root, or give access to /dev/net/tun (sudo modprobe tun)");
+	check_try(report, "raw-sockets", try_raw, "allowed",
+		  "only bridge: wants them: run as root, or sudo setcap cap_net_raw+ep on the muster program");
+	check_memory(report);
+	check_processors(report);
+	return report;
+}

@@ -1,0 +1,98 @@
+/* teams/test_report.c: outcomes as JUnit XML and as TAP.
+ *
+ * Used by: the command test.   Sources: the JUnit XML schema as Jenkins reads
+ * it; TAP version 13; XML 1.0 §2.2 (characters that may appear at all). */
+#include "teams/test_run.h"
+
+static void xml_text(struct bytes *out, const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		char c = text[i];
+
+		if (c == '<')
+			bytes_append_str(out, "&lt;");
+		else if (c == '>')
+			bytes_append_str(out, "&gt;");
+		else if (c == '&')
+			bytes_append_str(out, "&amp;");
+		else if (c == '"')
+			bytes_append_str(out, "&quot;");
+		else if ((c < ' ' && c != '\n' && c != '\t') || c > '~')
+			bytes_append_str(out, "?");
+		else
+			bytes_append(out, &c, 1);
+	}
+}
+
+static void xml_str(struct bytes *out, const char *text)
+{
+	xml_text(out, text, __builtin_strlen(text));
+}
+
+static void xml_output(struct bytes *out, const char *tag, const struct bytes *b)
+{
+	if (b->len == 0)
+		return;
+	bytes_printf(out, "    <%s>", tag);
+	xml_text(out, (const char *)b->data, b->len);
+	bytes_printf(out, "</%s>\n", tag);
+}
+
+void test_report_junit(const struct team *t, const struct test_outcomes *o, struct bytes *ret)
+{
+	nsec_t total = 0;
+
+	for (size_t i = 0; i < o->n; i++)
+		total += o->list[i].duration_ns;
+	bytes_printf(ret,
+		     "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+		     "<testsuite name=\"%s\" tests=\"%zu\" failures=\"%zu\" time=\"%.3f\">\n",
+		     t->name, o->n, o->n - o->n_passed, (double)total / 1e9);
+	for (size_t i = 0; i < o->n; i++) {
+		const struct test_outcome *x = &o->list[i];
+
+		bytes_append_str(ret, "  <testcase name=\"");
+		xml_str(ret, x->test->name);
+		bytes_printf(ret, "\" classname=\"%s\" time=\"%.3f\">\n", t->name,
+			     (double)x->duration_ns / 1e9);
+		if (!x->passed) {
+			bytes_append_str(ret, "    <failure message=\"");
+			xml_str(ret, x->why);
+			bytes_append_str(ret, "\"/>\n");
+		}
+		xml_output(ret, "system-out", &x->out);
+		xml_output(ret, "system-err", &x->err);
+		bytes_append_str(ret, "  </testcase>\n");
+	}
+	bytes_append_str(ret, "</testsuite>\n");
+}
+
+/* A '#' in a description begins a directive (TAP 13): it is escaped. */
+static void tap_text(struct bytes *out, const char *text, const char *newline)
+{
+	for (; *text; text++) {
+		if (*text == '\n')
+			bytes_append_str(out, newline);
+		else if (*text == '#')
+			bytes_append_str(out, "\\#");
+		else
+			bytes_append(out, text, 1);
+	}
+}
+
+void test_report_tap(const struct test_outcomes *o, struct bytes *ret)
+{
+	bytes_printf(ret, "TAP version 13\n1..%zu\n", o->n);
+	for (size_t i = 0; i < o->n; i++) {
+		const struct test_outcome *x = &o->list[i];
+
+		bytes_printf(ret, "%sok %zu - ", x->passed ? "" : "not ", i + 1);
+		tap_text(ret, x->test->name, " ");
+		bytes_append_str(ret, "\n");
+		if (!x->passed) {
+			bytes_append_str(ret, "# ");
+			tap_text(ret, x->why, "\n# ");
+			bytes_append_str(ret, "\n");
+		}
+	}
+}

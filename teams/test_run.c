@@ -1,0 +1,190 @@
+/* teams/test_run.c: the tests runner: checks and actions, in order.
+ *
+ * A check is run again while `retry` lasts; its timeout bounds each try, in
+ * the guest (the supervisor ends the command). An action that fails is a
+ * failed test like any other.
+ *
+ * Used by: the command test.   Depends on: client.c, test_match.c. */
+#include "teams/test_run.h"
+
+#include "teams/base64.h"
+#include "teams/client.h"
+#include "teams/test_match.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct runner {
+	int fd;
+	const struct team *team;
+	struct test_outcome *o; /* of the test that runs */
+};
+
+static void on_part(void *ctx, json_t *msg)
+{
+	struct runner *r = ctx;
+	const char *stream = json_string_value(json_object_get(msg, "stream"));
+	json_t *data = json_object_get(msg, "data");
+
+	if (stream && json_is_string(data))
+		(void)base64_decode(json_string_value(data), json_string_length(data),
+				    strcmp(stream, "stdout") == 0 ? &r->o->out : &r->o->err);
+}
+
+/* Asks the supervisor. Returns its answer, or NULL with o->why set. */
+static json_t *ask(struct runner *r, json_t *msg)
+{
+	const char *error;
+	json_t *reply = NULL;
+	int status = client_call(r->fd, msg, on_part, r, &reply);
+
+	if (status < 0) {
+		r->o->why = str_printf("the team's supervisor is gone (%s)", strerror(-status));
+		return NULL;
+	}
+	if (client_reply_status(reply, &error) != 0) {
+		r->o->why = str_dup(error);
+		json_decref(reply);
+		return NULL;
+	}
+	return reply;
+}
+
+static void try_check(struct runner *r)
+{
+	const struct team_test *t = r->o->test;
+	json_t *reply;
+
+	free(r->o->why);
+	r->o->why = NULL;
+	bytes_done(&r->o->out);
+	bytes_done(&r->o->err);
+	r->o->n_tries++;
+	reply = ask(r, json_pack("{s:s,s:s,s:[s,s,s],s:I}", "do", "exec", "vm",
+				 r->team->vms[t->vm].name, "argv", "/bin/sh", "-c", t->run,
+				 "timeout_ns", (json_int_t)t->timeout_ns));
+	if (!reply)
+		return;
+	if (json_is_true(json_object_get(reply, "timed_out")))
+		r->o->why = str_printf("no end after %.3g s", (double)t->timeout_ns / 1e9);
+	else
+		r->o->why = test_match(t, (int)json_integer_value(json_object_get(reply, "exit")),
+				       &r->o->out, &r->o->err);
+	json_decref(reply);
+}
+
+static void run_check(struct runner *r)
+{
+	const struct team_test *t = r->o->test;
+	nsec_t until = clock_now() + t->retry_for_ns;
+
+	for (;;) {
+		try_check(r);
+		if (!r->o->why || clock_now() + t->retry_every_ns > until || t->retry_for_ns == 0)
+			return;
+		client_wait(t->retry_every_ns);
+	}
+}
+
+static bool link_op(struct runner *r, const char *op, nsec_t flap_ns)
+{
+	static const char *const dirs[] = { NULL, "up", "down" };
+	const struct team_test *t = r->o->test;
+	json_t *msg = json_pack("{s:s,s:s,s:s}", "do", "link", "target", t->link_target, "op", op);
+	json_t *reply;
+
+	if (dirs[t->link_dir])
+		(void)json_object_set_new(msg, "dir", json_string(dirs[t->link_dir]));
+	if (flap_ns > 0)
+		(void)json_object_set_new(msg, "ns", json_integer(flap_ns));
+	if (strcmp(op, "set") == 0) {
+		json_t *set = json_array();
+
+		for (size_t i = 0; i < t->n_link_set; i++)
+			(void)json_array_append_new(set, json_string(t->link_set[i]));
+		(void)json_object_set_new(msg, "set", set);
+	}
+	reply = ask(r, msg);
+	json_decref(reply);
+	return reply != NULL;
+}
+
+static void run_link(struct runner *r)
+{
+	const struct team_test *t = r->o->test;
+
+	if (t->link_reset && !link_op(r, "reset", 0))
+		return;
+	if (t->n_link_set > 0 && !link_op(r, "set", 0))
+		return;
+	if (t->link_down && !link_op(r, "down", 0))
+		return;
+	if (t->link_up && !link_op(r, "up", 0))
+		return;
+	if (t->link_flap_ns > 0 && link_op(r, "flap", t->link_flap_ns))
+		client_wait(t->link_flap_ns);
+}
+
+static void run_vm_action(struct runner *r, const char *what)
+{
+	json_t *reply = ask(r, json_pack("{s:s,s:s,s:b}", "do", what, "vm",
+					 r->team->vms[r->o->test->vm].name, "now", 1));
+
+	json_decref(reply);
+}
+
+static void run_one(struct runner *r)
+{
+	switch (r->o->test->kind) {
+	case TEST_CHECK:
+		run_check(r);
+		break;
+	case TEST_LINK:
+		run_link(r);
+		break;
+	case TEST_WAIT:
+		client_wait(r->o->test->wait_ns);
+		break;
+	case TEST_STOP:
+		run_vm_action(r, "stop");
+		break;
+	case TEST_START:
+		run_vm_action(r, "start");
+		break;
+	default:
+		r->o->why = str_dup("an action that is not known");
+	}
+}
+
+void test_run_all(int fd, const struct team *t, test_report_fn *fn, void *ctx,
+		  struct test_outcomes *ret)
+{
+	*ret = (struct test_outcomes){ .list = calloc(t->n_tests + 1, sizeof *ret->list),
+				       .n = t->n_tests };
+	if (!ret->list)
+		abort();
+	for (size_t i = 0; i < t->n_tests; i++) {
+		struct test_outcome *o = &ret->list[i];
+		struct runner r = { .fd = fd, .team = t, .o = o };
+		nsec_t start = clock_now();
+
+		o->test = &t->tests[i];
+		run_one(&r);
+		o->duration_ns = clock_now() - start;
+		o->passed = !o->why;
+		ret->n_passed += o->passed;
+		if (fn)
+			fn(ctx, i, o);
+	}
+}
+
+void test_outcomes_done(struct test_outcomes *o)
+{
+	for (size_t i = 0; i < o->n; i++) {
+		free(o->list[i].why);
+		bytes_done(&o->list[i].out);
+		bytes_done(&o->list[i].err);
+	}
+	free(o->list);
+	*o = (struct test_outcomes){ 0 };
+}

@@ -1,0 +1,37 @@
+/* teams/test_run.h: runs a team's tests against its supervisor. */
+#ifndef MUSTER_TEAMS_TEST_RUN_H
+#define MUSTER_TEAMS_TEST_RUN_H
+
+#include "core/bytes.h"
+#include "topologies/team.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct test_outcome {
+	const struct team_test *test; /* borrowed */
+	bool passed;
+	nsec_t duration_ns;
+	unsigned n_tries;
+	char *why; /* what was wrong; NULL when it passed; owned */
+	struct bytes out, err; /* of the last try; owned */
+};
+struct test_outcomes {
+	struct test_outcome *list;
+	size_t n, n_passed;
+};
+void test_outcomes_done(struct test_outcomes *o);
+
+/* Called after every test. */
+typedef void test_report_fn(void *ctx, size_t index, const struct test_outcome *o);
+
+/* @fd: from client_open(). Runs all, whatever fails; when the supervisor goes
+ * away the rest fails with that reason. */
+void test_run_all(int fd, const struct team *t, test_report_fn *fn, void *ctx,
+		  struct test_outcomes *ret);
+
+/* Reports. @ret: appended to. */
+void test_report_junit(const struct team *t, const struct test_outcomes *o, struct bytes *ret);
+void test_report_tap(const struct test_outcomes *o, struct bytes *ret);
+
+#endif
