@@ -149,7 +149,7 @@ static soft_exec_fn *exec_0f(const struct insn *i, enum fpu_prefix p)
 	uint8_t op = i->opcode;
 
 	if (op == 0x0D || (op >= 0x18 && op <= 0x1F))
-		return op == 0x0D && i->mod == 3 ? NULL : fpu_hint;
+		return fpu_hint;
 	if (op >= 0x71 && op <= 0x73)
 		return shift_group(i, p);
 	if (op == 0xAE)

@@ -1,0 +1,27 @@
+# The engine against the hardware and against Zydis.
+#
+#   make oracle N=1000000 [SEED=1]    instructions; 10 N byte strings for the decoder
+#   make oracle-short                 what `make check` runs
+N ?= 1000000
+SEED ?= 1
+ORACLE_INSN_OBJ := $(call obj,$(addprefix tests/oracle/,oracle_insn.c oracle_hw.c oracle_soft.c oracle_gen.c oracle_rules.c))
+ORACLE_LIBS := -lZydis
+
+# The handler runs on whatever registers a case leaves: no canary behind FS.
+$(O)/obj/tests/oracle/oracle_hw.o: ALL_CFLAGS += -fno-stack-protector
+
+$(O)/tests/oracle/oracle_insn: $(ORACLE_INSN_OBJ) $(call lib,cpu core)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(ORACLE_LIBS) $(PKG_LIBS)
+
+$(O)/tests/oracle/oracle_decode: $(call obj,tests/oracle/oracle_decode.c) $(call lib,cpu core)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(ORACLE_LIBS) $(PKG_LIBS)
+
+.PHONY: oracle oracle-short
+oracle: $(O)/tests/oracle/oracle_insn $(O)/tests/oracle/oracle_decode
+	$(O)/tests/oracle/oracle_decode $(N)0 $(SEED)
+	$(O)/tests/oracle/oracle_insn $(N) $(SEED)
+
+oracle-short: $(O)/tests/oracle/oracle_insn $(O)/tests/oracle/oracle_decode
+	@tests/oracle/run-short $(O)/tests/oracle

@@ -1,0 +1,215 @@
+/* tests/oracle/oracle_insn.c: random ring-3 instructions, hardware against engine.
+ *
+ *   oracle_insn [N [SEED [MAX-PRINTED]]]
+ *
+ * Compares general registers, RIP, defined flags, XMM and MXCSR, x87 registers,
+ * control, status and tag words, the window and the exception. Every second
+ * case runs the engine with TF, as the hardware must be; the others let it run
+ * on, so that whole blocks are exercised. Exit status 1 on a difference.
+ *
+ * Depends on: oracle_*.c. */
+#include "tests/oracle/oracle.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FLAGS_COMPARED = 0x244CD5, /* ID AC NT DF and the six */ GP_COMPARED = 16 };
+
+static uint64_t n_compared, n_differ, n_skipped, n_died, max_printed = 20;
+
+/* Within 3 * 2^-12: twice the architecture's bound, as both may err. */
+static bool is_near(uint32_t a, uint32_t b)
+{
+	float x, y;
+
+	memcpy(&x, &a, 4);
+	memcpy(&y, &b, 4);
+	if (a == b || (isnan(x) && isnan(y)))
+		return true;
+	if (fabsf(x) < 2e-38f && fabsf(y) < 2e-38f)
+		return true; /* where exactly the flush to zero begins is free */
+	return fabsf(x - y) <= fabsf(x) * (3.0f / 4096);
+}
+
+static bool xmm_agrees(const struct cpu_fxsave *a, const struct cpu_fxsave *b, bool approximate)
+{
+	if (!memcmp(a->xmm, b->xmm, sizeof(a->xmm)))
+		return true;
+	for (int k = 0; approximate && k < 64; k++) {
+		uint32_t x, y;
+
+		memcpy(&x, a->xmm[k / 4] + 4 * (k % 4), 4);
+		memcpy(&y, b->xmm[k / 4] + 4 * (k % 4), 4);
+		if (!is_near(x, y))
+			return false;
+	}
+	return approximate;
+}
+
+static bool st_agrees(const struct cpu_fxsave *a, const struct cpu_fxsave *b)
+{
+	for (int k = 0; k < 8; k++)
+		if (memcmp(a->st[k], b->st[k], 10))
+			return false;
+	return true;
+}
+
+/* What differs first, or NULL. */
+static const char *difference(const struct oracle_case *c, const struct oracle_outcome *soft,
+			      const struct oracle_rule *r)
+{
+	const struct oracle_outcome *hw = &c->hw;
+	int n_gpr = 0;
+
+	if (hw->vector != soft->vector)
+		return "exception";
+	if (hw->regs.rip != soft->regs.rip)
+		return "rip";
+	for (int k = 0; k < GP_COMPARED; k++)
+		n_gpr += hw->regs.gpr[k] != soft->regs.gpr[k];
+	if (n_gpr > (r->any_dest ? 1 : 0))
+		return "registers";
+	if ((hw->regs.rflags ^ soft->regs.rflags) & FLAGS_COMPARED & ~r->undefined_flags)
+		return "flags";
+	if (!xmm_agrees(&hw->regs.fx, &soft->regs.fx, r->approximate))
+		return "xmm";
+	if (hw->regs.fx.mxcsr != soft->regs.fx.mxcsr)
+		return "mxcsr";
+	if (!st_agrees(&hw->regs.fx, &soft->regs.fx))
+		return "st";
+	if (hw->regs.fx.fcw != soft->regs.fx.fcw || hw->regs.fx.fsw != soft->regs.fx.fsw ||
+	    hw->regs.fx.ftw != soft->regs.fx.ftw)
+		return "x87 words";
+	if (!r->any_dest && memcmp(hw->window, soft->window, ORACLE_WINDOW_BYTES))
+		return "memory";
+	/* The kernel of the host says "present" of all its own addresses. */
+	if (hw->vector == 14 && (hw->error ^ soft->error) & (hw->cr2 >> 47 ? 0x1Eu : 0x1Fu))
+		return "error code";
+	return NULL;
+}
+
+static void print_bytes(const char *name, const void *p, size_t n)
+{
+	const uint8_t *b = p;
+
+	printf("%s", name);
+	for (size_t k = 0; k < n; k++)
+		printf("%02x", b[n - 1 - k]);
+}
+
+static void print_regs(const char *name, const struct oracle_regs *r, const struct oracle_regs *in)
+{
+	printf("  %-4s rip %llx flags %llx mxcsr %x fcw %x fsw %x ftw %x\n", name,
+	       (unsigned long long)r->rip, (unsigned long long)r->rflags, r->fx.mxcsr, r->fx.fcw,
+	       r->fx.fsw, r->fx.ftw);
+	for (int k = 0; k < 16; k++)
+		if (r == in || r->gpr[k] != in->gpr[k])
+			printf("       r%d=%llx", k, (unsigned long long)r->gpr[k]);
+	printf("\n");
+	for (int k = 0; k < 16; k++)
+		if (r == in || memcmp(r->fx.xmm[k], in->fx.xmm[k], 16)) {
+			printf("       xmm%d", k);
+			print_bytes("=", r->fx.xmm[k], 16);
+		}
+	for (int k = 0; k < 8; k++)
+		if (r == in || memcmp(r->fx.st[k], in->fx.st[k], 10)) {
+			printf("       st%d", k);
+			print_bytes("=", r->fx.st[k], 10);
+		}
+	printf("\n");
+}
+
+static void print_window(const struct oracle_case *c, const struct oracle_outcome *soft)
+{
+	for (unsigned k = 0; k < ORACLE_WINDOW_BYTES; k += 8) {
+		if (!memcmp(c->hw.window + k, soft->window + k, 8))
+			continue;
+		printf("  window+%x", k);
+		print_bytes(": in ", c->window + k, 8);
+		print_bytes(" hw ", c->hw.window + k, 8);
+		print_bytes(" soft ", soft->window + k, 8);
+		printf("\n");
+	}
+}
+
+static void print_difference(const struct oracle_case *c, const struct oracle_outcome *soft,
+			     const struct oracle_rule *r, const char *what, uint64_t number, bool with_tf)
+{
+	printf("case %llu%s: %s: %s [", (unsigned long long)number, with_tf ? "" : " (no TF)", what,
+	       r->text);
+	for (unsigned k = 0; k < c->len; k++)
+		printf("%s%02x", k ? " " : "", c->bytes[k]);
+	printf("]\n  vector hw %d error %x cr2 %llx, soft %d error %x cr2 %llx\n", c->hw.vector,
+	       c->hw.error, (unsigned long long)c->hw.cr2, soft->vector, soft->error,
+	       (unsigned long long)soft->cr2);
+	print_regs("in", &c->in, &c->in);
+	print_regs("hw", &c->hw.regs, &c->in);
+	print_regs("soft", &soft->regs, &c->in);
+	print_window(c, soft);
+}
+
+/* Behind a branch into its own bytes the engine would run on. */
+static bool needs_tf(const struct oracle_case *c)
+{
+	uint64_t off = c->hw.regs.rip - c->in.rip;
+
+	return c->is_rep || (c->hw.vector == -1 && off < 16 && off != c->len);
+}
+
+static void compare(const struct oracle_case *c, uint64_t number)
+{
+	static struct oracle_outcome soft;
+	bool with_tf = number & 1 || needs_tf(c);
+	struct oracle_rule r;
+	const char *what;
+
+	oracle_rule(c, &r);
+	n_compared++;
+	oracle_soft_run(c, with_tf, &soft);
+	what = difference(c, &soft, &r);
+	if (!what)
+		return;
+	if (n_differ++ < max_printed)
+		print_difference(c, &soft, &r, what, number, with_tf);
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t n = argc > 1 ? strtoull(argv[1], NULL, 0) : 100000;
+	uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1, number = 0;
+	struct oracle_case *cases;
+
+	if (argc > 3)
+		max_printed = strtoull(argv[3], NULL, 0);
+	if (oracle_hw_open() || oracle_soft_open()) {
+		fprintf(stderr, "oracle_insn: cannot set up\n");
+		return 1;
+	}
+	cases = oracle_hw_cases();
+	while (n_compared < n) {
+		for (unsigned k = 0; k < ORACLE_BATCH; k++) {
+			struct oracle_rule r;
+
+			oracle_generate(&seed, &cases[k]);
+			oracle_rule(&cases[k], &r);
+			cases[k].skip = r.skip;
+		}
+		oracle_hw_run(ORACLE_BATCH);
+		for (unsigned k = 0; k < ORACLE_BATCH; k++, number++) {
+			if (cases[k].skip)
+				n_skipped++;
+			else if (cases[k].died)
+				n_died++;
+			else
+				compare(&cases[k], number);
+		}
+	}
+	printf("oracle_insn: %llu compared, %llu differ, %llu skipped, %llu ended the child\n",
+	       (unsigned long long)n_compared, (unsigned long long)n_differ,
+	       (unsigned long long)n_skipped, (unsigned long long)n_died);
+	oracle_soft_close();
+	oracle_hw_close();
+	return n_differ != 0;
+}
