@@ -1,6 +1,4 @@
-# The monitor: libraries that unpack a kernel, and the developer's machine runner.
-
-PKG_LIBS += -lz -llzma
+# The monitor's developer tool: one machine on the terminal.
 
 RUN_MACHINE_OBJ := $(call obj,tests/bench/run_machine.c)
 $(O)/run-machine: $(RUN_MACHINE_OBJ) $(call lib,vmm cpu core)

@@ -1,0 +1,289 @@
+/* tests/vmm/check_boot.c: what is laid into memory before the first instruction:
+ * archives, unpacking, ELF, the zero page, ACPI tables. */
+#include "core/bytes.h"
+#include "core/wire.h"
+#include "tests/unit.h"
+#include "vmm/boot/acpi_tables.h"
+#include "vmm/boot/cpio.h"
+#include "vmm/boot/elf.h"
+#include "vmm/boot/linux64.h"
+#include "vmm/boot/unpack.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <zlib.h>
+#include <zstd.h>
+
+START_TEST(an_archive_has_the_form_the_kernel_reads)
+{
+	CLEANUP(bytes) struct bytes b = { 0 };
+
+	cpio_add_dir(&b, "etc", 0755);
+	cpio_add_file(&b, "etc/a", 0640, "hello", 5);
+	cpio_add_symlink(&b, "etc/b", "a");
+	cpio_end(&b);
+	ck_assert_uint_eq(b.len % 512, 0);
+	ck_assert(memcmp(b.data, "07070100000000000041ED", 22) == 0);
+	ck_assert(memcmp(b.data + 110, "etc", 4) == 0);
+	/* 110 + 4 is 114: the next header is at 116 */
+	ck_assert(memcmp(b.data + 116, "07070100000000000081A0", 22) == 0);
+	ck_assert(memcmp(b.data + 116 + 54, "00000005", 8) == 0);
+	ck_assert(memcmp(b.data + 116 + 110, "etc/a", 6) == 0);
+	ck_assert(memcmp(b.data + 232, "hello\0\0\0" "070701", 14) == 0);
+	ck_assert(memmem(b.data, b.len, "TRAILER!!!", 11) != NULL);
+}
+END_TEST
+
+START_TEST(lz4_blocks_unpack_or_are_refused)
+{
+	/* "abc" then a match of 9 at distance 3, then "Z" */
+	static const uint8_t good[] = { 0x35, 'a', 'b', 'c', 3, 0, 0x10, 'Z' };
+	static const struct {
+		uint8_t b[8];
+		size_t len;
+	} bad[] = {
+		{ { 0x35, 'a' }, 2 }, /* literals past the end */
+		{ { 0x15, 'a', 2, 0, 0 }, 5 }, /* distance before the start */
+		{ { 0x15, 'a', 0, 0, 0 }, 5 }, /* distance 0 */
+		{ { 0xF0, 255, 255 }, 3 }, /* length cut off */
+		{ { 0x1F, 'a', 1, 0, 255, 255, 200, 0 }, 8 }, /* match past the room */
+		{ { 0x15, 'a', 1 }, 3 }, /* distance cut off */
+	};
+	uint8_t out[32];
+
+	ck_assert_int_eq(unpack_lz4_block(good, sizeof good, out, sizeof out), 13);
+	ck_assert(memcmp(out, "abcabcabcabcZ", 13) == 0);
+	ck_assert_int_eq(unpack_lz4_block(good, sizeof good, out, 12), -EBADMSG);
+	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+		ck_assert_int_eq(unpack_lz4_block(bad[i].b, bad[i].len, out, sizeof out), -EBADMSG);
+}
+END_TEST
+
+START_TEST(other_forms_unpack_by_their_libraries)
+{
+	static const char text[] = "the quick brown fox, the quick brown fox, the quick brown fox";
+	uint8_t z[256], *got = NULL;
+	size_t len = 0, n;
+
+	n = ZSTD_compress(z, sizeof z, text, sizeof text, 3);
+	memcpy(z + n, "\x3E\0\0\0", 4); /* the size word that a kernel has */
+	ck_assert_int_eq(unpack(z, n + 4, sizeof text, &got, &len), 0);
+	ck_assert_uint_eq(len, sizeof text);
+	ck_assert_str_eq((char *)got, text);
+	free(got);
+	z[n / 2] ^= 0x55;
+	ck_assert_int_lt(unpack(z, n / 2, sizeof text, &got, &len), 0);
+	ck_assert_int_eq(unpack((const uint8_t *)"garbage garbage", 15, 100, &got, &len), -ENOTSUP);
+	ck_assert_int_eq(unpack(z, n, (size_t)1 << 40, &got, &len), -EBADMSG);
+}
+END_TEST
+
+static size_t make_elf(uint8_t *p, uint64_t paddr, uint64_t filesz, uint64_t memsz)
+{
+	Elf64_Ehdr eh = { .e_type = ET_EXEC, .e_machine = EM_X86_64, .e_entry = paddr,
+			  .e_phoff = sizeof eh, .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 1 };
+	Elf64_Phdr ph = { .p_type = PT_LOAD, .p_offset = 0x100, .p_paddr = paddr,
+			  .p_filesz = filesz, .p_memsz = memsz };
+
+	memset(p, 0, 0x200);
+	memcpy(eh.e_ident, ELFMAG, SELFMAG);
+	eh.e_ident[EI_CLASS] = ELFCLASS64;
+	eh.e_ident[EI_DATA] = ELFDATA2LSB;
+	memcpy(p, &eh, sizeof eh);
+	memcpy(p + sizeof eh, &ph, sizeof ph);
+	memset(p + 0x100, 0xF4, 0x100);
+	return 0x200;
+}
+
+START_TEST(elf_segments_are_bounded)
+{
+	struct elf_image im;
+	uint8_t p[0x200];
+	struct mem mem;
+	size_t n;
+
+	ck_assert_int_eq(mem_init(&mem, 4 << 20), 0);
+	n = make_elf(p, 0x200000, 16, 4096);
+	mem.host[0x200020] = 1;
+	ck_assert_int_eq(elf_load(p, n, &mem, &im), 0);
+	ck_assert_uint_eq(im.end, 0x201000);
+	ck_assert_uint_eq(mem.host[0x20000F], 0xF4);
+	ck_assert_uint_eq(mem.host[0x200020], 0);
+	n = make_elf(p, 0x3FF000, 16, 8192);
+	ck_assert_int_eq(elf_load(p, n, &mem, &im), -ENOSPC);
+	n = make_elf(p, 0x200000, 0x1000, 0x1000); /* past the file */
+	ck_assert_int_eq(elf_load(p, n, &mem, &im), -ENOEXEC);
+	n = make_elf(p, UINT64_MAX - 100, 16, 4096); /* wraps */
+	ck_assert_int_eq(elf_parse(p, n, &im), -ENOEXEC);
+	n = make_elf(p, 0x200000, 32, 16); /* filesz > memsz */
+	ck_assert_int_eq(elf_parse(p, n, &im), -ENOEXEC);
+	ck_assert_int_eq(elf_parse(p, 63, &im), -ENOEXEC);
+	mem_done(&mem);
+}
+END_TEST
+
+static int file_of(const void *data, size_t len)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq((int)write(fd, data, len), (int)len);
+	return fd;
+}
+
+START_TEST(the_zero_page_tells_memory_and_initrd)
+{
+	uint8_t p[0x200];
+	size_t n = make_elf(p, 0x100000, 16, 4096);
+	int kernel = file_of(p, n), initrd = file_of("abcde", 5);
+	struct linux64_config cfg = { .kernel_fd = kernel, .initrd_fd = initrd, .cmdline = "a=b",
+				      .append = (const uint8_t *)"070701", .append_len = 6,
+				      .n_cpus = 1, .seed = { 7 } };
+	struct cpu_state s;
+	struct mem mem;
+	char *why = NULL;
+	const uint8_t *zp;
+	uint32_t at;
+
+	ck_assert_int_eq(mem_init(&mem, 4 << 20), 0);
+	ck_assert_int_eq(linux64_load(&mem, &cfg, &s, &why), 0);
+	ck_assert_uint_eq(s.rip, 0x100000);
+	ck_assert_uint_eq(s.gpr[CPU_RSI], 0x7000);
+	ck_assert_uint_eq(s.efer & 0x400, 0x400);
+	zp = mem.host + 0x7000;
+	ck_assert_uint_eq(load_le16(zp + 0x1FE), 0xAA55);
+	ck_assert_str_eq((const char *)mem.host + load_le32(zp + 0x228), "a=b");
+	at = load_le32(zp + 0x218);
+	ck_assert_uint_eq(at % 4096, 0);
+	ck_assert_uint_eq(load_le32(zp + 0x21C), 14);
+	ck_assert(memcmp(mem.host + at, "abcde\0\0\0" "070701", 14) == 0);
+	ck_assert_uint_eq(zp[0x1E8], 4);
+	ck_assert_uint_eq(load_le64(zp + 0x2D0 + 40), 0x100000);
+	ck_assert_uint_eq(load_le64(zp + 0x2D0 + 48), 3 << 20);
+	/* setup_data: last, RNG seed, 32 bytes */
+	ck_assert_uint_eq(load_le64(zp + 0x250), 0x8000);
+	ck_assert_uint_eq(load_le32(mem.host + 0x8008), 9);
+	ck_assert_uint_eq(mem.host[0x8010], 7);
+	/* the identity map */
+	ck_assert_uint_eq(load_le64(mem.host + 0xB000 + 8), 0x200083);
+	mem_done(&mem);
+	(void)close(kernel);
+	(void)close(initrd);
+}
+END_TEST
+
+/* What is said about kernels that are none, and memory that is too small. */
+static const struct {
+	const char *says;
+	uint64_t memory, initrd_len;
+	size_t kernel_len;
+	uint64_t paddr;
+	bool is_bzimage, long_cmdline;
+} refused[] = {
+	{ .says = "neither a bzImage nor a vmlinux", .memory = 4 << 20, .kernel_len = 0x100 },
+	{ .says = "not a readable file", .memory = 4 << 20, .kernel_len = 0 },
+	{ .says = "cut off", .memory = 4 << 20, .kernel_len = 0x400, .is_bzimage = true },
+	{ .says = "the kernel alone needs", .memory = 2 << 20, .paddr = 0x1000000 },
+	{ .says = "above 1 MiB", .memory = 4 << 20, .paddr = 0x1000 },
+	{ .says = "too little for kernel and initrd", .memory = 4 << 20, .paddr = 0x100000,
+	  .initrd_len = 3 << 20 },
+	{ .says = "command line is longer", .memory = 4 << 20, .paddr = 0x100000,
+	  .long_cmdline = true },
+};
+
+START_TEST(bad_kernels_are_refused_in_words)
+{
+	static char cmdline[4000];
+	uint8_t p[0x400] = { 0 };
+	size_t n = refused[_i].kernel_len;
+	struct linux64_config cfg = { .initrd_fd = -1, .cmdline = "", .n_cpus = 1 };
+	CLEANUP(free) char *why = NULL;
+	struct cpu_state s;
+	struct mem mem;
+
+	if (refused[_i].paddr)
+		n = make_elf(p, refused[_i].paddr, 16, 4096);
+	if (refused[_i].is_bzimage) {
+		memcpy(p + 0x202, "HdrS\x0F\x02", 6);
+		store_le32(p + 0x248, 0x10);
+		store_le32(p + 0x24C, 0x100000);
+	}
+	memset(cmdline, 'x', sizeof cmdline - 1);
+	if (refused[_i].long_cmdline)
+		cfg.cmdline = cmdline;
+	cfg.kernel_fd = file_of(p, n);
+	if (refused[_i].initrd_len) {
+		cfg.initrd_fd = file_of("", 0);
+		ck_assert_int_eq(ftruncate(cfg.initrd_fd, (off_t)refused[_i].initrd_len), 0);
+	}
+	ck_assert_int_eq(mem_init(&mem, refused[_i].memory), 0);
+	ck_assert_int_lt(linux64_load(&mem, &cfg, &s, &why), 0);
+	ck_assert_ptr_nonnull(why);
+	ck_assert_msg(strstr(why, refused[_i].says) != NULL, "says: %s", why);
+	mem_done(&mem);
+	(void)close(cfg.kernel_fd);
+	if (cfg.initrd_fd >= 0)
+		(void)close(cfg.initrd_fd);
+}
+END_TEST
+
+static uint8_t sum(const uint8_t *p, size_t len)
+{
+	uint8_t s = 0;
+
+	while (len--)
+		s = (uint8_t)(s + *p++);
+	return s;
+}
+
+START_TEST(acpi_tables_add_up)
+{
+	CLEANUP(bytes) struct bytes b = { 0 };
+	const uint8_t *xsdt, *t;
+	unsigned n_seen = 0;
+
+	acpi_tables_build(1, &b);
+	ck_assert_uint_le(b.len, ACPI_TABLES_SIZE_MAX);
+	ck_assert_uint_eq(sum(b.data, 20), 0);
+	ck_assert_uint_eq(sum(b.data, 36), 0);
+	xsdt = b.data + (load_le64(b.data + 24) - ACPI_TABLES_GPA);
+	ck_assert(memcmp(xsdt, "XSDT", 4) == 0);
+	ck_assert_uint_eq(sum(xsdt, load_le32(xsdt + 4)), 0);
+	for (unsigned i = 36; i < load_le32(xsdt + 4); i += 8) {
+		t = b.data + (load_le64(xsdt + i) - ACPI_TABLES_GPA);
+		ck_assert_uint_eq(sum(t, load_le32(t + 4)), 0);
+		n_seen++;
+		if (memcmp(t, "FACP", 4) != 0)
+			continue;
+		ck_assert_uint_eq(load_le32(t + 4), 276);
+		ck_assert_uint_eq(load_le16(t + 109) & 2, 0); /* no 8042 */
+		t = b.data + (load_le64(t + 140) - ACPI_TABLES_GPA);
+		ck_assert(memcmp(t, "DSDT", 4) == 0);
+		ck_assert_uint_eq(sum(t, load_le32(t + 4)), 0);
+	}
+	ck_assert_uint_eq(n_seen, 3);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *s = suite_create("boot");
+	TCase *t = tcase_create("boot");
+
+	tcase_add_test(t, an_archive_has_the_form_the_kernel_reads);
+	tcase_add_test(t, lz4_blocks_unpack_or_are_refused);
+	tcase_add_test(t, other_forms_unpack_by_their_libraries);
+	tcase_add_test(t, elf_segments_are_bounded);
+	tcase_add_test(t, the_zero_page_tells_memory_and_initrd);
+	tcase_add_loop_test(t, bad_kernels_are_refused_in_words, 0,
+			    (int)(sizeof refused / sizeof refused[0]));
+	tcase_add_test(t, acpi_tables_add_up);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(make_suite);
