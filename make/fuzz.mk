@@ -40,6 +40,6 @@ fuzz-guided: $(O)/fuzz/guided_$(T)
 	$< -max_total_time=$(FOR) -max_len=1024 -artifact_prefix=$(O)/fuzz/ $(O)/fuzz/corpus/$(T)
 
 UNIT_BIN += $(FUZZ_BIN)
-check-unit: $(FUZZ_BIN)
+build-tests check-unit: $(FUZZ_BIN)
 
 -include $(shell find $(O)/fuzz/obj -name '*.d' 2>/dev/null)
