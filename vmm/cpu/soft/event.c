@@ -394,6 +394,7 @@ void soft_event_deliver(struct soft *s, int vector, enum soft_event_kind kind, b
 
 	if (s->shutdown)
 		return;
+	s->trap_pending = false; /* INT n is not stepped: SDM vol. 3 §17.3.1.4 */
 	if (kind == EVENT_FAULT && vector == EXC_GP && s->exc_noncanonical && event_stack_was_used(s))
 		ev.vector = EXC_SS;
 	s->exc_noncanonical = false;

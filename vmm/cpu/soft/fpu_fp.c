@@ -237,10 +237,10 @@ TO_GPR(cvttsd2si, sse_src64)
 		sse_enter(s);                                                  \
 		mmx_check(s);                                                  \
 		v = load(s, i);                                                \
+		mmx_enter(s); /* even if #XM follows */                        \
 		sse_fp_begin(s);                                               \
 		__asm__ volatile(#op " %0, %0" : "+x"(v));                     \
 		sse_fp_end(s);                                                 \
-		mmx_enter(s);                                                  \
 		mmx_set(s, i->reg & 7, (uint64_t)_mm_cvtsi128_si64(v));        \
 	}
 

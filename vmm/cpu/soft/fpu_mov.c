@@ -341,6 +341,6 @@ void mmx_maskmovq(struct soft *s, const struct insn *i)
 	mmx_check(s);
 	v = mmx_get(s, i->reg & 7);
 	mask = mmx_get(s, i->rm & 7);
+	mmx_enter(s); /* processors turn to MMX even if the store faults */
 	mask_store(s, i, (const uint8_t *)&v, (const uint8_t *)&mask, 8);
-	mmx_enter(s);
 }

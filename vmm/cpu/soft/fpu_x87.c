@@ -138,7 +138,9 @@ void x87_mem(struct soft *s, const struct insn *i)
 		mmu_ld_bytes(s, lin, operand, n);
 	x87_run(s, code, operand, &flags, &t);
 	if (size < 0) {
-		if (!store_is_withheld(s, &t))
+		if (store_is_withheld(s, &t))
+			mmu_probe_write(s, lin, n);
+		else
 			mmu_st_bytes(s, lin, operand, n);
 	}
 	x87_commit(s, i, &t);

@@ -186,7 +186,9 @@ void int_cmpxchg(struct soft *s, const struct insn *i)
 	bool equal = op_zx(s->r[CPU_RAX], size) == a;
 
 	(void)alu(s, ALU_CMP, s->r[CPU_RAX], a, size);
-	op_rmw_end(s, i, size, lin, equal ? src : a);
+	/* Memory is written either way; a register keeps even its upper half. */
+	if (equal || i->mod != 3)
+		op_rmw_end(s, i, size, lin, equal ? src : a);
 	if (!equal)
 		reg_put(s, CPU_RAX, size, a);
 }

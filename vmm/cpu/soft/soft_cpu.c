@@ -99,10 +99,9 @@ static void enter(struct soft *s, const struct block *b)
 /* One instruction, and its single-step trap. */
 static void step_one(struct soft *s)
 {
-	bool trap = s->rflags & FLAG_TF;
-
+	s->trap_pending = s->rflags & FLAG_TF;
 	enter(s, block_single(s));
-	if (trap && !s->shadow && !s->shutdown) {
+	if (s->trap_pending && !s->shadow && !s->shutdown) {
 		s->dr6_pending |= DR6_BS;
 		s->insn_rip = s->rip;
 		soft_event_deliver(s, EXC_DB, EVENT_TRAP, false, 0);
