@@ -72,6 +72,7 @@ struct oracle_rule {
 	const char *why;
 	uint64_t undefined_flags;
 	bool approximate; /* RCP, RSQRT */
+	bool stores_tf; /* TF must be alike on both sides */
 	bool any_dest; /* the destination is undefined too */
 	char text[96]; /* disassembly */
 };

@@ -86,6 +86,7 @@ static const struct {
 	const char *why;
 } allowed[] = {
 	{ false, 1, 0x0D, 0x0D, "PREFETCH: reserved digits act as hints (SDM vol. 2, table A-6)" },
+	{ true, 1, 0xAA, 0xAA, "RSM outside of SMM is #UD (SDM vol. 2, RSM)" },
 	{ false, 1, 0x18, 0x1F, "reserved NOPs (SDM vol. 2, table A-3, 0F 18 to 0F 1F)" },
 };
 

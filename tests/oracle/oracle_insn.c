@@ -161,11 +161,12 @@ static bool needs_tf(const struct oracle_case *c)
 static void compare(const struct oracle_case *c, uint64_t number)
 {
 	static struct oracle_outcome soft;
-	bool with_tf = number & 1 || needs_tf(c);
 	struct oracle_rule r;
 	const char *what;
+	bool with_tf;
 
 	oracle_rule(c, &r);
+	with_tf = number & 1 || needs_tf(c) || r.stores_tf;
 	n_compared++;
 	oracle_soft_run(c, with_tf, &soft);
 	what = difference(c, &soft, &r);

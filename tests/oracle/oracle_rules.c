@@ -66,7 +66,8 @@ static bool is_in_model(const ZydisDecodedInstruction *z)
 	}
 }
 
-static const char *why_skip(const ZydisDecodedInstruction *z, const ZydisDecodedOperand *ops)
+static const char *why_skip(const struct oracle_case *c, const ZydisDecodedInstruction *z,
+			    const ZydisDecodedOperand *ops)
 {
 	for (size_t k = 0; k < sizeof(skips) / sizeof(skips[0]); k++)
 		if (skips[k].mnemonic == z->mnemonic)
@@ -80,6 +81,19 @@ static const char *why_skip(const ZydisDecodedInstruction *z, const ZydisDecoded
 	if (z->meta.branch_type != ZYDIS_BRANCH_TYPE_NONE &&
 	    z->attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE)
 		return "66 before a near branch: makers differ (SDM vol. 2, JMP; APM vol. 3)";
+	for (unsigned k = 0; k < z->raw.prefix_count; k++)
+		if ((z->raw.prefixes[k].value & 0xFE) == 0xF2 && (z->opcode & 0xFE) == 0xE0 &&
+		    z->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT)
+			return "F2, F3 before LOOPcc are reserved (SDM vol. 2 §2.1.1); AMD heeds them";
+	if (z->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && z->opcode >= 0x6C && z->opcode <= 0x6F &&
+	    !c->in.gpr[CPU_RCX])
+		return "REP INS, OUTS of nothing: AMD checks the permission first (SDM vol. 2, REP)";
+	if (z->mnemonic == ZYDIS_MNEMONIC_MOVSXD && z->operand_width == 16)
+		return "66 MOVSXD reads 16 bits (SDM) or 32 (AMD)";
+	if (z->opcode_map == ZYDIS_OPCODE_MAP_0F && z->opcode == 0x0D && z->raw.modrm.mod == 3)
+		return "0F 0D with a register: NOP (SDM vol. 2, table A-3) or #UD (AMD)";
+	if (z->mnemonic == ZYDIS_MNEMONIC_CVTPI2PS && z->raw.modrm.mod != 3)
+		return "AMD does not turn to MMX for a memory source (SDM vol. 2, CVTPI2PS)";
 	for (int k = 0; k < z->operand_count; k++)
 		if (ops[k].type == ZYDIS_OPERAND_TYPE_REGISTER &&
 		    ZydisRegisterGetClass(ops[k].reg.value) == ZYDIS_REGCLASS_SEGMENT &&
@@ -176,12 +190,14 @@ void oracle_rule(const struct oracle_case *c, struct oracle_rule *r)
 		return;
 	}
 	ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL);
-	r->why = why_skip(&z, ops);
+	r->why = why_skip(c, &z, ops);
 	r->skip = r->why != NULL;
 	if (r->skip)
 		return;
 	ZydisFormatterFormatInstruction(&formatter, &z, ops, z.operand_count_visible, r->text,
 					sizeof(r->text), c->in.rip, NULL);
+	r->stores_tf = z.mnemonic == ZYDIS_MNEMONIC_PUSHF || z.mnemonic == ZYDIS_MNEMONIC_PUSHFD ||
+		       z.mnemonic == ZYDIS_MNEMONIC_PUSHFQ;
 	r->undefined_flags = undefined_of(c, &z, ops, &r->any_dest);
 	r->approximate = z.mnemonic == ZYDIS_MNEMONIC_RCPPS || z.mnemonic == ZYDIS_MNEMONIC_RCPSS ||
 			 z.mnemonic == ZYDIS_MNEMONIC_RSQRTPS || z.mnemonic == ZYDIS_MNEMONIC_RSQRTSS;

@@ -233,8 +233,8 @@ void oracle_soft_run(const struct oracle_case *c, bool with_tf, struct oracle_ou
 	memcpy(s.gpr, c->in.gpr, sizeof(s.gpr));
 	s.rip = c->in.rip;
 	s.fx = c->in.fx;
+	s.rflags = c->in.rflags | (with_tf ? RFLAGS_TF : 0);
 	for (;;) {
-		s.rflags = c->in.rflags | (with_tf ? RFLAGS_TF : 0);
 		s.halted = false;
 		cpu->ops->set_state(cpu, &s);
 		if (cpu->ops->run(cpu, 16384) == CPU_STOP_SHUTDOWN) {
@@ -259,6 +259,7 @@ void oracle_soft_run(const struct oracle_case *c, bool with_tf, struct oracle_ou
 
 			memcpy(again.gpr, ret_out->regs.gpr, sizeof(again.gpr));
 			again.rip = c->in.rip;
+			again.rflags = ret_out->regs.rflags | RFLAGS_TF;
 			again.fx = s.fx;
 			s = again;
 		}
