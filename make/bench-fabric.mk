@@ -10,3 +10,15 @@ bench-programs: $(BENCH_FABRIC)
 .PHONY: bench-fabric
 bench-fabric: $(BENCH_FABRIC)
 	@$(BENCH_FABRIC)
+
+# make bench-latency: how late a lone frame is on the real clock.
+BENCH_LATENCY := $(O)/bench/bench_latency
+
+$(BENCH_LATENCY): $(call obj,tests/bench/bench_latency.c) $(call lib,teams vswitch shaping topologies core)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS)
+bench-programs: $(BENCH_LATENCY)
+
+.PHONY: bench-latency
+bench-latency: $(BENCH_LATENCY)
+	@$(BENCH_LATENCY)

@@ -13,7 +13,8 @@
  * and the next frame starts at exactly that instant, so nothing is rounded
  * away over time: 64-byte frames at 10 Gbit/s are 51.2 ns apart. Finishes are
  * computed from each other and never from the time of a call; a late caller
- * changes nothing. There are no tokens, so nothing bursts.
+ * changes nothing, and a frame that is said to have come before the last one
+ * was out waits for it. There are no tokens, so nothing bursts.
  *
  * Line. A list in order of due time. Order is kept under jitter: a frame is due
  * no earlier than the one before. Only `reorder` lets a frame go at once.
@@ -63,7 +64,7 @@ struct link {
 	struct fifo queue, line;
 	uint64_t queue_frames, queue_bytes; /* in the queue, without the line */
 	uint64_t held_bytes; /* memory of all that is held */
-	nsec_t finish_ns; /* of the queue's head: finish_ns + finish_rem / rate */
+	nsec_t finish_ns; /* of the queue's head, or of the last one: finish_ns + finish_rem / rate */
 	uint64_t finish_rem;
 	nsec_t last_due_ns;
 	struct frame_pool *pool; /* borrowed */
@@ -148,6 +149,7 @@ int link_new(const struct link_shape *shape, uint64_t seed, const char *name,
 	fifo_init(&l->queue);
 	fifo_init(&l->line);
 	l->last_due_ns = INT64_MIN;
+	l->finish_ns = INT64_MIN;
 	l->pool = pool;
 	l->sink = *sink;
 	stream_init(&l->loss_rng, seed, name, "loss");
@@ -189,6 +191,8 @@ static void drop_all(struct link *l, enum loss_reason why)
 	l->queue_frames = 0;
 	l->queue_bytes = 0;
 	l->last_due_ns = INT64_MIN;
+	l->finish_ns = INT64_MIN;
+	l->finish_rem = 0;
 }
 
 struct link *link_free(struct link *l)
@@ -406,7 +410,12 @@ static void enqueue(struct link *l, struct frame *f, nsec_t now)
 	l->queue_frames++;
 	l->queue_bytes += f->len;
 	fifo_push(&l->queue, f);
-	if (l->queue.head == f)
+	if (l->queue.head != f)
+		return;
+	/* The wire may be busy yet when the caller's time ran back a little. */
+	if (l->finish_ns >= now)
+		start_head(l, l->finish_ns, l->finish_rem);
+	else
 		start_head(l, now, 0);
 }
 
@@ -459,11 +468,11 @@ void link_set_shape(struct link *l, const struct link_shape *shape, nsec_t now)
 
 	link_run(l, now);
 	adopt_shape(l, shape);
-	if (!l->queue.head)
-		return;
-	if (!shape->rate_bps) {
+	if (!l->queue.head || !shape->rate_bps) {
 		while (l->queue.head)
 			leave_bottleneck(l, pop_queue(l), now);
+		l->finish_ns = INT64_MIN;
+		l->finish_rem = 0;
 	} else if (shape->rate_bps != old_rate) {
 		/* The bits of the head that are still to be sent, at the new rate. */
 		unsigned __int128 left = (unsigned __int128)(head_finish(l) - now) * old_rate;

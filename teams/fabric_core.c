@@ -11,8 +11,13 @@
  *
  * Events. Links that hold frames are in a binary heap by the time they next
  * want to run; a step runs them in that order, each at its own time, before it
- * takes anything new. So a link sees times that never run back, whenever the
- * driver calls.
+ * takes anything new, so what comes out does not depend on when the driver calls.
+ *
+ * A frame enters at the time its machine wrote it, when that lies within the
+ * last STAMP_AGE_MAX, and not before the port's last one: so the time the
+ * fabric took to wake up is not added to the link's delay. A machine that
+ * lies wins STAMP_AGE_MAX at most. A link can take times that run back a
+ * little.
  *
  * Rings. A port is active (drained in every step) or asleep (its machine kicks).
  * Ports go to sleep together, when a step found nothing: fabric_sleep(). What
@@ -30,6 +35,8 @@
 #include <string.h>
 
 enum { POOL_FRAMES = 4096, NAME_SIZE = 128, OFFLOAD_NEEDS_CSUM = 1, GSO_ECN = 0x80, GSO_LAST = 5 };
+/* How old a machine may say a frame is: what a wake-up takes on a busy host. */
+#define STAMP_AGE_MAX (2 * NSEC_PER_MSEC)
 
 /* ---- the heap of events ------------------------------------------------- */
 
@@ -177,6 +184,20 @@ static void take_record(struct fabric_port *p, const struct ring_record *rec, ns
 	into_link(&p->links[FABRIC_ACCESS_UP], frame, now);
 }
 
+/* When the record entered, by the fabric's time. */
+static nsec_t entry_time(struct fabric_port *p, const struct ring_record *rec, nsec_t now)
+{
+	nsec_t written = rec->time_ns;
+
+	/* Far values are nonsense, and would overflow. */
+	if (written < 0 || written > NSEC_NEVER / 2)
+		return now;
+	written -= p->fabric->paused_ns;
+	if (written < now - STAMP_AGE_MAX || written > now)
+		return now;
+	return nsec_max(written, p->last_entry_ns);
+}
+
 /* Takes one batch in. Returns how many. */
 static unsigned drain(struct fabric_port *p, nsec_t now)
 {
@@ -184,7 +205,8 @@ static unsigned drain(struct fabric_port *p, nsec_t now)
 	unsigned n = 0;
 
 	for (; n < FABRIC_BATCH && ring_peek(&p->rings.rx, &rec); n++) {
-		take_record(p, &rec, now);
+		p->last_entry_ns = entry_time(p, &rec, now);
+		take_record(p, &rec, p->last_entry_ns);
 		ring_pop(&p->rings.rx);
 	}
 	if (n)

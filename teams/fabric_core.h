@@ -39,6 +39,7 @@ struct fabric_port {
 	bool is_active; /* drained without being asked; else its ring is asleep */
 	bool is_dirty; /* committed, not yet published */
 	bool is_up; /* carrier */
+	nsec_t last_entry_ns; /* when its last frame entered, by the fabric's time */
 	struct fabric_link links[FABRIC_ROLE_COUNT];
 	struct element_counters in; /* ring to up link */
 	struct element_counters out; /* down link to ring */

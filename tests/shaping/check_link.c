@@ -166,6 +166,21 @@ START_TEST(nothing_is_rounded_away_at_high_rates)
 }
 END_TEST
 
+/* Times that run back a little: the wire is not used twice. */
+START_TEST(an_early_frame_waits_for_the_wire)
+{
+	struct link *l = make(&(struct link_shape){ .rate_bps = 8000000 }, 1);
+
+	put(l, 0, 1000, NSEC_PER_SEC);
+	run_until(l, NSEC_PER_SEC + 2 * NSEC_PER_MSEC);
+	put(l, 1, 1000, NSEC_PER_SEC + 500 * NSEC_PER_USEC);
+	run_until(l, 2 * NSEC_PER_SEC);
+	ck_assert_uint_eq(got.n, 2);
+	ck_assert_int_eq(got.at[1], NSEC_PER_SEC + 2 * NSEC_PER_MSEC);
+	link_free(l);
+}
+END_TEST
+
 START_TEST(the_queue_is_exact)
 {
 	static const struct {
@@ -517,6 +532,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(t, a_lone_frame_takes_length_over_rate_plus_delay, 0, 5);
 	tcase_add_loop_test(t, the_rate_is_met_and_never_exceeded, 0, 4);
 	tcase_add_test(t, nothing_is_rounded_away_at_high_rates);
+	tcase_add_test(t, an_early_frame_waits_for_the_wire);
 	tcase_add_loop_test(t, the_queue_is_exact, 0, 6);
 	tcase_add_test(t, the_default_queue_is_a_tenth_of_a_second);
 	tcase_add_test(t, cells_and_overhead_cost_what_they_cost);

@@ -50,8 +50,9 @@ static void teardown(void)
 	}
 }
 
-/* A frame from machine @from; to a station @to, or to all (@to < 0). */
-static void send_frame(size_t from, int to, uint32_t len)
+/* A frame from machine @from, written at @written; to a station @to, or to all
+ * (@to < 0). */
+static void send_frame_at(size_t from, int to, uint32_t len, nsec_t written)
 {
 	struct frame_offload none = { 0 };
 	uint8_t *p = ring_reserve(&machines[from].tx, len);
@@ -63,8 +64,13 @@ static void send_frame(size_t from, int to, uint32_t len)
 		p[5] = (uint8_t)to;
 	memset(p + 6, 0x02, 6);
 	p[11] = (uint8_t)from;
-	ring_commit(&machines[from].tx, len, &none, 0);
+	ring_commit(&machines[from].tx, len, &none, written);
 	(void)ring_publish(&machines[from].tx);
+}
+
+static void send_frame(size_t from, int to, uint32_t len)
+{
+	send_frame_at(from, to, len, 0);
 }
 
 /* Steps at every instant something is due, up to @until. */
@@ -177,6 +183,32 @@ START_TEST(delays_are_exact)
 	run_until(3 * NSEC_PER_SEC);
 	ck_assert_uint_eq(receive(0, &t), 1);
 	ck_assert_int_eq(t, 2 * NSEC_PER_SEC + 24 * NSEC_PER_MSEC);
+	check_books();
+}
+END_TEST
+
+/* A wake-up that took a moment is not added; a machine cannot claim more. */
+START_TEST(a_frame_enters_when_it_was_written)
+{
+	static const struct {
+		nsec_t written, entered; /* against the time of the step */
+	} t[] = {
+		{ -100 * NSEC_PER_USEC, -100 * NSEC_PER_USEC },
+		{ -2 * NSEC_PER_MSEC, -2 * NSEC_PER_MSEC },
+		{ -2 * NSEC_PER_MSEC - 1, 0 }, { 1, 0 }, { INT64_MAX - NSEC_PER_SEC, 0 },
+		{ INT64_MIN, 0 },
+	};
+	nsec_t at[2];
+
+	networks[0].shape.up = (struct shape_dir){ .rate_bps = 1000000, .delay_ns = 10 * NSEC_PER_MSEC };
+	start();
+	send_frame_at(0, 1, 125, _i < 5 ? now + t[_i].written : t[_i].written);
+	send_frame_at(0, 1, 125, now - 3 * NSEC_PER_USEC / 2);
+	run_until(2 * NSEC_PER_SEC);
+	ck_assert_uint_eq(receive(1, at), 2);
+	ck_assert_int_eq(at[0], NSEC_PER_SEC + 11 * NSEC_PER_MSEC + t[_i].entered);
+	ck_assert_int_eq(at[1], nsec_max(at[0] + NSEC_PER_MSEC,
+					 NSEC_PER_SEC + 11 * NSEC_PER_MSEC - 3 * NSEC_PER_USEC / 2));
 	check_books();
 }
 END_TEST
@@ -440,6 +472,7 @@ static Suite *make_suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_ping_crosses_the_switch);
 	tcase_add_test(t, delays_are_exact);
+	tcase_add_loop_test(t, a_frame_enters_when_it_was_written, 0, 6);
 	tcase_add_test(t, the_first_port_is_the_near_end);
 	tcase_add_test(t, loss_is_counted);
 	tcase_add_test(t, links_change_while_frames_fly);
