@@ -350,12 +350,12 @@ void virtio_fuzz_recover(struct virtio_fuzz *f, uint64_t without, unsigned n_que
 void virtio_fuzz_end(struct virtio_fuzz *f)
 {
 	struct virtio_dev *d = f->g.p->dev;
+	const uint8_t *canary = f->g.mem.host + FUZZ_RAM;
 
-	for (size_t i = FUZZ_RAM; i < 2 * FUZZ_RAM; i++) {
-		if (f->g.mem.host[i] != CANARY) {
-			fprintf(stderr, "written behind the guest's RAM, at %zu\n", i - FUZZ_RAM);
-			abort();
-		}
+	/* All bytes are as their neighbour, and the first is right. */
+	if (canary[0] != CANARY || memcmp(canary, canary + 1, FUZZ_RAM - 1) != 0) {
+		fprintf(stderr, "written behind the guest's RAM\n");
+		abort();
 	}
 	virtio_fuzz_totals.inputs++;
 	virtio_fuzz_totals.breaks += d->n_breaks;
