@@ -13,11 +13,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Looking for near names costs as much as there are names: not for every one of
+ * thousands of mistakes, of which few are shown. */
+enum { SUGGEST_ERRORS_MAX = 10 * LOAD_MESSAGES_MAX };
+
 static const char *vm_near(const struct load *l, const char *name, char *buf, size_t size)
 {
 	struct suggestion near = { .word = name };
 
-	for (size_t i = 0; i < l->team->n_vms; i++)
+	for (size_t i = 0; i < l->team->n_vms && l->n_errors < SUGGEST_ERRORS_MAX; i++)
 		suggest_consider(&near, l->team->vms[i].name);
 	return suggest_str(&near, buf, size);
 }
@@ -26,7 +30,7 @@ static const char *network_near(const struct load *l, const char *name, char *bu
 {
 	struct suggestion near = { .word = name };
 
-	for (size_t i = 0; i < l->team->n_networks; i++)
+	for (size_t i = 0; i < l->team->n_networks && l->n_errors < SUGGEST_ERRORS_MAX; i++)
 		suggest_consider(&near, l->team->networks[i].name);
 	return suggest_str(&near, buf, size);
 }
@@ -153,6 +157,20 @@ static bool image_known(struct load *l, struct strmap *seen, const char *name)
 	return known != 0;
 }
 
+/* A path has a slash or the ending of a disk image; image names have neither. */
+static bool is_disk(const char *image)
+{
+	static const char *const endings[] = { ".qcow2", ".img", ".raw", ".vhd", ".vmdk", ".iso" };
+	size_t len = strlen(image);
+
+	if (strchr(image, '/'))
+		return true;
+	for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
+		if (len > strlen(endings[i]) && !strcmp(image + len - strlen(endings[i]), endings[i]))
+			return true;
+	return false;
+}
+
 static void check_image(struct load *l, size_t vm, struct strmap *seen)
 {
 	static const char *const usual[] = { "tiny", "net", "debian" };
@@ -162,7 +180,7 @@ static void check_image(struct load *l, size_t vm, struct strmap *seen)
 	size_t n_errors = l->n_errors;
 	char buf[96];
 
-	if (n && strchr(v->image, '/')) {
+	if (n && is_disk(v->image)) {
 		v->image = load_path(l, &n->place, v->image);
 		want_file(l, n, v->image);
 		if (l->n_errors == n_errors)
