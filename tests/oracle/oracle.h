@@ -73,6 +73,7 @@ struct oracle_rule {
 	uint64_t undefined_flags;
 	bool approximate; /* RCP, RSQRT */
 	bool stores_tf; /* TF must be alike on both sides */
+	bool is_call;
 	bool any_dest; /* the destination is undefined too */
 	char text[96]; /* disassembly */
 };

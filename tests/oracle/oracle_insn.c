@@ -63,6 +63,10 @@ static const char *difference(const struct oracle_case *c, const struct oracle_o
 	const struct oracle_outcome *hw = &c->hw;
 	int n_gpr = 0;
 
+	/* A call to a non-canonical address with no stack to push to: the SDM checks the target first (vol. 2,
+	 * CALL), AMD pushes first. */
+	if (r->is_call && hw->vector == 14 && soft->vector == 13)
+		return NULL;
 	if (hw->vector != soft->vector)
 		return "exception";
 	if (hw->regs.rip != soft->regs.rip)
@@ -155,7 +159,7 @@ static bool needs_tf(const struct oracle_case *c)
 {
 	uint64_t off = c->hw.regs.rip - c->in.rip;
 
-	return c->is_rep || (c->hw.vector == -1 && off < 16 && off != c->len);
+	return c->hw.vector == -1 && off < 16 && off != c->len;
 }
 
 static void compare(const struct oracle_case *c, uint64_t number)
@@ -167,6 +171,10 @@ static void compare(const struct oracle_case *c, uint64_t number)
 
 	oracle_rule(c, &r);
 	with_tf = number & 1 || needs_tf(c) || r.stores_tf;
+	/* A fault within REPE CMPS: the flags are those before the instruction, which
+	 * the stepped hardware has executed anew for each iteration. SDM vol. 2, REP. */
+	if (c->is_rep && !with_tf && c->hw.vector >= 0)
+		r.undefined_flags = FLAGS_COMPARED;
 	n_compared++;
 	oracle_soft_run(c, with_tf, &soft);
 	what = difference(c, &soft, &r);

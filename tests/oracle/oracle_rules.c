@@ -196,6 +196,7 @@ void oracle_rule(const struct oracle_case *c, struct oracle_rule *r)
 		return;
 	ZydisFormatterFormatInstruction(&formatter, &z, ops, z.operand_count_visible, r->text,
 					sizeof(r->text), c->in.rip, NULL);
+	r->is_call = z.mnemonic == ZYDIS_MNEMONIC_CALL;
 	r->stores_tf = z.mnemonic == ZYDIS_MNEMONIC_PUSHF || z.mnemonic == ZYDIS_MNEMONIC_PUSHFD ||
 		       z.mnemonic == ZYDIS_MNEMONIC_PUSHFQ;
 	r->undefined_flags = undefined_of(c, &z, ops, &r->any_dest);

@@ -262,10 +262,10 @@ void sse_cvtpi2ps(struct soft *s, const struct insn *i)
 	sse_enter(s);
 	mmx_check(s);
 	v = _mm_cvtsi64_si128((long long)mmx_src(s, i));
+	mmx_enter(s);
 	sse_fp_begin(s);
 	__asm__ volatile("cvtdq2ps %0, %0" : "+x"(v));
 	sse_fp_end(s);
-	mmx_enter(s);
 	xmm_set_low(s, i->reg, (uint64_t)_mm_cvtsi128_si64(v));
 }
 

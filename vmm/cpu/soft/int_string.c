@@ -48,6 +48,8 @@ static uint64_t side_run(const struct soft *s, const struct insn *i, const struc
 	unsigned size = op_size(i);
 	uint64_t in_page = d->lin & (MEM_PAGE_SIZE - 1), room;
 
+	if (s->rflags & FLAG_TF) /* each iteration is stepped: SDM vol. 3 §17.3.1.4 */
+		return 1;
 	if (s->rflags & FLAG_DF) {
 		room = in_page + size <= MEM_PAGE_SIZE ? in_page / size + 1 : 1;
 		if (room > d->off / size + 1)
@@ -197,12 +199,13 @@ static void scan(struct soft *s, const struct insn *i, bool is_cmps)
 {
 	unsigned size = op_size(i);
 	uint64_t a = op_sx(s->r[CPU_RAX], size), b = 0, left = count_get(s, i);
+	unsigned n_max = s->rflags & FLAG_TF ? 1 : SCAN_RUN;
 	bool stop = false;
 	struct side from, to;
 
 	if (left == 0)
 		return;
-	for (unsigned k = 0; k < SCAN_RUN && left && !stop; k++) {
+	for (unsigned k = 0; k < n_max && left && !stop; k++) {
 		if (is_cmps) {
 			side_set(s, i, &from, CPU_RSI, false);
 			a = op_sx(mem_ld(s, from.lin, size), size);
