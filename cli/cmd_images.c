@@ -4,9 +4,23 @@
 
 #include <string.h>
 
-static int build(const char *name)
+static bool is_built(const char *name)
+{
+	struct image image = { 0 };
+	CLEANUP(free) char *why = NULL;
+
+	if (image_find(name, &image, &why) < 0)
+		return false;
+	image_done(&image);
+	return true;
+}
+
+static int build(const char *name, bool if_missing)
 {
 	CLEANUP(free) char *why = NULL;
+
+	if (if_missing && is_built(name))
+		return EXIT_DONE;
 
 	if (!image_is_buildable(name))
 		return cli_fail(EXIT_NO_SUCH, "no image '%s' can be built ('muster images' lists them)", name);
@@ -44,8 +58,10 @@ static void print_text(json_t *list)
 
 int cmd_images(const struct command *cmd, int argc, char **argv)
 {
-	static const struct option options[] = { CLI_OPT_HELP, CLI_OPT_FORMAT, CLI_OPT_END };
-	bool json = false;
+	static const struct option options[] = {
+		CLI_OPT_HELP, CLI_OPT_FORMAT, { "if-missing", no_argument, NULL, OPT_IF_MISSING }, CLI_OPT_END
+	};
+	bool json = false, if_missing = false;
 	json_t *list;
 	int c;
 
@@ -54,9 +70,10 @@ int cmd_images(const struct command *cmd, int argc, char **argv)
 			return c == '?' ? EXIT_USAGE : EXIT_DONE;
 		if (c == OPT_FORMAT && cli_format(cmd, optarg, &json) != 0)
 			return EXIT_USAGE;
+		if_missing |= c == OPT_IF_MISSING;
 	}
 	if (argc - optind == 2 && strcmp(argv[optind], "build") == 0)
-		return build(argv[optind + 1]);
+		return build(argv[optind + 1], if_missing);
 	if (argc != optind)
 		return cli_usage(cmd, "only 'build NAME' may follow");
 	list = image_list();

@@ -3,7 +3,35 @@
 
 #include <string.h>
 
-/* "rate 1Mbit delay 5ms": the keys of a shape as the supervisor gives them. */
+/* A quantity with the unit a team file would have, by the end of its key. */
+static void add_quantity(struct bytes *text, const char *key, double v)
+{
+	static const struct {
+		const char *end, *unit;
+		double factor;
+	} kinds[] = { { "_bps", "bit", 1 }, { "_ns", "ms", 1e-6 }, { "_bytes", "B", 1 } };
+	static const char *const scales[] = { "", "k", "M", "G" };
+	size_t len = strlen(key), i, scale = 0;
+
+	for (i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		size_t n = strlen(kinds[i].end);
+
+		if (len > n && strcmp(key + len - n, kinds[i].end) == 0) {
+			len -= n;
+			break;
+		}
+	}
+	bytes_printf(text, "%s%.*s ", text->len ? " " : "", (int)len, key);
+	if (i == sizeof kinds / sizeof *kinds) {
+		bytes_printf(text, "%g", v);
+		return;
+	}
+	for (v *= kinds[i].factor; i == 0 && v >= 1000 && scale < 3; scale++)
+		v /= 1000;
+	bytes_printf(text, "%.10g%s%s", v, scales[scale], kinds[i].unit);
+}
+
+/* "rate 1Mbit delay 5ms": what differs from an unlimited link. */
 static char *shape_text(json_t *shape)
 {
 	struct bytes text = { 0 };
@@ -11,11 +39,15 @@ static char *shape_text(json_t *shape)
 	json_t *value;
 
 	json_object_foreach(shape, key, value) {
-		CLEANUP(free) char *dumped =
-			json_is_string(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+		if (json_is_number(value) && json_number_value(value) > 0)
+			add_quantity(&text, key, json_number_value(value));
+		else if (json_is_string(value) && strcmp(key, "distribution") != 0)
+			bytes_printf(&text, "%s%s %s", text.len ? " " : "", key, json_string_value(value));
+		else if (json_is_object(value)) {
+			CLEANUP(free) char *dumped = json_dumps(value, JSON_COMPACT);
 
-		bytes_printf(&text, "%s%s %s", text.len ? " " : "", key,
-			     json_is_string(value) ? json_string_value(value) : dumped);
+			bytes_printf(&text, "%s%s %s", text.len ? " " : "", key, dumped ? dumped : "");
+		}
 	}
 	if (!text.data)
 		bytes_append_str(&text, "unlimited");

@@ -1,0 +1,16 @@
+# Labs: whole teams. tests/lab/lab-* are programs which print "ok NAME",
+# "FAILED NAME" or "skipped NAME: why" lines (tests/lab/lib.sh).
+#
+#   make check-lab               all of them
+#   make check-lab LABS=faults   one
+
+LAB_FAKE := $(O)/muster-fake
+LABS ?= $(patsubst tests/lab/lab-%,%,$(wildcard tests/lab/lab-*))
+
+# The command line with a machine that has no processor: for labs about processes.
+$(LAB_FAKE): $(call obj,cli/main.c tests/lab/fake_machine.c) $(call lib,$(NEEDS_cli))
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS)
+
+.PHONY: check-lab
+check-lab: $(O)/muster $(LAB_FAKE)
+	@O=$(O) tests/lab/run-labs $(LABS)
