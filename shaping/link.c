@@ -17,7 +17,8 @@
  * was out waits for it. There are no tokens, so nothing bursts.
  *
  * Line. A list in order of due time. Order is kept under jitter: a frame is due
- * no earlier than the one before. Only `reorder` lets a frame go at once.
+ * no earlier than the one before; uniform jitter needs no help for that, see
+ * uniform_flight(). Only `reorder` lets a frame go at once.
  *
  * Events. link_run() takes the earlier of "head finished" and "first of the
  * line due" until both lie ahead, so calling it once late gives the same
@@ -67,6 +68,8 @@ struct link {
 	nsec_t finish_ns; /* of the queue's head, or of the last one: finish_ns + finish_rem / rate */
 	uint64_t finish_rem;
 	nsec_t last_due_ns;
+	nsec_t jitter_at_ns; /* uniform_flight(): when it was asked last; INT64_MIN: never */
+	double jitter_place, jitter_speed; /* 0 to 1; -1 to 1 widths in 2 * jitter */
 	struct frame_pool *pool; /* borrowed */
 	struct frame_sink sink;
 	struct prng loss_rng, delay_rng, mangle_rng;
@@ -150,6 +153,7 @@ int link_new(const struct link_shape *shape, uint64_t seed, const char *name,
 	fifo_init(&l->line);
 	l->last_due_ns = INT64_MIN;
 	l->finish_ns = INT64_MIN;
+	l->jitter_at_ns = INT64_MIN;
 	l->pool = pool;
 	l->sink = *sink;
 	stream_init(&l->loss_rng, seed, name, "loss");
@@ -236,7 +240,39 @@ static double pareto_unit(struct prng *p)
 	return x < JITTER_SIGMAS_MAX ? x : JITTER_SIGMAS_MAX;
 }
 
-static nsec_t draw_delay(struct link *l)
+/* Uniform in [0, 1], and slow enough that no frame can overtake: a point that
+ * flies between two walls at a speed of at most one width in 2 * jitter. Speed
+ * and direction are drawn anew now and then (on average once in 2 * jitter).
+ * Flight, reflection and new speeds keep the uniform distribution exactly, so
+ * FIFO costs nothing of it; independent draws and a "not before the last one"
+ * would drift towards the upper end, as netem's rate with jitter does. Frames
+ * further apart than 2 * jitter get independent draws. */
+static double uniform_flight(struct link *l, nsec_t now)
+{
+	double width_ns = 2 * (double)l->shape.jitter_ns;
+	double dt, x;
+
+	if (l->jitter_at_ns == INT64_MIN || (double)(now - l->jitter_at_ns) >= width_ns) {
+		l->jitter_at_ns = now;
+		l->jitter_speed = 2 * prng_unit(&l->delay_rng) - 1;
+		l->jitter_place = prng_unit(&l->delay_rng);
+		return l->jitter_place;
+	}
+	dt = (double)nsec_max(now - l->jitter_at_ns, 0) / width_ns;
+	x = l->jitter_place + l->jitter_speed * dt;
+	if (x < 0 || x > 1) {
+		x = x < 0 ? -x : 2 - x;
+		l->jitter_speed = -l->jitter_speed;
+	}
+	if (prng_unit(&l->delay_rng) < dt)
+		l->jitter_speed = 2 * prng_unit(&l->delay_rng) - 1;
+	l->jitter_at_ns = nsec_max(now, l->jitter_at_ns);
+	l->jitter_place = x;
+	return x;
+}
+
+/* @now: when the frame left the bottleneck. */
+static nsec_t draw_delay(struct link *l, nsec_t now)
 {
 	const struct link_shape *s = &l->shape;
 	double x = 0;
@@ -248,7 +284,7 @@ static nsec_t draw_delay(struct link *l)
 	case LINK_NORMAL: x = prng_normal(&l->delay_rng); break;
 	case LINK_PARETO: x = pareto_unit(&l->delay_rng); break;
 	case LINK_UNIFORM:
-	default: x = 2 * prng_unit(&l->delay_rng) - 1; break;
+	default: x = 2 * uniform_flight(l, now) - 1; break;
 	}
 	d = s->delay_ns + (nsec_t)(x * (double)s->jitter_ns);
 	return d > 0 ? d : 0;
@@ -287,7 +323,7 @@ static void fly(struct link *l, struct frame *f, nsec_t now)
 		deliver(l, f, now);
 		return;
 	}
-	due = nsec_max(now + draw_delay(l), l->last_due_ns);
+	due = nsec_max(now + draw_delay(l, now), l->last_due_ns);
 	l->last_due_ns = due;
 	f->due_ns = due;
 	fifo_push(&l->line, f);

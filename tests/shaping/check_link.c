@@ -365,6 +365,47 @@ START_TEST(jitter_spreads_and_keeps_order)
 }
 END_TEST
 
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* 50 +- 10 ms under load: the delays stay uniform although order is kept
+ * (independent draws give a mean of 56 ms here). */
+START_TEST(jitter_under_load_does_not_ratchet)
+{
+	static const nsec_t gaps[] = { 50 * NSEC_PER_USEC, 2400 * NSEC_PER_USEC, 15 * NSEC_PER_MSEC };
+	static double d[100000];
+	struct link *l = make(&(struct link_shape){ .delay_ns = 50 * NSEC_PER_MSEC, .jitter_ns = 10 * NSEC_PER_MSEC }, 3);
+	nsec_t gap = gaps[_i], span = 500 * NSEC_PER_SEC;
+	uint32_t every = gap < NSEC_PER_MSEC ? 10 : 1, n = 0, i = 0;
+	nsec_t last = 0;
+	double sum = 0;
+
+	for (nsec_t now = 0; now < span && n < 100000; now += gap) {
+		put(l, 0, 64, now);
+		run_until(l, NSEC_NEVER - 1); /* alone, so it is the last one */
+		ck_assert_uint_eq(got.n, 1);
+		ck_assert_int_ge(got.at[0], last);
+		last = got.at[0];
+		if (i++ % every == 0)
+			d[n++] = (double)(last - now);
+		got.n = 0;
+	}
+	for (uint32_t k = 0; k < n; k++)
+		sum += d[k];
+	qsort(d, n, sizeof d[0], by_value);
+	ck_assert_double_eq_tol(sum / n, 50e6, 0.3e6);
+	ck_assert_double_eq_tol(d[n / 2], 50e6, 0.5e6);
+	ck_assert_double_eq_tol(d[n / 100 * 99], 59.8e6, 0.2e6);
+	ck_assert_double_ge(d[0], 40e6);
+	ck_assert_double_le(d[n - 1], 60e6);
+	link_free(l);
+}
+END_TEST
+
 START_TEST(reorder_lets_frames_overtake)
 {
 	struct link *l = make(&(struct link_shape){ .rate_bps = 8000000, .delay_ns = 10 * NSEC_PER_MSEC,
@@ -541,6 +582,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_seed_gives_one_sequence);
 	tcase_add_test(t, gilbert_elliott_bursts);
 	tcase_add_loop_test(t, jitter_spreads_and_keeps_order, 0, 3);
+	tcase_add_loop_test(t, jitter_under_load_does_not_ratchet, 0, 3);
 	tcase_add_test(t, reorder_lets_frames_overtake);
 	tcase_add_test(t, duplicates_and_flipped_bits);
 	tcase_add_test(t, a_live_change_keeps_the_queue);
