@@ -3,7 +3,7 @@
 # Ends with its counts; skips, saying so, where python3-jsonschema is missing.
 .PHONY: check-schema
 check-schema:
-	@tests/topologies/check-schema
+	@tests/topologies/part-schema
 
 # FUZZ_SECONDS of libFuzzer with the tests' files as corpus; needs clang.
 FUZZ_SECONDS ?= 60

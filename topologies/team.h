@@ -42,7 +42,7 @@ struct shape_dir {
 struct shape {
 	bool is_set;
 	const char *preset; /* or NULL */
-	struct shape_dir up, down; /* up: towards the network / first listed direction */
+	struct shape_dir up, down; /* a NIC's: to and from the network; a network's: from and to its first NIC */
 	uint32_t preset_mtu; /* 0 without a preset */
 };
 
