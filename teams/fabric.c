@@ -31,6 +31,7 @@ enum { BUSY_ROUNDS = 64 };
 struct kick {
 	struct fabric *fabric;
 	size_t port;
+	bool complained;
 };
 
 struct process {
@@ -50,6 +51,10 @@ static void on_kick(void *ctx, int fd, uint32_t events)
 	(void)events;
 	(void)!read(fd, &n, sizeof n);
 	fabric_wake_port(k->fabric, k->port);
+	if (k->fabric->ports[k->port].rings.rx.broken && !k->complained) {
+		log_warn("the ring of NIC %zu is broken: its machine wrote nonsense; the NIC is dead", k->port);
+		k->complained = true;
+	}
 }
 
 static void on_control(void *ctx, struct control *c, json_t *msg, int *fds, int n_fds, int status)
@@ -92,7 +97,7 @@ static int set_up(struct process *p, const struct fabric_config *cfg)
 	for (size_t i = 0; i < cfg->n_rings; i++) {
 		struct loop_source *source;
 
-		p->kicks[i] = (struct kick){ p->fabric, i };
+		p->kicks[i] = (struct kick){ .fabric = p->fabric, .port = i };
 		r = loop_add_fd(p->loop, cfg->rings[i].up_kick_fd, EPOLLIN, on_kick, &p->kicks[i], &source);
 		if (r < 0)
 			return r;
