@@ -160,8 +160,60 @@ ARITH_IMM(roundps, sse_src, TINY_NEVER)
 ARITH_IMM(roundpd, sse_src, TINY_NEVER)
 ARITH_IMM(roundss, sse_src32, TINY_NEVER)
 ARITH_IMM(roundsd, sse_src64, TINY_NEVER)
-ARITH_IMM(dpps, sse_src, TINY_PS)
-ARITH_IMM(dppd, sse_src, TINY_PD)
+
+/* One step of a dot product on its own, which may raise #XM. */
+#define DOT_STEP(name, op, tiny)                                               \
+	static __m128i name(struct soft *s, __m128i a, __m128i b)              \
+	{                                                                      \
+		fp_begin(s);                                                   \
+		__asm__ volatile(#op " %1, %0" : "+x"(a) : "x"(b));            \
+		fp_end(s, a, tiny);                                            \
+		return a;                                                      \
+	}
+DOT_STEP(dot_mul_ps, mulps, TINY_PS)
+DOT_STEP(dot_add_ps, addps, TINY_PS)
+DOT_STEP(dot_mul_pd, mulpd, TINY_PD)
+DOT_STEP(dot_add_pd, addpd, TINY_PD)
+
+/* With an exception unmasked, the products' exceptions come before the sums are
+ * formed (SDM vol. 2, DPPS, "Exceptions"): the steps are taken singly first. */
+static void dot_steps(struct soft *s, __m128i d, __m128i v, unsigned imm, bool is_pd)
+{
+	__m128i bits = is_pd ? _mm_set_epi32(0x20, 0x20, 0x10, 0x10) :
+			       _mm_set_epi32(0x80, 0x40, 0x20, 0x10);
+	__m128i on = _mm_cmpeq_epi32(_mm_and_si128(_mm_set1_epi32((int)imm), bits), bits);
+
+	d = _mm_and_si128(d, on);
+	v = _mm_and_si128(v, on);
+	if (is_pd) {
+		d = dot_mul_pd(s, d, v);
+		(void)dot_add_pd(s, _mm_move_epi64(d), _mm_srli_si128(d, 8));
+		return;
+	}
+	d = dot_mul_ps(s, d, v);
+	v = _mm_srli_epi64(d, 32);
+	on = _mm_set_epi32(0, -1, 0, -1);
+	d = dot_add_ps(s, _mm_and_si128(d, on), v);
+	(void)dot_add_ps(s, _mm_move_epi64(d), _mm_srli_si128(d, 8));
+}
+
+#define DOT(op, tiny, is_pd)                                                   \
+	void sse_##op(struct soft *s, const struct insn *i)                    \
+	{                                                                      \
+		__m128i v, d;                                                  \
+                                                                               \
+		sse_enter(s);                                                  \
+		v = sse_src(s, i);                                             \
+		d = xmm_get(s, i->reg);                                        \
+		if ((s->fx.mxcsr & MXCSR_DEFAULT) != MXCSR_DEFAULT)            \
+			dot_steps(s, d, v, (unsigned)i->imm, is_pd);           \
+		fp_begin(s);                                                   \
+		d = fpu_imm_call(imm_##op, (unsigned)i->imm, d, v);            \
+		fp_end(s, d, tiny);                                            \
+		xmm_set(s, i->reg, d);                                         \
+	}
+DOT(dpps, TINY_PS, false)
+DOT(dppd, TINY_PD, true)
 
 /* ZF, PF, CF; OF, SF and AF are cleared. */
 #define COMPARE(op, load)                                                      \
