@@ -101,7 +101,9 @@ static int serve(struct machine *m, bool halted)
 	nsec_t until = 0;
 
 	machine_serial_flush(m);
-	if (m->paused) {
+	if (m->ended) {
+		until = 0;
+	} else if (m->paused) {
 		until = NSEC_NEVER;
 	} else if (halted && !m->lapic.intr) {
 		if (!m->clock.is_virtual)

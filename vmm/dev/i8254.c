@@ -260,7 +260,9 @@ void i8254_init(struct i8254 *p, struct bus *bus, struct guest_clock *clock, str
 	*p = (struct i8254){ .clock = clock, .irq0 = irq0 };
 	for (unsigned i = 0; i < 3; i++)
 		p->counter[i] = (struct i8254_counter){ .reload = 65536, .access = 3,
-							.gate = i != 2 };
+							.gate = i != 2, .mode = 3 };
+	/* OUT rests high, so that programming a periodic mode is no edge. */
+	irq_line_set(&irq0, true);
 	guest_timer_init(&p->timer, clock, fired, p);
 	bus_region_init(&p->ports, &ports_ops, p, 4);
 	bus_region_init(&p->port61, &port61_ops, p, 1);
