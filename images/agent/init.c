@@ -37,7 +37,7 @@ struct service {
 
 static struct service services[] = {
 	{ .path = "/sbin/muster-agent", .argv0 = "muster-agent" },
-	{ .path = "/bin/sh", .argv0 = "-sh", .tty = "/dev/ttyS0" },
+	{ .path = "/bin/bash", .argv0 = "-bash", .tty = "/dev/ttyS0" },
 };
 enum { SERVICE_COUNT = sizeof services / sizeof *services };
 
@@ -132,6 +132,7 @@ static void run_setup(void)
 
 static void start(struct service *s)
 {
+	static char *const rescue[] = { "sh", NULL };
 	char *const argv[] = { (char *)(size_t)s->argv0, NULL };
 
 	s->started = time(NULL);
@@ -154,6 +155,7 @@ static void start(struct service *s)
 	if (chdir("/root") < 0)
 		(void)chdir("/");
 	execve(s->path, argv, environment);
+	execve("/bin/busybox", rescue, environment); /* the image is missing: a shell all the same */
 	_exit(127);
 }
 
