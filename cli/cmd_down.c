@@ -19,8 +19,10 @@ static void wait_for_janitor(const struct store *store, const char *team)
 		if (store_lock(store, team, &lock, &why) != -EWOULDBLOCK) {
 			CLEANUP(free) char *dir = store_run_dir(store, team);
 
-			if (lock >= 0)
+			if (lock >= 0) {
 				(void)dir_remove_all(dir);
+				store_unlock(store, team);
+			}
 			return;
 		}
 		client_wait(DYING_EVERY_MS * NSEC_PER_MSEC);

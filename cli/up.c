@@ -224,6 +224,8 @@ static int start(const struct team *team, const struct up_options *opt, struct u
 	r = store_state_prepare(&up->store, team->name, &why);
 	if (r == 0)
 		r = supervisor_start(&up->store, team, &opt->sup, lock, &up->fd, &up->pid, &why);
+	if (r < 0)
+		store_unlock(&up->store, team->name);
 	return r < 0 ? cli_fail(EXIT_FAILED, "%s", why) : 0;
 }
 

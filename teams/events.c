@@ -49,11 +49,11 @@ static void write_line(struct events *e, json_t *event)
 	int r;
 
 	free(text);
-	if (!line || e->fd < 0 || e->is_full)
+	if (!line || e->fd < 0 || e->error < 0)
 		return;
 	r = fd_write_all(e->fd, line, strlen(line));
 	if (r < 0) {
-		e->is_full = true;
+		e->error = r;
 		log_warn("events.jsonl cannot be written: %s", strerror(-r));
 	} else {
 		e->size += (off_t)strlen(line);

@@ -13,7 +13,7 @@ enum { EVENTS_FOLLOWERS_MAX = 32 };
 
 struct events {
 	int fd; /* events.jsonl, -1: none */
-	bool is_full; /* a write failed; said once */
+	int error; /* the -errno of the first write that failed; nothing is written after it */
 	off_t size;
 	struct control *followers[EVENTS_FOLLOWERS_MAX]; /* borrowed */
 	size_t n_followers;

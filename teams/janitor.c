@@ -21,8 +21,9 @@
 #include <string.h>
 #include <unistd.h>
 
-_Noreturn void janitor_run(int pipe_fd, pid_t group, const char *run_dir)
+_Noreturn void janitor_run(int pipe_fd, pid_t group, const struct store *store, const char *team)
 {
+	CLEANUP(free) char *run_dir = store_run_dir(store, team);
 	char byte;
 	ssize_t n;
 	int r;
@@ -37,5 +38,6 @@ _Noreturn void janitor_run(int pipe_fd, pid_t group, const char *run_dir)
 	r = dir_remove_all(run_dir);
 	if (r < 0)
 		log_error("%s: %s", run_dir, strerror(-r));
+	store_unlock(store, team);
 	_exit(0);
 }

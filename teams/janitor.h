@@ -2,10 +2,13 @@
 #ifndef MUSTER_TEAMS_JANITOR_H
 #define MUSTER_TEAMS_JANITOR_H
 
+#include "teams/store.h"
+
 #include <sys/types.h>
 
 /* Does not return. @pipe_fd: the supervisor alone holds its other end.
- * @group: the supervisor's process group. @run_dir: removed with all in it. */
-_Noreturn void janitor_run(int pipe_fd, pid_t group, const char *run_dir);
+ * @group: the supervisor's process group. The team's runtime folder is removed
+ * with all in it, then the lock. */
+_Noreturn void janitor_run(int pipe_fd, pid_t group, const struct store *store, const char *team);
 
 #endif

@@ -74,7 +74,7 @@ int sup_spawn_janitor(struct supervisor *sup, char **ret_why)
 		(void)setsid();
 		(void)signal(SIGTERM, SIG_IGN);
 		proc_close_fds_except(keep, sizeof keep / sizeof *keep);
-		janitor_run(fds[0], group, sup->run_dir);
+		janitor_run(fds[0], group, sup->store, sup->team->name);
 	}
 	(void)close(fds[0]);
 	if (pid < 0) {

@@ -2,10 +2,12 @@
  *
  * The runtime folder below /tmp is made with mode 0700 and believed only when
  * it is a folder, ours, and closed to others: /tmp is everybody's. The lock is
- * an flock() on a file in the state folder, which stays: a lock file that is
- * unlinked can be held twice. The lock belongs to the open file, so it ends
- * with the last process of the team that keeps the descriptor (supervisor and
- * janitor), and a new `up` cannot run into the old one's cleaning.
+ * an flock() on a file beside the team's runtime folder. It belongs to the open
+ * file, so it ends with the last process that keeps the descriptor (supervisor
+ * and janitor), and a new `up` cannot run into the old one's cleaning. A lock
+ * file that is unlinked could be held twice, by those who opened the old and
+ * the new one: so who got it looks whether the name still means the file it
+ * locked, and begins anew when not.
  *
  * Used by: supervisor.c, client.c, the commands.   Depends on: core/bytes.h. */
 #include "teams/store.h"
@@ -147,32 +149,46 @@ int store_state_prepare(const struct store *s, const char *team, char **ret_why)
 	return 0;
 }
 
+static char *lock_path(const struct store *s, const char *team)
+{
+	return str_printf("%s/%s.lock", s->run, team);
+}
+
+/* Is @path still the file that @fd is? */
+static bool is_same_file(int fd, const char *path)
+{
+	struct stat a, b;
+
+	return fstat(fd, &a) == 0 && lstat(path, &b) == 0 && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
+}
+
 int store_lock(const struct store *s, const char *team, int *ret_fd, char **ret_why)
 {
-	CLEANUP(free) char *dir = store_state_dir(s, team);
-	CLEANUP(free) char *path = store_state_file(s, team, "lock");
-	CLEANUP(fd) int fd = -1;
-	int r = dir_make_all(dir, 0700);
+	CLEANUP(free) char *path = lock_path(s, team);
 
-	if (r < 0) {
-		*ret_why = str_printf("%s: %s", dir, strerror(-r));
-		return r;
+	for (;;) {
+		CLEANUP(fd) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+		if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
+			int r = -errno;
+
+			if (r != -EWOULDBLOCK)
+				*ret_why = str_printf("%s: %s", path, strerror(-r));
+			return r;
+		}
+		if (is_same_file(fd, path)) {
+			*ret_fd = take_fd(&fd);
+			return 0;
+		}
 	}
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0) {
-		r = -errno;
-		*ret_why = str_printf("%s: %s", path, strerror(-r));
-		return r;
-	}
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		if (errno == EWOULDBLOCK)
-			return -EWOULDBLOCK;
-		r = -errno;
-		*ret_why = str_printf("%s: %s", path, strerror(-r));
-		return r;
-	}
-	*ret_fd = take_fd(&fd);
-	return 0;
+}
+
+void store_unlock(const struct store *s, const char *team)
+{
+	CLEANUP(free) char *path = lock_path(s, team);
+
+	(void)unlink(path);
 }
 
 static int name_compare(const void *a, const void *b)

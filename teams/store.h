@@ -1,9 +1,10 @@
 /* teams/store.h: where a team's files are.
  *
  *   home      $MUSTER_HOME, else ${XDG_STATE_HOME:-~/.local/state}/muster
- *     teams/TEAM/lock, log, events.jsonl, ended.json, consoles/VM.log, run/VM.log
+ *     teams/TEAM/log, events.jsonl, ended.json, consoles/VM.log, run/VM.log
  *   run       ${XDG_RUNTIME_DIR}/muster, else the private folder /tmp/muster-UID
  *     TEAM/control      the supervisor's socket; the folder is there while the team is
+ *     TEAM.lock         held by supervisor and janitor; there while the team is
  *
  * Everything below run/TEAM ends with the team. Paths that are returned are
  * the caller's to free. */
@@ -42,6 +43,8 @@ int store_state_prepare(const struct store *s, const char *team, char **ret_why)
 /* Takes the lock of @team: held by every copy of *ret_fd.
  * Returns 0; -EWOULDBLOCK when another has it; -errno with a message. */
 int store_lock(const struct store *s, const char *team, int *ret_fd, char **ret_why);
+/* Removes the lock's file. Only a holder may; it closes its copy afterwards. */
+void store_unlock(const struct store *s, const char *team);
 
 /* Names of the teams which have a runtime folder, sorted: a JSON array of
  * strings, the caller's. */

@@ -1,7 +1,7 @@
 /* teams/supervisor.c: the life of a team, from the fork to the last undo.
  *
- * Everything done to the host is pushed on one undo stack at once: the
- * janitor, the runtime folder, the socket, the fabric, each machine. A failure
+ * Everything done to the host is pushed on one undo stack at once: the lock
+ * (taken by the command, handed on), the janitor, the runtime folder, the socket, the fabric, each machine. A failure
  * while coming up, `down`, a signal, the fabric's or the janitor's death all
  * end in sup_end(), which only arms a timer: the stack is unwound at the
  * loop's next turn, never from within a callback of what is being undone.
@@ -169,6 +169,13 @@ static void undo_run_dir(void *ctx)
 		log_error("%s: %s", sup->run_dir, strerror(-r));
 }
 
+static void undo_lock(void *ctx)
+{
+	struct supervisor *sup = ctx;
+
+	store_unlock(sup->store, sup->team->name);
+}
+
 static int make_run_dir(struct supervisor *sup, char **ret_why)
 {
 	int r;
@@ -209,6 +216,7 @@ static int make_all(struct supervisor *sup, char **ret_why)
 		{ sup_spawn_fabric, sup_kill_fabric },
 	};
 
+	undo_push(&sup->undo, undo_lock, sup);
 	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
 		int r = steps[i].make(sup, ret_why);
 
@@ -242,8 +250,8 @@ static void on_end_timer(void *ctx, nsec_t now)
 	json_t *event;
 
 	(void)now;
-	undo_all(&sup->undo);
 	write_ended(sup);
+	undo_all(&sup->undo);
 	event = json_pack("{s:s}", "event", "ended");
 	if (sup->end_why)
 		(void)json_object_set_new(event, "why", json_string(sup->end_why));
@@ -316,6 +324,12 @@ static int open_files(struct supervisor *sup, char **ret_why)
 	}
 	log_init(sup->log_fd, name, log_level_from_env(LOG_INFO));
 	r = events_open(&sup->events, events);
+	if (r == 0) {
+		/* A disk that is full is met here, while nothing has been started. */
+		events_emit(&sup->events, json_pack("{s:s,s:s}", "event", "team", "state",
+						    sup_state_str(SUP_STARTING)));
+		r = sup->events.error;
+	}
 	if (r < 0)
 		*ret_why = str_printf("%s: %s", events, strerror(-r));
 	return r;

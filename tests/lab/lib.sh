@@ -42,7 +42,8 @@ team_pids() {
 # What of TEAM is left: processes, sockets, files of the runtime folder.
 left_of() {
 	team_pids "$1"
-	[ ! -e "$XDG_RUNTIME_DIR/muster/$1" ] || find "$XDG_RUNTIME_DIR/muster/$1"
+	[ ! -e "$XDG_RUNTIME_DIR/muster/$1.lock" ] || echo "$XDG_RUNTIME_DIR/muster/$1.lock"
+	[ ! -e "$XDG_RUNTIME_DIR/muster/$1" ] || find "$XDG_RUNTIME_DIR/muster/$1" 2>/dev/null
 }
 # nothing_left TEAM NAME [BOUND in tenths of a second]
 nothing_left() {
