@@ -22,19 +22,23 @@
 
 enum { KERNEL_SIZE_MAX = 512 << 20, PROTOCOL_MIN = 0x0208 };
 
+/* Field @at (an offset in the zero page) of the setup header. */
+static uint8_t *field(struct bzimage *im, size_t at)
+{
+	return im->header + (at - SETUP_HEADER_AT);
+}
+
 /* A vmlinux has no setup header: the fields that a boot loader must give. */
 static void header_of_vmlinux(struct bzimage *im)
 {
-	uint8_t *h = im->header - SETUP_HEADER_AT;
-
 	im->header_len = 0x270 - SETUP_HEADER_AT;
-	store_le16(h + 0x1FE, 0xAA55);
-	memcpy(h + 0x202, "HdrS", 4);
-	store_le16(h + 0x206, 0x020F);
-	h[0x211] = 1; /* LOADED_HIGH */
-	store_le32(h + 0x22C, 0x7FFFFFFF); /* initrd_addr_max */
-	store_le32(h + 0x230, 0x200000); /* kernel_alignment */
-	store_le32(h + 0x238, 2047); /* cmdline_size */
+	store_le16(field(im, 0x1FE), 0xAA55);
+	memcpy(field(im, 0x202), "HdrS", 4);
+	store_le16(field(im, 0x206), 0x020F);
+	*field(im, 0x211) = 1; /* LOADED_HIGH */
+	store_le32(field(im, 0x22C), 0x7FFFFFFF); /* initrd_addr_max */
+	store_le32(field(im, 0x230), 0x200000); /* kernel_alignment */
+	store_le32(field(im, 0x238), 2047); /* cmdline_size */
 }
 
 static int read_bzimage(const uint8_t *p, size_t len, struct bzimage *im, char **ret_why)

@@ -18,7 +18,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
-enum { LZ4_BLOCK_SIZE = 8 << 20, LZ4_MATCH_MIN = 4 };
+enum { LZ4_BLOCK_SIZE = 8 << 20, LZ4_MATCH_MIN = 4, WILD = 16 };
 
 /* A length that continues in bytes of 255. False past the end. */
 static bool lz4_length(const uint8_t **p, const uint8_t *end, size_t *len)
@@ -36,6 +36,30 @@ static bool lz4_length(const uint8_t **p, const uint8_t *end, size_t *len)
 	return true;
 }
 
+/* Copies in pieces of 16, writing up to 15 bytes too many: where both ends have
+ * that much room and the pieces do not overlap, this is much faster than an
+ * exact copy, because most copies are short. */
+static void copy_wild(uint8_t *dst, const uint8_t *src, size_t n)
+{
+	for (size_t i = 0; i < n; i += WILD)
+		memcpy(dst + i, src + i, WILD);
+}
+
+/* The match of @n bytes at @dst + @at - @offset; all is within @size. */
+static void copy_match(uint8_t *dst, size_t at, size_t offset, size_t n, size_t size)
+{
+	if (offset >= WILD && size - at >= n + WILD) {
+		copy_wild(dst + at, dst + at - offset, n);
+	} else if (offset >= n) {
+		memcpy(dst + at, dst + at - offset, n);
+	} else if (offset == 1) {
+		memset(dst + at, dst[at - 1], n);
+	} else {
+		for (; n; n--, at++)
+			dst[at] = dst[at - offset];
+	}
+}
+
 long unpack_lz4_block(const uint8_t *src, size_t len, uint8_t *dst, size_t size)
 {
 	const uint8_t *p = src, *end = src + len;
@@ -47,7 +71,10 @@ long unpack_lz4_block(const uint8_t *src, size_t len, uint8_t *dst, size_t size)
 
 		if (!lz4_length(&p, end, &n) || n > (size_t)(end - p) || n > size - at)
 			return -EBADMSG;
-		memcpy(dst + at, p, n);
+		if ((size_t)(end - p) >= n + WILD && size - at >= n + WILD)
+			copy_wild(dst + at, p, n);
+		else
+			memcpy(dst + at, p, n);
 		p += n;
 		at += n;
 		if (p == end)
@@ -62,13 +89,8 @@ long unpack_lz4_block(const uint8_t *src, size_t len, uint8_t *dst, size_t size)
 		n += LZ4_MATCH_MIN;
 		if (n > size - at)
 			return -EBADMSG;
-		if (offset >= n) {
-			memcpy(dst + at, dst + at - offset, n);
-			at += n;
-			continue;
-		}
-		for (; n; n--, at++)
-			dst[at] = dst[at - offset];
+		copy_match(dst, at, offset, n, size);
+		at += n;
 	}
 	return (long)at;
 }
