@@ -7,7 +7,8 @@
  * With an exception unmasked the flags need care (SDM vol. 1 §11.5.3): an
  * unmasked invalid, denormal or divide-by-zero keeps the flags that come after the
  * computation from being set; unmasked underflow is raised for every tiny
- * result, exact or not, and makes FTZ void.
+ * result, exact or not, and makes FTZ void; with either of overflow and
+ * underflow raised, precision is that of the result with the exponent unbounded.
  *
  * RCP and RSQRT are ours, not the host's, because makers differ: correctly
  * rounded division, so well within the architecture's error of 1.5 * 2^-12.
@@ -16,7 +17,8 @@
  * Used by: fpu_lookup.c.   Depends on: fpu.h.   Sources: SDM vol. 1 ch. 10, 11; vol. 2. */
 #include "vmm/cpu/soft/fpu.h"
 
-enum { PRE_FLAGS = FPU_IE | FPU_DE | FPU_ZE, MXCSR_UM = FPU_UE << 7 };
+enum { PRE_FLAGS = FPU_IE | FPU_DE | FPU_ZE, MXCSR_UM = FPU_UE << 7,
+       MXCSR_OM = FPU_OE << 7 };
 
 void sse_fp_unmasked(struct soft *s, uint32_t flags)
 {
@@ -56,18 +58,74 @@ static bool has_tiny(__m128i r, enum tiny tiny)
 	return found;
 }
 
-/* sse_fp_end() for a guest that wants to hear of underflow. */
-static __attribute__((noinline)) void end_with_underflow(struct soft *s, __m128i r, enum tiny tiny)
-{
-	uint32_t v, flags;
+/* What an operation is, as far as exactness goes; FP_NARROW: double to single. */
+enum fp_kind { FP_OTHER, FP_ADD, FP_SUB, FP_MUL, FP_DIV, FP_NARROW };
 
-	__asm__ volatile("stmxcsr %0" : "=m"(v));
-	flags = v & FPU_FLAGS;
-	if (has_tiny(r, tiny))
+/* Whether @a op @b, rounded to the format but with the exponent unbounded, is
+ * inexact: the x87's exponents are wide enough for any two doubles. */
+static bool is_inexact(enum fp_kind kind, bool to_double, double a, double b)
+{
+	const uint16_t fcw = to_double ? 0x27F : 0x07F;
+	uint16_t fsw;
+
+	__asm__ volatile("fninit\n\tfldcw %2\n\tfldl %1\n\tfldl %0" : : "m"(a), "m"(b), "m"(fcw));
+	if (kind == FP_ADD)
+		__asm__ volatile("fadd %st(1), %st");
+	else if (kind == FP_SUB)
+		__asm__ volatile("fsub %st(1), %st");
+	else if (kind == FP_DIV)
+		__asm__ volatile("fdiv %st(1), %st");
+	else
+		__asm__ volatile("fmul %st(1), %st");
+	__asm__ volatile("fnstsw %0\n\tfninit" : "=a"(fsw));
+	return fsw & FPU_PE;
+}
+
+static double element(__m128i v, bool is_double, unsigned k, bool daz)
+{
+	float f[4];
+	double d[2];
+
+	memcpy(f, &v, 16);
+	memcpy(d, &v, 16);
+	if (is_double)
+		return daz && __builtin_fabs(d[k]) < 0x1p-1022 ? 0 : d[k];
+	return daz && __builtin_fabsf(f[k]) < 0x1p-126f ? 0 : f[k];
+}
+
+/* Precision as an unmasked overflow or underflow sees it. */
+static uint32_t precision_of(const struct soft *s, enum fp_kind kind, enum tiny tiny, __m128i d, __m128i v)
+{
+	bool to_double = tiny == TINY_PD || tiny == TINY_SD, daz = s->fx.mxcsr & MXCSR_DAZ;
+	bool from_double = to_double || kind == FP_NARROW;
+	unsigned n = tiny == TINY_SS || tiny == TINY_SD ? 1 : from_double ? 2 : 4;
+
+	for (unsigned k = 0; k < n; k++) {
+		double b = element(v, from_double, k, daz);
+		bool found = kind == FP_NARROW ? is_inexact(FP_MUL, false, b, 1.0) :
+						 is_inexact(kind, to_double, element(d, to_double, k, daz), b);
+
+		if (found)
+			return FPU_PE;
+	}
+	return 0;
+}
+
+/* sse_fp_end() for a guest that wants to hear of overflow or underflow. */
+static __attribute__((noinline)) void end_unmasked(struct soft *s, enum fp_kind kind, enum tiny tiny,
+						   __m128i d, __m128i v, __m128i r)
+{
+	uint32_t mxcsr, flags, wanted = ~(s->fx.mxcsr >> 7);
+
+	__asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
+	flags = mxcsr & FPU_FLAGS;
+	if (!(s->fx.mxcsr & MXCSR_UM) && has_tiny(r, tiny))
 		flags |= FPU_UE;
-	if (flags & ~(s->fx.mxcsr >> 7)) {
-		v = MXCSR_DEFAULT;
-		__asm__ volatile("ldmxcsr %0" : : "m"(v));
+	if (flags & wanted) {
+		mxcsr = MXCSR_DEFAULT;
+		__asm__ volatile("ldmxcsr %0" : : "m"(mxcsr));
+		if (flags & wanted & (FPU_OE | FPU_UE) && kind != FP_OTHER)
+			flags = (flags & ~(uint32_t)FPU_PE) | precision_of(s, kind, tiny, d, v);
 		sse_fp_unmasked(s, flags);
 	}
 	sse_fp_end(s);
@@ -85,58 +143,66 @@ static inline void fp_begin(struct soft *s)
 	sse_fp_begin(s);
 }
 
-static inline void fp_end(struct soft *s, __m128i r, enum tiny tiny)
+/* @d, @v: the operands; @r: the result. */
+static inline void fp_end(struct soft *s, enum fp_kind kind, enum tiny tiny, __m128i d, __m128i v,
+			  __m128i r)
 {
-	if (__builtin_expect(!(s->fx.mxcsr & MXCSR_UM), 0))
-		end_with_underflow(s, r, tiny);
+	if (__builtin_expect((s->fx.mxcsr & (MXCSR_UM | MXCSR_OM)) != (MXCSR_UM | MXCSR_OM), 0))
+		end_unmasked(s, kind, tiny, d, v, r);
 	else
 		sse_fp_end(s);
 }
 
 /* dst = dst op src; @load says how wide the memory form is. */
-#define ARITH(op, load, tiny)                                                  \
+#define ARITH(op, load, tiny, kind)                                            \
 	void sse_##op(struct soft *s, const struct insn *i)                    \
 	{                                                                      \
-		__m128i v, d;                                                  \
+		__m128i v, d, r;                                               \
                                                                                \
 		sse_enter(s);                                                  \
 		v = load(s, i);                                                \
-		d = xmm_get(s, i->reg);                                        \
+		r = d = xmm_get(s, i->reg);                                    \
 		fp_begin(s);                                                   \
-		__asm__ volatile(#op " %1, %0" : "+x"(d) : "x"(v));            \
-		fp_end(s, d, tiny);                                            \
-		xmm_set(s, i->reg, d);                                         \
+		__asm__ volatile(#op " %1, %0" : "+x"(r) : "x"(v));            \
+		fp_end(s, kind, tiny, d, v, r);                                \
+		xmm_set(s, i->reg, r);                                         \
 	}
-#define FOUR(op, t_ps, t_pd, t_ss, t_sd)                                               \
-	ARITH(op##ps, sse_src, t_ps)                                             \
-	ARITH(op##pd, sse_src, t_pd)                                             \
-	ARITH(op##ss, sse_src32, t_ss)                                           \
-	ARITH(op##sd, sse_src64, t_sd)
+#define FOUR(op, kind)                                                         \
+	ARITH(op##ps, sse_src, TINY_PS, kind)                                  \
+	ARITH(op##pd, sse_src, TINY_PD, kind)                                  \
+	ARITH(op##ss, sse_src32, TINY_SS, kind)                                \
+	ARITH(op##sd, sse_src64, TINY_SD, kind)
+/* Never tiny: SQRT; MIN and MAX, which hand on an operand. */
+#define FOUR_PLAIN(op)                                                         \
+	ARITH(op##ps, sse_src, TINY_NEVER, FP_OTHER)                           \
+	ARITH(op##pd, sse_src, TINY_NEVER, FP_OTHER)                           \
+	ARITH(op##ss, sse_src32, TINY_NEVER, FP_OTHER)                         \
+	ARITH(op##sd, sse_src64, TINY_NEVER, FP_OTHER)
 
-FOUR(add, TINY_PS, TINY_PD, TINY_SS, TINY_SD)
-FOUR(sub, TINY_PS, TINY_PD, TINY_SS, TINY_SD)
-FOUR(mul, TINY_PS, TINY_PD, TINY_SS, TINY_SD)
-FOUR(div, TINY_PS, TINY_PD, TINY_SS, TINY_SD)
-FOUR(sqrt, TINY_NEVER, TINY_NEVER, TINY_NEVER, TINY_NEVER)
-FOUR(min, TINY_NEVER, TINY_NEVER, TINY_NEVER, TINY_NEVER)
-FOUR(max, TINY_NEVER, TINY_NEVER, TINY_NEVER, TINY_NEVER)
-ARITH(haddps, sse_src, TINY_PS)
-ARITH(haddpd, sse_src, TINY_PD)
-ARITH(hsubps, sse_src, TINY_PS)
-ARITH(hsubpd, sse_src, TINY_PD)
-ARITH(addsubps, sse_src, TINY_PS)
-ARITH(addsubpd, sse_src, TINY_PD)
+FOUR(add, FP_ADD)
+FOUR(sub, FP_SUB)
+FOUR(mul, FP_MUL)
+FOUR(div, FP_DIV)
+FOUR_PLAIN(sqrt)
+FOUR_PLAIN(min)
+FOUR_PLAIN(max)
+ARITH(haddps, sse_src, TINY_PS, FP_OTHER)
+ARITH(haddpd, sse_src, TINY_PD, FP_OTHER)
+ARITH(hsubps, sse_src, TINY_PS, FP_OTHER)
+ARITH(hsubpd, sse_src, TINY_PD, FP_OTHER)
+ARITH(addsubps, sse_src, TINY_PS, FP_OTHER)
+ARITH(addsubpd, sse_src, TINY_PD, FP_OTHER)
 /* Conversions within XMM registers. */
-ARITH(cvtps2pd, sse_src64, TINY_NEVER)
-ARITH(cvtpd2ps, sse_src, TINY_PS)
-ARITH(cvtss2sd, sse_src32, TINY_NEVER)
-ARITH(cvtsd2ss, sse_src64, TINY_SS)
-ARITH(cvtdq2ps, sse_src, TINY_NEVER)
-ARITH(cvtps2dq, sse_src, TINY_NEVER)
-ARITH(cvttps2dq, sse_src, TINY_NEVER)
-ARITH(cvtpd2dq, sse_src, TINY_NEVER)
-ARITH(cvttpd2dq, sse_src, TINY_NEVER)
-ARITH(cvtdq2pd, sse_src64, TINY_NEVER)
+ARITH(cvtps2pd, sse_src64, TINY_NEVER, FP_OTHER)
+ARITH(cvtpd2ps, sse_src, TINY_PS, FP_NARROW)
+ARITH(cvtss2sd, sse_src32, TINY_NEVER, FP_OTHER)
+ARITH(cvtsd2ss, sse_src64, TINY_SS, FP_NARROW)
+ARITH(cvtdq2ps, sse_src, TINY_NEVER, FP_OTHER)
+ARITH(cvtps2dq, sse_src, TINY_NEVER, FP_OTHER)
+ARITH(cvttps2dq, sse_src, TINY_NEVER, FP_OTHER)
+ARITH(cvtpd2dq, sse_src, TINY_NEVER, FP_OTHER)
+ARITH(cvttpd2dq, sse_src, TINY_NEVER, FP_OTHER)
+ARITH(cvtdq2pd, sse_src64, TINY_NEVER, FP_OTHER)
 
 #define ARITH_IMM(op, load, tiny)                                              \
 	void sse_##op(struct soft *s, const struct insn *i)                    \
@@ -148,7 +214,7 @@ ARITH(cvtdq2pd, sse_src64, TINY_NEVER)
 		d = xmm_get(s, i->reg);                                        \
 		fp_begin(s);                                                   \
 		d = fpu_imm_call(imm_##op, (unsigned)i->imm, d, v);            \
-		fp_end(s, d, tiny);                                            \
+		fp_end(s, FP_OTHER, tiny, d, v, d);                            \
 		xmm_set(s, i->reg, d);                                         \
 	}
 
@@ -162,18 +228,20 @@ ARITH_IMM(roundss, sse_src32, TINY_NEVER)
 ARITH_IMM(roundsd, sse_src64, TINY_NEVER)
 
 /* One step of a dot product on its own, which may raise #XM. */
-#define DOT_STEP(name, op, tiny)                                               \
+#define DOT_STEP(name, op, tiny, kind)                                         \
 	static __m128i name(struct soft *s, __m128i a, __m128i b)              \
 	{                                                                      \
+		__m128i r = a;                                                 \
+                                                                               \
 		fp_begin(s);                                                   \
-		__asm__ volatile(#op " %1, %0" : "+x"(a) : "x"(b));            \
-		fp_end(s, a, tiny);                                            \
-		return a;                                                      \
+		__asm__ volatile(#op " %1, %0" : "+x"(r) : "x"(b));            \
+		fp_end(s, kind, tiny, a, b, r);                                \
+		return r;                                                      \
 	}
-DOT_STEP(dot_mul_ps, mulps, TINY_PS)
-DOT_STEP(dot_add_ps, addps, TINY_PS)
-DOT_STEP(dot_mul_pd, mulpd, TINY_PD)
-DOT_STEP(dot_add_pd, addpd, TINY_PD)
+DOT_STEP(dot_mul_ps, mulps, TINY_PS, FP_MUL)
+DOT_STEP(dot_add_ps, addps, TINY_PS, FP_ADD)
+DOT_STEP(dot_mul_pd, mulpd, TINY_PD, FP_MUL)
+DOT_STEP(dot_add_pd, addpd, TINY_PD, FP_ADD)
 
 /* With an exception unmasked, the products' exceptions come before the sums are
  * formed (SDM vol. 2, DPPS, "Exceptions"): the steps are taken singly first. */
@@ -209,7 +277,7 @@ static void dot_steps(struct soft *s, __m128i d, __m128i v, unsigned imm, bool i
 			dot_steps(s, d, v, (unsigned)i->imm, is_pd);           \
 		fp_begin(s);                                                   \
 		d = fpu_imm_call(imm_##op, (unsigned)i->imm, d, v);            \
-		fp_end(s, d, tiny);                                            \
+		fp_end(s, FP_OTHER, tiny, d, v, d);                            \
 		xmm_set(s, i->reg, d);                                         \
 	}
 DOT(dpps, TINY_PS, false)
