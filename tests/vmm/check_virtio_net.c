@@ -3,6 +3,7 @@
 #include "vmm/dev/virtio_net.h"
 
 #include "core/checksum.h"
+#include "core/loop.h"
 #include "core/wire.h"
 #include "tests/unit.h"
 #include "tests/vmm/vguest.h"
@@ -265,6 +266,31 @@ START_TEST(a_frame_comes_in_with_one_interrupt_a_batch)
 	ck_assert_uint_eq(len, HDR + 64);
 	ck_assert_uint_eq(*vguest_ptr(&g, at2 + HDR + 63), 0x22);
 	ck_assert_uint_eq(g.n_msi[1], n_msi + 1);
+}
+END_TEST
+
+START_TEST(the_loop_hears_the_fabric)
+{
+	struct virtio_net_config cfg = net->cfg;
+	uint8_t frame[60] = { 1 };
+	struct loop *loop;
+
+	ck_assert_int_eq(loop_new(&loop), 0);
+	net = virtio_net_free(net);
+	cfg.loop = loop;
+	ck_assert_int_eq(virtio_net_new(&cfg, &net), 0);
+	g.next = MEM_PAGE_SIZE;
+	pci_host_init(&g.host, &g.bus);
+	vguest_plug(&g, &net->pci);
+	start(plain);
+	give_rx(2048);
+	fabric_send(frame, 60, NULL);
+	ck_assert_int_eq(loop_step(loop, 0), 1);
+	ck_assert_uint_eq(net->stats.rx_frames, 1);
+	/* The kick was taken: it does not come twice. */
+	ck_assert_int_eq(loop_step(loop, 0), 0);
+	net = virtio_net_free(net);
+	loop = loop_free(loop);
 }
 END_TEST
 
@@ -547,6 +573,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, checksum_offload_needs_its_feature);
 	tcase_add_test(t, a_full_ring_keeps_frames_in_the_queue);
 	tcase_add_test(t, a_frame_comes_in_with_one_interrupt_a_batch);
+	tcase_add_test(t, the_loop_hears_the_fabric);
 	tcase_add_test(t, frames_wait_for_buffers);
 	tcase_add_test(t, a_frame_too_long_for_its_buffer_is_dropped);
 	tcase_add_test(t, a_long_frame_spans_merged_buffers);

@@ -30,7 +30,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { QUEUE_SIZE = 64, CLASS_SIMPLE_COMM = 0x078000, CTRL_LEN = 8, COPY_SIZE = 4096 };
+enum { QUEUE_SIZE = 64, CLASS_SIMPLE_COMM = 0x078000, CTRL_LEN = 8, COPY_SIZE = 4096,
+       /* Bytes a port sends in one go: a guest whose chains repeat a buffer may have
+	* gigabytes in its queue, and the machine has more to do. */
+       SEND_MAX = 256 * 1024 };
 /* The configuration space (§5.3.4): cols, rows, max_nr_ports, emerg_wr. */
 enum { CFG_MAX_PORTS = 4, CFG_LEN = 8 };
 
@@ -109,17 +112,21 @@ static ssize_t stream_write(int fd, const void *buf, size_t len)
 	return r < 0 && errno == ENOTSOCK ? write(fd, buf, len) : r;
 }
 
-/* Writes the chain in c->chain from p->sent on. False when the fd would block. */
-static bool chain_to_fd(struct virtio_console_port *p)
+/* Writes the chain in c->chain from p->sent on, at most *budget bytes. False
+ * when the fd would block, or the budget is used up. */
+static bool chain_to_fd(struct virtio_console_port *p, uint32_t *budget)
 {
 	const struct vq_chain *c = &p->console->chain;
 	uint32_t at = 0;
 
 	for (uint16_t i = 0; i < c->n_out; at += c->seg[i++].len) {
 		while (p->fd >= 0 && p->sent < at + c->seg[i].len) {
-			uint32_t skip = p->sent - at;
-			ssize_t n = stream_write(p->fd, c->seg[i].host + skip, c->seg[i].len - skip);
+			uint32_t skip = p->sent - at, len = c->seg[i].len - skip;
+			ssize_t n;
 
+			if (*budget == 0)
+				return false;
+			n = stream_write(p->fd, c->seg[i].host + skip, len < *budget ? len : *budget);
 			if (n < 0 && errno == EINTR)
 				continue;
 			if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
@@ -129,6 +136,7 @@ static bool chain_to_fd(struct virtio_console_port *p)
 				return false; /* c->chain was used for the message */
 			}
 			p->sent += (uint32_t)n;
+			*budget -= (uint32_t)n;
 			p->bytes_out += (uint64_t)n;
 		}
 	}
@@ -141,13 +149,14 @@ static bool port_send(struct virtio_console_port *p)
 	struct virtio_console *c = p->console;
 	unsigned q = virtio_console_txq(p->id);
 	struct virtqueue *vq = &c->dev.queue[q];
+	uint32_t budget = SEND_MAX;
 	bool blocked = false;
 
 	do {
 		while (!blocked && virtio_pop(&c->dev, q, &c->chain)) {
 			if (p->fd < 0) {
 				p->bytes_dropped += c->chain.out_len;
-			} else if (!chain_to_fd(p)) {
+			} else if (!chain_to_fd(p, &budget)) {
 				vq_unpop(vq, 1);
 				blocked = p->fd >= 0;
 				continue;
