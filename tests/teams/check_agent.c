@@ -1,0 +1,417 @@
+/* tests/teams/check_agent.c: the guest agent client and exec against an agent
+ * that is this test: well-behaved, stale, hostile. */
+#include "tests/unit.h"
+
+#include "core/bytes.h"
+#include "teams/agent.h"
+#include "teams/base64.h"
+#include "teams/exec.h"
+
+#include <string.h>
+#include <sys/socket.h>
+
+static struct loop *loop;
+static struct agent *agent;
+static int guest;
+static unsigned n_synced, n_replies;
+static char last_error[200];
+static json_t *last_result;
+
+static void on_sync(void *ctx)
+{
+	(void)ctx;
+	n_synced++;
+}
+
+static void on_reply(void *ctx, json_t *result, const char *error)
+{
+	(void)ctx;
+	n_replies++;
+	json_decref(last_result);
+	last_result = json_incref(result);
+	(void)snprintf(last_error, sizeof last_error, "%s", error ? error : "");
+}
+
+static void setup(void)
+{
+	int fds[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	ck_assert_int_eq(loop_new(&loop), 0);
+	ck_assert_int_eq(agent_new(loop, fds[0], &agent), 0);
+	guest = fds[1];
+	n_synced = n_replies = 0;
+	last_result = NULL;
+	last_error[0] = '\0';
+}
+
+static void teardown(void)
+{
+	agent = agent_free(agent);
+	if (guest >= 0)
+		(void)close(guest);
+	loop = loop_free(loop);
+	json_decref(last_result);
+}
+
+static void turn(void)
+{
+	for (int i = 0; i < 20; i++)
+		ck_assert_int_ge(loop_step(loop, 0), 0);
+}
+
+static void guest_says(const void *data, size_t len)
+{
+	ck_assert_int_eq((int)send(guest, data, len, 0), (int)len);
+	turn();
+}
+
+static void guest_says_text(const char *text)
+{
+	guest_says(text, strlen(text));
+}
+
+/* What the client wrote since the last look. */
+static char *guest_hears(void)
+{
+	static char buf[1 << 20];
+	ssize_t n = recv(guest, buf, sizeof buf - 1, MSG_DONTWAIT);
+
+	buf[n > 0 ? n : 0] = '\0';
+	return buf;
+}
+
+static unsigned heard_id(void)
+{
+	const char *at = strstr(guest_hears(), "\"id\":");
+
+	ck_assert_ptr_nonnull(at);
+	return (unsigned)strtoul(at + 5, NULL, 10);
+}
+
+static void become_synced(void)
+{
+	CLEANUP(free) char *text = NULL;
+
+	agent_sync(agent, on_sync, NULL);
+	text = str_printf("\xff{\"return\": %u}\n", heard_id());
+	guest_says_text(text);
+	ck_assert(agent_is_synced(agent));
+}
+
+START_TEST(test_sync)
+{
+	char *heard;
+
+	agent_sync(agent, on_sync, NULL);
+	heard = guest_hears();
+	ck_assert_int_eq((unsigned char)heard[0], 0xff);
+	ck_assert_ptr_nonnull(strstr(heard, "guest-sync-delimited"));
+	/* A stale answer, then the right one. */
+	guest_says_text("\xff{\"return\": 99}\n");
+	ck_assert(!agent_is_synced(agent));
+	guest_says_text("{\"return\": {}}\ngarbage\xff{\"return\": 1}\n");
+	ck_assert(agent_is_synced(agent));
+	ck_assert_uint_eq(n_synced, 1);
+}
+END_TEST
+
+START_TEST(test_call)
+{
+	become_synced();
+	ck_assert_int_eq(agent_call(agent, "guest-ping", NULL, NSEC_NEVER, on_reply, NULL), 0);
+	ck_assert_int_eq(agent_call(agent, "guest-info", NULL, NSEC_NEVER, on_reply, NULL), 0);
+	/* One at a time. */
+	ck_assert_str_eq(guest_hears(), "{\"execute\":\"guest-ping\"}\n");
+	guest_says_text("{\"return\": {}}\n");
+	ck_assert_uint_eq(n_replies, 1);
+	ck_assert_str_eq(guest_hears(), "{\"execute\":\"guest-info\"}\n");
+	guest_says_text("{\"error\": {\"class\": \"GenericError\", \"desc\": \"no\"}}\n");
+	ck_assert_uint_eq(n_replies, 2);
+	ck_assert_str_eq(last_error, "no");
+}
+END_TEST
+
+START_TEST(test_calls_before_sync_wait)
+{
+	ck_assert_int_eq(agent_call(agent, "guest-ping", NULL, NSEC_NEVER, on_reply, NULL), 0);
+	ck_assert_str_eq(guest_hears(), "");
+	become_synced();
+	ck_assert_str_eq(guest_hears(), "{\"execute\":\"guest-ping\"}\n");
+}
+END_TEST
+
+static const struct {
+	const char *bytes;
+	size_t len;
+} hostile[] = {
+#define H(s) { s, sizeof s - 1 }
+	H("not json\n"),
+	H("{\n"),
+	H("[[[[[[\n"),
+	H("\0\0\0\n"),
+	H("\"text\"\n"),
+	H("{\"return\": \"\\ud800\"}\n"),
+	H("\xff\xff\xff\n"),
+};
+
+START_TEST(test_hostile_answers)
+{
+	become_synced();
+	ck_assert_int_eq(agent_call(agent, "guest-ping", NULL, NSEC_NEVER, on_reply, NULL), 0);
+	(void)guest_hears();
+	guest_says(hostile[_i].bytes, hostile[_i].len);
+	ck_assert_uint_eq(n_replies, 1);
+	ck_assert_str_ne(last_error, "");
+	ck_assert(!agent_is_synced(agent));
+}
+END_TEST
+
+START_TEST(test_what_is_no_answer_is_dropped)
+{
+	become_synced();
+	ck_assert_int_eq(agent_call(agent, "guest-ping", NULL, NSEC_NEVER, on_reply, NULL), 0);
+	guest_says_text("{\"event\": \"hello\"}\n{}\n");
+	ck_assert_uint_eq(n_replies, 0);
+	guest_says_text("{\"return\": 7}\n");
+	ck_assert_uint_eq(n_replies, 1);
+	ck_assert_int_eq((int)json_integer_value(last_result), 7);
+	guest_says_text("{\"return\": 8}\n"); /* nobody asked */
+	ck_assert_uint_eq(n_replies, 1);
+}
+END_TEST
+
+START_TEST(test_timeout_then_stale_answer)
+{
+	CLEANUP(free) char *text = NULL;
+
+	become_synced();
+	ck_assert_int_eq(agent_call(agent, "guest-ping", NULL, 0, on_reply, NULL), 0);
+	turn();
+	ck_assert_uint_eq(n_replies, 1);
+	ck_assert_str_eq(last_error, "the guest agent does not answer");
+	guest_says_text("{\"return\": {}}\n"); /* too late */
+	ck_assert_uint_eq(n_replies, 1);
+	text = str_printf("\xff{\"return\": %u}\n", 2);
+	guest_says_text(text);
+	ck_assert(agent_is_synced(agent));
+}
+END_TEST
+
+START_TEST(test_end_of_stream)
+{
+	become_synced();
+	ck_assert_int_eq(agent_call(agent, "a", NULL, NSEC_NEVER, on_reply, NULL), 0);
+	ck_assert_int_eq(agent_call(agent, "b", NULL, NSEC_NEVER, on_reply, NULL), 0);
+	(void)close(take_fd(&guest));
+	turn();
+	ck_assert_uint_eq(n_replies, 2);
+	ck_assert_int_eq(agent_call(agent, "c", NULL, NSEC_NEVER, on_reply, NULL), -EPIPE);
+}
+END_TEST
+
+START_TEST(test_queue_is_bounded)
+{
+	for (int i = 0; i < AGENT_QUEUE_MAX; i++)
+		ck_assert_int_eq(agent_call(agent, "a", NULL, NSEC_NEVER, NULL, NULL), 0);
+	ck_assert_int_eq(agent_call(agent, "a", NULL, NSEC_NEVER, NULL, NULL), -ENOBUFS);
+}
+END_TEST
+
+static void free_agent(void *ctx, json_t *result, const char *error)
+{
+	(void)ctx;
+	(void)result;
+	(void)error;
+	agent = agent_free(agent);
+	n_replies++;
+}
+
+START_TEST(test_free_from_a_reply)
+{
+	become_synced();
+	ck_assert_int_eq(agent_call(agent, "a", NULL, NSEC_NEVER, free_agent, NULL), 0);
+	ck_assert_int_eq(agent_call(agent, "b", NULL, NSEC_NEVER, free_agent, NULL), 0);
+	guest_says_text("{\"return\": {}}\n{\"return\": {}}\n");
+	ck_assert_uint_eq(n_replies, 1);
+}
+END_TEST
+
+/* ---- exec ------------------------------------------------------------------------ */
+
+static unsigned n_done;
+static int done_status;
+static char done_out[100], done_error[200];
+static struct exec_job *job;
+
+static void on_done(void *ctx, const struct exec_result *r)
+{
+	(void)ctx;
+	n_done++;
+	job = NULL;
+	done_status = r->status;
+	(void)snprintf(done_out, sizeof done_out, "%.*s", (int)r->out.len,
+		       r->out.len ? (const char *)r->out.data : "");
+	(void)snprintf(done_error, sizeof done_error, "%s", r->error ? r->error : "");
+}
+
+static void exec_begin(nsec_t timeout)
+{
+	static const char *const env[] = { "A=b" };
+	struct exec_spec spec = { .argv = json_pack("[s,s,s]", "/bin/sh", "-c", "true"),
+				  .env = env, .n_env = 1, .timeout_ns = timeout };
+
+	n_done = 0;
+	become_synced();
+	ck_assert_int_eq(exec_start(loop, agent, &spec, on_done, NULL, &job), 0);
+	json_decref(spec.argv);
+}
+
+/* The poll's timer is a few milliseconds: the loop waits for it itself. */
+static void until_asked(void)
+{
+	for (int i = 0; i < 100; i++) {
+		ck_assert_int_ge(loop_step(loop, clock_now() + NSEC_PER_SEC), 0);
+		if (strstr(guest_hears(), "guest-exec-status"))
+			return;
+	}
+	ck_abort_msg("no guest-exec-status came");
+}
+
+START_TEST(test_exec)
+{
+	char *heard;
+
+	exec_begin(NSEC_NEVER);
+	heard = guest_hears();
+	ck_assert_ptr_nonnull(strstr(heard, "\"path\":\"/bin/sh\",\"arg\":[\"-c\",\"true\"]"));
+	ck_assert_ptr_nonnull(strstr(heard, "\"A=b\""));
+	ck_assert_ptr_nonnull(strstr(heard, "\"capture-output\":true"));
+	guest_says_text("{\"return\": {\"pid\": 5}}\n");
+	until_asked();
+	guest_says_text("{\"return\": {\"exited\": false}}\n");
+	until_asked();
+	guest_says_text("{\"return\": {\"exited\": true, \"exitcode\": 3, \"out-data\": \"aGkK\"}}\n");
+	ck_assert_uint_eq(n_done, 1);
+	ck_assert_int_eq(done_status, 3);
+	ck_assert_str_eq(done_out, "hi\n");
+	ck_assert_str_eq(done_error, "");
+}
+END_TEST
+
+START_TEST(test_exec_signal)
+{
+	exec_begin(NSEC_NEVER);
+	guest_says_text("{\"return\": {\"pid\": 5}}\n");
+	until_asked();
+	guest_says_text("{\"return\": {\"exited\": true, \"signal\": 9}}\n");
+	ck_assert_int_eq(done_status, 137);
+}
+END_TEST
+
+static const char *const bad_starts[] = {
+	"{\"return\": {}}\n", "{\"return\": {\"pid\": -1}}\n", "{\"return\": 5}\n",
+	"{\"return\": {\"pid\": \"5\"}}\n", "{\"error\": {\"desc\": \"no such file\"}}\n", "what\n",
+};
+
+START_TEST(test_exec_bad_start)
+{
+	exec_begin(NSEC_NEVER);
+	guest_says_text(bad_starts[_i]);
+	ck_assert_uint_eq(n_done, 1);
+	ck_assert_str_ne(done_error, "");
+}
+END_TEST
+
+START_TEST(test_exec_bad_output)
+{
+	exec_begin(NSEC_NEVER);
+	guest_says_text("{\"return\": {\"pid\": 5}}\n");
+	until_asked();
+	guest_says_text("{\"return\": {\"exited\": true, \"exitcode\": 0, \"out-data\": \"*!\"}}\n");
+	ck_assert_uint_eq(n_done, 1);
+	ck_assert_str_ne(done_error, "");
+}
+END_TEST
+
+START_TEST(test_exec_timeout_kills)
+{
+	exec_begin(0);
+	turn();
+	ck_assert_uint_eq(n_done, 1);
+	ck_assert_str_eq(done_error, "it did not end in time");
+}
+END_TEST
+
+START_TEST(test_exec_free_forgets)
+{
+	exec_begin(NSEC_NEVER);
+	job = exec_free(job);
+	guest_says_text("{\"return\": {\"pid\": 5}}\n");
+	ck_assert_uint_eq(n_done, 0);
+}
+END_TEST
+
+/* ---- base64 ------------------------------------------------------------------------ */
+
+static const struct {
+	const char *plain, *text;
+} pairs[] = { /* RFC 4648 §10 */
+	{ "", "" }, { "f", "Zg==" }, { "fo", "Zm8=" }, { "foo", "Zm9v" }, { "foob", "Zm9vYg==" },
+	{ "fooba", "Zm9vYmE=" }, { "foobar", "Zm9vYmFy" },
+};
+
+START_TEST(test_base64)
+{
+	CLEANUP(free) char *text = base64_encode(pairs[_i].plain, strlen(pairs[_i].plain));
+	CLEANUP(bytes) struct bytes b = { 0 };
+
+	ck_assert_str_eq(text, pairs[_i].text);
+	ck_assert_int_eq(base64_decode(text, strlen(text), &b), 0);
+	ck_assert_uint_eq(b.len, strlen(pairs[_i].plain));
+	if (b.len)
+		ck_assert_int_eq(memcmp(b.data, pairs[_i].plain, b.len), 0);
+}
+END_TEST
+
+static const char *const bad_base64[] = { "Z", "Zm9vY", "Zm 9", "Zm9v\n", "Z===", "=Zm9", "Zm9\xff" };
+
+START_TEST(test_base64_bad)
+{
+	CLEANUP(bytes) struct bytes b = { 0 };
+
+	ck_assert_int_eq(base64_decode(bad_base64[_i], strlen(bad_base64[_i]), &b), -EINVAL);
+	ck_assert_uint_eq(b.len, 0);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *s = suite_create("agent");
+	TCase *t = tcase_create("agent");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, test_sync);
+	tcase_add_test(t, test_call);
+	tcase_add_test(t, test_calls_before_sync_wait);
+	tcase_add_loop_test(t, test_hostile_answers, 0, (int)(sizeof hostile / sizeof *hostile));
+	tcase_add_test(t, test_what_is_no_answer_is_dropped);
+	tcase_add_test(t, test_timeout_then_stale_answer);
+	tcase_add_test(t, test_end_of_stream);
+	tcase_add_test(t, test_queue_is_bounded);
+	tcase_add_test(t, test_free_from_a_reply);
+	tcase_add_test(t, test_exec);
+	tcase_add_test(t, test_exec_signal);
+	tcase_add_loop_test(t, test_exec_bad_start, 0, (int)(sizeof bad_starts / sizeof *bad_starts));
+	tcase_add_test(t, test_exec_bad_output);
+	tcase_add_test(t, test_exec_timeout_kills);
+	tcase_add_test(t, test_exec_free_forgets);
+	suite_add_tcase(s, t);
+	t = tcase_create("base64");
+	tcase_add_loop_test(t, test_base64, 0, (int)(sizeof pairs / sizeof *pairs));
+	tcase_add_loop_test(t, test_base64_bad, 0, (int)(sizeof bad_base64 / sizeof *bad_base64));
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(make_suite);

@@ -1,0 +1,261 @@
+/* tests/teams/check_ready.c: readiness on driven time, the states of a VM, the
+ * matcher of tests, the reports, the undo stack. */
+#include "tests/unit.h"
+
+#include "core/bytes.h"
+#include "teams/ready.h"
+#include "teams/test_match.h"
+#include "teams/test_run.h"
+#include "teams/undo.h"
+#include "teams/vm.h"
+
+#include <string.h>
+
+#define S NSEC_PER_SEC
+#define MS NSEC_PER_MSEC
+
+static const char *run_lines[] = { "first", "second" };
+static const struct team_vm plain = { .name = "vm", .ready_timeout_ns = 60 * S };
+static const struct team_vm full = { .name = "vm", .run = run_lines, .n_run = 2,
+				     .ready_run = "check", .ready_timeout_ns = 60 * S };
+static const struct exec_result good = { .status = 0 };
+
+static struct exec_result bad(int status, const char *err)
+{
+	return (struct exec_result){ .status = status,
+				     .err = { .data = (uint8_t *)(uintptr_t)err, .len = strlen(err) } };
+}
+
+START_TEST(test_agent_alone)
+{
+	struct ready r = { 0 };
+
+	ready_start(&r, &plain, 5 * S);
+	ck_assert_int_eq(r.phase, READY_AGENT);
+	ck_assert_int_eq(ready_due(&r), 65 * S);
+	ck_assert_ptr_null(ready_command(&r, 6 * S));
+	ready_agent_answers(&r, 7 * S);
+	ck_assert_int_eq(r.phase, READY_DONE);
+	ck_assert_int_eq(ready_due(&r), NSEC_NEVER);
+	ready_tick(&r, 100 * S);
+	ck_assert_int_eq(r.phase, READY_DONE);
+	ready_done(&r);
+}
+END_TEST
+
+START_TEST(test_whole_way)
+{
+	struct ready r = { 0 };
+	struct exec_result no = bad(1, "not yet\n");
+
+	ready_start(&r, &full, 0);
+	ready_agent_answers(&r, S);
+	ck_assert_str_eq(ready_command(&r, S), "first");
+	ck_assert_ptr_null(ready_command(&r, S)); /* it runs */
+	ready_exec_ended(&r, 2 * S, &good);
+	ck_assert_str_eq(ready_command(&r, 2 * S), "second");
+	ready_exec_ended(&r, 3 * S, &good);
+	ck_assert_int_eq(r.phase, READY_CHECK);
+	ck_assert_str_eq(ready_command(&r, 3 * S), "check");
+	ready_exec_ended(&r, 4 * S, &no);
+	/* Tried again, not at once. */
+	ck_assert_int_eq(ready_due(&r), 4 * S + 250 * MS);
+	ck_assert_ptr_null(ready_command(&r, 4 * S + 249 * MS));
+	ck_assert_str_eq(ready_command(&r, 4 * S + 250 * MS), "check");
+	ready_exec_ended(&r, 5 * S, &good);
+	ck_assert_int_eq(r.phase, READY_DONE);
+	ready_done(&r);
+}
+END_TEST
+
+START_TEST(test_run_fails)
+{
+	struct ready r = { 0 };
+	struct exec_result no = bad(9, "cannot\x1b[2J\n");
+
+	ready_start(&r, &full, 0);
+	ready_agent_answers(&r, S);
+	(void)ready_command(&r, S);
+	ready_exec_ended(&r, 2 * S, &no);
+	ck_assert_int_eq(r.phase, READY_FAILED);
+	ck_assert_str_eq(r.why, "run line 1 of 2 failed: first\n  exit status 9: cannot?[2J");
+	ck_assert_ptr_null(ready_command(&r, 3 * S));
+	ready_done(&r);
+}
+END_TEST
+
+START_TEST(test_timeouts)
+{
+	struct ready r = { 0 };
+	struct exec_result no = bad(1, "refused");
+
+	ready_start(&r, &full, 0);
+	ready_tick(&r, 60 * S - 1);
+	ck_assert_int_eq(r.phase, READY_AGENT);
+	ready_tick(&r, 60 * S);
+	ck_assert_int_eq(r.phase, READY_FAILED);
+	ck_assert_str_eq(r.why, "not ready after 60 s: it waits for the guest agent to answer");
+
+	ready_start(&r, &full, 0);
+	ready_agent_answers(&r, S);
+	(void)ready_command(&r, S);
+	ready_tick(&r, 60 * S);
+	ck_assert_str_eq(r.why, "not ready after 60 s: it waits for run line 1 of 2: first");
+
+	ready_start(&r, &full, 0);
+	ready_agent_answers(&r, S);
+	for (int i = 0; i < 2; i++) {
+		(void)ready_command(&r, S);
+		ready_exec_ended(&r, S, &good);
+	}
+	(void)ready_command(&r, S);
+	ready_exec_ended(&r, S, &no);
+	ready_tick(&r, 60 * S);
+	ck_assert_str_eq(r.why, "not ready after 60 s: it waits for its ready command: check\n"
+				"  last: exit status 1: refused");
+	ready_done(&r);
+}
+END_TEST
+
+START_TEST(test_states)
+{
+	ck_assert(vm_state_may(VM_WAITING, VM_BOOTING));
+	ck_assert(vm_state_may(VM_READY, VM_PAUSED));
+	ck_assert(!vm_state_may(VM_BOOTING, VM_PAUSED));
+	ck_assert(!vm_state_may(VM_STOPPED, VM_READY));
+	ck_assert(!vm_state_may(VM_PAUSED, VM_BOOTING));
+	for (int from = 0; from < VM_STATE_COUNT; from++) {
+		ck_assert_str_ne(vm_state_str((enum vm_state)from), "");
+		/* A failure ends every state but itself. */
+		if (from != VM_FAILED)
+			ck_assert(vm_state_may((enum vm_state)from, VM_FAILED));
+	}
+}
+END_TEST
+
+/* ---- matcher ------------------------------------------------------------------------- */
+
+static const struct {
+	enum match_kind kind;
+	const char *pattern, *text;
+	bool matches;
+} matches[] = {
+	{ MATCH_NONE, NULL, "x", true },
+	{ MATCH_CONTAINS, "ell", "hello\n", true },
+	{ MATCH_CONTAINS, "elo", "hello\n", false },
+	{ MATCH_CONTAINS, "", "", true },
+	{ MATCH_EQUALS, "hello", "hello\n", true },
+	{ MATCH_EQUALS, "hello", "hello", true },
+	{ MATCH_EQUALS, "hello", "hello\n\n", false },
+	{ MATCH_EQUALS, "hello\n", "hello\n", true },
+	{ MATCH_EQUALS, "", "", true },
+	{ MATCH_REGEX, "^[0-9]+ms$", "a\n12ms\nb\n", true },
+	{ MATCH_REGEX, "^[0-9]+ms$", "12 ms", false },
+	{ MATCH_REGEX, "a.b", "a\nb", false },
+	{ MATCH_REGEX, "(", "(", false },
+};
+
+START_TEST(test_match_text)
+{
+	struct match m = { .kind = matches[_i].kind, .text = matches[_i].pattern };
+	CLEANUP(bytes) struct bytes text = { 0 };
+
+	bytes_append_str(&text, matches[_i].text);
+	ck_assert_int_eq(match_text(&m, &text), matches[_i].matches);
+}
+END_TEST
+
+START_TEST(test_expectation)
+{
+	struct team_test t = { .expect_exit = 0, .out = { MATCH_CONTAINS, "yes" } };
+	CLEANUP(bytes) struct bytes out = { 0 };
+	struct bytes err = { 0 };
+	char *why;
+
+	bytes_append_str(&out, "no\x07\n");
+	why = test_match(&t, 3, &out, &err);
+	ck_assert_str_eq(why, "exit status 3, expected 0: no?");
+	free(why);
+	why = test_match(&t, 0, &out, &err);
+	ck_assert_str_eq(why, "stdout does not contain 'yes'; it is: 'no?'");
+	free(why);
+	t.out.text = "no";
+	ck_assert_ptr_null(test_match(&t, 0, &out, &err));
+	t.expect_nonzero = true;
+	ck_assert_ptr_null(test_match(&t, 137, &out, &err));
+	why = test_match(&t, 0, &out, &err);
+	ck_assert_str_eq(why, "exit status 0, expected nonzero: no?");
+	free(why);
+}
+END_TEST
+
+START_TEST(test_reports)
+{
+	struct team_test a = { .name = "a <b> & \"c\"" }, b = { .name = "b #1" };
+	struct test_outcome list[2] = { { .test = &a, .passed = true, .duration_ns = S / 2 },
+					{ .test = &b, .why = (char *)(uintptr_t)"x\ny" } };
+	struct test_outcomes all = { .list = list, .n = 2, .n_passed = 1 };
+	struct team team = { .name = "t" };
+	CLEANUP(bytes) struct bytes junit = { 0 };
+	CLEANUP(bytes) struct bytes tap = { 0 };
+
+	test_report_junit(&team, &all, &junit);
+	ck_assert_str_eq((char *)junit.data,
+			 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+			 "<testsuite name=\"t\" tests=\"2\" failures=\"1\" time=\"0.500\">\n"
+			 "  <testcase name=\"a &lt;b&gt; &amp; &quot;c&quot;\" classname=\"t\" time=\"0.500\">\n"
+			 "  </testcase>\n"
+			 "  <testcase name=\"b #1\" classname=\"t\" time=\"0.000\">\n"
+			 "    <failure message=\"x\ny\"/>\n"
+			 "  </testcase>\n"
+			 "</testsuite>\n");
+	test_report_tap(&all, &tap);
+	ck_assert_str_eq((char *)tap.data, "TAP version 13\n1..2\nok 1 - a <b> & \"c\"\n"
+					   "not ok 2 - b \\#1\n# x\n# y\n");
+}
+END_TEST
+
+/* ---- undo ---------------------------------------------------------------------------- */
+
+static char undone[10];
+static void undo_one(void *ctx)
+{
+	(void)strncat(undone, ctx, 1);
+}
+
+START_TEST(test_undo)
+{
+	struct undo u = { 0 };
+	char names[] = "abcd";
+
+	undone[0] = '\0';
+	for (int i = 0; i < 4; i++)
+		undo_push(&u, undo_one, names + i);
+	undo_forget(&u, undo_one, names + 1);
+	undo_forget(&u, undo_one, "z");
+	undo_all(&u);
+	ck_assert_str_eq(undone, "dca");
+	undo_all(&u);
+	ck_assert_str_eq(undone, "dca");
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *s = suite_create("ready");
+	TCase *t = tcase_create("ready");
+
+	tcase_add_test(t, test_agent_alone);
+	tcase_add_test(t, test_whole_way);
+	tcase_add_test(t, test_run_fails);
+	tcase_add_test(t, test_timeouts);
+	tcase_add_test(t, test_states);
+	tcase_add_loop_test(t, test_match_text, 0, (int)(sizeof matches / sizeof *matches));
+	tcase_add_test(t, test_expectation);
+	tcase_add_test(t, test_reports);
+	tcase_add_test(t, test_undo);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(make_suite);
