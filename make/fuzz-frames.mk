@@ -1,0 +1,19 @@
+# Fuzz harnesses of core's frames: what a machine can write to the fabric.
+#
+#   make fuzz-frames N=200000 SEED=7
+#
+# Objects, flags and the driver are make/fuzz.mk's. `make check` runs the short form.
+FUZZ_FRAMES := $(O)/fuzz/tests/fuzz_ring $(O)/fuzz/tests/fuzz_segment
+FUZZ_FRAMES_OBJ := $(patsubst %.c,$(O)/fuzz/obj/%.o,$(wildcard core/*.c))
+
+$(FUZZ_FRAMES): $(O)/fuzz/tests/fuzz_%: $(O)/fuzz/obj/tests/fuzz/fuzz_%.o \
+		$(O)/fuzz/obj/tests/fuzz/driver_main.o $(FUZZ_FRAMES_OBJ)
+	@mkdir -p $(@D)
+	$(CC) -fsanitize=address,undefined -o $@ $^ $(PKG_LIBS)
+
+.PHONY: fuzz-frames
+fuzz-frames: $(FUZZ_FRAMES)
+	@for t in $(FUZZ_FRAMES); do echo "$${t##*/}:"; $$t -n $(or $(N),200000) -s $(or $(SEED),1) || exit 1; done
+
+UNIT_BIN += $(FUZZ_FRAMES)
+build-tests check-unit: $(FUZZ_FRAMES)
