@@ -196,7 +196,9 @@ static void on_poweroff(void *ctx)
 
 static void on_reset(void *ctx)
 {
-	machine_end_now(ctx, MACHINE_END_RESET, NULL);
+	struct machine *m = ctx;
+
+	machine_end_now(m, MACHINE_END_RESET, take_ptr(m->panic));
 }
 
 /* Port 0x64 without a keyboard controller: reads as absent, and pulses reset. */
@@ -464,6 +466,7 @@ struct machine *machine_free(struct machine *m)
 		mem_done(&m->mem);
 	bytes_done(&m->serial_out);
 	free(m->why);
+	free(m->panic);
 	free(m);
 	return NULL;
 }

@@ -26,7 +26,7 @@
 /* Where the functions sit on PCI bus 0: NICs from slot 1 on. */
 enum { SLOT_NIC = 1, SLOT_CONSOLE = SLOT_NIC + MACHINE_NIC_MAX, SLOT_RNG };
 /* What waits for a slow reader of the serial port before it is dropped. */
-enum { SERIAL_OUT_MAX = 1 << 20 };
+enum { SERIAL_OUT_MAX = 1 << 20, SERIAL_LINE_SIZE = 256 };
 
 struct machine_nic_slot {
 	struct ring_pair rings;
@@ -61,6 +61,9 @@ struct machine {
 	struct loop_source *serial_source; /* NULL: no one, or its end was seen */
 	struct bytes serial_out;
 	uint64_t serial_dropped; /* bytes */
+	char serial_line[SERIAL_LINE_SIZE]; /* what the guest's kernel is saying */
+	size_t serial_line_len;
+	char *panic; /* the line in which it said that it panicked; owned; NULL */
 	bool serial_waits; /* EPOLLOUT is asked for */
 	bool ended, paused, pause_told;
 	enum machine_end end; /* once ended */

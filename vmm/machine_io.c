@@ -2,6 +2,7 @@
  *
  * Serial output is gathered and sent between two slices; a reader who does not
  * take it delays no guest: beyond SERIAL_OUT_MAX bytes are dropped and counted.
+ * A Linux guest's panic line is remembered, for the reset that follows it.
  * Input is read only as far as the UART has room. When the supervisor's socket
  * ends, so does the machine.
  *
@@ -19,10 +20,29 @@ enum { FLUSH_WAIT_MS = 500 };
 
 /* ---- serial line ----------------------------------------------------------- */
 
+/* A guest that panics ends in a reset (panic=-1); its last words tell why. */
+static void watch_for_panic(struct machine *m, uint8_t byte)
+{
+	static const char words[] = "Kernel panic - not syncing";
+	const char *at;
+
+	if (byte != '\n') {
+		if (byte >= ' ' && m->serial_line_len < sizeof m->serial_line - 1)
+			m->serial_line[m->serial_line_len++] = (char)byte;
+		return;
+	}
+	m->serial_line[m->serial_line_len] = '\0';
+	m->serial_line_len = 0;
+	at = strstr(m->serial_line, words);
+	if (at && !m->panic)
+		m->panic = str_dup(at);
+}
+
 void machine_serial_out(void *machine, uint8_t byte)
 {
 	struct machine *m = machine;
 
+	watch_for_panic(m, byte);
 	if (m->cfg.serial_fd < 0)
 		return;
 	if (m->serial_out.len >= SERIAL_OUT_MAX)

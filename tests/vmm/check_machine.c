@@ -286,6 +286,29 @@ START_TEST(a_reader_that_does_not_read_delays_no_one)
 }
 END_TEST
 
+START_TEST(a_panic_is_the_reason_of_its_reset)
+{
+	/* lodsb from the text behind the code; out; until NUL; then reset. */
+	static const uint8_t code[] = { 0xBE, 0x20, 0x00, 0x10, 0x00, /* mov esi, text */
+					0x66, 0xBA, 0xF8, 0x03, /* mov dx, 0x3F8 */
+					0xAC, 0x84, 0xC0, 0x74, 0x03, 0xEE, 0xEB, 0xF8,
+					OUT8(0xCF9, 6), 0xF4 };
+	static const char text[] = "[ 1.0] Kernel panic - not syncing: no init\r\nmore\n";
+	CLEANUP(free) char *why = NULL;
+	uint8_t kernel[0x20 + sizeof text] = { 0 };
+	struct machine *m;
+
+	_Static_assert(sizeof code <= 0x20, "the text lies behind");
+	memcpy(kernel, code, sizeof code);
+	memcpy(kernel + 0x20, text, sizeof text);
+	m = make(kernel, sizeof kernel);
+	ck_assert_int_eq(machine_run(m, &why), MACHINE_END_RESET);
+	ck_assert_ptr_nonnull(why);
+	ck_assert_str_eq(why, "Kernel panic - not syncing: no init");
+	(void)machine_free(m);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("machine");
@@ -301,6 +324,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_machine_does_not_outlive_its_supervisor);
 	tcase_add_loop_test(t, what_cannot_be_is_refused_in_words, 0,
 			    (int)(sizeof refused / sizeof refused[0]));
+	tcase_add_test(t, a_panic_is_the_reason_of_its_reset);
 	tcase_add_test(t, a_reader_that_does_not_read_delays_no_one);
 	suite_add_tcase(s, t);
 	return s;
