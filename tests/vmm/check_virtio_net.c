@@ -303,6 +303,8 @@ START_TEST(frames_wait_for_buffers)
 	virtio_net_kicked(net);
 	ck_assert_uint_eq(net->stats.rx_stalls, 1);
 	ck_assert_uint_eq(net->stats.rx_frames, 0);
+	/* The guest is asked to say when it has some. */
+	ck_assert_uint_eq(load_le16(vguest_ptr(&g, rxq.used)), 0);
 	give_rx(2048);
 	vguest_kick(&g, &rxq);
 	ck_assert_uint_eq(net->stats.rx_frames, 1);

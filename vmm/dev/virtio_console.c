@@ -33,7 +33,7 @@
 enum { QUEUE_SIZE = 64, CLASS_SIMPLE_COMM = 0x078000, CTRL_LEN = 8, COPY_SIZE = 4096,
        /* Bytes a port sends in one go: a guest whose chains repeat a buffer may have
 	* gigabytes in its queue, and the machine has more to do. */
-       SEND_MAX = 256 * 1024 };
+       SEND_MAX = 64 * 1024 };
 /* The configuration space (§5.3.4): cols, rows, max_nr_ports, emerg_wr. */
 enum { CFG_MAX_PORTS = 4, CFG_LEN = 8 };
 
