@@ -11,6 +11,8 @@ FAKE=${FAKE:-$O/muster-fake}
 LAB_PASSED=0; LAB_FAILED=0; LAB_SKIPPED=0
 LAB_NAME=${0##*/}
 LAB_DIR=$(mktemp -d "${TMPDIR:-/tmp}/$LAB_NAME.XXXXXX")
+# Images are found where the user has them.
+export MUSTER_IMAGE_PATH=${MUSTER_IMAGE_PATH:+$MUSTER_IMAGE_PATH:}${MUSTER_HOME:-${XDG_STATE_HOME:-$HOME/.local/state}/muster}/images
 export MUSTER_HOME=$LAB_DIR/home XDG_RUNTIME_DIR=$LAB_DIR/run
 mkdir -p "$MUSTER_HOME" "$XDG_RUNTIME_DIR"
 MUSTER=$(realpath "$MUSTER"); FAKE=$(realpath "$FAKE")
@@ -52,6 +54,15 @@ nothing_left() {
 	if [ -z "$left" ]; then ok "$2"; else failed "$2" "left: $left"; fi
 }
 pause() { read -rt "$1" <> <(:); }
+
+# A lab of real guests ends here, skipped, where their image is not built.
+need_image() {
+	"$MUSTER" images --format json | python3 -c '
+import json, sys
+sys.exit(not any(i["name"] == sys.argv[1] and i["state"] == "built" for i in json.load(sys.stdin)))' "$1" && return
+	skipped "everything" "image '$1' is not built (muster images build $1)"
+	lab_end
+}
 
 lab_end() {
 	"$MUSTER" down --all 2>/dev/null
