@@ -115,6 +115,18 @@ START_TEST(faults_carry_the_right_error)
 }
 END_TEST
 
+START_TEST(a_fault_retires_the_pages_entry)
+{
+	bare_poke64(b, frame(5), 5);
+	bare_poke64(b, frame(6), 6);
+	bare_poke64(b, bare_pte(5), frame(5) | 5);
+	ck_assert_uint_eq(mmu_ld64(b->s, page(5)), 5);
+	ck_assert_int_eq(RAISED(b, mmu_st8(b->s, page(5), 0)), EXC_PF);
+	bare_poke64(b, bare_pte(5), frame(6) | 7);
+	ck_assert_uint_eq(mmu_ld64(b->s, page(5)), 6);
+}
+END_TEST
+
 START_TEST(nx_without_nxe_is_reserved)
 {
 	b->s->efer &= ~EFER_NXE;
@@ -378,6 +390,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_denied_store_leaves_dirty_clear);
 	tcase_add_loop_test(t, faults_carry_the_right_error, 0,
 			    (int)(sizeof(fault_cases) / sizeof(fault_cases[0])));
+	tcase_add_test(t, a_fault_retires_the_pages_entry);
 	tcase_add_test(t, nx_without_nxe_is_reserved);
 	tcase_add_test(t, large_pages_check_their_reserved_bits);
 	tcase_add_test(t, tlb_keeps_until_flushed);

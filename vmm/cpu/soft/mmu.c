@@ -158,6 +158,16 @@ static bool write_allowed(const struct soft *s, const struct mmu_walk *w, bool u
 	return w->dirty && (w->writable || (!user && !(s->cr0 & CR0_WP)));
 }
 
+/* A page fault retires what the TLB held of its page. */
+static void drop_page(struct soft *s, uint64_t lin)
+{
+	size_t index = TLB_INDEX(lin);
+
+	for (size_t n = 0; n < 2; n++)
+		if (s->tlbs[n][index].read_tag == (lin & ~UINT64_C(0xFFF)))
+			entry_drop(&s->tlbs[n][index], index);
+}
+
 /* Fills the entry for @lin (any byte of the page) or raises. For a page that is not
  * RAM all tags stay invalid; phys holds until the next fill of that index. */
 static struct tlb_entry *tlb_fill(struct soft *s, uint64_t lin, unsigned access)
@@ -172,6 +182,7 @@ static struct tlb_entry *tlb_fill(struct soft *s, uint64_t lin, unsigned access)
 
 	s->n_tlb_miss++;
 	if (mmu_walk(s, lin, access, user, &w, &error)) {
+		drop_page(s, lin); /* SDM vol. 3 §4.10.4.1 */
 		s->cr2 = lin;
 		soft_raise_error(s, EXC_PF, error);
 	}

@@ -19,6 +19,7 @@ void sys_syscall(struct soft *s, const struct insn *i)
 	s->r[11] = flags & ~(uint32_t)FLAG_RF;
 	s->rip = s->msr.lstar;
 	soft_flags_set(s, (flags & ~(uint32_t)(s->msr.sfmask | FLAG_RF)) | 2);
+	s->trap_pending = s->rflags & FLAG_TF; /* the single step goes by the new TF */
 	seg_set_flat(s, CPU_CS, sel & 0xFFFC, 0, true, true);
 	seg_set_flat(s, CPU_SS, (uint16_t)((sel & 0xFFFC) + 8), 0, false, false);
 	soft_mode_changed(s);
