@@ -1,7 +1,7 @@
 # The engine against the hardware and against Zydis.
 #
 #   make oracle N=1000000 [SEED=1]    instructions; 10 N byte strings for the decoder
-#   make oracle-short                 what `make check` runs
+#   make oracle-short                 what `make check` runs (tests/oracle/part-hardware)
 N ?= 1000000
 SEED ?= 1
 ORACLE_INSN_OBJ := $(call obj,$(addprefix tests/oracle/,oracle_insn.c oracle_hw.c oracle_soft.c oracle_gen.c oracle_rules.c))
@@ -23,5 +23,7 @@ oracle: $(O)/tests/oracle/oracle_insn $(O)/tests/oracle/oracle_decode
 	$(O)/tests/oracle/oracle_decode $(N)0 $(SEED)
 	$(O)/tests/oracle/oracle_insn $(N) $(SEED)
 
-oracle-short: $(O)/tests/oracle/oracle_insn $(O)/tests/oracle/oracle_decode
-	@tests/oracle/run-short $(O)/tests/oracle
+oracle-short:
+	@O=$(O) WERROR=$(WERROR) SAN=$(SAN) tests/oracle/part-hardware
+
+build-tests: $(O)/tests/oracle/oracle_insn $(O)/tests/oracle/oracle_decode

@@ -28,7 +28,7 @@ enum { FPU_IE = 1, FPU_DE = 2, FPU_ZE = 4, FPU_OE = 8, FPU_UE = 0x10, FPU_PE = 0
 enum fpu_prefix { FPU_NP, FPU_66, FPU_F3, FPU_F2, FPU_PREFIX_COUNT };
 
 /* fpu_check.c: the rare outcomes. */
-void fpu_sse_refuse(struct soft *s);
+_Noreturn void fpu_sse_refuse(struct soft *s);
 void fpu_x87_refuse(struct soft *s);
 void fpu_mmx_rotate(struct soft *s);
 
@@ -107,29 +107,47 @@ static inline void xmm_set_low32(struct soft *s, unsigned n, uint32_t v)
 	memcpy(s->fx.xmm[n], &v, 4);
 }
 
+/* fpu_check.c: the ways that miss the TLB or cross a page. */
+__m128i fpu_ld128_slow(struct soft *s, uint64_t lin);
+void fpu_st128_slow(struct soft *s, uint64_t lin, __m128i v);
+
+static inline __m128i fpu_ld128_at(struct soft *s, uint64_t lin)
+{
+	const struct tlb_entry *e = &s->tlb[TLB_INDEX(lin)];
+
+	if (MMU_FAST(e->read_tag, lin, 16))
+		return _mm_loadu_si128((const __m128i *)(lin + e->addend));
+	return fpu_ld128_slow(s, lin);
+}
+
+static inline void fpu_st128_at(struct soft *s, uint64_t lin, __m128i v)
+{
+	const struct tlb_entry *e = &s->tlb[TLB_INDEX(lin)];
+
+	if (MMU_FAST(e->write_tag, lin, 16))
+		_mm_storeu_si128((__m128i *)(lin + e->addend), v);
+	else
+		fpu_st128_slow(s, lin, v);
+}
+
 static inline __m128i fpu_ld128u(struct soft *s, const struct insn *i)
 {
-	__m128i v;
-
-	mmu_ld_bytes(s, soft_lin_for(s, i, 16, false), &v, 16);
-	return v;
+	return fpu_ld128_at(s, soft_lin_for(s, i, 16, false));
 }
 
 /* Legacy SSE operands are aligned, else #GP(0) (SDM vol. 1 §10.8, §11.3); the linear address counts. */
 static inline __m128i fpu_ld128a(struct soft *s, const struct insn *i)
 {
 	uint64_t lin = soft_lin_for(s, i, 16, false);
-	__m128i v;
 
 	if (__builtin_expect(lin & 15, 0))
 		soft_gp(s, 0);
-	mmu_ld_bytes(s, lin, &v, 16);
-	return v;
+	return fpu_ld128_at(s, lin);
 }
 
 static inline void fpu_st128u(struct soft *s, const struct insn *i, __m128i v)
 {
-	mmu_st_bytes(s, soft_lin_for(s, i, 16, true), &v, 16);
+	fpu_st128_at(s, soft_lin_for(s, i, 16, true), v);
 }
 
 static inline void fpu_st128a(struct soft *s, const struct insn *i, __m128i v)
@@ -138,7 +156,7 @@ static inline void fpu_st128a(struct soft *s, const struct insn *i, __m128i v)
 
 	if (__builtin_expect(lin & 15, 0))
 		soft_gp(s, 0);
-	mmu_st_bytes(s, lin, &v, 16);
+	fpu_st128_at(s, lin, v);
 }
 
 static inline uint64_t fpu_ld64(struct soft *s, const struct insn *i)

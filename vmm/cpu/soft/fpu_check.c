@@ -19,6 +19,19 @@ void fpu_sse_refuse(struct soft *s)
 	soft_raise(s, EXC_NM);
 }
 
+__m128i fpu_ld128_slow(struct soft *s, uint64_t lin)
+{
+	__m128i v;
+
+	mmu_ld_bytes_slow(s, lin, &v, sizeof(v));
+	return v;
+}
+
+void fpu_st128_slow(struct soft *s, uint64_t lin, __m128i v)
+{
+	mmu_st_bytes_slow(s, lin, &v, sizeof(v));
+}
+
 void fpu_x87_refuse(struct soft *s)
 {
 	if (s->cr0 & CR0_EM)
