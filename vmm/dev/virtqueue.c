@@ -10,8 +10,9 @@
  * descriptor whose buffer holds descriptors; a table within a table, and a
  * chain that goes on behind a table, are refused (§2.7.5.3.1).
  *
- * What was tried and left: mapping chains to iovecs for readv/writev saves one
- * copy on the console, which is not where the time goes.
+ * A queue with the event index that has chains which do not suffice (a frame
+ * larger than the buffers given) asks from the guest's index on, not from its
+ * own: from its own the guest would never notify again (vq_ask_more()).
  *
  * Used by: vmm/dev/virtio*.c.   Depends on: vmm/mem.h, core/wire.h.
  * Sources: virtio 1.2 §2.7. */
