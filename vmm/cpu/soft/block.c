@@ -321,6 +321,8 @@ const struct block *block_find(struct soft *s)
 	struct block *b;
 
 	s->link = NULL;
+	if (link && !s->block->is_ram)
+		link = NULL; /* that block is not kept: its slots are the next one's */
 	gpa = mmu_fetch_phys(s, lin);
 	s->n_block_lookups++;
 	b = cached(s, lin, gpa);
@@ -328,7 +330,9 @@ const struct block *block_find(struct soft *s)
 		b = make_room(s);
 		block_build(s, b, lin, gpa, BLOCK_MAX_INSNS);
 		/* Two pages that are one: not worth a second kind of list. */
-		if (!b->is_ram || (b->gpa2 && b->gpa2 == (gpa & page_mask)))
+		if (b->gpa2 && b->gpa2 == (gpa & page_mask))
+			b->is_ram = false;
+		if (!b->is_ram)
 			return b;
 		add(s, b);
 	}
@@ -336,7 +340,8 @@ const struct block *block_find(struct soft *s)
 	if (b->gpa2 || s->mode != SOFT_MODE_64)
 		return b;
 	c->jump[jump_index(lin)] = (struct jump_entry){ .rip = lin, .block = b };
-	if (link && n_recycled == c->n_recycled)
+	/* Links never leave the physical page: it holds for every mapping of it. */
+	if (link && n_recycled == c->n_recycled && (s->block->gpa ^ gpa) >> MEM_PAGE_SHIFT == 0)
 		*link = (const struct uop *)(const void *)b;
 	return b;
 }

@@ -76,6 +76,8 @@ static void build_apart(struct builder *d, uint64_t lin, uint64_t gpa)
 		fetch_bytes(s, gpa2, bytes + n, sizeof(bytes) - n);
 		(void)insn_decode(bytes, sizeof(bytes), (enum soft_mode)s->mode, &i);
 		d->b->gpa2 = gpa2;
+		if (gpa2 == 0)
+			d->b->is_ram = false; /* 0 stands for none: not kept */
 	}
 	if (!append(d, &i, false))
 		append_fall(d);

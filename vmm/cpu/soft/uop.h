@@ -4,7 +4,7 @@
  * A block is a header and a run of 32-byte slots. The header begins with a
  * function like every uop, so a jump to a block is a call of its header. An
  * ordinary uop takes one slot; a branch two, the second holding its links; a
- * generic one four, the others holding the struct insn that its executor reads.
+ * generic one three, the others holding the struct insn that its executor reads.
  *
  * Threading: a uop's function ends in a call of the next one in tail position
  * (UOP_NEXT). Where the compiler does not make that a jump (no optimisation,

@@ -62,7 +62,11 @@ const struct uop *uop_generic_end(struct soft *s, const struct uop *u)
 
 	begin(s, u);
 	i->exec(s, i);
-	return NULL;
+	/* Straight on when there is nothing that the run loop would look at. */
+	if (s->mode != SOFT_MODE_64 || s->intr_line || s->nmi_pending || s->halted || s->shutdown || s->shadow ||
+	    s->block_dead || s->rflags & FLAG_TF)
+		return NULL;
+	return uop_jump(s);
 }
 
 /* The block's code simply goes on elsewhere. */
