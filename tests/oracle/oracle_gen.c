@@ -281,7 +281,7 @@ void oracle_generate(uint64_t *seed, struct oracle_case *c)
 	do {
 		make_bytes(seed, c->bytes);
 		valid = ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, c->bytes, 15, &z, operands));
-	} while (!valid && below(seed, 32));
+	} while (!valid && below(seed, 8));
 	c->len = valid ? z.length : ORACLE_INSN_MAX;
 	c->is_rep = false;
 	c->skip = c->died = false;
