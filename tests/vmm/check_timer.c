@@ -203,6 +203,10 @@ START_TEST(the_rtc_tells_and_takes_the_time)
 	ck_assert_uint_eq(cmos(9), 31);
 	cmos_set(11, 0x04); /* 12 hours */
 	ck_assert_uint_eq(cmos(4), 0x80 | 12);
+	cmos_set(11, 0x06);
+	cmos_set(0x32, 0); /* a year before all */
+	ck_assert_uint_eq(cmos(0x32), 19);
+	ck_assert_uint_eq(cmos(9), 70);
 }
 END_TEST
 

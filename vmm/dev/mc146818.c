@@ -25,6 +25,7 @@ static int64_t seconds_now(const struct mc146818 *r)
 
 static uint8_t encode(const struct mc146818 *r, int v)
 {
+	v %= 100; /* a guest may have set a year of five digits */
 	return (uint8_t)(r->ram[RTC_B] & B_BINARY ? v : v / 10 << 4 | v % 10);
 }
 
@@ -69,6 +70,8 @@ static void time_from_ram(struct mc146818 *r)
 		hour = hour % 12 + (r->ram[RTC_HOURS] & 0x80 ? 12 : 0);
 	tm.tm_hour = hour;
 	t = timegm(&tm);
+	if (t < 0)
+		t = 0; /* nonsense of the guest's: 1970 is early enough */
 	r->offset_s += t - seconds_now(r);
 }
 
