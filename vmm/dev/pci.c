@@ -71,7 +71,10 @@ static void bar_map(struct pci_dev *d, struct pci_bar *bar)
 			    bar->addr < MEM_HIGH_START + (m->size_bytes - m->low_bytes) &&
 			    end > MEM_HIGH_START;
 
-		fits = bar->addr >= m->low_bytes && !high;
+		bool pmem = m->pmem_bytes && bar->addr < MEM_PMEM_GPA + m->pmem_bytes &&
+			    end > MEM_PMEM_GPA;
+
+		fits = bar->addr >= m->low_bytes && !high && !pmem;
 	}
 	if (fits)
 		bus_mmio_add(d->bus, &bar->region, bar->addr);
