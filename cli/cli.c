@@ -72,7 +72,7 @@ int cli_format(const struct command *cmd, const char *arg, bool *ret_json)
 
 void cli_print_json(json_t *value)
 {
-	char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
+	char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
 
 	(void)puts(text ? text : "null");
 	free(text);

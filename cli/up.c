@@ -101,15 +101,17 @@ struct watch {
 	struct progress *progress; /* NULL: none */
 	bool until_end; /* being up is no verdict */
 	int verdict; /* -1: not over; else an exit status */
+	bool has_said_why; /* a VM's failure was printed */
 };
 
-static void print_failure(json_t *event)
+static void print_failure(struct watch *w, json_t *event)
 {
 	const char *name = json_string_value(json_object_get(event, "vm"));
 	const char *why = json_string_value(json_object_get(event, "why"));
 	json_t *lines = json_object_get(event, "console"), *line;
 	size_t i;
 
+	w->has_said_why = true;
 	(void)cli_fail(EXIT_FAILED, "%s: %s", name ? name : "?", why ? why : "it failed");
 	if (json_array_size(lines) == 0) {
 		(void)fprintf(stderr, "  its console said nothing\n");
@@ -122,7 +124,7 @@ static void print_failure(json_t *event)
 
 static void print_event(json_t *event)
 {
-	char *text = json_dumps(event, JSON_COMPACT);
+	char *text = json_dumps(event, JSON_COMPACT | JSON_REAL_PRECISION(9));
 
 	(void)puts(text ? text : "{}");
 	(void)fflush(stdout);
@@ -136,7 +138,8 @@ static void take_team_event(struct watch *w, json_t *event, const char *state)
 	if (!w->until_end && (strcmp(state, "up") == 0 || strcmp(state, "broken") == 0))
 		w->verdict = state[0] == 'u' ? EXIT_DONE : EXIT_FAILED;
 	else if (strcmp(state, "ending") == 0 && why)
-		(void)cli_fail(EXIT_FAILED, "the team is torn down: %s", why);
+		(void)cli_fail(EXIT_FAILED, "the team is torn down%s%s", w->has_said_why ? "" : ": ",
+			       w->has_said_why ? "" : why);
 }
 
 static void take_event(struct watch *w, json_t *event)
@@ -151,11 +154,11 @@ static void take_event(struct watch *w, json_t *event)
 	else if (w->progress)
 		progress_event(w->progress, event, clock_now());
 	if (strcmp(what, "vm") == 0 && state && strcmp(state, "failed") == 0)
-		print_failure(event);
+		print_failure(w, event);
 	else if (strcmp(what, "team") == 0 && state)
 		take_team_event(w, event, state);
 	else if (strcmp(what, "ended") == 0)
-		w->verdict = json_object_get(event, "why") ? EXIT_FAILED : EXIT_DONE;
+		w->verdict = (int)json_integer_value(json_object_get(event, "status"));
 }
 
 /* Reads events until @w has a verdict. A signal asks for the end first. */

@@ -44,7 +44,7 @@ static char *time_text(void)
 
 static void write_line(struct events *e, json_t *event)
 {
-	char *text = json_dumps(event, JSON_COMPACT);
+	char *text = json_dumps(event, JSON_COMPACT | JSON_REAL_PRECISION(9));
 	CLEANUP(free) char *line = text ? str_printf("%s\n", text) : NULL;
 	int r;
 

@@ -36,6 +36,7 @@ static void tell_machines(struct supervisor *sup)
 		if (sup->vms[i].state != from)
 			continue;
 		sup->op.n_left++;
+		sup->vms[i].owes_pause = true;
 		vm_tell(&sup->vms[i],
 			json_pack("{s:s}", "do", sup->op.is_pause ? "pause" : "resume"));
 	}
@@ -73,7 +74,9 @@ void sup_vm_paused(struct supervisor *sup, struct vm *v)
 {
 	struct sup_op *op = &sup->op;
 
-	(void)v;
+	if (!v->owes_pause)
+		return;
+	v->owes_pause = false;
 	if (!op->is_active || op->n_left == 0)
 		return;
 	if (--op->n_left == 0)

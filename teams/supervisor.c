@@ -254,7 +254,8 @@ static void on_end_timer(void *ctx, nsec_t now)
 	undo_all(&sup->undo);
 	event = json_pack("{s:s}", "event", "ended");
 	if (sup->end_why)
-		(void)json_object_set_new(event, "why", json_string(sup->end_why));
+		(void)json_object_update_new(event, json_pack("{s:s,s:i}", "why", sup->end_why, "status",
+							      sup->end_status ? sup->end_status : 1));
 	events_emit(&sup->events, event);
 	for (size_t i = 0; i < sup->n_clients; i++)
 		if (sup->clients[i]->wants_end)
@@ -339,6 +340,7 @@ static _Noreturn void supervisor_run(struct supervisor *sup, int client_fd)
 {
 	struct client *first;
 	char *why = NULL;
+	int r;
 
 	sup->started_ns = clock_now();
 	sup->run_dir = store_run_dir(sup->store, sup->team->name);
@@ -350,7 +352,9 @@ static _Noreturn void supervisor_run(struct supervisor *sup, int client_fd)
 	    sup_add_client(sup, client_fd, true, &first) < 0)
 		_exit(1);
 	(void)events_follow(&sup->events, first->control);
-	if (make_all(sup, &why) < 0) {
+	r = make_all(sup, &why);
+	if (r < 0) {
+		sup->end_status = r == -EMFILE || r == -ENFILE || r == -ENOMEM ? 4 : 1;
 		/* Here there is nothing that --keep could keep. */
 		sup_end(sup, why);
 	} else {

@@ -84,6 +84,7 @@ struct supervisor {
 	struct sup_op op;
 	struct loop_source *end_timer;
 	char *end_why; /* NULL: as asked */
+	int end_status; /* of the `up` that waits: 1, or 4 where the host lacks something */
 };
 
 /* ---- lifecycle: supervisor.c ---- */
@@ -127,6 +128,7 @@ void client_fail(struct client *client, json_int_t id, int status, const char *f
 
 /* ---- pause and resume of the whole team: pause.c ---- */
 void sup_pause(struct client *client, json_int_t id, bool is_pause);
+/* @v did what it was told, or died. */
 void sup_vm_paused(struct supervisor *sup, struct vm *v);
 void sup_forget_client(struct supervisor *sup, const struct client *client);
 

@@ -120,6 +120,7 @@ static void release_machine(struct vm *v)
 	loop_set_timer(v->timer, NSEC_NEVER);
 	v->pid = 0;
 	v->has_exited = false;
+	sup_vm_paused(v->sup, v); /* a machine that died will not say so itself */
 }
 
 static char *end_reason(const struct vm *v)

@@ -52,6 +52,7 @@ struct vm {
 	bool has_exited; /* the process was reaped; its control's end is awaited */
 	int exit_status; /* of waitpid() */
 	bool wants_restart; /* after it ended */
+	bool owes_pause; /* the team's pause or resume waits for its word */
 	unsigned n_restarts;
 	char *end_event, *end_text; /* from {"event":"ended"}; NULL: none came */
 	char *why; /* VM_FAILED: the reason */
