@@ -126,7 +126,9 @@ static uint8_t mask_byte(unsigned len, unsigned i)
 
 	if (len >= before + 8)
 		return 0xFF;
-	return len <= before ? 0 : (uint8_t)(0xFF << (8 - (len - before)));
+	if (len <= before)
+		return 0;
+	return (uint8_t)(0xFFU << (8 - (len - before)));
 }
 
 bool ip_in_net(const struct ip_addr *ip, const struct ip_addr *net)
