@@ -20,10 +20,19 @@ const struct uop *uop_enter(struct soft *s, const struct uop *u)
 	UOP_NEXT(s, u + BLOCK_HEADER_SLOTS);
 }
 
+/* A link led to a block that is no more: the block found instead takes its place. */
 const struct uop *uop_dead(struct soft *s, const struct uop *u)
 {
-	(void)s;
-	(void)u;
+	const struct block *from = s->block;
+	struct uop_links *l;
+
+	if (from->linked) {
+		l = (struct uop_links *)((uintptr_t)from + (from->n_slots - 1U) * sizeof(struct uop));
+		if (l->taken == u)
+			s->link = &l->taken;
+		else if (l->fall == u)
+			s->link = &l->fall;
+	}
 	return NULL;
 }
 
