@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -269,6 +270,58 @@ START_TEST(acpi_tables_add_up)
 }
 END_TEST
 
+/* Runs iasl on @file in @dir and gives what it printed. */
+static void iasl(const char *dir, const char *option, const char *file, char *out, size_t size)
+{
+	size_t at = 0;
+	ssize_t n;
+	int fds[2], status;
+	pid_t pid;
+
+	ck_assert_int_eq(pipe(fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		(void)dup2(fds[1], 1);
+		(void)dup2(fds[1], 2);
+		(void)close(fds[0]);
+		if (chdir(dir) == 0)
+			(void)execlp("iasl", "iasl", option, file, (char *)NULL);
+		_exit(127);
+	}
+	(void)close(fds[1]);
+	while (at + 1 < size && (n = read(fds[0], out + at, size - 1 - at)) > 0)
+		at += (size_t)n;
+	out[at] = '\0';
+	(void)close(fds[0]);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "iasl: %s", out);
+}
+
+START_TEST(acpica_reads_the_tables)
+{
+	CLEANUP(bytes) struct bytes b = { 0 };
+	char dir[] = "/tmp/muster-acpi-XXXXXX", path[64], out[8192];
+	const uint8_t *fadt, *dsdt;
+
+	acpi_tables_build(1, &b);
+	fadt = memmem(b.data, b.len, "FACP", 4);
+	ck_assert_ptr_nonnull(fadt);
+	dsdt = b.data + (load_le64(fadt + 140) - ACPI_TABLES_GPA);
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	(void)snprintf(path, sizeof path, "%s/d.dat", dir);
+	ck_assert_int_eq(file_write_all(path, dsdt, load_le32(dsdt + 4), 0600), 0);
+	(void)snprintf(path, sizeof path, "%s/f.dat", dir);
+	ck_assert_int_eq(file_write_all(path, fadt, load_le32(fadt + 4), 0600), 0);
+	iasl(dir, "-d", "f.dat", out, sizeof out);
+	ck_assert_msg(!strstr(out, "Error") && !strstr(out, "Invalid"), "%s", out);
+	iasl(dir, "-d", "d.dat", out, sizeof out);
+	ck_assert_msg(strstr(out, "Disassembly completed") != NULL, "%s", out);
+	iasl(dir, "-vr", "d.dsl", out, sizeof out);
+	ck_assert_msg(strstr(out, "0 Errors, 0 Warnings") != NULL, "%s", out);
+	ck_assert_int_eq(dir_remove_all(dir), 0);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("boot");
@@ -282,6 +335,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(t, bad_kernels_are_refused_in_words, 0,
 			    (int)(sizeof refused / sizeof refused[0]));
 	tcase_add_test(t, acpi_tables_add_up);
+	tcase_add_test(t, acpica_reads_the_tables);
 	suite_add_tcase(s, t);
 	return s;
 }
