@@ -69,7 +69,7 @@ static const char *difference(const struct oracle_case *c, const struct oracle_o
 		return NULL;
 #ifdef MUSTER_SAN
 	/* The sanitizer has mapped its shadow where a wild address may point. */
-	if (soft->vector == 14 && hw->vector != 14)
+	if (soft->vector == 14 && (hw->vector != 14 || hw->cr2 != soft->cr2))
 		return NULL;
 #endif
 	if (hw->vector != soft->vector)
