@@ -4,6 +4,7 @@
  * Depends on: core/cleanup.h. */
 #include "core/bytes.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -43,6 +44,7 @@ static void vprint(struct bytes *b, const char *fmt, va_list ap)
 	va_list again;
 	int len;
 
+	assert(fmt);
 	va_copy(again, ap);
 	len = vsnprintf(NULL, 0, fmt, again);
 	va_end(again);
