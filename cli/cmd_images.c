@@ -4,15 +4,22 @@
 
 #include <string.h>
 
+/* True when it is there and made by the scripts as they are now. */
 static bool is_built(const char *name)
 {
-	struct image image = { 0 };
-	CLEANUP(free) char *why = NULL;
+	json_t *list = image_list(), *row;
+	bool built = false;
+	size_t i;
 
-	if (image_find(name, &image, &why) < 0)
-		return false;
-	image_done(&image);
-	return true;
+	json_array_foreach(list, i, row) {
+		const char *row_name = json_string_value(json_object_get(row, "name"));
+		const char *state = json_string_value(json_object_get(row, "state"));
+
+		if (strcmp(row_name, name) == 0 && strcmp(state, "built") == 0)
+			built = true;
+	}
+	json_decref(list);
+	return built;
 }
 
 static int build(const char *name, bool if_missing)
@@ -21,7 +28,6 @@ static int build(const char *name, bool if_missing)
 
 	if (if_missing && is_built(name))
 		return EXIT_DONE;
-
 	if (!image_is_buildable(name))
 		return cli_fail(EXIT_NO_SUCH, "no image '%s' can be built ('muster images' lists them)", name);
 	if (image_build(name, &why) < 0)

@@ -46,7 +46,7 @@ const struct command commands[] = {
 	{ "events", "TEAM [--follow]", "What happened to a team, as JSON lines",
 	  "  --follow          go on while the team is up\n", cmd_events },
 	{ "images", "[build NAME [--if-missing]] [--format json]", "List or build guest images",
-	  "  --if-missing      build: only when it is not there yet\n" COMMAND_OUT, cmd_images },
+	  "  --if-missing      build: only when it is not there yet, or old\n" COMMAND_OUT, cmd_images },
 	{ "presets", "[--format json]", "The link presets, with their sources", COMMAND_OUT,
 	  cmd_presets },
 	{ "doctor", "[--format json]", "What this host can do, and what to do about each no",

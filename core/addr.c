@@ -168,7 +168,7 @@ int ip_nth(const struct ip_addr *net, uint64_t n, struct ip_addr *ret_ip)
 	if (host_bits < 64 && n >> host_bits)
 		return -ERANGE;
 	for (unsigned i = 0; i < full_len(net->family) / 8; i++)
-		ip.b[i] &= mask_byte(net->prefix_len, i);
+		ip.b[i] = (uint8_t)(ip.b[i] & mask_byte(net->prefix_len, i));
 	for (int i = (int)full_len(net->family) / 8 - 1; i >= 0 && carry; i--) {
 		carry += ip.b[i];
 		ip.b[i] = (uint8_t)carry;
