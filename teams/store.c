@@ -58,6 +58,17 @@ static int private_dir_check(const char *path, char **ret_why)
 	return 0;
 }
 
+static int private_dir_make(const char *path, char **ret_why)
+{
+	if (mkdir(path, 0700) < 0 && errno != EEXIST) {
+		int r = -errno;
+
+		*ret_why = str_printf("%s: %s", path, strerror(-r));
+		return r;
+	}
+	return private_dir_check(path, ret_why);
+}
+
 static int run_dir_open(char **ret_path, char **ret_why)
 {
 	const char *xdg = env_dir("XDG_RUNTIME_DIR");
@@ -68,12 +79,7 @@ static int run_dir_open(char **ret_path, char **ret_why)
 		path = str_printf("%s/muster", xdg);
 	else
 		path = str_printf("/tmp/muster-%u", (unsigned)geteuid());
-	if (mkdir(path, 0700) < 0 && errno != EEXIST) {
-		r = -errno;
-		*ret_why = str_printf("%s: %s", path, strerror(-r));
-		return r;
-	}
-	r = private_dir_check(path, ret_why);
+	r = private_dir_make(path, ret_why);
 	if (r < 0)
 		return r;
 	*ret_path = take_ptr(path);
@@ -166,10 +172,20 @@ static bool is_same_file(int fd, const char *path)
 int store_lock(const struct store *s, const char *team, int *ret_fd, char **ret_why)
 {
 	CLEANUP(free) char *path = lock_path(s, team);
+	bool has_made = false;
 
 	for (;;) {
 		CLEANUP(fd) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
+		if (fd < 0 && errno == ENOENT && !has_made) {
+			/* The last team's end took the folder along since store_open(). */
+			int r = private_dir_make(s->run, ret_why);
+
+			if (r < 0)
+				return r;
+			has_made = true;
+			continue;
+		}
 		if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
 			int r = -errno;
 
@@ -189,6 +205,7 @@ void store_unlock(const struct store *s, const char *team)
 	CLEANUP(free) char *path = lock_path(s, team);
 
 	(void)unlink(path);
+	(void)rmdir(s->run); /* when this was the last team */
 }
 
 static int name_compare(const void *a, const void *b)

@@ -43,7 +43,8 @@ int store_state_prepare(const struct store *s, const char *team, char **ret_why)
 /* Takes the lock of @team: held by every copy of *ret_fd.
  * Returns 0; -EWOULDBLOCK when another has it; -errno with a message. */
 int store_lock(const struct store *s, const char *team, int *ret_fd, char **ret_why);
-/* Removes the lock's file. Only a holder may; it closes its copy afterwards. */
+/* Removes the lock's file, and the runtime folder with the last team. Only a
+ * holder may; it closes its copy afterwards. */
 void store_unlock(const struct store *s, const char *team);
 
 /* Names of the teams which have a runtime folder, sorted: a JSON array of

@@ -191,6 +191,7 @@ START_TEST(test_lock)
 	ck_assert_int_eq(store_lock(&s, "t", &b, &why), -EWOULDBLOCK);
 	ck_assert_int_eq(b, -1);
 	store_unlock(&s, "t");
+	ck_assert_int_eq(access(s.run, F_OK), -1);
 	ck_assert_int_eq(store_lock(&s, "t", &b, &why), 0);
 	(void)close(a);
 	(void)close(b);
