@@ -21,7 +21,7 @@
 enum { ORACLE_WINDOW_BYTES = 8192, ORACLE_INSN_MAX = 15, ORACLE_CODE_BYTES = 4096,
        ORACLE_BATCH = 64, ORACLE_FILL = 0xF4 /* HLT follows the instruction */ };
 /* What the kernel of the host gives a 64-bit process. */
-enum { ORACLE_CS = 0x33, ORACLE_SS = 0x2B };
+enum { ORACLE_CS = 0x33, ORACLE_CS_32 = 0x23, ORACLE_SS = 0x2B /* DS and ES too */ };
 
 struct oracle_regs {
 	uint64_t gpr[16];
@@ -40,6 +40,7 @@ struct oracle_outcome {
 struct oracle_case {
 	uint8_t bytes[16];
 	unsigned len; /* of bytes that were meant to be the instruction */
+	bool is_32; /* in compatibility mode */
 	bool is_rep; /* a repeated string instruction: stepped until it leaves */
 	bool skip; /* not run on the hardware */
 	bool died; /* the child did not survive it */
@@ -74,6 +75,7 @@ struct oracle_rule {
 	bool approximate; /* RCP, RSQRT */
 	bool stores_tf; /* TF must be alike on both sides */
 	bool is_call;
+	bool may_fault; /* for bytes that it does not store (SDM vol. 2, MASKMOVDQU) */
 	bool any_dest; /* the destination is undefined too */
 	char text[96]; /* disassembly */
 };

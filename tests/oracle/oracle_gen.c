@@ -277,7 +277,9 @@ void oracle_generate(uint64_t *seed, struct oracle_case *c)
 	ZydisDecoder decoder;
 	bool valid;
 
-	ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+	c->is_32 = below(seed, 4) == 0;
+	ZydisDecoderInit(&decoder, c->is_32 ? ZYDIS_MACHINE_MODE_LONG_COMPAT_32 : ZYDIS_MACHINE_MODE_LONG_64,
+			 c->is_32 ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_64);
 	do {
 		make_bytes(seed, c->bytes);
 		valid = ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, c->bytes, 15, &z, operands));
@@ -303,6 +305,8 @@ void oracle_generate(uint64_t *seed, struct oracle_case *c)
 			c->in.gpr[CPU_RBX] = window_address(seed);
 		}
 	}
+	for (int k = 0; c->is_32 && k < 16; k++)
+		c->in.gpr[k] = k < 8 ? (uint32_t)c->in.gpr[k] : 0;
 	for (unsigned k = 0; k < ORACLE_WINDOW_BYTES; k += 16)
 		vector(seed, c->window + k);
 }

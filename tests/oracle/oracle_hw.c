@@ -49,6 +49,7 @@ static void frame_load(ucontext_t *u, const struct oracle_case *c)
 		g[greg_of[k]] = (greg_t)c->in.gpr[k];
 	g[REG_RIP] = (greg_t)c->in.rip;
 	g[REG_EFL] = (greg_t)(c->in.rflags | 0x100);
+	g[REG_CSGSFS] = (g[REG_CSGSFS] & ~0xFFFFLL) | (c->is_32 ? ORACLE_CS_32 : ORACLE_CS);
 	memcpy(fx, &c->in.fx, 416); /* the rest tells the kernel of XSAVE */
 	*xstate_bv |= 3;
 	memcpy(code_write + (ORACLE_RIP - ORACLE_CODE), c->bytes, 16);
@@ -138,6 +139,8 @@ static _Noreturn void child_main(void)
 		sigdelset(&action.sa_mask, signals[k]);
 		sigaction(signals[k], &action, NULL);
 	}
+	/* Compatibility mode needs them; sigreturn leaves them alone. */
+	__asm__ volatile("mov %0, %%ds\n\tmov %0, %%es" : : "r"(ORACLE_SS));
 	if (map_fixed() || sigaltstack(&alt, NULL))
 		_exit(1);
 	raise(SIGUSR1);

@@ -36,6 +36,9 @@ static const struct {
 	{ ZYDIS_MNEMONIC_LSS, "the host's descriptors" },
 	{ ZYDIS_MNEMONIC_LFS, "the host's descriptors" },
 	{ ZYDIS_MNEMONIC_LGS, "the host's descriptors" },
+	{ ZYDIS_MNEMONIC_LDS, "the host's descriptors" },
+	{ ZYDIS_MNEMONIC_LES, "the host's descriptors" },
+	{ ZYDIS_MNEMONIC_ARPL, "the host's descriptors" },
 	{ ZYDIS_MNEMONIC_IRET, "the host's descriptors" },
 	{ ZYDIS_MNEMONIC_IRETD, "the host's descriptors" },
 	{ ZYDIS_MNEMONIC_IRETQ, "the host's descriptors" },
@@ -165,6 +168,15 @@ static uint64_t undefined_of(const struct oracle_case *c, const ZydisDecodedInst
 	case ZYDIS_MNEMONIC_BTR:
 	case ZYDIS_MNEMONIC_BTC:
 		return OF | SF | AF | PF;
+	case ZYDIS_MNEMONIC_AAA:
+	case ZYDIS_MNEMONIC_AAS:
+		return OF | SF | ZF | PF;
+	case ZYDIS_MNEMONIC_AAM:
+	case ZYDIS_MNEMONIC_AAD:
+		return OF | AF | CF;
+	case ZYDIS_MNEMONIC_DAA:
+	case ZYDIS_MNEMONIC_DAS:
+		return OF;
 	case ZYDIS_MNEMONIC_BSWAP:
 		*ret_any_dest = z->operand_width == 16;
 		return 0;
@@ -181,12 +193,13 @@ void oracle_rule(const struct oracle_case *c, struct oracle_rule *r)
 	ZydisDecoder decoder;
 
 	memset(r, 0, sizeof(*r));
-	ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+	ZydisDecoderInit(&decoder, c->is_32 ? ZYDIS_MACHINE_MODE_LONG_COMPAT_32 : ZYDIS_MACHINE_MODE_LONG_64,
+			 c->is_32 ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_64);
 	if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, c->bytes, 15, &z, ops))) {
 		/* #UD on both sides, but for calls to a hypervisor. */
 		for (unsigned k = 0; k < 14; k++)
-			r->skip |= c->bytes[k] == 0x0F && c->bytes[k + 1] == 0x01;
-		r->why = "group 7 with prefixes: virtualization, as the maker has it";
+			r->skip |= c->bytes[k] == 0x0F && (c->bytes[k + 1] == 0x01 || (c->bytes[k + 1] & 0xFC) == 0x20);
+		r->why = "group 7 with prefixes: virtualization, as the maker has it; AMD's LOCK MOV CR0 is CR8";
 		snprintf(r->text, sizeof(r->text), "(not decoded)");
 		return;
 	}
@@ -198,6 +211,7 @@ void oracle_rule(const struct oracle_case *c, struct oracle_rule *r)
 	ZydisFormatterFormatInstruction(&formatter, &z, ops, z.operand_count_visible, r->text,
 					sizeof(r->text), c->in.rip, NULL);
 	r->is_call = z.mnemonic == ZYDIS_MNEMONIC_CALL;
+	r->may_fault = z.mnemonic == ZYDIS_MNEMONIC_MASKMOVQ || z.mnemonic == ZYDIS_MNEMONIC_MASKMOVDQU;
 	r->stores_tf = z.mnemonic == ZYDIS_MNEMONIC_PUSHF || z.mnemonic == ZYDIS_MNEMONIC_PUSHFD ||
 		       z.mnemonic == ZYDIS_MNEMONIC_PUSHFQ;
 	r->undefined_flags = undefined_of(c, &z, ops, &r->any_dest);

@@ -130,6 +130,7 @@ static void make_tables(void)
 		map_page(LIN_SYSTEM + k, PHYS_SYSTEM + k, PTE_W);
 	put64(PHYS_SYSTEM + SEL_KERNEL_CS, UINT64_C(0x00AF9B000000FFFF));
 	put64(PHYS_SYSTEM + SEL_KERNEL_SS, UINT64_C(0x00CF93000000FFFF));
+	put64(PHYS_SYSTEM + 0x20, UINT64_C(0x00CFFB000000FFFF));
 	put64(PHYS_SYSTEM + 0x28, UINT64_C(0x00CFF3000000FFFF));
 	put64(PHYS_SYSTEM + 0x30, UINT64_C(0x00AFFB000000FFFF));
 	put64(PHYS_SYSTEM + SEL_TSS, 0x67 | (tss & 0xFFFFFF) << 16 | UINT64_C(0x8B) << 40 |
@@ -160,9 +161,8 @@ static void make_state(void)
 	base.efer = 0xD01; /* NXE LMA LME SCE */
 	base.seg[CPU_CS] = flat(ORACLE_CS, 0xAFB);
 	base.seg[CPU_SS] = flat(ORACLE_SS, 0xCF3);
-	for (int k = 0; k < CPU_SEG_COUNT; k++)
-		if (k != CPU_CS && k != CPU_SS)
-			base.seg[k] = (struct cpu_segment){ .attr = CPU_SEG_UNUSABLE };
+	base.seg[CPU_DS] = base.seg[CPU_ES] = base.seg[CPU_SS];
+	base.seg[CPU_FS] = base.seg[CPU_GS] = (struct cpu_segment){ .attr = CPU_SEG_UNUSABLE };
 	base.tr = (struct cpu_segment){ .base = LIN_SYSTEM + OFF_TSS, .limit = 0x67,
 					.sel = SEL_TSS, .attr = 0x8B };
 	base.ldtr = (struct cpu_segment){ .attr = CPU_SEG_UNUSABLE };
@@ -230,6 +230,8 @@ void oracle_soft_run(const struct oracle_case *c, bool with_tf, struct oracle_ou
 	mem_dma_write(&mem, PHYS_CODE + (ORACLE_RIP - ORACLE_CODE), c->bytes, 16);
 	mem_dma_write(&mem, PHYS_WINDOW, c->window, ORACLE_WINDOW_BYTES);
 	s = base;
+	if (c->is_32)
+		s.seg[CPU_CS] = flat(ORACLE_CS_32, 0xCFB);
 	memcpy(s.gpr, c->in.gpr, sizeof(s.gpr));
 	s.rip = c->in.rip;
 	s.fx = c->in.fx;
@@ -257,6 +259,8 @@ void oracle_soft_run(const struct oracle_case *c, bool with_tf, struct oracle_ou
 		{
 			struct cpu_state again = base;
 
+			if (c->is_32)
+				again.seg[CPU_CS] = flat(ORACLE_CS_32, 0xCFB);
 			memcpy(again.gpr, ret_out->regs.gpr, sizeof(again.gpr));
 			again.rip = c->in.rip;
 			again.rflags = ret_out->regs.rflags | RFLAGS_TF;
