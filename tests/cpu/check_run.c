@@ -305,6 +305,52 @@ START_TEST(eviction)
 }
 END_TEST
 
+/* The same physical code at two linear addresses: one block, each time its own RIP. */
+START_TEST(two_mappings)
+{
+	struct flat *f = flat_new(false);
+	struct soft *s = flat_soft(f);
+	uint64_t pd = (FLAT_TABLES + 0x2000) | 7, decoded = 0;
+
+	flat_load(f, FLAT_TABLES + 0x1000 + 8, &pd, 8); /* the second GiB is the first again */
+	CODE(f, 0xE8, 0, 0, 0, 0, 0x58, 0x48, 0x8D, 0x1D, 0, 0, 0, 0); /* call +0; pop rax; lea rbx, [rip] */
+	for (uint64_t k = 0; k < 2; k++) {
+		uint64_t base = FLAT_CODE + k * FLAT_MAPPED;
+
+		s->rip = base;
+		s->halted = false;
+		ck_assert_int_eq(flat_run(f, 100), CPU_STOP_HALT);
+		ck_assert_uint_eq(s->r[CPU_RAX], base + 5);
+		ck_assert_uint_eq(s->r[CPU_RBX], base + 13);
+		if (k == 1)
+			ck_assert_uint_eq(s->n_blocks_decoded, decoded);
+		decoded = s->n_blocks_decoded;
+	}
+	flat_free(f);
+}
+END_TEST
+
+/* A link to a block that died is filled again: no lookup a round. */
+START_TEST(relink)
+{
+	struct flat *f = flat_new(false);
+	struct soft *s = flat_soft(f);
+	static const uint8_t three = 3;
+	uint64_t lookups;
+
+	/* L: jmp M; M: add rax, 1; jmp L */
+	CODE(f, 0xEB, 0, 0x48, 0x83, 0xC0, 1, 0xEB, 0xF8);
+	ck_assert_int_eq(flat_run(f, 30000), CPU_STOP_BUDGET);
+	flat_load(f, FLAT_CODE + 5, &three, 1);
+	ck_assert_int_eq(flat_run(f, 300), CPU_STOP_BUDGET);
+	ck_assert_uint_eq(s->r[CPU_RAX], 10000 + 300);
+	lookups = s->n_block_lookups;
+	ck_assert_int_eq(flat_run(f, 3000), CPU_STOP_BUDGET);
+	ck_assert_uint_lt(s->n_block_lookups - lookups, 10);
+	flat_free(f);
+}
+END_TEST
+
 START_TEST(kick)
 {
 	struct flat *f = flat_new(false);
@@ -367,6 +413,8 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, rep_fault);
 	tcase_add_test(tc, rep_scan);
 	tcase_add_test(tc, eviction);
+	tcase_add_test(tc, two_mappings);
+	tcase_add_test(tc, relink);
 	tcase_add_test(tc, kick);
 	tcase_add_test(tc, real_mode);
 	tcase_add_test(tc, illegal_lock);
