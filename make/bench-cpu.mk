@@ -1,14 +1,15 @@
 # The interpreter's figure: shellsort as freestanding code in the flat machine.
 .PHONY: bench-interp
-bench-interp: $(O)/tests/bench/bench_interp $(O)/tests/bench/shellsort.bin
-	@$(O)/tests/bench/bench_interp $(O)/tests/bench/shellsort.bin
+bench-interp: $(O)/bench/bench_interp $(O)/bench/shellsort.bin
+	@$(O)/bench/bench_interp
+bench-programs: $(O)/bench/bench_interp $(O)/bench/shellsort.bin
 
-$(O)/tests/bench/shellsort.bin: tests/bench/shellsort.c
+$(O)/bench/shellsort.bin: tests/bench/shellsort.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu17 -O2 -ffreestanding -fno-pic -fno-stack-protector -fcf-protection=none -mno-sse -nostdlib -static \
 		-no-pie -Wl,-Ttext=0x10000,--build-id=none,--entry=start,--section-start=.start=0x10000,-Ttext=0x11000 -o $(@:.bin=.elf) $<
 	objcopy -O binary -j .start -j .text $(@:.bin=.elf) $@
 
-$(O)/tests/bench/bench_interp: $(call obj,tests/bench/bench_interp.c tests/cpu/flat.c) $(call lib,$(NEEDS_cpu))
+$(O)/bench/bench_interp: $(call obj,tests/bench/bench_interp.c tests/cpu/flat.c) $(call lib,$(NEEDS_cpu))
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS)
