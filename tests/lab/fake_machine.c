@@ -6,11 +6,13 @@
  *   fake=panic         "Kernel panic" on the console, then a reset
  *   fake=triple-fault  fake=poweroff  fake=reset: ends so, at once
  *   fake=hang          never answers
+ *   fake=noise         random bytes to agent and console, without end
  *   fake=slow          answers after two seconds
  *
  * Linked before the archive vmm (make/lab.mk), so machine.o is not drawn in. */
 #include "core/bytes.h"
 #include "core/control.h"
+#include "core/prng.h"
 #include "teams/base64.h"
 #include "vmm/machine.h"
 
@@ -254,6 +256,21 @@ static bool serve_control(struct machine *m, enum machine_end *ret_end)
 	return false;
 }
 
+/* A hostile guest: whatever the sockets take. */
+static _Noreturn void make_noise(struct machine *m)
+{
+	struct prng p;
+	char buf[65536];
+
+	prng_init(&p, 1, "noise");
+	for (;;) {
+		prng_bytes(&p, buf, sizeof buf);
+		if (send(m->cfg.agent_fd, buf, sizeof buf, MSG_NOSIGNAL) < 0 ||
+		    send(m->cfg.serial_fd, buf, sizeof buf / 16, MSG_NOSIGNAL) < 0)
+			_exit(0);
+	}
+}
+
 static enum machine_end run(struct machine *m)
 {
 	enum machine_end end = MACHINE_END_POWEROFF;
@@ -262,6 +279,8 @@ static enum machine_end run(struct machine *m)
 	print(m, "fake machine\r\n");
 	if (word(m, "fake=panic"))
 		print(m, "[    0.1] Kernel panic - not syncing: asked for\r\n[    0.2] ---[ end ]---\r\n");
+	if (word(m, "fake=noise"))
+		make_noise(m);
 	for (int i = 0; i < MACHINE_END_COUNT; i++) {
 		CLEANUP(free) char *w = str_printf("fake=%s", end_names[i]);
 
