@@ -91,6 +91,9 @@ static const char *why_skip(const struct oracle_case *c, const ZydisDecodedInstr
 	if (z->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && z->opcode >= 0x6C && z->opcode <= 0x6F &&
 	    !c->in.gpr[CPU_RCX])
 		return "REP INS, OUTS of nothing: AMD checks the permission first (SDM vol. 2, REP)";
+	if (c->is_32 && z->attributes & ZYDIS_ATTRIB_HAS_SEGMENT_GS && z->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT &&
+	    (z->opcode & 0xFE) == 0xA6)
+		return "CMPS with a null GS: which operand's fault comes first is not defined";
 	if (z->mnemonic == ZYDIS_MNEMONIC_MOVSXD && z->operand_width == 16)
 		return "66 MOVSXD reads 16 bits (SDM) or 32 (AMD)";
 	if (z->opcode_map == ZYDIS_OPCODE_MAP_0F && z->opcode == 0x0D && z->raw.modrm.mod == 3)
@@ -198,8 +201,8 @@ void oracle_rule(const struct oracle_case *c, struct oracle_rule *r)
 	if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, c->bytes, 15, &z, ops))) {
 		/* #UD on both sides, but for calls to a hypervisor. */
 		for (unsigned k = 0; k < 14; k++)
-			r->skip |= c->bytes[k] == 0x0F && (c->bytes[k + 1] == 0x01 || (c->bytes[k + 1] & 0xFC) == 0x20);
-		r->why = "group 7 with prefixes: virtualization, as the maker has it; AMD's LOCK MOV CR0 is CR8";
+			r->skip |= c->bytes[k] == 0x0F && (c->bytes[k + 1] <= 0x01 || (c->bytes[k + 1] & 0xFC) == 0x20);
+		r->why = "groups 6 and 7 with prefixes: virtualization, as the maker has it; AMD's LOCK MOV CR0 is CR8";
 		snprintf(r->text, sizeof(r->text), "(not decoded)");
 		return;
 	}
