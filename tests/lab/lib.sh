@@ -36,10 +36,16 @@ says() { if [[ $out == *"$1"* ]]; then ok "$2"; else failed "$2" "no '$1' in: $o
 # is A B NAME
 is() { if [ "$1" = "$2" ]; then ok "$3"; else failed "$3" "'$1' is not '$2'"; fi; }
 
-# team_pids TEAM [ROLE]: living processes by the name ps shows.
+# team_pids TEAM [ROLE]: living processes by the name ps shows, of this lab: they
+# hold the team's log open, which lies in the lab's folder.
 team_pids() {
+	local pid
 	ps -eo pid=,stat=,args= | awk -v team="$1" -v role="${2:-[a-z]+}" \
-		'$2 !~ /^Z/ && $3 == "muster:" && $4 ~ "^" role "$" && ($5 == team || index($5, team "/") == 1) { print $1 }'
+		'$2 !~ /^Z/ && $3 == "muster:" && $4 ~ "^" role "$" && ($5 == team || index($5, team "/") == 1) { print $1 }' |
+		while read -r pid; do
+			ls -l "/proc/$pid/fd" 2>/dev/null | grep -qF "$LAB_DIR/" && echo "$pid"
+		done
+	return 0
 }
 # What of TEAM is left: processes, sockets, files of the runtime folder.
 left_of() {
