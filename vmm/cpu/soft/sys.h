@@ -3,6 +3,7 @@
 #define MUSTER_VMM_CPU_SOFT_SYS_H
 
 #include "vmm/cpu/soft/mmu.h"
+#include "vmm/cpu/soft/operand.h"
 #include "vmm/cpu/soft/seg.h"
 #include "vmm/cpu/soft/sysreg.h"
 
@@ -60,43 +61,12 @@ static inline void sys_reg_write(struct soft *s, unsigned reg, unsigned size, ui
 		s->r[reg] = size == 4 ? (uint32_t)v : v;
 }
 
-static inline uint64_t sys_load(struct soft *s, uint64_t lin, unsigned size)
-{
-	switch (size) {
-	case 1:
-		return mmu_ld8(s, lin);
-	case 2:
-		return mmu_ld16(s, lin);
-	case 4:
-		return mmu_ld32(s, lin);
-	default:
-		return mmu_ld64(s, lin);
-	}
-}
-
-static inline void sys_store(struct soft *s, uint64_t lin, unsigned size, uint64_t v)
-{
-	switch (size) {
-	case 1:
-		mmu_st8(s, lin, (uint8_t)v);
-		break;
-	case 2:
-		mmu_st16(s, lin, (uint16_t)v);
-		break;
-	case 4:
-		mmu_st32(s, lin, (uint32_t)v);
-		break;
-	default:
-		mmu_st64(s, lin, v);
-	}
-}
-
 /* The r/m operand of @size bytes (2, 4, 8). */
 static inline uint64_t sys_rm_read(struct soft *s, const struct insn *i, unsigned size)
 {
 	if (i->mod == 3)
 		return s->r[i->rm] & sys_mask(size);
-	return sys_load(s, soft_lin_for(s, i, size, false), size);
+	return mem_ld(s, soft_lin_for(s, i, size, false), size);
 }
 
 /* A selector-like result: 16 bits to memory, @i->opsize wide to a register. */
@@ -113,14 +83,14 @@ static inline uint64_t sys_stack_peek(struct soft *s, unsigned skip, unsigned si
 {
 	uint64_t off = (s->r[CPU_RSP] + skip) & soft_stack_mask(s);
 
-	return sys_load(s, soft_seg_access(s, CPU_SS, off, size, false), size);
+	return mem_ld(s, soft_seg_access(s, CPU_SS, off, size, false), size);
 }
 
 static inline void sys_push(struct soft *s, unsigned size, uint64_t v)
 {
 	uint64_t off = (s->r[CPU_RSP] - size) & soft_stack_mask(s);
 
-	sys_store(s, soft_seg_access(s, CPU_SS, off, size, true), size, v);
+	mem_st(s, soft_seg_access(s, CPU_SS, off, size, true), size, v);
 	soft_set_rsp(s, off);
 }
 

@@ -185,7 +185,7 @@ static void far_memory(struct soft *s, const struct insn *i, bool is_call)
 	uint64_t lin = soft_lin_for(s, i, i->opsize + 2U, false);
 	struct far f = { .size = i->opsize, .is_call = is_call };
 
-	f.rip = sys_load(s, lin, i->opsize);
+	f.rip = mem_ld(s, lin, i->opsize);
 	f.sel = mmu_ld16(s, lin + i->opsize);
 	far_transfer(s, &f);
 }

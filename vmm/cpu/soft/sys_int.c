@@ -41,8 +41,8 @@ static int64_t signed_of(uint64_t v, unsigned size)
 void sys_bound(struct soft *s, const struct insn *i)
 {
 	uint64_t lin = soft_lin_for(s, i, i->opsize * 2U, false);
-	int64_t low = signed_of(sys_load(s, lin, i->opsize), i->opsize);
-	int64_t high = signed_of(sys_load(s, lin + i->opsize, i->opsize), i->opsize);
+	int64_t low = signed_of(mem_ld(s, lin, i->opsize), i->opsize);
+	int64_t high = signed_of(mem_ld(s, lin + i->opsize, i->opsize), i->opsize);
 	int64_t v = signed_of(s->r[i->reg], i->opsize);
 
 	if (v < low || v > high)

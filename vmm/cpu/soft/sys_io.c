@@ -91,7 +91,7 @@ void sys_ins(struct soft *s, const struct insn *i)
 	check_port(s, port, size);
 	lin = soft_seg_access(s, CPU_ES, s->r[CPU_RDI] & sys_mask(i->adsize), size, true);
 	mmu_probe_write(s, lin, size);
-	sys_store(s, lin, size, s->bus->pio_read(s->bus->ctx, port, size));
+	mem_st(s, lin, size, s->bus->pio_read(s->bus->ctx, port, size));
 	step(s, i, CPU_RDI, size);
 }
 
@@ -105,6 +105,6 @@ void sys_outs(struct soft *s, const struct insn *i)
 		return;
 	check_port(s, port, size);
 	lin = soft_seg_access(s, i->seg, s->r[CPU_RSI] & sys_mask(i->adsize), size, false);
-	s->bus->pio_write(s->bus->ctx, port, size, (uint32_t)sys_load(s, lin, size));
+	s->bus->pio_write(s->bus->ctx, port, size, (uint32_t)mem_ld(s, lin, size));
 	step(s, i, CPU_RSI, size);
 }

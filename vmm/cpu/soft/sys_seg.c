@@ -51,7 +51,7 @@ void sys_load_far(struct soft *s, const struct insn *i)
 {
 	unsigned seg = i->map == 1 ? i->opcode & 7U : i->opcode == 0xC4 ? (unsigned)CPU_ES : CPU_DS;
 	uint64_t lin = soft_lin_for(s, i, i->opsize + 2U, false);
-	uint64_t off = sys_load(s, lin, i->opsize);
+	uint64_t off = mem_ld(s, lin, i->opsize);
 
 	seg_load(s, seg, mmu_ld16(s, lin + i->opsize));
 	sys_reg_write(s, i->reg, i->opsize, off);
