@@ -1,7 +1,4 @@
 # The interpreter's figure: shellsort as freestanding code in the flat machine.
-.PHONY: bench-interp
-bench-interp: $(O)/bench/bench_interp $(O)/bench/shellsort.bin
-	@$(O)/bench/bench_interp
 bench-programs: $(O)/bench/bench_interp $(O)/bench/shellsort.bin
 
 $(O)/bench/shellsort.bin: tests/bench/shellsort.c

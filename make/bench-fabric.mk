@@ -7,9 +7,6 @@ $(BENCH_FABRIC): $(call obj,tests/bench/bench_fabric.c) $(call lib,teams vswitch
 
 bench-programs: $(BENCH_FABRIC)
 
-.PHONY: bench-fabric
-bench-fabric: $(BENCH_FABRIC)
-	@$(BENCH_FABRIC)
 
 # make bench-latency: how late a lone frame is on the real clock.
 BENCH_LATENCY := $(O)/bench/bench_latency

@@ -5,5 +5,12 @@ bench:
 	@$(MAKE) --no-print-directory -s -j2 O=$(O) all bench-programs
 	@$(O)/muster images build tiny --if-missing
 	@tests/bench/run-bench $(O)
+# One of them: make bench-interp, bench-fabric, bench-up, bench-memory, bench-idle, bench-check.
+BENCH_ROWS := interp fabric up memory idle check
+.PHONY: $(BENCH_ROWS:%=bench-%)
+$(BENCH_ROWS:%=bench-%): bench-%:
+	@make/deps build image test
+	@$(MAKE) --no-print-directory -s -j2 O=$(O) all bench-programs
+	@tests/bench/run-bench $(O) $*
 .PHONY: bench-programs
-bench-programs:
+bench-programs: $(O)/run-machine
