@@ -103,9 +103,12 @@ static void carrier(struct supervisor *sup, const struct link_ref *ref, bool is_
 			bool is_meant = ref->is_network ? nic->network == ref->network :
 							  ref->vm == i && ref->nic == j;
 
-			if (is_meant)
-				vm_tell(&sup->vms[i], json_pack("{s:s,s:I,s:b}", "do", "link", "nic",
-								(json_int_t)j, "up", (int)is_up));
+			if (!is_meant)
+				continue;
+			/* A machine that is started later meets the link as it is then. */
+			sup->vms[i].nic_down[j] = !is_up;
+			vm_tell(&sup->vms[i], json_pack("{s:s,s:I,s:b}", "do", "link", "nic", (json_int_t)j,
+							"up", (int)is_up));
 		}
 }
 
@@ -128,6 +131,7 @@ static int set_state(struct supervisor *sup, const struct link_ref *ref, json_t 
 struct flap {
 	struct supervisor *sup;
 	struct link_ref ref;
+	json_t *dir; /* owned; NULL: both, which the guest sees */
 	struct loop_source *timer;
 };
 
@@ -136,22 +140,26 @@ static void flap_over(void *ctx, nsec_t now)
 	struct flap *f = ctx;
 
 	(void)now;
-	(void)set_state(f->sup, &f->ref, NULL, true, NULL, 0);
+	(void)set_state(f->sup, &f->ref, f->dir, true, NULL, 0);
 	f->timer = loop_remove(f->timer);
+	json_decref(f->dir);
 	free(f);
 }
 
-static int start_flap(struct supervisor *sup, const struct link_ref *ref, nsec_t duration)
+static int start_flap(struct supervisor *sup, const struct link_ref *ref, json_t *dir,
+		      nsec_t duration)
 {
 	struct flap *f = calloc(1, sizeof *f);
 	int r;
 
 	if (!f)
 		abort();
-	*f = (struct flap){ .sup = sup, .ref = *ref };
+	*f = (struct flap){ .sup = sup, .ref = *ref, .dir = json_incref(dir) };
 	r = loop_add_timer(sup->loop, clock_now() + duration, flap_over, f, &f->timer);
-	if (r < 0)
+	if (r < 0) {
+		json_decref(f->dir);
 		free(f);
+	}
 	return r;
 }
 
@@ -164,8 +172,8 @@ static int change(struct supervisor *sup, const struct link_ref *ref, const char
 	if (strcmp(op, "up") == 0 || strcmp(op, "down") == 0)
 		return set_state(sup, ref, dir, op[0] == 'u', client, id);
 	if (strcmp(op, "flap") == 0) {
-		r = start_flap(sup, ref, json_integer_value(json_object_get(msg, "ns")));
-		return r < 0 ? r : set_state(sup, ref, NULL, false, client, id);
+		r = start_flap(sup, ref, dir, json_integer_value(json_object_get(msg, "ns")));
+		return r < 0 ? r : set_state(sup, ref, dir, false, client, id);
 	}
 	ask = target_json(ref, strcmp(op, "set") == 0	? "link-set" :
 			       strcmp(op, "reset") == 0 ? "link-reset" :

@@ -452,6 +452,11 @@ int vm_init(struct vm *v, struct supervisor *sup, size_t index, char **ret_why)
 	int r;
 
 	*v = (struct vm){ .sup = sup, .tv = &sup->team->vms[index], .index = index };
+	v->nic_down = calloc(v->tv->n_nics + 1, sizeof *v->nic_down);
+	if (!v->nic_down)
+		abort();
+	for (size_t i = 0; i < v->tv->n_nics; i++)
+		v->nic_down[i] = v->tv->nics[i].link_down;
 	v->since_ns = clock_now();
 	name = str_printf("consoles/%s.log", v->tv->name);
 	path = store_state_file(sup->store, sup->team->name, name);
@@ -477,4 +482,5 @@ void vm_done(struct vm *v)
 	free(v->end_event);
 	free(v->end_text);
 	free(v->why);
+	free(v->nic_down);
 }
