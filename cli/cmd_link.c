@@ -3,79 +3,25 @@
 
 #include <string.h>
 
-/* A quantity with the unit a team file would have, by the end of its key. */
-static void add_quantity(struct bytes *text, const char *key, double v)
-{
-	static const struct {
-		const char *end, *unit;
-		double factor;
-	} kinds[] = { { "_bps", "bit", 1 }, { "_ns", "ms", 1e-6 }, { "_bytes", "B", 1 } };
-	static const char *const scales[] = { "", "k", "M", "G" };
-	size_t len = strlen(key), i, scale = 0;
-
-	for (i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-		size_t n = strlen(kinds[i].end);
-
-		if (len > n && strcmp(key + len - n, kinds[i].end) == 0) {
-			len -= n;
-			break;
-		}
-	}
-	bytes_printf(text, "%s%.*s ", text->len ? " " : "", (int)len, key);
-	if (i == sizeof kinds / sizeof *kinds) {
-		bytes_printf(text, "%g", v);
-		return;
-	}
-	for (v *= kinds[i].factor; i == 0 && v >= 1000 && scale < 3; scale++)
-		v /= 1000;
-	bytes_printf(text, "%.10g%s%s", v, scales[scale], kinds[i].unit);
-}
-
-/* "rate 1Mbit delay 5ms": what differs from an unlimited link. */
-static char *shape_text(json_t *shape)
-{
-	struct bytes text = { 0 };
-	const char *key;
-	json_t *value;
-
-	json_object_foreach(shape, key, value) {
-		if (json_is_number(value) && json_number_value(value) > 0)
-			add_quantity(&text, key, json_number_value(value));
-		else if (json_is_string(value) && strcmp(key, "distribution") != 0)
-			bytes_printf(&text, "%s%s %s", text.len ? " " : "", key, json_string_value(value));
-		else if (json_is_object(value)) {
-			CLEANUP(free) char *dumped = json_dumps(value, JSON_COMPACT);
-
-			bytes_printf(&text, "%s%s %s", text.len ? " " : "", key, dumped ? dumped : "");
-		}
-	}
-	if (!text.data)
-		bytes_append_str(&text, "unlimited");
-	return (char *)text.data;
-}
-
 static long long number(json_t *o, const char *key)
 {
 	return (long long)json_integer_value(json_object_get(o, key));
 }
 
-static long long lost_sum(json_t *counters)
+/* "lost 9 (queue 9)": how many, and why. */
+static char *lost_text(json_t *lost)
 {
-	json_t *lost = json_object_get(counters, "lost"), *value;
-	const char *key;
+	CLEANUP(bytes) struct bytes why = { 0 };
 	long long sum = 0;
+	const char *key;
+	json_t *value;
 
-	if (json_is_integer(lost))
-		return (long long)json_integer_value(lost);
-	json_object_foreach(lost, key, value)
+	json_object_foreach(lost, key, value) {
 		sum += (long long)json_integer_value(value);
-	return sum;
-}
-
-/* The first of the two names a counter has that is there. */
-static long long counter(json_t *counters, const char *name, const char *other)
-{
-	return json_object_get(counters, name) ? number(counters, name) : number(counters, other);
+		bytes_printf(&why, "%s%s %lld", why.len ? ", " : "", key,
+			     (long long)json_integer_value(value));
+	}
+	return why.len ? str_printf("lost %lld (%s)", sum, (char *)why.data) : str_dup("lost 0");
 }
 
 static void print_links(json_t *reply)
@@ -84,17 +30,17 @@ static void print_links(json_t *reply)
 	size_t i;
 
 	json_array_foreach(links, i, l) {
-		json_t *c = json_object_get(l, "counters"), *shape = json_object_get(l, "shape");
-		CLEANUP(free) char *text = json_is_string(shape) ? str_dup(json_string_value(shape)) :
-								   shape_text(shape);
+		json_t *c = json_object_get(l, "counters");
+		CLEANUP(free) char *lost = lost_text(json_object_get(c, "lost"));
 
-		(void)printf("%s %s: %s, %s\n  entered %lld, delivered %lld, lost %lld, queued %lld frames\n",
+		(void)printf("%s %s: %s, %s\n"
+			     "  entered %lld, copied %lld, delivered %lld, %s, queued %lld frames\n",
 			     json_string_value(json_object_get(l, "port")),
 			     json_string_value(json_object_get(l, "dir")),
-			     json_is_false(json_object_get(l, "up")) ? "down" : "up", text,
-			     counter(c, "entered", "entered_frames"),
-			     counter(c, "delivered", "delivered_frames"), lost_sum(c),
-			     counter(c, "queued", "queued_frames"));
+			     json_is_false(json_object_get(l, "up")) ? "down" : "up",
+			     json_string_value(json_object_get(l, "text")), number(c, "entered_frames"),
+			     number(c, "copied_frames"), number(c, "delivered_frames"), lost,
+			     number(c, "queued_frames"));
 	}
 }
 

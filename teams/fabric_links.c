@@ -3,7 +3,8 @@
  * A target is one NIC (its two access links) or one network (the network link
  * of each of its ports). "set" works on copies first, so that a key which is
  * refused changes nothing. "preset" replaces the whole direction by the
- * preset's own; the other keys then override it, in their order.
+ * preset's own and comes first, wherever it stands, as in a team file; the other
+ * keys then override it, in their order.
  *
  * Used by: teams/fabric_control.c.   Depends on: topologies/team.h. */
 #include "core/bytes.h"
@@ -100,15 +101,39 @@ static int apply_one(struct shape_dir *dir, bool is_up_dir, const char *set, cha
 	return 0;
 }
 
+/* "up.delay=5ms" is for one direction: cuts the prefix off; false when @set is
+ * for the other. @ret_is_narrow: there was one. */
+static bool is_for(bool is_up_dir, const char **set, bool *ret_is_narrow)
+{
+	static const char *const prefixes[] = { "down.", "up." };
+
+	*ret_is_narrow = false;
+	for (size_t i = 0; i < 2; i++) {
+		size_t n = strlen(prefixes[i]);
+
+		if (strncmp(*set, prefixes[i], n) != 0)
+			continue;
+		*set += n;
+		*ret_is_narrow = true;
+		return is_up_dir == (i == 1);
+	}
+	return true;
+}
+
+/* As in a team file: the preset, the keys, then what is for one direction. */
 static int apply_all(struct shape_dir *dir, bool is_up_dir, const char *const *sets, size_t n_sets,
 		     char **ret_why)
 {
-	for (size_t i = 0; i < n_sets; i++) {
-		int r = apply_one(dir, is_up_dir, sets[i], ret_why);
+	for (int pass = 0; pass < 4; pass++)
+		for (size_t i = 0; i < n_sets; i++) {
+			const char *set = sets[i];
+			bool is_narrow, is_meant = is_for(is_up_dir, &set, &is_narrow);
+			int turn = 2 * is_narrow + (strncmp(set, "preset=", 7) != 0), r;
 
-		if (r < 0)
-			return r;
-	}
+			r = is_meant && turn == pass ? apply_one(dir, is_up_dir, set, ret_why) : 0;
+			if (r < 0)
+				return r;
+		}
 	return 0;
 }
 
@@ -201,9 +226,10 @@ static json_t *link_json(const struct fabric_link *fl, const struct fabric_port 
 {
 	const struct team_vm *vm = &fl->fabric->team->vms[p->vm];
 	CLEANUP(free) char *port = str_printf("%s.%s", vm->name, vm->nics[p->nic].name);
+	CLEANUP(free) char *text = shape_dir_str(&fl->dir);
 
-	return json_pack("{s:s,s:s,s:o,s:I,s:o,s:b}", "port", port, "dir", fl->is_up_dir ? "up" : "down",
-			 "shape", shape_dir_json(&fl->dir), "queue_limit",
+	return json_pack("{s:s,s:s,s:s,s:o,s:I,s:o,s:b}", "port", port, "dir",
+			 fl->is_up_dir ? "up" : "down", "text", text, "shape", shape_dir_json(&fl->dir), "queue_limit",
 			 (json_int_t)link_queue_limit(link_shape(fl->link)), "counters",
 			 counters_json(link_counters(fl->link)), "up", (int)link_is_up(fl->link));
 }

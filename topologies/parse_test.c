@@ -208,25 +208,39 @@ static void link_target(struct load *l, const struct node *key, const struct nod
 	c->test->link_target = v->text;
 }
 
+/* @prefix: "", or "up." and "down." for the keys of one direction. A preset
+ * replaces everything, so it is set first wherever it stands. */
+static void add_sets(struct load *l, struct team_test *t, const struct node *map, const char *prefix)
+{
+	for (int pass = 0; pass < 2; pass++) {
+		for (size_t i = 0; i < map->n; i++) {
+			const struct pair *p = &map->pairs[i];
+			bool is_dir = !*prefix && (!strcmp(p->key->text, "up") || !strcmp(p->key->text, "down"));
+			const char *set;
+
+			if (!strcmp(p->key->text, "preset") == (pass == 0) && !is_dir &&
+			    (set = parse_shape_set(l, p->key, p->value)))
+				t->link_set[t->n_link_set++] = arena_printf(l->arena, "%s%s", prefix, set);
+		}
+	}
+}
+
 static void link_set(struct load *l, const struct node *key, const struct node *v, void *obj)
 {
+	const struct node *const dirs[] = { node_get(v, "up"), node_get(v, "down") };
 	struct team_test *t = test_of(obj);
+	size_t n = v->n;
 
 	(void)key;
 	if (!want_map(l, v, "'set'"))
 		return;
-	t->link_set = arena_array(l->arena, v->n + 1, sizeof *t->link_set);
-	/* a preset replaces everything, so it is set first wherever it stands */
-	for (int pass = 0; pass < 2; pass++) {
-		for (size_t i = 0; i < v->n; i++) {
-			const struct pair *p = &v->pairs[i];
-			const char *set;
-
-			if (!strcmp(p->key->text, "preset") == (pass == 0) &&
-			    (set = parse_shape_set(l, p->key, p->value)))
-				t->link_set[t->n_link_set++] = set;
-		}
-	}
+	for (size_t i = 0; i < 2; i++)
+		n += dirs[i] && want_map(l, dirs[i], i ? "'down'" : "'up'") ? dirs[i]->n : 0;
+	t->link_set = arena_array(l->arena, n + 1, sizeof *t->link_set);
+	add_sets(l, t, v, "");
+	for (size_t i = 0; i < 2; i++)
+		if (dirs[i] && dirs[i]->kind == NODE_MAP)
+			add_sets(l, t, dirs[i], i ? "down." : "up.");
 }
 
 static void link_reset(struct load *l, const struct node *key, const struct node *v, void *obj)

@@ -200,6 +200,32 @@ START_TEST(a_link_is_changed_and_shown)
 }
 END_TEST
 
+/* The @dir link of network 0 has @text. */
+static bool link_reads(const char *dir, const char *text)
+{
+	json_t *a = ask("{\"id\":3,\"do\":\"link-show\",\"network\":0}"), *l;
+	bool is_so = true;
+	size_t i;
+
+	json_array_foreach(json_object_get(a, "links"), i, l)
+		if (strcmp(json_string_value(json_object_get(l, "dir")), dir) == 0)
+			is_so &= strcmp(json_string_value(json_object_get(l, "text")), text) == 0;
+	json_decref(a);
+	return is_so;
+}
+
+/* team-file.md §4: start from a preset; the other keys override it, wherever it
+ * stands; up and down are for one direction. */
+START_TEST(a_link_is_set_as_a_team_file_would)
+{
+	ck_assert(ask_ok("{\"id\":1,\"do\":\"link-set\",\"network\":0,\"set\":[\"down.delay=9ms\",\"delay=40ms\","
+			 "\"preset=t1\",\"queue=50 packets\"]}"));
+	ck_assert(link_reads("up", "rate 1.544Mbit delay 40ms queue 50 packets"));
+	ck_assert(link_reads("down", "rate 1.544Mbit delay 9ms queue 50 packets"));
+	ck_assert(!ask_ok("{\"id\":1,\"do\":\"link-set\",\"network\":0,\"set\":[\"left.delay=9ms\"]}"));
+}
+END_TEST
+
 START_TEST(a_paused_fabric_holds_frames)
 {
 	struct ring_record rec;
@@ -247,6 +273,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, pings_go_to_and_fro);
 	tcase_add_test(t, a_stream_keeps_its_order_and_its_books);
 	tcase_add_test(t, a_link_is_changed_and_shown);
+	tcase_add_test(t, a_link_is_set_as_a_team_file_would);
 	tcase_add_test(t, a_paused_fabric_holds_frames);
 	tcase_add_test(t, it_ends_with_its_control_socket);
 	tcase_add_test(t, it_answers_before_it_quits);
