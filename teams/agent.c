@@ -88,6 +88,13 @@ bool agent_is_synced(const struct agent *a)
 	return a->state == AGENT_IDLE || a->state == AGENT_CALLING;
 }
 
+/* The bound of a call is on silence: a long question or answer may take its time. */
+static void heard(struct agent *a)
+{
+	if (a->state == AGENT_CALLING && a->first && a->first->timeout_ns != NSEC_NEVER)
+		loop_set_timer(a->timer, clock_now() + a->first->timeout_ns);
+}
+
 static void flush(struct agent *a)
 {
 	while (a->out_done < a->out.len) {
@@ -99,6 +106,7 @@ static void flush(struct agent *a)
 		if (n <= 0)
 			break;
 		a->out_done += (size_t)n;
+		heard(a);
 	}
 	if (a->out_done == a->out.len) {
 		bytes_done(&a->out);
@@ -249,6 +257,7 @@ static void on_fd(void *ctx, int fd, uint32_t events)
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
 		n = recv(fd, buf, sizeof buf, MSG_DONTWAIT);
 		if (n > 0) {
+			heard(a);
 			bytes_append(&a->in, buf, (size_t)n);
 			take_input(a);
 		} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {

@@ -111,10 +111,12 @@ static void ask(struct exec_job *j)
 		j->asking = true;
 }
 
-/* The command overran: a shell in the guest ends it, nobody waits for that. */
+/* The command overran: a shell in the guest ends it and what it started (the
+ * agent makes it a session leader), nobody waits for that. */
 static void kill_in_guest(struct exec_job *j)
 {
-	CLEANUP(free) char *line = str_printf("kill -9 %lld", (long long)j->pid);
+	CLEANUP(free) char *line = str_printf("kill -9 -%lld 2>/dev/null || kill -9 %lld",
+					      (long long)j->pid, (long long)j->pid);
 	json_t *args = json_pack("{s:s,s:[s,s]}", "path", "/bin/sh", "arg", "-c", line);
 
 	(void)agent_call(j->agent, "guest-exec", args, CALL_TIMEOUT_S * NSEC_PER_SEC, NULL, NULL);
