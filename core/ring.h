@@ -55,7 +55,7 @@ struct ring_pair {
 	size_t map_len;
 };
 
-enum { RING_DATA_SIZE = 256 * 1024 }; /* one direction, default */
+enum { RING_DATA_SIZE = 1024 * 1024 }; /* one direction, default */
 
 /* Makes the memory and the eventfds. @data_size: power of two, ≥ 256 KiB.
  * The caller owns the fds. Returns 0 or -errno. */

@@ -5,7 +5,7 @@
 #
 # `make check` runs the short form: 20,000 inputs a device.
 
-FUZZ_VIRTIO := net console rng
+FUZZ_VIRTIO := net console rng balloon
 FUZZ_BIN := $(patsubst %,$(O)/fuzz/tests/fuzz_virtio_%,$(FUZZ_VIRTIO))
 FUZZ_SRC := $(wildcard vmm/dev/virt*.c core/*.c) vmm/bus.c vmm/cpu/mem.c vmm/dev/pci.c \
 	vmm/dev/msix.c tests/vmm/vguest.c tests/fuzz/virtio_fuzz.c

@@ -358,6 +358,10 @@ static int make_virtio(struct machine *m)
 		r = virtio_rng_new(&rng, &m->rng);
 	if (r == 0)
 		r = pci_host_add(&m->pci, &m->rng->pci.pci, SLOT_RNG);
+	if (r == 0)
+		r = virtio_balloon_new(&m->mem, &m->balloon);
+	if (r == 0)
+		r = pci_host_add(&m->pci, &m->balloon->pci.pci, SLOT_BALLOON);
 	return r;
 }
 
@@ -459,6 +463,7 @@ struct machine *machine_free(struct machine *m)
 	}
 	(void)virtio_console_free(m->console);
 	(void)virtio_rng_free(m->rng);
+	(void)virtio_balloon_free(m->balloon);
 	(void)loop_free(m->loop);
 	if (m->cpu)
 		(void)m->cpu->ops->free(m->cpu);

@@ -16,6 +16,7 @@
 #include "vmm/dev/lapic.h"
 #include "vmm/dev/mc146818.h"
 #include "vmm/dev/pci.h"
+#include "vmm/dev/virtio_balloon.h"
 #include "vmm/dev/virtio_console.h"
 #include "vmm/dev/virtio_net.h"
 #include "vmm/dev/virtio_rng.h"
@@ -24,7 +25,8 @@
 #include "vmm/mem.h"
 
 /* Where the functions sit on PCI bus 0: NICs from slot 1 on. */
-enum { SLOT_NIC = 1, SLOT_CONSOLE = SLOT_NIC + MACHINE_NIC_MAX, SLOT_RNG };
+enum { SLOT_NIC = 1, SLOT_CONSOLE = SLOT_NIC + MACHINE_NIC_MAX, SLOT_RNG,
+       SLOT_BALLOON };
 /* What waits for a slow reader of the serial port before it is dropped. */
 enum { SERIAL_OUT_MAX = 1 << 20, SERIAL_LINE_SIZE = 256 };
 
@@ -56,6 +58,7 @@ struct machine {
 	size_t n_nics;
 	struct virtio_console *console; /* owned */
 	struct virtio_rng *rng; /* owned */
+	struct virtio_balloon *balloon; /* owned */
 	struct loop *loop; /* owned */
 	struct control *control; /* owned; NULL without */
 	struct loop_source *serial_source; /* NULL: no one, or its end was seen */

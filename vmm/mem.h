@@ -73,4 +73,9 @@ bool mem_dma_write(struct mem *m, uint64_t gpa, const void *src, size_t len);
 /* For a device that wrote through mem_ptr(): call after the write. */
 void mem_dma_wrote(struct mem *m, uint64_t gpa, size_t len);
 
+/* The guest does not want the contents of [gpa, gpa+len) any more: the whole
+ * pages of it are given back to the host and read as zero from then on. False
+ * when the range is not RAM (persistent memory is not): nothing happened. */
+bool mem_discard(struct mem *m, uint64_t gpa, uint64_t len);
+
 #endif

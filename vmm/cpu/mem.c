@@ -142,3 +142,21 @@ void mem_dma_wrote(struct mem *m, uint64_t gpa, size_t len)
 		}
 	}
 }
+
+bool mem_discard(struct mem *m, uint64_t gpa, uint64_t len)
+{
+	uint64_t start = (gpa + MEM_PAGE_SIZE - 1) & ~(uint64_t)(MEM_PAGE_SIZE - 1), end;
+	uint8_t *p = len ? mem_ptr(m, gpa, len) : NULL;
+
+	if (!p || p >= m->host + m->size_bytes)
+		return false;
+	end = (gpa + len) & ~(uint64_t)(MEM_PAGE_SIZE - 1);
+	if (start >= end)
+		return true;
+	/* The mapping is private and anonymous, so what is given back is zero
+	 * when it is touched again (madvise(2), MADV_DONTNEED). */
+	if (madvise(p + (start - gpa), (size_t)(end - start), MADV_DONTNEED) < 0)
+		memset(p + (start - gpa), 0, (size_t)(end - start));
+	mem_dma_wrote(m, start, (size_t)(end - start));
+	return true;
+}

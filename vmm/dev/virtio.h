@@ -28,7 +28,8 @@
 enum { VIRTIO_QUEUE_MAX = 40, VIRTIO_CONFIG_MAX = 64, VIRTIO_NO_VECTOR = 0xFFFF };
 
 /* Device ids (§5). */
-enum { VIRTIO_ID_NET = 1, VIRTIO_ID_CONSOLE = 3, VIRTIO_ID_RNG = 4 };
+enum { VIRTIO_ID_NET = 1, VIRTIO_ID_CONSOLE = 3, VIRTIO_ID_RNG = 4,
+       VIRTIO_ID_BALLOON = 5 };
 
 /* Device status bits (§2.1). */
 enum { VIRTIO_ACKNOWLEDGE = 1, VIRTIO_DRIVER = 2, VIRTIO_DRIVER_OK = 4,
@@ -51,6 +52,9 @@ struct virtio_ops {
 	void (*started)(void *ctx);
 	/* The driver reset the device; queues are already off. May be NULL. */
 	void (*reset)(void *ctx);
+	/* The driver wrote @size bytes at @off of the configuration space; NULL
+	 * where it is all read-only. config[] is the device's to change. */
+	void (*config_write)(void *ctx, unsigned off, unsigned size, uint64_t v);
 };
 
 struct virtio_dev {
@@ -65,8 +69,8 @@ struct virtio_dev {
 	uint16_t config_vector;
 	uint16_t queue_vector[VIRTIO_QUEUE_MAX];
 	struct virtqueue queue[VIRTIO_QUEUE_MAX];
-	uint8_t config[VIRTIO_CONFIG_MAX]; /* device-specific, little-endian; read-only
-					      to the driver */
+	uint8_t config[VIRTIO_CONFIG_MAX]; /* device-specific, little-endian; the
+					      driver writes through ops->config_write */
 	uint16_t config_len;
 	/* The transport's way to interrupt; NULL: none. */
 	void (*raise)(void *ctx, uint16_t vector);

@@ -176,6 +176,9 @@ void virtio_pci_write(void *ctx, uint64_t off, unsigned size, uint64_t v)
 
 	if (off < VIRTIO_PCI_COMMON_LEN)
 		common_write(p, (unsigned)off, size, v);
+	else if (off >= VIRTIO_PCI_DEVICE && off < VIRTIO_PCI_DEVICE + VIRTIO_CONFIG_MAX &&
+		 p->dev->ops->config_write)
+		p->dev->ops->config_write(p->dev->ctx, (unsigned)off - VIRTIO_PCI_DEVICE, size, v);
 	else if (off >= VIRTIO_PCI_NOTIFY && off < VIRTIO_PCI_BAR_SIZE)
 		virtio_notify(p->dev, (unsigned)(off - VIRTIO_PCI_NOTIFY) / VIRTIO_PCI_NOTIFY_STEP);
 }
