@@ -90,6 +90,12 @@ static void drop_mark(struct control *c)
 	free(m);
 }
 
+void control_keep(struct control *c)
+{
+	if (c->source)
+		loop_keep(c->source);
+}
+
 struct control *control_free(struct control *c)
 {
 	if (!c)

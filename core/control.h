@@ -29,6 +29,9 @@ int control_new(struct loop *loop, int fd, control_fn *fn, void *ctx,
  * from within its own callback. */
 struct control *control_free(struct control *c);
 
+/* Serves this connection also while its loop is held (loop_hold()). */
+void control_keep(struct control *c);
+
 /* Queues @msg (borrowed); the fds are duplicated. Never blocks.
  * Returns 0; -ENOBUFS when more than 64 MiB wait; -EPIPE after the end. */
 int control_send(struct control *c, json_t *msg, const int *fds, int n_fds);

@@ -4,6 +4,9 @@
  * when the round is over, so that an event already fetched for it finds no
  * freed memory. Timers keep their heap index, so re-arming is O(log n).
  *
+ * A held loop takes the fds that are not kept out of the epoll set and puts
+ * them back later: what waits on them then is reported (level-triggered).
+ *
  * Used by: supervisor, fabric, machine, cli.   Depends on: core/clock.h.
  * Sources: epoll_pwait2(2), signalfd(2). */
 #include "core/loop.h"
@@ -27,6 +30,8 @@ struct loop_source {
 	struct loop_source *next_dead;
 	enum source_kind kind;
 	bool dead;
+	bool keep; /* served while the loop is held */
+	uint32_t events; /* SOURCE_FD: asked for */
 	int fd; /* borrowed for SOURCE_FD, own signalfd for SOURCE_SIGNAL */
 	nsec_t at; /* SOURCE_TIMER */
 	int heap_index;
@@ -45,6 +50,7 @@ struct loop {
 	int n_heap, heap_size;
 	int depth; /* rounds under way */
 	bool quitting;
+	bool held;
 	int status;
 };
 
@@ -181,10 +187,20 @@ static struct loop_source *source_new(struct loop *loop, enum source_kind kind, 
 	return s;
 }
 
+static bool is_held(const struct loop_source *s)
+{
+	return s->loop->held && s->kind == SOURCE_FD && !s->keep;
+}
+
+/* A held source is not in the epoll set at all: with no events it would still
+ * report that its peer hung up. */
 static int watch(struct loop_source *s, int op, uint32_t events)
 {
 	struct epoll_event e = { .events = events, .data.ptr = s };
 
+	s->events = events;
+	if (is_held(s))
+		return 0;
 	return epoll_ctl(s->loop->epoll_fd, op, s->fd, &e) < 0 ? -errno : 0;
 }
 
@@ -211,6 +227,30 @@ int loop_add_fd(struct loop *loop, int fd, uint32_t events, loop_fd_fn *fn, void
 int loop_set_events(struct loop_source *s, uint32_t events)
 {
 	return s->dead ? 0 : watch(s, EPOLL_CTL_MOD, events);
+}
+
+void loop_keep(struct loop_source *s)
+{
+	bool was_held = is_held(s);
+
+	s->keep = true;
+	if (was_held)
+		(void)watch(s, EPOLL_CTL_ADD, s->events);
+}
+
+void loop_hold(struct loop *loop, bool on)
+{
+	if (loop->held == on)
+		return;
+	for (struct loop_source *s = loop->all; s; s = s->next_all) {
+		if (s->kind != SOURCE_FD || s->keep || !on)
+			continue;
+		(void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, s->fd, NULL);
+	}
+	loop->held = on;
+	for (struct loop_source *s = loop->all; s; s = s->next_all)
+		if (s->kind == SOURCE_FD && !s->keep && !on)
+			(void)watch(s, EPOLL_CTL_ADD, s->events);
 }
 
 int loop_add_timer(struct loop *loop, nsec_t at, loop_timer_fn *fn, void *ctx,
@@ -344,7 +384,7 @@ int loop_step(struct loop *loop, nsec_t until)
 	for (int i = 0; i < n; i++) {
 		struct loop_source *s = events[i].data.ptr;
 
-		if (s->dead)
+		if (s->dead || is_held(s))
 			continue;
 		served++;
 		if (s->kind == SOURCE_SIGNAL)

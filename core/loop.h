@@ -10,6 +10,7 @@
 
 #include "core/clock.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 
@@ -28,6 +29,11 @@ struct loop *loop_free(struct loop *loop); /* accepts NULL; returns NULL */
 int loop_add_fd(struct loop *loop, int fd, uint32_t events, loop_fd_fn *fn,
 		void *ctx, struct loop_source **ret_source);
 int loop_set_events(struct loop_source *source, uint32_t events);
+/* A source that is served while the loop is held. */
+void loop_keep(struct loop_source *source);
+/* Holds: no fd is served but those kept, until it is let go; what happens on
+ * the others meanwhile is seen then. Timers go on. */
+void loop_hold(struct loop *loop, bool on);
 /* A one-shot timer, on the clock of clock_now(); @at: NSEC_NEVER is unarmed. */
 int loop_add_timer(struct loop *loop, nsec_t at, loop_timer_fn *fn, void *ctx,
 		   struct loop_source **ret_source);

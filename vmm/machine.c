@@ -332,6 +332,7 @@ static int make_nic(struct machine *m, const struct machine_nic *nic)
 	if (r < 0)
 		return r;
 	slot->attached = true;
+	slot->link_wanted = nic->link_up;
 	m->n_nics++;
 	r = virtio_net_new(&cfg, &slot->net);
 	if (r < 0)

@@ -4,10 +4,12 @@
  *
  * Control messages (core/control.h) on control_fd:
  *   to the machine:   {"do":"pause"} {"do":"resume"} {"do":"powerdown"} (ACPI button)
+ *                     {"do":"balloon","bytes":N} (what the guest shall give back)
  *                     {"do":"quit"} {"do":"link","nic":N,"up":BOOL} {"do":"stats"}
  *   from the machine: {"event":"started","engine":"soft"}
  *                     {"event":"paused"} {"event":"resumed"}
- *                     {"event":"stats","instructions":N,"cpu_ns":N,"nics":[{...counters}],...}
+ *                     {"event":"stats","instructions":N,"cpu_ns":N,"nics":[{...counters}],
+ *                      "balloon":{"target","actual","inflated","reported":bytes,...},...}
  *                     {"event":"ended","why":"poweroff|reset|triple-fault|quit|error","text":"..."}
  * When control_fd ends, the machine ends. */
 #ifndef MUSTER_VMM_MACHINE_H

@@ -33,6 +33,7 @@ enum { SERIAL_OUT_MAX = 1 << 20, SERIAL_LINE_SIZE = 256 };
 struct machine_nic_slot {
 	struct ring_pair rings;
 	bool attached;
+	bool link_wanted; /* by the supervisor; taken over when the machine runs */
 	struct virtio_net *net; /* owned */
 };
 
@@ -59,6 +60,7 @@ struct machine {
 	struct virtio_console *console; /* owned */
 	struct virtio_rng *rng; /* owned */
 	struct virtio_balloon *balloon; /* owned */
+	uint64_t balloon_wanted; /* bytes; taken over when the machine runs */
 	struct loop *loop; /* owned */
 	struct control *control; /* owned; NULL without */
 	struct loop_source *serial_source; /* NULL: no one, or its end was seen */

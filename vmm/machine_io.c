@@ -6,6 +6,11 @@
  * Input is read only as far as the UART has room. When the supervisor's socket
  * ends, so does the machine.
  *
+ * A paused machine listens to its supervisor alone: the fabric's kicks, the
+ * agent's bytes and the keyboard wait, for serving them would write into the
+ * memory of a guest that stands still. What the supervisor wants of a device
+ * meanwhile is noted, and done when the machine goes on.
+ *
  * Used by: vmm/machine.c, vmm/machine_run.c.   Depends on: core/control.h. */
 #include "vmm/machine_impl.h"
 
@@ -163,26 +168,52 @@ static json_t *nic_stats(const struct machine_nic_slot *slot)
 			 "rx_stalls", (json_int_t)s->rx_stalls);
 }
 
+/* A figure that the guest did not tell is -1. */
+static json_t *balloon_stats(const struct virtio_balloon *b)
+{
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "target", (json_int_t)virtio_balloon_target(b),
+			 "actual", (json_int_t)virtio_balloon_actual(b), "inflated",
+			 (json_int_t)b->inflated_bytes, "reported", (json_int_t)b->reported_bytes,
+			 "guest_free", (json_int_t)b->stat[VIRTIO_BALLOON_S_FREE],
+			 "guest_available", (json_int_t)b->stat[VIRTIO_BALLOON_S_AVAILABLE]);
+}
+
+/* The guest's own figures are those it gave last; it is asked for new ones. */
 static void tell_stats(struct machine *m)
 {
 	json_t *nics = json_array();
 
 	for (size_t i = 0; i < m->n_nics; i++)
 		(void)json_array_append_new(nics, nic_stats(&m->nic[i]));
-	send_json(m, json_pack("{s:s,s:I,s:I,s:I,s:I,s:o}", "event", "stats", "instructions",
+	send_json(m, json_pack("{s:s,s:I,s:I,s:I,s:I,s:o,s:o}", "event", "stats", "instructions",
 			       (json_int_t)machine_instructions(m), "cpu_ns",
 			       (json_int_t)clock_cpu(), "guest_ns",
 			       (json_int_t)guest_clock_now(&m->clock), "serial_dropped",
-			       (json_int_t)m->serial_dropped, "nics", nics));
+			       (json_int_t)m->serial_dropped, "nics", nics, "balloon",
+			       balloon_stats(m->balloon)));
+	if (!m->paused)
+		virtio_balloon_ask_stats(m->balloon);
+}
+
+/* Does what the supervisor wants of the devices, unless the machine is paused. */
+static void grant_wishes(struct machine *m)
+{
+	if (m->paused)
+		return;
+	for (size_t i = 0; i < m->n_nics; i++)
+		virtio_net_set_link(m->nic[i].net, m->nic[i].link_wanted);
+	virtio_balloon_set_target(m->balloon, m->balloon_wanted);
 }
 
 static void set_paused(struct machine *m, bool paused)
 {
 	m->paused = paused;
+	loop_hold(m->loop, paused);
 	if (paused)
 		guest_clock_pause(&m->clock);
 	else
 		guest_clock_resume(&m->clock);
+	grant_wishes(m);
 	machine_tell(m, paused ? "paused" : "resumed");
 }
 
@@ -192,7 +223,17 @@ static void set_link(struct machine *m, json_t *msg)
 	json_t *up = json_object_get(msg, "up");
 
 	if (json_is_boolean(up) && nic >= 0 && (uint64_t)nic < m->n_nics)
-		virtio_net_set_link(m->nic[nic].net, json_is_true(up));
+		m->nic[nic].link_wanted = json_is_true(up);
+	grant_wishes(m);
+}
+
+static void set_balloon(struct machine *m, const json_t *msg)
+{
+	json_int_t bytes = json_integer_value(json_object_get(msg, "bytes"));
+
+	if (bytes >= 0)
+		m->balloon_wanted = (uint64_t)bytes;
+	grant_wishes(m);
 }
 
 static void control_message(void *ctx, struct control *c, json_t *msg, int *fds, int n_fds,
@@ -221,6 +262,8 @@ static void control_message(void *ctx, struct control *c, json_t *msg, int *fds,
 		machine_end_now(m, MACHINE_END_QUIT, NULL);
 	else if (strcmp(what, "link") == 0)
 		set_link(m, msg);
+	else if (strcmp(what, "balloon") == 0)
+		set_balloon(m, msg);
 	else if (strcmp(what, "stats") == 0)
 		tell_stats(m);
 }
@@ -234,6 +277,8 @@ int machine_io_open(struct machine *m)
 				&m->serial_source);
 	if (r == 0 && m->cfg.control_fd >= 0)
 		r = control_new(m->loop, m->cfg.control_fd, control_message, m, &m->control);
+	if (r == 0 && m->control)
+		control_keep(m->control);
 	return r;
 }
 

@@ -112,6 +112,49 @@ START_TEST(test_signal_quits)
 }
 END_TEST
 
+static int n_kept, n_other;
+
+static void on_fd_count(void *ctx, int fd, uint32_t events)
+{
+	(void)fd;
+	(void)events;
+	++*(int *)ctx;
+}
+
+START_TEST(test_a_held_loop_serves_the_kept_alone)
+{
+	struct loop_source *kept, *other;
+	int a[2], b[2];
+
+	n_kept = n_other = 0;
+	ck_assert_int_eq(pipe(a), 0);
+	ck_assert_int_eq(pipe(b), 0);
+	ck_assert_int_eq(loop_add_fd(loop, a[0], EPOLLIN, on_fd_count, &n_kept, &kept), 0);
+	ck_assert_int_eq(loop_add_fd(loop, b[0], EPOLLIN, on_fd_count, &n_other, &other), 0);
+	loop_keep(kept);
+	loop_hold(loop, true);
+	ck_assert_int_eq(write(a[1], "x", 1), 1);
+	ck_assert_int_eq(write(b[1], "x", 1), 1);
+	(void)close(b[1]); /* a hang-up is not reported either */
+	ck_assert_int_eq(loop_set_events(other, EPOLLIN), 0);
+	ck_assert_int_eq(loop_step(loop, 0), 1);
+	ck_assert_int_eq(n_kept, 1);
+	ck_assert_int_eq(n_other, 0);
+	loop_hold(loop, false);
+	ck_assert_int_eq(loop_step(loop, 0), 2);
+	ck_assert_int_eq(n_other, 1);
+	loop_hold(loop, true);
+	(void)loop_remove(other);
+	loop_hold(loop, false);
+	ck_assert_int_eq(loop_step(loop, 0), 1);
+	ck_assert_int_eq(n_other, 1);
+	(void)loop_remove(kept);
+	(void)close(a[0]);
+	(void)close(a[1]);
+	(void)close(b[0]);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("loop");
@@ -121,6 +164,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, test_timers_fire_in_order);
 	tcase_add_test(t, test_removal_in_a_callback);
 	tcase_add_test(t, test_signal_quits);
+	tcase_add_test(t, test_a_held_loop_serves_the_kept_alone);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -8,12 +8,14 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { DATA_SIZE = 256 * 1024 };
+
 static struct ring_pair_fds fds;
 static struct ring_pair machine, fabric;
 
 static void setup(void)
 {
-	ck_assert_int_eq(ring_pair_create(RING_DATA_SIZE, &fds), 0);
+	ck_assert_int_eq(ring_pair_create(DATA_SIZE, &fds), 0);
 	ck_assert_int_eq(ring_pair_attach(&fds, RING_MACHINE, &machine), 0);
 	ck_assert_int_eq(ring_pair_attach(&fds, RING_FABRIC, &fabric), 0);
 }
@@ -296,7 +298,7 @@ START_TEST(named_lies_break_the_ring)
 		size_t at;
 		uint32_t v;
 	} lies[] = {
-		{ "produced beyond the size", 64, 2 * RING_DATA_SIZE + 8 },
+		{ "produced beyond the size", 64, 2 * DATA_SIZE + 8 },
 		{ "produced less than consumed", 64, (uint32_t)-8 },
 		{ "a cursor that is not aligned", 64, 4 },
 		{ "a record longer than what was published", 4096, 1000 },

@@ -76,7 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	static struct ring_pair_fds fds = { .mem_fd = -1 };
 	struct ring_pair machine, fabric;
 
-	if (fds.mem_fd < 0 && ring_pair_create(RING_DATA_SIZE, &fds) < 0)
+	if (fds.mem_fd < 0 && ring_pair_create(256 * 1024, &fds) < 0)
 		return 0;
 	if (ring_pair_attach(&fds, RING_MACHINE, &machine) < 0 ||
 	    ring_pair_attach(&fds, RING_FABRIC, &fabric) < 0)

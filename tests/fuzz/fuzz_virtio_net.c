@@ -106,7 +106,7 @@ static struct ring_pair *wire(struct bench *b)
 	static struct ring_pair_fds fds;
 	static struct ring_pair mine, fabric;
 
-	if (!mine.map && (ring_pair_create(RING_DATA_SIZE, &fds) < 0 ||
+	if (!mine.map && (ring_pair_create(256 * 1024, &fds) < 0 ||
 			  ring_pair_attach(&fds, RING_MACHINE, &mine) < 0 ||
 			  ring_pair_attach(&fds, RING_FABRIC, &fabric) < 0))
 		abort();

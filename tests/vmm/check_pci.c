@@ -162,7 +162,7 @@ START_TEST(msix_masks_and_pends)
 {
 	uint64_t table = dev.bar[2].addr;
 
-	conf_write(5, PCI_COMMAND, 2, PCI_COMMAND_MEM);
+	conf_write(5, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_MASTER);
 	bus_mmio_write(&bus, table + 16, 8, 0xFEE00000);
 	bus_mmio_write(&bus, table + 24, 4, 0x41);
 	msix_notify(&msix, 1);

@@ -10,7 +10,8 @@
 
 #include <unistd.h>
 
-enum { RAM = 4 << 20, HDR = VIRTIO_NET_HDR_LEN, QUEUE_SIZE = 256, MTU = 1500 };
+enum { RAM = 4 << 20, HDR = VIRTIO_NET_HDR_LEN, QUEUE_SIZE = 256, MTU = 1500,
+       DATA_SIZE = 256 * 1024 };
 
 static struct vguest g;
 static struct virtio_net *net;
@@ -32,7 +33,7 @@ static void setup(void)
 					 .link_up = true, .now = now };
 
 	vguest_init(&g, RAM);
-	ck_assert_int_eq(ring_pair_create(RING_DATA_SIZE, &fds), 0);
+	ck_assert_int_eq(ring_pair_create(DATA_SIZE, &fds), 0);
 	ck_assert_int_eq(ring_pair_attach(&fds, RING_MACHINE, &mine), 0);
 	ck_assert_int_eq(ring_pair_attach(&fds, RING_FABRIC, &fabric), 0);
 	cfg.mem = &g.mem;

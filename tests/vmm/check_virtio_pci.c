@@ -5,6 +5,8 @@
 #include "core/wire.h"
 #include "tests/unit.h"
 #include "tests/vmm/vguest.h"
+
+#include <string.h>
 #include "vmm/dev/virtio_rng.h"
 
 enum { RAM = 1 << 20, QUEUE_SIZE = 8 };
@@ -92,6 +94,35 @@ START_TEST(a_driver_gets_its_bytes_and_an_interrupt)
 	ck_assert_uint_eq(g.n_msi[1], 1);
 	ck_assert_uint_eq(bus_mmio_read(&g.bus, g.bar + VIRTIO_PCI_ISR, 1), VIRTIO_ISR_QUEUE);
 	ck_assert_uint_eq(bus_mmio_read(&g.bus, g.bar + VIRTIO_PCI_ISR, 1), 0);
+}
+END_TEST
+
+START_TEST(without_bus_mastering_memory_stands_still)
+{
+	uint64_t at = vguest_alloc(&g, 64, 8);
+	struct vguest_buf buf = { at, 64, true };
+	uint8_t used[64];
+	uint32_t id, len;
+
+	ck_assert_uint_eq(vguest_negotiate(&g, vguest_offered(&g)), 11);
+	vguest_queue_up(&g, &q, 0, QUEUE_SIZE);
+	vguest_driver_ok(&g);
+	vguest_pci_set(&g, PCI_COMMAND, 2, PCI_COMMAND_MEM);
+	memcpy(used, vguest_ptr(&g, q.used), sizeof used);
+	vguest_add(&g, &q, &buf, 1);
+	vguest_kick(&g, &q);
+	ck_assert_int_eq(memcmp(used, vguest_ptr(&g, q.used), sizeof used), 0);
+	ck_assert_uint_eq(*vguest_ptr(&g, at), 0);
+	ck_assert_uint_eq(g.n_msi[1], 0);
+	/* An interrupt is a write as well: it waits. */
+	msix_notify(&g.p->msix, 0);
+	ck_assert_uint_eq(g.n_msi[0], 0);
+	vguest_pci_set(&g, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_MASTER);
+	ck_assert_uint_eq(g.n_msi[0], 1);
+	vguest_kick(&g, &q);
+	ck_assert(vguest_used(&g, &q, &id, &len));
+	ck_assert_uint_eq(len, 64);
+	ck_assert_uint_eq(g.n_msi[1], 1);
 }
 END_TEST
 
@@ -308,6 +339,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, accesses_of_the_wrong_width_change_nothing);
 	tcase_add_test(t, the_window_reaches_the_registers);
 	tcase_add_test(t, an_endless_request_is_answered_short);
+	tcase_add_test(t, without_bus_mastering_memory_stands_still);
 	suite_add_tcase(s, t);
 	return s;
 }

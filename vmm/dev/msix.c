@@ -1,7 +1,8 @@
 /* vmm/dev/msix.c: MSI-X: the table and pending bits in a BAR of their own.
  *
  * Invariant: a pending bit is set only while its vector or the function is
- * masked; whatever lifts a mask sends what is pending.
+ * masked, or the function may not master the bus (an interrupt is a write);
+ * whatever lifts that sends what is pending.
  *
  * Used by: vmm/dev/virtio_pci.c.   Depends on: vmm/dev/pci.h.
  * Source: PCI 3.0 §6.8.2. */
@@ -26,6 +27,8 @@ static void flush(struct msix *m)
 	uint16_t c = control(m);
 
 	if (!(c & CONTROL_ENABLE) || (c & CONTROL_MASK_ALL))
+		return;
+	if (!(m->dev->config[PCI_COMMAND] & PCI_COMMAND_MASTER))
 		return;
 	for (unsigned i = 0; m->pending && i < m->n_vectors; i++) {
 		if (!(m->pending >> i & 1) || (m->entry[i].control & ENTRY_MASKED))

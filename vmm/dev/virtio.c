@@ -33,6 +33,19 @@ void virtio_init(struct virtio_dev *d, uint16_t id, struct mem *mem, uint64_t fe
 	for (unsigned q = 0; q < n_queues; q++)
 		vq_init(&d->queue[q], mem, queue_size);
 	clear_state(d);
+	for (unsigned q = 0; q < n_queues; q++)
+		d->queue[q].held = true;
+}
+
+void virtio_set_dma(struct virtio_dev *d, bool on)
+{
+	if (d->may_dma == on)
+		return;
+	d->may_dma = on;
+	for (unsigned q = 0; q < d->n_queues; q++)
+		d->queue[q].held = !on;
+	if (virtio_live(d) && d->ops->started)
+		d->ops->started(d->ctx);
 }
 
 static bool features_acceptable(const struct virtio_dev *d)
@@ -64,7 +77,7 @@ void virtio_set_status(struct virtio_dev *d, uint8_t status)
 		d->status |= VIRTIO_FEATURES_OK;
 	if ((add & VIRTIO_DRIVER_OK) && (d->status & VIRTIO_FEATURES_OK)) {
 		d->status |= VIRTIO_DRIVER_OK;
-		if (d->ops->started)
+		if (d->may_dma && d->ops->started)
 			d->ops->started(d->ctx);
 	}
 }

@@ -9,6 +9,9 @@
  *   DRIVER_OK                  queues are served, interrupts are raised
  *   NEEDS_RESET                nothing but a reset does anything
  *
+ * A device that may not reach memory (no bus mastering; not yet on a bus) does
+ * nothing either, and goes on when it may.
+ *
  * Writes outside their state are ignored: a driver that makes them is wrong,
  * and a hostile one gets nothing (a queue resized while it is in use is how
  * monitors were broken into).
@@ -63,6 +66,7 @@ struct virtio_dev {
 	uint16_t id; /* VIRTIO_ID_… */
 	uint16_t n_queues;
 	uint8_t status; /* setter: virtio_set_status(), virtio_break() */
+	bool may_dma; /* the transport lets it reach memory; setter: virtio_set_dma() */
 	uint8_t isr; /* VIRTIO_ISR_… */
 	uint8_t generation; /* of the configuration space */
 	uint64_t offered, accepted; /* features; accepted counts from FEATURES_OK on */
@@ -97,10 +101,13 @@ void virtio_enable_queue(struct virtio_dev *d, unsigned q);
 /* The driver rings queue @q. */
 void virtio_notify(struct virtio_dev *d, unsigned q);
 
+/* The transport allows or forbids memory accesses; forbidden at the start. */
+void virtio_set_dma(struct virtio_dev *d, bool on);
+
 /* For the device. */
 static inline bool virtio_live(const struct virtio_dev *d)
 {
-	return (d->status & (VIRTIO_DRIVER_OK | VIRTIO_NEEDS_RESET)) == VIRTIO_DRIVER_OK;
+	return d->may_dma && (d->status & (VIRTIO_DRIVER_OK | VIRTIO_NEEDS_RESET)) == VIRTIO_DRIVER_OK;
 }
 
 static inline bool virtio_has(const struct virtio_dev *d, uint64_t feature)

@@ -220,12 +220,22 @@ static void config_reading(void *ctx, unsigned off, unsigned len)
 			   (uint32_t)virtio_pci_read(p, target, size));
 }
 
+/* Rings and interrupts are memory accesses of ours, which take bus mastering.
+ * Source: PCI 3.0 §6.2.2 */
+static void command_written(struct virtio_pci *p)
+{
+	virtio_set_dma(p->dev, p->pci.config[PCI_COMMAND] & PCI_COMMAND_MASTER);
+	p->pci.msix_written(p->pci.msix_ctx);
+}
+
 static void config_written(void *ctx, unsigned off, unsigned len)
 {
 	struct virtio_pci *p = ctx;
 	uint32_t target;
 	unsigned size;
 
+	if (off < PCI_COMMAND + 2 && off + len > PCI_COMMAND)
+		command_written(p);
 	if (touches_window(p, off, len) && window_target(p, &target, &size))
 		virtio_pci_write(p, target, size,
 				 slice(p->pci.config + p->window + CAP_EXTRA_AT, 4, 0, size));

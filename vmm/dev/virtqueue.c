@@ -64,7 +64,16 @@ void vq_init(struct virtqueue *vq, struct mem *mem, uint16_t size_max)
 
 void vq_reset(struct virtqueue *vq)
 {
+	bool held = vq->held;
+
 	vq_init(vq, vq->mem, vq->size_max);
+	vq->held = held;
+}
+
+/* True when the rings may be read and written. */
+static bool usable(const struct virtqueue *vq)
+{
+	return vq->enabled && !vq->broken && !vq->held;
 }
 
 static uint8_t *ring_at(const struct virtqueue *vq, uint64_t gpa, uint64_t len, uint64_t align)
@@ -97,7 +106,7 @@ bool vq_enable(struct virtqueue *vq, bool event_idx, bool indirect)
 
 bool vq_has_avail(const struct virtqueue *vq)
 {
-	return vq->enabled && !vq->broken && load_acquire16(vq->avail + 2) != vq->last_avail;
+	return usable(vq) && load_acquire16(vq->avail + 2) != vq->last_avail;
 }
 
 /* Copies the @i-th descriptor of @t. False when there is none. */
@@ -194,7 +203,7 @@ enum vq_pop vq_pop(struct virtqueue *vq, struct vq_chain *ret_chain)
 	ret_chain->out_len = ret_chain->in_len = 0;
 	if (vq->broken)
 		return VQ_BROKEN;
-	if (!vq->enabled)
+	if (!usable(vq))
 		return VQ_EMPTY;
 	idx = load_acquire16(vq->avail + 2);
 	vq->seen_avail = idx;
@@ -223,7 +232,7 @@ void vq_push(struct virtqueue *vq, uint16_t head, uint32_t len)
 {
 	size_t off = RING_HEADER + (size_t)(vq->next_used & (vq->size - 1)) * USED_ELEM;
 
-	if (!vq->enabled || vq->broken)
+	if (!usable(vq))
 		return;
 	store_le32(vq->used + off, head);
 	store_le32(vq->used + off + 4, len);
@@ -235,7 +244,7 @@ bool vq_publish(struct virtqueue *vq)
 {
 	uint16_t old = vq->published_used, new = vq->next_used, event;
 
-	if (!vq->enabled || vq->broken || old == new)
+	if (!usable(vq) || old == new)
 		return false;
 	store_release16(vq->used + 2, new);
 	mem_dma_wrote(vq->mem, vq->used_gpa + 2, 2);
@@ -268,7 +277,7 @@ static void notify_wish(struct virtqueue *vq, bool on)
 
 bool vq_ask_notify(struct virtqueue *vq, bool on)
 {
-	if (!vq->enabled || vq->broken)
+	if (!usable(vq))
 		return false;
 	notify_wish(vq, on);
 	return on && vq_has_avail(vq);
@@ -276,7 +285,7 @@ bool vq_ask_notify(struct virtqueue *vq, bool on)
 
 bool vq_ask_more(struct virtqueue *vq)
 {
-	if (!vq->enabled || vq->broken)
+	if (!usable(vq))
 		return false;
 	notify_wish(vq, true);
 	return load_acquire16(vq->avail + 2) != vq->seen_avail;

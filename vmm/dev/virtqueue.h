@@ -50,6 +50,8 @@ struct virtqueue {
 	/* Negotiated, valid while enabled. */
 	bool event_idx, indirect;
 	bool enabled; /* the ring pointers below are valid */
+	bool held; /* guest memory must not be touched: nothing is taken or returned; kept over
+		      a reset */
 	bool broken; /* the guest broke the format; nothing is taken any more */
 	uint16_t last_avail; /* free-running: entries taken */
 	uint16_t seen_avail; /* the guest's avail index at the last vq_pop() */
