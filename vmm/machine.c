@@ -319,6 +319,13 @@ static nsec_t net_now(void *ctx)
 	return m->clock.is_virtual ? guest_clock_now(&m->clock) : clock_now();
 }
 
+/* Whether the run loop comes round often enough for work to be left to it, and
+ * a guest may see when it does: on a virtual clock it may not. */
+static bool machine_has_slices(const struct machine *m)
+{
+	return !m->clock.is_virtual && strcmp(m->cpu->ops->name, "soft") == 0;
+}
+
 static int make_nic(struct machine *m, const struct machine_nic *nic)
 {
 	struct machine_nic_slot *slot = &m->nic[m->n_nics];
@@ -326,6 +333,7 @@ static int make_nic(struct machine *m, const struct machine_nic *nic)
 					 .mtu = (uint16_t)nic->mtu, .link_up = nic->link_up,
 					 .rings = &slot->rings, .loop = m->loop,
 					 .kick_fd = nic->ring.down_kick_fd, .now = net_now,
+					 .lazy_completion = machine_has_slices(m),
 					 .now_ctx = m };
 	int r = ring_pair_attach(&nic->ring, RING_MACHINE, &slot->rings);
 

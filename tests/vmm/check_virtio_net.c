@@ -209,6 +209,42 @@ START_TEST(checksum_offload_needs_its_feature)
 }
 END_TEST
 
+START_TEST(lazy_completion_is_one_interrupt_for_many_frames)
+{
+	struct ring_record rec;
+	uint64_t at = vguest_alloc(&g, HDR + 60, 8);
+	struct vguest_buf buf = { at, HDR + 60, false };
+	unsigned before;
+
+	net->cfg.lazy_completion = true;
+	start(plain);
+	before = g.n_msi[2];
+	for (unsigned i = 0; i < 10; i++) {
+		vguest_add(&g, &txq, &buf, 1);
+		vguest_kick(&g, &txq);
+		/* The frame itself does not wait. */
+		ck_assert(ring_peek(&fabric.rx, &rec));
+		ring_pop(&fabric.rx);
+	}
+	ck_assert_uint_eq(used_count(&txq), 0);
+	virtio_net_complete(net);
+	ck_assert_uint_eq(g.n_msi[2] - before, 1);
+	ck_assert_uint_eq(used_count(&txq), 10);
+	virtio_net_complete(net);
+	ck_assert_uint_eq(g.n_msi[2] - before, 1);
+	for (unsigned i = 0; i < 70; i++) {
+		vguest_add(&g, &txq, &buf, 1);
+		vguest_kick(&g, &txq);
+	}
+	ck_assert_uint_eq(used_count(&txq), 64);
+	ck_assert_uint_eq(g.n_msi[2] - before, 3);
+	/* What was owed is not owed to a driver that starts anew. */
+	start(plain);
+	virtio_net_complete(net);
+	ck_assert_uint_eq(used_count(&txq), 0);
+}
+END_TEST
+
 START_TEST(a_full_ring_keeps_frames_in_the_queue)
 {
 	struct ring_record rec;
@@ -574,6 +610,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_gso_frame_goes_out_whole);
 	tcase_add_loop_test(t, a_bad_frame_is_dropped_and_counted, 0, BAD_TX_COUNT);
 	tcase_add_test(t, checksum_offload_needs_its_feature);
+	tcase_add_test(t, lazy_completion_is_one_interrupt_for_many_frames);
 	tcase_add_test(t, a_full_ring_keeps_frames_in_the_queue);
 	tcase_add_test(t, a_frame_comes_in_with_one_interrupt_a_batch);
 	tcase_add_test(t, the_loop_hears_the_fabric);

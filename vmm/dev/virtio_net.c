@@ -6,6 +6,11 @@
  * published at the end. When the ring is full the rest stays in the queue,
  * the guest sees a busy card, and the fabric's kick goes on with it.
  *
+ * A guest rings for each frame it sends, and a frame that is returned at once
+ * is an interrupt each. With lazy_completion the frames go out at once all the
+ * same, but buffers are returned when COMPLETE_EVERY are owed or the machine
+ * has run a slice, whichever is first: an interrupt for many small frames.
+ *
  * Receiving: records are copied from the shared ring into the guest's buffers
  * (several of them for one frame when MRG_RXBUF was negotiated), one interrupt
  * at most for the batch. Without buffers the frames wait in the ring, where
@@ -37,6 +42,7 @@
 enum {
 	QUEUE_SIZE = 256,
 	CLASS_ETHERNET = 0x020000,
+	COMPLETE_EVERY = 32, /* frames sent, of a lazy completion */
 	RELEASE_EVERY = 32, /* records, so that the fabric sees room in time */
 	/* Smallest segment taken from a guest: TCP's smallest maximum segment
 	 * (48) less its longest options. Bounds what one frame may become. */
@@ -123,6 +129,21 @@ static bool tx_one(struct virtio_net *n)
 	return true;
 }
 
+void virtio_net_complete(struct virtio_net *n)
+{
+	if (!n->tx_owed)
+		return;
+	n->tx_owed = 0;
+	virtio_publish(&n->dev, VIRTIO_NET_TXQ);
+}
+
+/* Leaves it at that when there is more to come soon. */
+static void complete_some(struct virtio_net *n)
+{
+	if (!n->cfg.lazy_completion || n->tx_blocked || n->tx_owed >= COMPLETE_EVERY)
+		virtio_net_complete(n);
+}
+
 static void tx_run(struct virtio_net *n)
 {
 	struct virtqueue *vq = &n->dev.queue[VIRTIO_NET_TXQ];
@@ -138,9 +159,10 @@ static void tx_run(struct virtio_net *n)
 				break;
 			}
 			vq_push(vq, n->chain.head, 0);
+			n->tx_owed++;
 		}
 		(void)ring_publish(&n->cfg.rings->tx);
-		virtio_publish(&n->dev, VIRTIO_NET_TXQ);
+		complete_some(n);
 	} while (!n->tx_blocked && virtio_live(&n->dev) && vq_ask_notify(vq, true));
 }
 
@@ -479,6 +501,7 @@ static void on_reset(void *ctx)
 	struct virtio_net *n = ctx;
 
 	n->tx_blocked = n->rx_starved = false;
+	n->tx_owed = 0;
 	n->dev.config[CFG_STATUS] &= (uint8_t)~VIRTIO_NET_S_ANNOUNCE;
 	rx_discard(n);
 }

@@ -37,6 +37,8 @@ struct virtio_net_config {
 	struct ring_pair *rings; /* the machine's side */
 	struct loop *loop; /* NULL: the caller calls virtio_net_kicked() */
 	int kick_fd; /* what the fabric kicks (down_kick_fd); used with @loop */
+	bool lazy_completion; /* sent buffers are returned in batches; the caller calls
+				 virtio_net_complete() before it waits, and often */
 	nsec_t (*now)(void *ctx); /* time put on frames sent; NULL: 0 */
 	void *now_ctx;
 };
@@ -63,6 +65,7 @@ struct virtio_net {
 	struct loop_source *source; /* the kick fd in the loop */
 	bool link_up;
 	bool tx_blocked; /* frames wait in the queue for room in the ring */
+	uint16_t tx_owed; /* sent, the guest is not yet told */
 	bool rx_starved; /* frames wait in the ring for buffers */
 	struct frame *segments; /* cut, not yet delivered; owned */
 	struct vq_chain chain, more; /* scratch: one frame's buffers */
@@ -75,6 +78,9 @@ struct virtio_net *virtio_net_free(struct virtio_net *n); /* accepts NULL; retur
 
 /* The fabric kicked: frames came, or room did. */
 void virtio_net_kicked(struct virtio_net *n);
+/* Returns what was sent to the guest, with one interrupt at most. Does nothing
+ * unless lazy_completion left something. */
+void virtio_net_complete(struct virtio_net *n);
 /* Carrier on or off: the guest is told. */
 void virtio_net_set_link(struct virtio_net *n, bool up);
 /* Asks the guest to announce itself (gratuitous ARP), after a restore or move. */
