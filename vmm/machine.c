@@ -319,9 +319,7 @@ static nsec_t net_now(void *ctx)
 	return m->clock.is_virtual ? guest_clock_now(&m->clock) : clock_now();
 }
 
-/* Whether the run loop comes round often enough for work to be left to it, and
- * a guest may see when it does: on a virtual clock it may not. */
-static bool machine_has_slices(const struct machine *m)
+bool machine_has_slices(const struct machine *m)
 {
 	return !m->clock.is_virtual && strcmp(m->cpu->ops->name, "soft") == 0;
 }

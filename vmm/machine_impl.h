@@ -60,6 +60,12 @@ struct machine {
 	struct virtio_console *console; /* owned */
 	struct virtio_rng *rng; /* owned */
 	struct virtio_balloon *balloon; /* owned */
+	/* The sweep for pages of zeros: where it is, and when it goes on. */
+	uint64_t sweep_off;
+	nsec_t sweep_next; /* guest time */
+	uint64_t sweep_icount; /* instructions at the end of the last pass */
+	uint64_t sweep_seen; /* instructions when it was last looked at */
+	uint64_t swept_bytes; /* given back so far */
 	uint64_t balloon_wanted; /* bytes; taken over when the machine runs */
 	struct loop *loop; /* owned */
 	struct control *control; /* owned; NULL without */
@@ -81,6 +87,10 @@ struct machine {
 	void (*probe)(void *ctx, struct machine *m);
 	void *probe_ctx;
 };
+
+/* Whether the run loop comes round often enough for work to be left to it, and
+ * a guest may not notice when it does: on a virtual clock it would. */
+bool machine_has_slices(const struct machine *m);
 
 /* The first of several reasons wins. @why: taken over; may be NULL. */
 void machine_end_now(struct machine *m, enum machine_end end, char *why);

@@ -185,11 +185,12 @@ static void tell_stats(struct machine *m)
 
 	for (size_t i = 0; i < m->n_nics; i++)
 		(void)json_array_append_new(nics, nic_stats(&m->nic[i]));
-	send_json(m, json_pack("{s:s,s:I,s:I,s:I,s:I,s:o,s:o}", "event", "stats", "instructions",
+	send_json(m, json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:o,s:o}", "event", "stats", "instructions",
 			       (json_int_t)machine_instructions(m), "cpu_ns",
 			       (json_int_t)clock_cpu(), "guest_ns",
 			       (json_int_t)guest_clock_now(&m->clock), "serial_dropped",
-			       (json_int_t)m->serial_dropped, "nics", nics, "balloon",
+			       (json_int_t)m->serial_dropped, "swept",
+			       (json_int_t)m->swept_bytes, "nics", nics, "balloon",
 			       balloon_stats(m->balloon)));
 	if (!m->paused)
 		virtio_balloon_ask_stats(m->balloon);

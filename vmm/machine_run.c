@@ -5,6 +5,10 @@
  * that are due fire and the host's events are looked at. In HLT the loop
  * sleeps until the next timer or event, so an idle guest costs nothing.
  *
+ * A guest that has come to rest holds many pages of zeros which it wrote once;
+ * while it is halted RAM is swept for them, piece by piece, so that they are
+ * the host's again. An idle guest is swept once and then left alone.
+ *
  * Virtual clock: the engine gets exactly the instructions up to the next timer,
  * so interrupts land at exact counts; in HLT time skips to the next timer. The
  * host is looked at every VIRTUAL_SLICE instructions, which changes nothing
@@ -15,6 +19,9 @@
 
 #include <stdlib.h>
 
+/* The sweep: a piece of RAM each time, and a pass only after so much work. */
+#define SWEEP_INSTRUCTIONS UINT64_C(200000000)
+enum { SWEEP_STEP_MS = 50, SWEEP_REST_MS = 2000, SWEEP_REST_INSTRUCTIONS = 20000000 };
 enum { SLICE_NS = 300000, SLICE_MIN = 1000, SLICE_MAX = 2000000, VIRTUAL_SLICE = 2000000 };
 
 static uint64_t budget_real(struct machine *m, nsec_t now)
@@ -95,6 +102,31 @@ static bool run_slice(struct machine *m)
 	return stop == CPU_STOP_HALT;
 }
 
+/* A pass is due when much was done since the last one, and little lately. */
+static bool sweep_is_due(struct machine *m)
+{
+	uint64_t n = machine_instructions(m), before = m->sweep_seen;
+
+	m->sweep_seen = n;
+	return n - m->sweep_icount >= SWEEP_INSTRUCTIONS && n - before < SWEEP_REST_INSTRUCTIONS;
+}
+
+static void sweep(struct machine *m)
+{
+	nsec_t now = guest_clock_now(&m->clock);
+
+	if (now < m->sweep_next || !machine_has_slices(m))
+		return;
+	if (m->sweep_off == 0 && !sweep_is_due(m)) {
+		m->sweep_next = now + SWEEP_REST_MS * NSEC_PER_MSEC;
+		return;
+	}
+	m->swept_bytes += mem_sweep(&m->mem, &m->sweep_off);
+	m->sweep_next = now + SWEEP_STEP_MS * NSEC_PER_MSEC;
+	if (m->sweep_off == 0)
+		m->sweep_icount = machine_instructions(m);
+}
+
 /* Looks at the host: not at all longer than needed, or until something is due. */
 static int serve(struct machine *m, bool halted)
 {
@@ -108,6 +140,7 @@ static int serve(struct machine *m, bool halted)
 	} else if (m->paused) {
 		until = NSEC_NEVER;
 	} else if (halted && !m->lapic.intr) {
+		sweep(m);
 		if (!m->clock.is_virtual)
 			until = guest_clock_host_time(&m->clock, m->clock.deadline);
 		else if (m->clock.deadline == NSEC_NEVER)

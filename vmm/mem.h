@@ -77,5 +77,11 @@ void mem_dma_wrote(struct mem *m, uint64_t gpa, size_t len);
  * pages of it are given back to the host and read as zero from then on. False
  * when the range is not RAM (persistent memory is not): nothing happened. */
 bool mem_discard(struct mem *m, uint64_t gpa, uint64_t len);
+enum { MEM_SWEEP_BYTES = 16 << 20 };
+/* Gives back the resident pages of RAM that hold nothing but zeros, which
+ * changes nothing that can be read. Looks at MEM_SWEEP_BYTES of RAM from the
+ * offset @*off on and moves it on, to 0 at the end of RAM. Only while no
+ * processor runs. Returns the bytes given back. */
+uint64_t mem_sweep(struct mem *m, uint64_t *off);
 
 #endif

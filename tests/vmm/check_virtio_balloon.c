@@ -238,6 +238,29 @@ START_TEST(the_engine_learns_that_code_is_gone)
 }
 END_TEST
 
+START_TEST(a_sweep_gives_zeros_back_and_nothing_else)
+{
+	uint64_t off = 0, given = 0;
+	unsigned n = 0;
+
+	touch(BLOCK, BLOCK_LEN);
+	memset(vguest_ptr(&g, BLOCK + 3 * PAGE), 0, 5 * PAGE);
+	*vguest_ptr(&g, BLOCK + 6 * PAGE - 1) = 1; /* the last byte of the third */
+	memset(vguest_ptr(&g, RAM - PAGE), 0x77, PAGE);
+	memset(vguest_ptr(&g, RAM - PAGE), 0, PAGE);
+	do {
+		given += mem_sweep(&g.mem, &off);
+		n++;
+	} while (off);
+	ck_assert_uint_eq(n, 1);
+	ck_assert_uint_eq(given, 5 * PAGE);
+	ck_assert_uint_eq(resident(BLOCK, BLOCK_LEN), 256 - 4);
+	ck_assert_uint_eq(*vguest_ptr(&g, BLOCK + 6 * PAGE - 1), 1);
+	ck_assert_uint_eq(*vguest_ptr(&g, BLOCK + 2 * PAGE), 0x77);
+	ck_assert_uint_eq(*vguest_ptr(&g, BLOCK + 3 * PAGE), 0);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("virtio_balloon");
@@ -253,6 +276,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, nothing_is_reported_that_was_not_negotiated);
 	tcase_add_test(t, statistics_come_when_asked);
 	tcase_add_test(t, the_engine_learns_that_code_is_gone);
+	tcase_add_test(t, a_sweep_gives_zeros_back_and_nothing_else);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -160,3 +160,31 @@ bool mem_discard(struct mem *m, uint64_t gpa, uint64_t len)
 	mem_dma_wrote(m, start, (size_t)(end - start));
 	return true;
 }
+
+static bool is_zero(const uint8_t *page)
+{
+	return page[0] == 0 && memcmp(page, page + 1, MEM_PAGE_SIZE - 1) == 0;
+}
+
+uint64_t mem_sweep(struct mem *m, uint64_t *off)
+{
+	unsigned char resident[MEM_SWEEP_BYTES / MEM_PAGE_SIZE];
+	uint8_t *p = m->host + *off;
+	uint64_t left = m->size_bytes - *off, given = 0;
+	size_t n = (left < MEM_SWEEP_BYTES ? left : MEM_SWEEP_BYTES) / MEM_PAGE_SIZE, run = 0;
+
+	*off = n * MEM_PAGE_SIZE < left ? *off + n * MEM_PAGE_SIZE : 0;
+	if (mincore(p, n * MEM_PAGE_SIZE, resident) < 0)
+		return 0;
+	for (size_t i = 0; i <= n; i++) {
+		if (i < n && (resident[i] & 1) && is_zero(p + i * MEM_PAGE_SIZE)) {
+			run++;
+			continue;
+		}
+		if (run && madvise(p + (i - run) * MEM_PAGE_SIZE, run * MEM_PAGE_SIZE,
+				   MADV_DONTNEED) == 0)
+			given += run * MEM_PAGE_SIZE;
+		run = 0;
+	}
+	return given;
+}
