@@ -1,8 +1,9 @@
 /* vmm/machine.c: assembles the PC.
  *
  * Wiring: an ISA interrupt goes to the 8259s and to the I/O APIC (IRQ 0 to pin
- * 2); the 8259s' INT is the local APIC's LINT0; MSIs and I/O APIC messages go
- * to the local APIC; its INTR is the engine's. Everything that keeps time hangs
+ * 2); the 8259s' INT is LINT0 of the first processor's local APIC; MSIs and I/O
+ * APIC messages go to the local APICs they name; the processors themselves are
+ * machine_smp.c's. Everything that keeps time hangs
  * on the machine's clock; everything with a file descriptor on its loop.
  *
  * A machine that cannot be assembled says why in words a user understands.
@@ -41,80 +42,7 @@ void machine_end_now(struct machine *m, enum machine_end end, char *why)
 	m->ended = true;
 	m->end = end;
 	m->why = why;
-	if (m->cpu)
-		m->cpu->ops->kick(m->cpu);
-}
-
-/* ---- what the processor asks of the machine -------------------------------- */
-
-static uint64_t cpu_mmio_read(void *ctx, uint64_t gpa, unsigned size)
-{
-	struct machine *m = ctx;
-
-	return bus_mmio_read(&m->bus, gpa, size);
-}
-
-static void cpu_mmio_write(void *ctx, uint64_t gpa, unsigned size, uint64_t v)
-{
-	struct machine *m = ctx;
-
-	bus_mmio_write(&m->bus, gpa, size, v);
-}
-
-static uint32_t cpu_pio_read(void *ctx, uint16_t port, unsigned size)
-{
-	struct machine *m = ctx;
-
-	return bus_pio_read(&m->bus, port, size);
-}
-
-static void cpu_pio_write(void *ctx, uint16_t port, unsigned size, uint32_t v)
-{
-	struct machine *m = ctx;
-
-	bus_pio_write(&m->bus, port, size, v);
-}
-
-static int cpu_intr_ack(void *ctx)
-{
-	struct machine *m = ctx;
-
-	return lapic_ack(&m->lapic);
-}
-
-static uint64_t cpu_tsc_read(void *ctx)
-{
-	struct machine *m = ctx;
-
-	return (uint64_t)guest_clock_now(&m->clock);
-}
-
-static uint64_t cpu_cr8_read(void *ctx)
-{
-	struct machine *m = ctx;
-
-	return lapic_cr8_read(&m->lapic);
-}
-
-static void cpu_cr8_write(void *ctx, uint64_t v)
-{
-	struct machine *m = ctx;
-
-	lapic_cr8_write(&m->lapic, v);
-}
-
-static bool cpu_apic_msr_read(void *ctx, uint32_t msr, uint64_t *ret_v)
-{
-	struct machine *m = ctx;
-
-	return lapic_msr_read(&m->lapic, msr, ret_v);
-}
-
-static bool cpu_apic_msr_write(void *ctx, uint32_t msr, uint64_t v)
-{
-	struct machine *m = ctx;
-
-	return lapic_msr_write(&m->lapic, msr, v);
+	machine_cpus_stop(m);
 }
 
 /* ---- interrupts -------------------------------------------------------------- */
@@ -137,35 +65,7 @@ static void pic_out(void *ctx, unsigned n, bool level)
 	struct machine *m = ctx;
 
 	(void)n;
-	lapic_set_extint(&m->lapic, level);
-}
-
-static uint8_t pic_ack(void *ctx)
-{
-	struct machine *m = ctx;
-
-	return i8259_ack(&m->pic);
-}
-
-static void lapic_intr(void *ctx, bool level)
-{
-	struct machine *m = ctx;
-
-	m->cpu->ops->set_intr(m->cpu, level);
-}
-
-static void lapic_nmi(void *ctx)
-{
-	struct machine *m = ctx;
-
-	m->cpu->ops->nmi(m->cpu);
-}
-
-static void lapic_eoi(void *ctx, uint8_t vector)
-{
-	struct machine *m = ctx;
-
-	i82093_eoi(&m->ioapic, vector);
+	lapic_set_extint(&m->vcpu[0].lapic, level);
 }
 
 static void ioapic_send(void *ctx, const struct apic_msg *msg)
@@ -173,9 +73,9 @@ static void ioapic_send(void *ctx, const struct apic_msg *msg)
 	struct machine *m = ctx;
 
 	if (msg->delivery == APIC_EXTINT)
-		lapic_set_extint(&m->lapic, i8259_pending(&m->pic));
+		lapic_set_extint(&m->vcpu[0].lapic, i8259_pending(&m->pic));
 	else
-		(void)lapic_deliver(&m->lapic, msg);
+		(void)apic_bus_send(&m->apics, msg, NULL);
 }
 
 static void bus_msi(void *ctx, uint64_t addr, uint32_t data)
@@ -184,7 +84,7 @@ static void bus_msi(void *ctx, uint64_t addr, uint32_t data)
 	struct apic_msg msg;
 
 	if (apic_msg_from_msi(addr, data, &msg))
-		(void)lapic_deliver(&m->lapic, &msg);
+		(void)apic_bus_send(&m->apics, &msg, NULL);
 }
 
 /* ---- ends ---------------------------------------------------------------------- */
@@ -224,9 +124,7 @@ static const struct bus_ops keyboard_ops = { keyboard_read, keyboard_write };
 
 static uint64_t clock_icount(void *ctx)
 {
-	const struct machine *m = ctx;
-
-	return m->cpu ? m->cpu->ops->icount(m->cpu) : 0;
+	return machine_instructions(ctx);
 }
 
 /* A timer was armed that is due within the running slice. */
@@ -234,8 +132,8 @@ static void clock_earlier(void *ctx)
 {
 	struct machine *m = ctx;
 
-	if (m->cpu && (m->clock.is_virtual || m->clock.deadline < m->slice_end))
-		m->cpu->ops->kick(m->cpu);
+	if (m->clock.is_virtual || m->clock.deadline < m->slice_end)
+		machine_cpus_stop(m);
 }
 
 static void make_clock(struct machine *m)
@@ -250,33 +148,12 @@ static void make_clock(struct machine *m)
 	m->clock.on_earlier_ctx = m;
 }
 
-static int make_cpu(struct machine *m)
-{
-	m->cpu_bus = (struct cpu_bus){
-		.ctx = m,
-		.mmio_read = cpu_mmio_read,
-		.mmio_write = cpu_mmio_write,
-		.pio_read = cpu_pio_read,
-		.pio_write = cpu_pio_write,
-		.intr_ack = cpu_intr_ack,
-		.tsc_read = cpu_tsc_read,
-		.cr8_read = cpu_cr8_read,
-		.cr8_write = cpu_cr8_write,
-		.apic_msr_read = cpu_apic_msr_read,
-		.apic_msr_write = cpu_apic_msr_write,
-	};
-	return soft_cpu_new(&m->mem, &m->cpu_bus, &m->cpu);
-}
-
 static void make_chips(struct machine *m)
 {
-	const struct lapic_hooks hooks = { .ctx = m, .set_intr = lapic_intr, .nmi = lapic_nmi,
-					   .eoi = lapic_eoi, .extint_ack = pic_ack };
-
 	bus_init(&m->bus, &m->mem);
 	m->bus.msi = bus_msi;
 	m->bus.msi_ctx = m;
-	lapic_init(&m->lapic, 0, &m->clock, &m->bus, &hooks);
+	machine_cpus_wire(m);
 	i82093_init(&m->ioapic, &m->bus, ioapic_send, m);
 	i8259_init(&m->pic, &m->bus, (struct irq_line){ .set = pic_out, .ctx = m });
 	i8254_init(&m->pit, &m->bus, &m->clock, isa_line(m, 0));
@@ -391,8 +268,9 @@ static int load(struct machine *m, char **ret_why)
 
 static int check_config(const struct machine_config *cfg, char **ret_why)
 {
-	if (cfg->cpus != 1)
-		*ret_why = str_printf("a machine has one processor; %u are asked for", cfg->cpus);
+	if (cfg->cpus < 1 || cfg->cpus > MACHINE_CPU_MAX)
+		*ret_why = str_printf("a machine has 1 to %d processors; %u are asked for",
+				      MACHINE_CPU_MAX, cfg->cpus);
 	else if (cfg->n_nics > MACHINE_NIC_MAX)
 		*ret_why = str_printf("%zu network cards: a machine has room for %d", cfg->n_nics,
 				      MACHINE_NIC_MAX);
@@ -417,7 +295,7 @@ static int assemble(struct machine *m, char **ret_why)
 	m->mem_made = true;
 	prng_init(&m->prng, m->cfg.seed, m->cfg.name ? m->cfg.name : "");
 	make_clock(m);
-	r = make_cpu(m);
+	r = machine_cpus_new(m);
 	if (r == 0)
 		r = loop_new(&m->loop);
 	if (r == 0) {
@@ -472,8 +350,7 @@ struct machine *machine_free(struct machine *m)
 	(void)virtio_rng_free(m->rng);
 	(void)virtio_balloon_free(m->balloon);
 	(void)loop_free(m->loop);
-	if (m->cpu)
-		(void)m->cpu->ops->free(m->cpu);
+	machine_cpus_free(m);
 	if (m->mem_made)
 		mem_done(&m->mem);
 	bytes_done(&m->serial_out);
@@ -492,17 +369,15 @@ void machine_set_probe(struct machine *m, uint64_t every, void (*fn)(void *ctx, 
 	m->probe_ctx = ctx;
 }
 
-uint64_t machine_instructions(const struct machine *m)
-{
-	return m->cpu->ops->icount(m->cpu);
-}
-
 uint64_t machine_state_hash(struct machine *m)
 {
-	struct cpu_state s;
-	uint64_t h;
+	uint64_t h = 0;
 
-	m->cpu->ops->get_state(m->cpu, &s);
-	h = cpu_state_hash(&s);
+	for (unsigned i = 0; i < m->n_cpus; i++) {
+		struct cpu_state s;
+
+		m->vcpu[i].cpu->ops->get_state(m->vcpu[i].cpu, &s);
+		h = h * 31 + cpu_state_hash(&s);
+	}
 	return XXH3_64bits_withSeed(m->mem.host, m->mem.size_bytes, h);
 }

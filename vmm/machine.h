@@ -22,7 +22,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MACHINE_NIC_MAX = 24 /* slots of PCI bus 0 that are free for NICs */ };
+enum { MACHINE_NIC_MAX = 24 /* slots of PCI bus 0 that are free for NICs */,
+       MACHINE_CPU_MAX = 8 };
 
 struct machine_nic {
 	struct mac_addr mac;
@@ -34,7 +35,7 @@ struct machine_nic {
 struct machine_config {
 	const char *name; /* "TEAM/VM", for messages */
 	uint64_t memory_bytes;
-	unsigned cpus; /* 1 today */
+	unsigned cpus; /* 1 to MACHINE_CPU_MAX */
 	bool clock_virtual;
 	uint32_t virtual_mips; /* virtual clock: instructions per guest microsecond; 0: 100 */
 	uint64_t seed; /* for the guest-visible entropy of a virtual clock */

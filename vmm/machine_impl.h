@@ -9,11 +9,11 @@
 #include "vmm/bus.h"
 #include "vmm/cpu/cpu.h"
 #include "vmm/dev/acpi.h"
+#include "vmm/dev/apic_bus.h"
 #include "vmm/dev/i82093.h"
 #include "vmm/dev/i8250.h"
 #include "vmm/dev/i8254.h"
 #include "vmm/dev/i8259.h"
-#include "vmm/dev/lapic.h"
 #include "vmm/dev/mc146818.h"
 #include "vmm/dev/pci.h"
 #include "vmm/dev/virtio_balloon.h"
@@ -37,15 +37,29 @@ struct machine_nic_slot {
 	struct virtio_net *net; /* owned */
 };
 
+/* One processor with what is its own. */
+struct machine_cpu {
+	struct machine *m; /* whose it is */
+	struct cpu *cpu; /* owned */
+	struct cpu_bus bus; /* the machine as it sees it */
+	struct lapic lapic;
+	bool waits; /* it stopped in HLT or waits for a start-up IPI, and nothing came since */
+	bool init_pending; /* it sent INIT to itself: taken when it has stopped */
+};
+
 struct machine {
 	struct machine_config cfg; /* strings and arrays in it stay the caller's */
 	struct mem mem;
 	bool mem_made;
 	struct bus bus;
 	struct guest_clock clock;
-	struct cpu_bus cpu_bus;
-	struct cpu *cpu; /* owned */
-	struct lapic lapic;
+	struct machine_cpu vcpu[MACHINE_CPU_MAX]; /* by APIC ID; 0 is the bootstrap processor */
+	unsigned n_cpus; /* made so far: all of them once assembled */
+	struct cpu *cpu; /* vcpu[0]'s */
+	struct apic_bus apics;
+	struct cpu *running; /* the one that is in ops->run(); NULL: none is */
+	unsigned turn; /* whose turn it is */
+	uint64_t turn_left; /* instructions until the turn passes on */
 	struct i82093 ioapic;
 	struct i8259 pic;
 	struct i8254 pit;
@@ -95,6 +109,21 @@ bool machine_has_slices(const struct machine *m);
 /* The first of several reasons wins. @why: taken over; may be NULL. */
 void machine_end_now(struct machine *m, enum machine_end end, char *why);
 
+/* machine_smp.c: the processors. machine_cpus_new(): 0 or -errno; free what it made in any case. */
+int machine_cpus_new(struct machine *m);
+void machine_cpus_free(struct machine *m);
+/* Once the bus is there: local APICs, and how they reach each other. */
+void machine_cpus_wire(struct machine *m);
+/* Runs them in turn, @n instructions in all (more than 0). Returns early when all
+ * wait, when the clock's next deadline moved, and when one cannot go on. */
+enum cpu_stop machine_cpus_run(struct machine *m, uint64_t n);
+/* Every processor waits for an interrupt. */
+bool machine_cpus_wait(const struct machine *m);
+/* Makes machine_cpus_run() come back; does nothing when it does not run. */
+void machine_cpus_stop(struct machine *m);
+/* Why the last one could not go on; may be NULL. */
+const char *machine_cpus_error(const struct machine *m);
+
 /* machine_io.c: serial port and control socket. Return 0 or -errno. */
 int machine_io_open(struct machine *m);
 void machine_io_close(struct machine *m);
@@ -109,8 +138,8 @@ void machine_tell_end(struct machine *m);
  * been retired, between two instructions, exactly (virtual clock). */
 void machine_set_probe(struct machine *m, uint64_t every, void (*fn)(void *ctx, struct machine *m),
 		       void *ctx);
-uint64_t machine_instructions(const struct machine *m);
-/* A hash of processor and memory. */
+uint64_t machine_instructions(const struct machine *m); /* of all processors */
+/* A hash of the processors and memory. */
 uint64_t machine_state_hash(struct machine *m);
 
 #endif

@@ -1,7 +1,8 @@
 /* vmm/machine_run.c: the machine's run loop.
  *
  * Real clock: the engine gets slices of about SLICE_NS (less when a timer is
- * due sooner), measured by the last slices' speed; between two slices timers
+ * due sooner; of all processors together), measured by the last slices' speed;
+ * between two slices timers
  * that are due fire and the host's events are looked at. In HLT the loop
  * sleeps until the next timer or event, so an idle guest costs nothing.
  *
@@ -78,7 +79,7 @@ static void probe(struct machine *m)
 
 static void stopped(struct machine *m, enum cpu_stop stop)
 {
-	const char *text = m->cpu->ops->error(m->cpu);
+	const char *text = machine_cpus_error(m);
 
 	if (stop == CPU_STOP_SHUTDOWN)
 		machine_end_now(m, MACHINE_END_TRIPLE_FAULT,
@@ -88,12 +89,12 @@ static void stopped(struct machine *m, enum cpu_stop stop)
 								 text ? text : "no reason given"));
 }
 
-/* One slice. Returns whether the processor waits for an interrupt. */
+/* One slice. Returns whether all processors wait for an interrupt. */
 static bool run_slice(struct machine *m)
 {
 	uint64_t before = machine_instructions(m);
 	nsec_t start = guest_clock_now(&m->clock);
-	enum cpu_stop stop = m->cpu->ops->run(m->cpu, budget(m, start));
+	enum cpu_stop stop = machine_cpus_run(m, budget(m, start));
 
 	if (!m->clock.is_virtual && stop != CPU_STOP_HALT)
 		measure(m, machine_instructions(m) - before, guest_clock_now(&m->clock) - start);
@@ -139,7 +140,7 @@ static int serve(struct machine *m, bool halted)
 		until = 0;
 	} else if (m->paused) {
 		until = NSEC_NEVER;
-	} else if (halted && !m->lapic.intr) {
+	} else if (halted && machine_cpus_wait(m)) {
 		sweep(m);
 		if (!m->clock.is_virtual)
 			until = guest_clock_host_time(&m->clock, m->clock.deadline);

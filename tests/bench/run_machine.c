@@ -2,7 +2,7 @@
  * tells what it cost. The developer's tool; nothing of it is installed.
  *
  *   run-machine -k bzImage [-i initrd] [-p pmem] [-m 128] [-c "words"] [-n NICS]
- *               [--virtual] [--hash-every N] [--seconds S]
+ *               [--cpus N] [--virtual] [--hash-every N] [--seconds S]
  *
  * The machine runs in a child process with a socket as its serial line; the
  * parent carries bytes between that and the terminal. The figures go to the
@@ -22,7 +22,7 @@
 
 struct options {
 	const char *kernel, *initrd, *pmem, *cmdline;
-	uint64_t memory_mib, hash_every, n_nics, seconds;
+	uint64_t memory_mib, hash_every, n_nics, seconds, cpus;
 	bool is_virtual;
 };
 
@@ -49,7 +49,7 @@ static int run(const struct options *o, int serial_fd)
 	struct machine_nic nics[MACHINE_NIC_MAX] = { 0 };
 	struct machine_config cfg = { .name = "bench/vm",
 				      .memory_bytes = o->memory_mib << 20,
-				      .cpus = 1,
+				      .cpus = (unsigned)o->cpus,
 				      .clock_virtual = o->is_virtual,
 				      .seed = 1,
 				      .entropy_from_host = !o->is_virtual,
@@ -126,6 +126,7 @@ static int parse(int argc, char **argv, struct options *o)
 	static const struct option longs[] = { { "virtual", no_argument, NULL, 'v' },
 					       { "hash-every", required_argument, NULL, 'H' },
 					       { "seconds", required_argument, NULL, 's' },
+					       { "cpus", required_argument, NULL, 'C' },
 					       { NULL, 0, NULL, 0 } };
 	int c;
 
@@ -155,6 +156,9 @@ static int parse(int argc, char **argv, struct options *o)
 		case 'H':
 			o->hash_every = strtoull(optarg, NULL, 10);
 			break;
+		case 'C':
+			o->cpus = strtoull(optarg, NULL, 10);
+			break;
 		case 's':
 			o->seconds = strtoull(optarg, NULL, 10);
 			break;
@@ -167,7 +171,7 @@ static int parse(int argc, char **argv, struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .memory_mib = 128, .seconds = 3600 };
+	struct options o = { .memory_mib = 128, .seconds = 3600, .cpus = 1 };
 	struct termios saved, raw;
 	bool is_tty = tcgetattr(0, &saved) == 0, ended;
 	int fds[2], status = 1;
@@ -175,7 +179,7 @@ int main(int argc, char **argv)
 
 	if (parse(argc, argv, &o) < 0) {
 		(void)fprintf(stderr, "usage: run-machine -k KERNEL [-i INITRD] [-m MIB] [-c WORDS] "
-				      "[-n NICS] [--virtual] [--hash-every N] [--seconds S]\n");
+				      "[-n NICS] [--cpus N] [--virtual] [--hash-every N] [--seconds S]\n");
 		return 2;
 	}
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)

@@ -90,9 +90,9 @@ static void one_access(struct prng *p, struct machine *m)
 		(void)bus_mmio_read(&m->bus, address(p, m), 1u << prng_below(p, 4));
 		break;
 	case 5:
-		(void)lapic_msr_write(&m->lapic, 0x800 + (uint32_t)prng_below(p, 64), value(p));
-		(void)lapic_msr_read(&m->lapic, 0x800 + (uint32_t)prng_below(p, 64), &v);
-		(void)lapic_msr_write(&m->lapic, 0x6E0, value(p));
+		(void)lapic_msr_write(&m->vcpu[0].lapic, 0x800 + (uint32_t)prng_below(p, 64), value(p));
+		(void)lapic_msr_read(&m->vcpu[0].lapic, 0x800 + (uint32_t)prng_below(p, 64), &v);
+		(void)lapic_msr_write(&m->vcpu[0].lapic, 0x6E0, value(p));
 		break;
 	default:
 		bus_mmio_write(&m->bus, address(p, m), 1u << prng_below(p, 4), value(p));
@@ -113,10 +113,10 @@ START_TEST(random_accesses_harm_no_one)
 			guest_clock_run(&m->clock);
 		}
 		if (prng_below(&p, 8) == 0)
-			(void)lapic_ack(&m->lapic);
+			(void)lapic_ack(&m->vcpu[0].lapic);
 		/* registers that would take a region out of reach for the rest */
 		if (prng_below(&p, 1000) == 0)
-			(void)lapic_msr_write(&m->lapic, 0x1B, value(&p));
+			(void)lapic_msr_write(&m->vcpu[0].lapic, 0x1B, value(&p));
 	}
 	(void)machine_free(m);
 	(void)close(kernel_fd);

@@ -66,6 +66,7 @@ struct cpu_state {
 	bool shadow; /* STI or MOV SS just ran: interrupts wait one instruction */
 	bool nmi_masked; /* NMI handler runs, IRET not seen yet */
 	bool nmi_pending;
+	bool wait_sipi; /* INIT was received: runs nothing until a start-up IPI (SDM vol. 3 §8.4.3) */
 };
 
 /* The machine as the processor sees it. Sizes of accesses are 1, 2, 4, 8
@@ -92,7 +93,8 @@ struct cpu_bus {
 enum cpu_stop {
 	CPU_STOP_BUDGET, /* ran the instructions it was given */
 	CPU_STOP_KICK, /* cpu_ops->kick() was called */
-	CPU_STOP_HALT, /* HLT with nothing to deliver; run again after an interrupt */
+	CPU_STOP_HALT, /* HLT with nothing to deliver, or it waits for a start-up IPI; run again after an event */
+	CPU_STOP_PAUSE, /* PAUSE: it spins, let another processor run first (only when there is one) */
 	CPU_STOP_SHUTDOWN, /* triple fault */
 	CPU_STOP_ERROR, /* the engine itself cannot go on; see error text */
 	CPU_STOP_COUNT
@@ -113,6 +115,8 @@ struct cpu_ops {
 	void (*nmi)(struct cpu *c);
 	/* Makes run() come back soon. Async-signal-safe and thread-safe. */
 	void (*kick)(struct cpu *c);
+	/* The same behind the running block, from within bus callbacks only. NULL: kick() is as good. */
+	void (*stop)(struct cpu *c);
 	uint64_t (*icount)(const struct cpu *c); /* instructions retired, exact within bus callbacks too */
 	const char *(*error)(const struct cpu *c);
 };
@@ -123,6 +127,11 @@ struct cpu {
 
 /* The state after RESET (SDM vol. 3 §10.1.1, table 10-1). */
 void cpu_state_reset(struct cpu_state *s);
+/* What an INIT makes of @s: it then waits for a start-up IPI unless it is the
+ * bootstrap processor (SDM vol. 3 §10.1.1, table 10-1, column INIT; §8.4.3). */
+void cpu_state_init(struct cpu_state *s);
+/* A start-up IPI: real mode at @vector × 4 KiB. Nothing happens unless @s waits for one. */
+void cpu_state_startup(struct cpu_state *s, uint8_t vector);
 
 /* CPUID of the one processor model, "muster-v2": x86-64-v2, the same for
  * both engines. @state: for bits that mirror control registers (OSXSAVE,
@@ -140,6 +149,9 @@ uint64_t cpu_state_hash(const struct cpu_state *s);
 /* Makes a processor of the soft engine. @mem, @bus: borrowed, outlive it.
  * Returns 0 or -ENOMEM. */
 int soft_cpu_new(struct mem *mem, const struct cpu_bus *bus, struct cpu **ret_cpu);
+/* One more for the memory of @first, with which it shares the decoded code. They
+ * are run by one thread, one at a time; each may be freed before the other. */
+int soft_cpu_new_beside(struct cpu *first, const struct cpu_bus *bus, struct cpu **ret_cpu);
 /* What its CPUID tells about the topology; else APIC id 0 of 1 processor. */
 void soft_cpu_set_topology(struct cpu *c, uint32_t apic_id, uint32_t n_cpus);
 

@@ -1,4 +1,5 @@
-/* vmm/cpu/state.c: the architectural state by itself: after RESET, and as a hash.
+/* vmm/cpu/state.c: the architectural state by itself: after RESET, INIT and a
+ * start-up IPI, and as a hash.
  *
  * Used by: engines, machine, determinism tests.
  * Sources: SDM vol. 3 §9.1.1, table 9-1 (reset values); §11.11.2.1, §11.12.2 (MTRR, PAT). */
@@ -37,6 +38,41 @@ void cpu_state_reset(struct cpu_state *s)
 	s->gpr[CPU_RDX] = id.eax;
 }
 
+/* Left as they are: x87 and SSE, the MTRRs, the PAT and the other MSRs, the TSC,
+ * CR0's CD and NW. Paging is off, so EFER goes with it. */
+void cpu_state_init(struct cpu_state *s)
+{
+	enum { CR0_KEPT = 0x60000000, CR0_ET = 0x10, APIC_BASE_BSP = 0x100 };
+	struct cpu_state r;
+
+	cpu_state_reset(&r);
+	memcpy(s->gpr, r.gpr, sizeof(s->gpr));
+	memcpy(s->seg, r.seg, sizeof(s->seg));
+	s->ldtr = r.ldtr;
+	s->tr = r.tr;
+	s->gdtr = r.gdtr;
+	s->idtr = r.idtr;
+	s->rip = r.rip;
+	s->rflags = r.rflags;
+	s->cr0 = (s->cr0 & CR0_KEPT) | CR0_ET;
+	s->cr2 = s->cr3 = s->cr4 = s->cr8 = s->efer = 0;
+	memset(s->dr, 0, sizeof(s->dr));
+	s->dr6 = r.dr6;
+	s->dr7 = r.dr7;
+	s->halted = s->shadow = s->nmi_masked = s->nmi_pending = false;
+	s->wait_sipi = !(s->apic_base & APIC_BASE_BSP);
+}
+
+void cpu_state_startup(struct cpu_state *s, uint8_t vector)
+{
+	if (!s->wait_sipi)
+		return;
+	s->wait_sipi = false;
+	s->seg[CPU_CS].sel = (uint16_t)(vector << 8);
+	s->seg[CPU_CS].base = (uint32_t)vector << 12;
+	s->rip = 0;
+}
+
 static uint64_t mix(uint64_t h, uint64_t v)
 {
 	h = (h ^ v) * UINT64_C(0x100000001B3);
@@ -64,7 +100,8 @@ uint64_t cpu_state_hash(const struct cpu_state *s)
 				  s->apic_base, s->tsc_offset, s->gdtr.base, s->gdtr.limit,
 				  s->idtr.base, s->idtr.limit,
 				  (uint64_t)s->halted | (uint64_t)s->shadow << 1 |
-					  (uint64_t)s->nmi_masked << 2 | (uint64_t)s->nmi_pending << 3 };
+					  (uint64_t)s->nmi_masked << 2 | (uint64_t)s->nmi_pending << 3 |
+					  (uint64_t)s->wait_sipi << 4 };
 	uint64_t fx[sizeof(s->fx) / 8];
 	uint64_t h = UINT64_C(0xCBF29CE484222325);
 

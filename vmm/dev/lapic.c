@@ -8,7 +8,9 @@
  * The timer counts 1 GHz divided by the divide register. Its deadline is a
  * guest_timer; the current count is computed, never ticked.
  *
- * Used by: vmm/machine.c.   Depends on: vmm/guest_clock.h, vmm/bus.h.
+ * An IPI leaves by the send hook, which knows the other APICs (apic_bus.h).
+ *
+ * Used by: vmm/machine_smp.c.   Depends on: vmm/guest_clock.h, vmm/bus.h.
  * Source: SDM vol. 3 §11 (registers: table 11-1; x2APIC: §11.12). */
 #include "vmm/dev/lapic.h"
 
@@ -18,7 +20,8 @@ enum { REG_ID = 0x02, REG_VERSION = 0x03, REG_TPR = 0x08, REG_APR = 0x09, REG_PP
        REG_LVT = 0x32, REG_INITIAL = 0x38, REG_CURRENT = 0x39, REG_DIVIDE = 0x3E,
        REG_SELF_IPI = 0x3F };
 enum { LVT_MASKED = 1 << 16, SVR_ENABLE = 1 << 8, BASE_BSP = 1 << 8, BASE_X2APIC = 1 << 10,
-       BASE_ENABLE = 1 << 11, ESR_BAD_REGISTER = 0x80, ESR_BAD_VECTOR = 0x40 };
+       BASE_ENABLE = 1 << 11, ESR_BAD_REGISTER = 0x80, ESR_BAD_VECTOR = 0x40,
+       ESR_SENT_BAD_VECTOR = 0x20 };
 enum { TIMER_ONE_SHOT = 0, TIMER_PERIODIC = 1, TIMER_TSC_DEADLINE = 2 };
 enum { MSR_APIC_BASE = 0x1B, MSR_TSC_DEADLINE = 0x6E0, MSR_X2APIC = 0x800 };
 
@@ -144,7 +147,7 @@ void lapic_set_extint(struct lapic *l, bool level)
 
 static bool is_for_us(const struct lapic *l, const struct apic_msg *msg)
 {
-	if (msg->dest == 0xFF || msg->dest == UINT32_MAX)
+	if (msg->dest == UINT32_MAX || (msg->dest == 0xFF && !msg->wide))
 		return true;
 	if (!msg->logical)
 		return msg->dest == l->id;
@@ -158,22 +161,41 @@ static bool is_for_us(const struct lapic *l, const struct apic_msg *msg)
 	return (msg->dest >> 4) == l->ldr >> 28 && (msg->dest & l->ldr >> 24 & 0xF);
 }
 
+/* Disabled by SVR an APIC still takes what is no vector (§11.4.7.2). */
+bool lapic_takes(const struct lapic *l, const struct apic_msg *msg)
+{
+	if (!(l->apic_base & BASE_ENABLE) || !is_for_us(l, msg))
+		return false;
+	return is_enabled(l) || (msg->delivery != APIC_FIXED && msg->delivery != APIC_LOWEST);
+}
+
+uint32_t lapic_priority(const struct lapic *l)
+{
+	return ppr(l);
+}
+
 bool lapic_deliver(struct lapic *l, const struct apic_msg *msg)
 {
-	if (!is_for_us(l, msg))
+	if (!lapic_takes(l, msg))
 		return false;
 	switch (msg->delivery) {
 	case APIC_FIXED:
 	case APIC_LOWEST:
-		if (!is_enabled(l))
-			return false;
 		request(l, msg->vector, msg->level);
 		update(l);
 		break;
 	case APIC_NMI:
 		l->hooks.nmi(l->hooks.ctx);
 		break;
-	default: /* SMI, INIT, SIPI: one processor, nothing to do */
+	case APIC_INIT:
+		if (l->hooks.init)
+			l->hooks.init(l->hooks.ctx);
+		break;
+	case APIC_STARTUP:
+		if (l->hooks.startup)
+			l->hooks.startup(l->hooks.ctx, msg->vector);
+		break;
+	default: /* SMI: there is no firmware that would take it */
 		break;
 	}
 	return true;
@@ -257,18 +279,23 @@ static void send_ipi(struct lapic *l, uint64_t icr)
 	/* An INIT level de-assert is for old APICs only (§11.6.1). */
 	if (msg.delivery == APIC_INIT && !msg.assert_level)
 		return;
+	if (msg.delivery == APIC_FIXED && msg.vector < 16) {
+		error(l, ESR_SENT_BAD_VECTOR);
+		return;
+	}
 	msg.level = false;
-	msg.dest = is_x2apic(l) ? (uint32_t)(icr >> 32) : (uint32_t)(icr >> 56);
-	if (shorthand == 1 || shorthand == 2) {
+	msg.wide = is_x2apic(l);
+	msg.dest = msg.wide ? (uint32_t)(icr >> 32) : (uint32_t)(icr >> 56);
+	if (shorthand == 1) {
 		msg.dest = l->id;
 		msg.logical = false;
-	} else if (shorthand == 3) {
+	} else if (shorthand > 1) {
 		msg.dest = UINT32_MAX;
 	}
-	if (shorthand != 3)
+	if (l->hooks.send && shorthand != 1)
+		l->hooks.send(l->hooks.ctx, &msg, shorthand == 3);
+	else if (shorthand != 3)
 		(void)lapic_deliver(l, &msg);
-	if (shorthand != 1 && l->hooks.send)
-		l->hooks.send(l->hooks.ctx, &msg);
 }
 
 static uint32_t reg_read(struct lapic *l, unsigned reg)
@@ -397,10 +424,8 @@ static void reg_write(struct lapic *l, unsigned reg, uint32_t v)
 
 /* Registers are 32 bits wide on 16-byte boundaries. Other widths are
  * undefined (§11.4.1): reads give the bytes, writes are taken as dwords. */
-static uint64_t mmio_read(void *ctx, uint64_t off, unsigned size)
+uint64_t lapic_mmio_read(struct lapic *l, uint64_t off, unsigned size)
 {
-	struct lapic *l = ctx;
-
 	if (is_x2apic(l) || !(l->apic_base & BASE_ENABLE))
 		return UINT64_MAX;
 	if ((off & 15) + size > 4)
@@ -408,13 +433,21 @@ static uint64_t mmio_read(void *ctx, uint64_t off, unsigned size)
 	return reg_read(l, (unsigned)off >> 4) >> (8 * (off & 3));
 }
 
-static void mmio_write(void *ctx, uint64_t off, unsigned size, uint64_t v)
+void lapic_mmio_write(struct lapic *l, uint64_t off, unsigned size, uint64_t v)
 {
-	struct lapic *l = ctx;
-
 	if (is_x2apic(l) || !(l->apic_base & BASE_ENABLE) || (off & 15) || size < 4)
 		return;
 	reg_write(l, (unsigned)off >> 4, (uint32_t)v);
+}
+
+static uint64_t mmio_read(void *ctx, uint64_t off, unsigned size)
+{
+	return lapic_mmio_read(ctx, off, size);
+}
+
+static void mmio_write(void *ctx, uint64_t off, unsigned size, uint64_t v)
+{
+	lapic_mmio_write(ctx, off, size, v);
 }
 
 static const struct bus_ops mmio_ops = { mmio_read, mmio_write };
@@ -441,7 +474,7 @@ static bool base_write(struct lapic *l, uint64_t v)
 		return false;
 	if (x2 && !was_x2 && !(l->apic_base & BASE_ENABLE))
 		return false;
-	l->apic_base = LAPIC_BASE | (v & (BASE_X2APIC | BASE_ENABLE)) | BASE_BSP;
+	l->apic_base = LAPIC_BASE | (v & (BASE_X2APIC | BASE_ENABLE)) | (l->apic_base & BASE_BSP);
 	update(l);
 	return true;
 }
@@ -533,14 +566,35 @@ bool apic_msg_from_msi(uint64_t addr, uint32_t data, struct apic_msg *ret_msg)
 	return true;
 }
 
+/* As after power-up (§11.4.7.1). */
+static void registers_reset(struct lapic *l)
+{
+	l->tpr = l->ldr = l->esr = l->esr_shadow = l->divide = l->initial = 0;
+	l->dfr = UINT32_MAX;
+	l->svr = 0xFF;
+	l->icr = 0;
+	for (unsigned i = 0; i < LAPIC_LVT_COUNT; i++)
+		l->lvt[i] = LVT_MASKED;
+	for (unsigned i = 0; i < 8; i++)
+		l->irr[i] = l->isr[i] = l->tmr[i] = 0;
+	l->tsc_deadline = 0;
+}
+
+void lapic_reset(struct lapic *l)
+{
+	registers_reset(l);
+	guest_timer_set(&l->timer, NSEC_NEVER);
+	update(l);
+}
+
 void lapic_init(struct lapic *l, uint32_t id, struct guest_clock *clock, struct bus *bus,
 		const struct lapic_hooks *hooks)
 {
-	*l = (struct lapic){ .hooks = *hooks, .clock = clock, .id = id, .dfr = UINT32_MAX,
-			     .svr = 0xFF, .apic_base = LAPIC_BASE | BASE_ENABLE | BASE_BSP };
-	for (unsigned i = 0; i < LAPIC_LVT_COUNT; i++)
-		l->lvt[i] = LVT_MASKED;
+	*l = (struct lapic){ .hooks = *hooks, .clock = clock, .id = id,
+			     .apic_base = LAPIC_BASE | BASE_ENABLE | (id == 0 ? BASE_BSP : 0) };
+	registers_reset(l);
 	guest_timer_init(&l->timer, clock, timer_fired, l);
 	bus_region_init(&l->region, &mmio_ops, l, LAPIC_SIZE);
-	bus_mmio_add(bus, &l->region, LAPIC_BASE);
+	if (bus)
+		bus_mmio_add(bus, &l->region, LAPIC_BASE);
 }

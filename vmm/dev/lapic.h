@@ -18,6 +18,7 @@ enum apic_delivery { APIC_FIXED, APIC_LOWEST, APIC_SMI, APIC_NMI = 4, APIC_INIT,
 struct apic_msg {
 	uint32_t dest; /* APIC ID or logical set; 8 bits, or 32 in x2APIC mode */
 	bool logical, level, assert_level;
+	bool wide; /* dest is 32 bits, so 0xFF is no broadcast */
 	enum apic_delivery delivery;
 	uint8_t vector;
 };
@@ -28,7 +29,10 @@ struct lapic_hooks {
 	void (*nmi)(void *ctx);
 	void (*eoi)(void *ctx, uint8_t vector); /* of a level-triggered vector: to the IOAPIC */
 	uint8_t (*extint_ack)(void *ctx); /* INTA to the PIC */
-	void (*send)(void *ctx, const struct apic_msg *msg); /* an IPI to others; may be NULL */
+	/* An IPI, to all whom it names, @but_self: not to this APIC; NULL: there is no other. */
+	void (*send)(void *ctx, const struct apic_msg *msg, bool but_self);
+	void (*init)(void *ctx); /* INIT; may be NULL */
+	void (*startup)(void *ctx, uint8_t vector); /* SIPI; may be NULL */
 };
 
 struct lapic {
@@ -37,7 +41,7 @@ struct lapic {
 	struct guest_timer timer;
 	struct bus_region region;
 	uint32_t id; /* APIC ID */
-	uint64_t apic_base; /* IA32_APIC_BASE */
+	uint64_t apic_base; /* IA32_APIC_BASE; its BSP bit never changes */
 	uint32_t tpr, ldr, dfr, svr, esr, esr_shadow, divide, initial;
 	uint64_t icr;
 	uint32_t lvt[LAPIC_LVT_COUNT];
@@ -48,10 +52,21 @@ struct lapic {
 	bool intr; /* what the processor was told */
 };
 
+/* APIC ID 0 is the bootstrap processor's. @bus: answers at LAPIC_BASE there; NULL: on none (several
+ * processors have theirs at one address; see lapic_mmio_*). */
 void lapic_init(struct lapic *l, uint32_t id, struct guest_clock *clock, struct bus *bus,
 		const struct lapic_hooks *hooks);
+/* INIT: as after power-up, but for ID and mode (§11.4.7.3). */
+void lapic_reset(struct lapic *l);
+/* Its processor's access to LAPIC_BASE + @off, @off + @size ≤ LAPIC_SIZE. */
+uint64_t lapic_mmio_read(struct lapic *l, uint64_t off, unsigned size);
+void lapic_mmio_write(struct lapic *l, uint64_t off, unsigned size, uint64_t v);
 /* A message that may be for this APIC. Returns whether it was. */
 bool lapic_deliver(struct lapic *l, const struct apic_msg *msg);
+/* The same without delivering it. */
+bool lapic_takes(const struct lapic *l, const struct apic_msg *msg);
+/* For arbitration: the processor's priority. */
+uint32_t lapic_priority(const struct lapic *l);
 /* LINT0, where the PIC's INT arrives. */
 void lapic_set_extint(struct lapic *l, bool level);
 /* Tells the vector to take now and puts it in service; -1 when there is none. */

@@ -98,7 +98,9 @@ static bool lookup_mov(const struct insn *i, struct insn_row *r)
 		return row(r, i->mod == 3 ? NULL : int_lea, 0);
 	case 0x8F:
 		return row(r, int_pop_rm, 0);
-	case 0x90: /* PAUSE too; with REX.B it exchanges R8 */
+	case 0x90: /* with REX.B it exchanges R8 */
+		if (i->rep == 0xF3 && !(i->rex & 1))
+			return row(r, int_pause, INSN_END);
 		return row(r, i->rex & 1 ? int_xchg_acc : int_nop, 0);
 	case 0x91 ... 0x97:
 		return row(r, int_xchg_acc, 0);

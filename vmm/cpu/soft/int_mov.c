@@ -167,6 +167,17 @@ void int_nop(struct soft *s, const struct insn *i)
 	(void)i;
 }
 
+/* What it waits for another processor must do: the rest of this run() is that one's. */
+void int_pause(struct soft *s, const struct insn *i)
+{
+	(void)i;
+	if (s->peer == s)
+		return;
+	s->paused = true;
+	s->reserve += s->budget;
+	s->budget = 0;
+}
+
 void int_xlat(struct soft *s, const struct insn *i)
 {
 	uint64_t off = s->r[CPU_RBX] + (uint8_t)s->r[CPU_RAX];

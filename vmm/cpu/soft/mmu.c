@@ -119,6 +119,15 @@ void mmu_flush_page(struct soft *s, uint64_t lin)
 				entry_drop(&s->tlbs[n][k], k);
 }
 
+/* From now on stores to the page at @gpa take the slow path. */
+static void hold_writes(struct soft *s, uint64_t gpa)
+{
+	for (size_t n = 0; n < 2; n++)
+		for (size_t k = 0; k < TLB_SIZE; k++)
+			if (s->tlbs[n][k].phys == gpa)
+				s->tlbs[n][k].write_tag = TLB_INVALID(k);
+}
+
 void mmu_code_page_set(struct soft *s, uint64_t gpa_page)
 {
 	uint64_t gpa = gpa_page & ~UINT64_C(0xFFF);
@@ -129,10 +138,9 @@ void mmu_code_page_set(struct soft *s, uint64_t gpa_page)
 		return;
 	page = (uint64_t)(host - s->mem->host) >> MEM_PAGE_SHIFT;
 	s->mem->code_bits[page / 8] |= (uint8_t)(1U << page % 8);
-	for (size_t n = 0; n < 2; n++)
-		for (size_t k = 0; k < TLB_SIZE; k++)
-			if (s->tlbs[n][k].phys == gpa)
-				s->tlbs[n][k].write_tag = TLB_INVALID(k);
+	hold_writes(s, gpa);
+	for (struct soft *p = s->peer; p != s; p = p->peer)
+		hold_writes(p, gpa);
 }
 
 void mmu_code_page_clear(struct soft *s, uint64_t gpa_page)

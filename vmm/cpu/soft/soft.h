@@ -14,7 +14,10 @@
  *  - an executor that changes what blocks depend on (mode, paging, CS, IF,
  *    code bytes) is marked INSN_END by its lookup row, so the block ends after it.
  *
- * Single-threaded; only kick() is called from elsewhere. */
+ * Single-threaded; only kick() is called from elsewhere. The processors of a
+ * machine share memory and decoded blocks, and the machine runs one at a time: a
+ * switch happens between two instructions, so every instruction is atomic to the
+ * others. Each has its own TLB; what one flushes the others keep. */
 #ifndef MUSTER_VMM_CPU_SOFT_SOFT_H
 #define MUSTER_VMM_CPU_SOFT_SOFT_H
 
@@ -128,6 +131,8 @@ struct soft {
 	/* Attention: anything that must be looked at before the next block. */
 	_Atomic int kicked; /* sig-safe */
 	bool intr_line, nmi_pending, nmi_masked, shadow, halted, shutdown;
+	bool wait_sipi; /* runs nothing */
+	bool paused; /* a PAUSE ends this run() */
 	bool trap_pending; /* TF was set when the instruction began: #DB after it */
 	uint64_t dr6_pending;
 	/* Cold: the rest of the architectural state. */
@@ -148,7 +153,8 @@ struct soft {
 	/* Surroundings. */
 	struct mem *mem;
 	const struct cpu_bus *bus;
-	struct block_cache *blocks;
+	struct block_cache *blocks; /* shared with the peers; the last to go frees it */
+	struct soft *peer; /* the next processor of this memory: a ring; itself when it is alone */
 	const struct block *block; /* the block that runs, while in_block */
 	const struct uop **link; /* the exit that was taken unlinked; block.c fills it */
 	bool block_dead; /* its code was written to: leave it after this instruction */

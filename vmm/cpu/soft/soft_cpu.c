@@ -10,6 +10,8 @@
  *
  * Events are looked at between blocks: set_intr() from within a bus callback
  * empties the window, so the running block is the last before the interrupt.
+ * PAUSE empties the window in the same way when there are other processors, and
+ * ends the run: spinning, it waits for one of them.
  * With TF set, and in the shadow of STI or MOV SS when something is pending,
  * instructions run one by one.
  *
@@ -133,7 +135,7 @@ static enum cpu_stop why_stop(struct soft *s)
 {
 	if (s->shutdown)
 		return s->error[0] ? CPU_STOP_ERROR : CPU_STOP_SHUTDOWN;
-	if (s->halted && !is_pending(s))
+	if (s->wait_sipi || (s->halted && !is_pending(s)))
 		return CPU_STOP_HALT;
 	return CPU_STOP_COUNT;
 }
@@ -151,6 +153,8 @@ static enum cpu_stop loop(struct soft *s)
 		if (s->budget <= 0 || s->halted) {
 			if (atomic_exchange(&s->kicked, 0))
 				return CPU_STOP_KICK;
+			if (s->paused)
+				return CPU_STOP_PAUSE;
 			if (!refill(s))
 				return CPU_STOP_BUDGET;
 		}
@@ -175,6 +179,8 @@ static enum cpu_stop soft_run(struct cpu *c, uint64_t n_max)
 	s->reserve = (int64_t)n_max;
 	s->icount_end = now + n_max;
 	s->link = NULL;
+	s->paused = false;
+	s->mem->on_code_ctx = s; /* the one whose running block a device's write may hit */
 	stop = loop(s);
 	/* What was not used is forgotten. */
 	s->icount_end -= (uint64_t)(s->budget + s->reserve);
@@ -195,18 +201,27 @@ static void soft_set_intr(struct cpu *c, bool asserted)
 	}
 }
 
-static void soft_nmi(struct cpu *c)
+static void empty_window(struct soft *s)
 {
-	struct soft *s = soft_of(c);
-
-	s->nmi_pending = true;
 	s->reserve += s->budget;
 	s->budget = 0;
+}
+
+static void soft_nmi(struct cpu *c)
+{
+	soft_of(c)->nmi_pending = true;
+	empty_window(soft_of(c));
 }
 
 static void soft_kick(struct cpu *c)
 {
 	atomic_store(&soft_of(c)->kicked, 1);
+}
+
+static void soft_stop(struct cpu *c)
+{
+	soft_kick(c);
+	empty_window(soft_of(c));
 }
 
 static uint64_t icount(const struct cpu *c)
@@ -248,6 +263,7 @@ static void get_state(struct cpu *c, struct cpu_state *st)
 	st->shadow = s->shadow;
 	st->nmi_masked = s->nmi_masked;
 	st->nmi_pending = s->nmi_pending;
+	st->wait_sipi = s->wait_sipi;
 }
 
 /* CR8 is the LAPIC's, which restores itself. */
@@ -277,6 +293,7 @@ static void set_state(struct cpu *c, const struct cpu_state *st)
 	s->shadow = st->shadow;
 	s->nmi_masked = st->nmi_masked;
 	s->nmi_pending = st->nmi_pending;
+	s->wait_sipi = st->wait_sipi;
 	s->dr6_pending = 0;
 	s->shutdown = false;
 	s->error[0] = '\0';
@@ -291,6 +308,16 @@ static void code_written(void *ctx, uint64_t gpa, size_t len)
 	block_code_written(ctx, gpa, len);
 }
 
+static void leave_peers(struct soft *s)
+{
+	struct soft *p = s->peer;
+
+	while (p->peer != s)
+		p = p->peer;
+	p->peer = s->peer;
+	s->mem->on_code_ctx = p;
+}
+
 static struct cpu *soft_free(struct cpu *c)
 {
 	struct soft *s = soft_of(c);
@@ -299,9 +326,12 @@ static struct cpu *soft_free(struct cpu *c)
 		return NULL;
 	if (getenv("MUSTER_SOFT_PROFILE"))
 		block_profile(s, stderr, 40);
-	if (s->mem->on_code_ctx == s)
+	if (s->peer == s) {
 		s->mem->on_code_write = NULL;
-	block_cache_free(s->blocks);
+		block_cache_free(s->blocks);
+	} else {
+		leave_peers(s);
+	}
 	free(s);
 	return NULL;
 }
@@ -315,21 +345,36 @@ static const struct cpu_ops soft_ops = {
 	.set_intr = soft_set_intr,
 	.nmi = soft_nmi,
 	.kick = soft_kick,
+	.stop = soft_stop,
 	.icount = icount,
 	.error = error_text,
 };
 
-int soft_cpu_new(struct mem *mem, const struct cpu_bus *bus, struct cpu **ret_cpu)
+/* A processor after RESET without blocks and peers; NULL: no memory. */
+static struct soft *soft_alloc(struct mem *mem, const struct cpu_bus *bus)
 {
 	struct soft *s = aligned_alloc(64, (sizeof(*s) + 63) & ~(size_t)63);
 	struct cpu_state reset;
 
 	if (!s)
-		return -ENOMEM;
+		return NULL;
 	memset(s, 0, sizeof(*s));
 	s->cpu.ops = &soft_ops;
 	s->mem = mem;
 	s->bus = bus;
+	s->peer = s;
+	mmu_init(s);
+	cpu_state_reset(&reset);
+	set_state(&s->cpu, &reset);
+	return s;
+}
+
+int soft_cpu_new(struct mem *mem, const struct cpu_bus *bus, struct cpu **ret_cpu)
+{
+	struct soft *s = soft_alloc(mem, bus);
+
+	if (!s)
+		return -ENOMEM;
 	s->blocks = block_cache_new();
 	if (!s->blocks) {
 		free(s);
@@ -337,9 +382,19 @@ int soft_cpu_new(struct mem *mem, const struct cpu_bus *bus, struct cpu **ret_cp
 	}
 	mem->on_code_write = code_written;
 	mem->on_code_ctx = s;
-	mmu_init(s);
-	cpu_state_reset(&reset);
-	set_state(&s->cpu, &reset);
+	*ret_cpu = &s->cpu;
+	return 0;
+}
+
+int soft_cpu_new_beside(struct cpu *first, const struct cpu_bus *bus, struct cpu **ret_cpu)
+{
+	struct soft *with = soft_of(first), *s = soft_alloc(with->mem, bus);
+
+	if (!s)
+		return -ENOMEM;
+	s->blocks = with->blocks;
+	s->peer = with->peer;
+	with->peer = s;
 	*ret_cpu = &s->cpu;
 	return 0;
 }

@@ -286,7 +286,7 @@ static int select_high(struct uop *u, const struct insn *i, struct uop *prev, en
 	case 0x8D:
 		return select_lea(u, i);
 	case 0x90:
-		return reg == 0 ? use(u, uop_nop, 1) : 0;
+		return reg == 0 && i->rep != 0xF3 ? use(u, uop_nop, 1) : 0; /* F3: PAUSE */
 	case 0x98:
 		return i->opsize == 8 ? use(u, uop_cdqe, 1) : 0;
 	case 0xA8 ... 0xA9:
