@@ -96,11 +96,7 @@ static void vm_cpus(struct load *l, const struct node *key, const struct node *v
 	uint64_t n;
 
 	(void)key;
-	if (!want_int(l, v, 1, CPUS_MAX, &n))
-		return;
-	if (n > 1)
-		load_error(l, &v->place, "more than one CPU is not supported yet");
-	else
+	if (want_int(l, v, 1, CPUS_MAX, &n))
 		((struct vm_ctx *)obj)->vm->cpus = (unsigned)n;
 }
 

@@ -251,7 +251,8 @@ static const struct {
 	size_t n_nics;
 } refused[] = {
 	{ "1024 KiB of memory is too little", 1 << 20, 1, 0 },
-	{ "one processor", MEMORY, 2, 0 },
+	{ "1 to 8 processors; 0 are", MEMORY, 0, 0 },
+	{ "1 to 8 processors; 9 are", MEMORY, 9, 0 },
 	{ "5000 network cards", MEMORY, 1, 5000 },
 	{ "not a readable file", MEMORY, 1, 0 },
 };
