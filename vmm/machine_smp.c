@@ -179,9 +179,8 @@ static void lapic_got_startup(void *ctx, uint8_t vector)
 	if (p->m->running == p->cpu)
 		return; /* it runs: it does not wait for one */
 	p->cpu->ops->get_state(p->cpu, &s);
-	if (!s.wait_sipi)
+	if (!cpu_state_startup(&s, vector))
 		return;
-	cpu_state_startup(&s, vector);
 	p->cpu->ops->set_state(p->cpu, &s);
 	p->waits = false;
 }

@@ -130,8 +130,8 @@ void cpu_state_reset(struct cpu_state *s);
 /* What an INIT makes of @s: it then waits for a start-up IPI unless it is the
  * bootstrap processor (SDM vol. 3 §10.1.1, table 10-1, column INIT; §8.4.3). */
 void cpu_state_init(struct cpu_state *s);
-/* A start-up IPI: real mode at @vector × 4 KiB. Nothing happens unless @s waits for one. */
-void cpu_state_startup(struct cpu_state *s, uint8_t vector);
+/* A start-up IPI: real mode at @vector × 4 KiB. Returns whether @s waited for one; else nothing happens. */
+bool cpu_state_startup(struct cpu_state *s, uint8_t vector);
 
 /* CPUID of the one processor model, "muster-v2": x86-64-v2, the same for
  * both engines. @state: for bits that mirror control registers (OSXSAVE,

@@ -63,14 +63,15 @@ void cpu_state_init(struct cpu_state *s)
 	s->wait_sipi = !(s->apic_base & APIC_BASE_BSP);
 }
 
-void cpu_state_startup(struct cpu_state *s, uint8_t vector)
+bool cpu_state_startup(struct cpu_state *s, uint8_t vector)
 {
 	if (!s->wait_sipi)
-		return;
+		return false;
 	s->wait_sipi = false;
 	s->seg[CPU_CS].sel = (uint16_t)(vector << 8);
 	s->seg[CPU_CS].base = (uint32_t)vector << 12;
 	s->rip = 0;
+	return true;
 }
 
 static uint64_t mix(uint64_t h, uint64_t v)
