@@ -6,6 +6,8 @@
  * Used by: vmm/machine.c, devices.   Depends on: core/clock.h. */
 #include "vmm/guest_clock.h"
 
+#include "core/state.h"
+
 #include <string.h>
 
 void guest_clock_init_real(struct guest_clock *c)
@@ -137,4 +139,69 @@ void guest_clock_run(struct guest_clock *c)
 		first->fn(first->ctx, now);
 	}
 	c->deadline_moved = false;
+}
+
+/* ---- state ------------------------------------------------------------------------ */
+
+/* What no clock reaches; sums of two of them still are numbers. */
+static const nsec_t time_max = (nsec_t)1 << 61;
+enum { MIPS_MAX = 1000000 };
+
+void guest_clock_state(struct guest_clock *c, struct state *s)
+{
+	nsec_t now = guest_clock_now(c);
+
+	(void)state_begin(s, "clck", 0, 1);
+	state_same(s, c->is_virtual, "virtual clocks");
+	state_i64(s, &c->wall_start);
+	state_expect(s, c->wall_start >= 0 && c->wall_start <= time_max, "a year beyond all");
+	if (c->is_virtual) {
+		state_u64(s, &c->mips);
+		state_expect(s, c->mips && c->mips <= MIPS_MAX, "a speed that cannot be");
+		state_i64(s, &c->skipped);
+		state_expect(s, c->skipped >= 0 && c->skipped <= time_max, "a time beyond all");
+	} else {
+		state_i64(s, &now);
+		state_expect(s, now >= 0 && now <= time_max, "a time beyond all");
+		if (state_is_load(s) && state_ok(s))
+			c->frozen = now;
+	}
+	if (state_is_load(s) && state_ok(s))
+		c->paused = true;
+	state_end(s);
+}
+
+/* @max: the latest instant that is believed. */
+static void state_instant(const struct guest_clock *c, struct state *s, nsec_t *t, nsec_t max)
+{
+	nsec_t now = guest_clock_now(c), at;
+	int64_t delta = *t == NSEC_NEVER ? NSEC_NEVER : *t - now;
+
+	state_i64(s, &delta);
+	if (!state_is_load(s) || !state_ok(s))
+		return;
+	if (delta == NSEC_NEVER) {
+		*t = NSEC_NEVER;
+		return;
+	}
+	if (__builtin_add_overflow(now, delta, &at) || at > max || at < -time_max)
+		state_expect(s, false, "an instant beyond all time");
+	else
+		*t = at;
+}
+
+void guest_clock_state_time(const struct guest_clock *c, struct state *s, nsec_t *t)
+{
+	state_instant(c, s, t, time_max);
+}
+
+void guest_timer_state(struct guest_timer *t, struct state *s)
+{
+	nsec_t at = t->at;
+
+	if (!t->clock)
+		return;
+	state_instant(t->clock, s, &at, NSEC_NEVER - 1);
+	if (state_is_load(s) && state_ok(s))
+		guest_timer_set(t, at);
 }

@@ -24,6 +24,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct state;
+
 enum { GUEST_TIMER_MAX = 64 };
 
 struct guest_clock;
@@ -77,5 +79,14 @@ void guest_timer_init(struct guest_timer *t, struct guest_clock *c,
 void guest_timer_set(struct guest_timer *t, nsec_t at);
 /* Calls every timer that is due, in order of time. Each is disarmed first. */
 void guest_clock_run(struct guest_clock *c);
+
+/* Saves or loads the clock itself: its guest time and wall clock. After a load
+ * it is paused at the time that was saved; the instructions which the engine
+ * has counted are the machine's to restore. */
+void guest_clock_state(struct guest_clock *c, struct state *s);
+/* An instant of guest time, as its distance from now; NSEC_NEVER stays so. */
+void guest_clock_state_time(const struct guest_clock *c, struct state *s, nsec_t *t);
+/* When @t is due, in the same way; a load arms it. */
+void guest_timer_state(struct guest_timer *t, struct state *s);
 
 #endif

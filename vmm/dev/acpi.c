@@ -8,6 +8,8 @@
  * Source: ACPI 6.4 §4.8.3. */
 #include "vmm/dev/acpi.h"
 
+#include "core/state.h"
+
 enum { STS_TIMER = 1, STS_GLOBAL = 1 << 5, STS_POWER_BUTTON = 1 << 8, STS_SLEEP_BUTTON = 1 << 9,
        STS_RTC = 1 << 10, STS_WAKE = 1 << 15,
        STS_ALL = STS_TIMER | STS_GLOBAL | STS_POWER_BUTTON | STS_SLEEP_BUTTON | STS_RTC | STS_WAKE,
@@ -98,4 +100,15 @@ void acpi_init(struct acpi *a, struct bus *bus, struct guest_clock *clock, struc
 	*a = (struct acpi){ .clock = clock, .sci = sci, .poweroff = poweroff, .ctx = ctx };
 	bus_region_init(&a->ports, &ports_ops, a, 12);
 	bus_pio_add(bus, &a->ports, ACPI_PM1A_EVT);
+}
+
+void acpi_state(struct acpi *a, struct state *s)
+{
+	(void)state_begin(s, "acpi", 0, 1);
+	state_u16(s, &a->status);
+	state_u16(s, &a->enable);
+	state_u16(s, &a->control);
+	state_expect(s, !((a->status | a->enable) & ~STS_ALL) && !(a->control & CNT_SLP_EN),
+		     "reserved bits");
+	state_end(s);
 }

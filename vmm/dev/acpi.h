@@ -8,6 +8,8 @@
 #include "vmm/dev/irq.h"
 #include "vmm/guest_clock.h"
 
+struct state;
+
 enum { ACPI_PM1A_EVT = 0x600, ACPI_PM1A_CNT = 0x604, ACPI_PM_TMR = 0x608, ACPI_SCI = 9,
        ACPI_S5_TYPE = 5, ACPI_PM_TIMER_HZ = 3579545 };
 
@@ -25,5 +27,8 @@ void acpi_init(struct acpi *a, struct bus *bus, struct guest_clock *clock, struc
 	       void (*poweroff)(void *ctx), void *ctx);
 /* The power button is pressed. */
 void acpi_power_button(struct acpi *a);
+
+/* Saves or loads the registers. */
+void acpi_state(struct acpi *a, struct state *s);
 
 #endif

@@ -9,6 +9,8 @@
  * Source: Intel 82093AA data sheet §3. */
 #include "vmm/dev/i82093.h"
 
+#include "core/state.h"
+
 #define ENTRY_REMOTE_IRR (UINT64_C(1) << 14)
 #define ENTRY_LEVEL (UINT64_C(1) << 15)
 #define ENTRY_MASKED (UINT64_C(1) << 16)
@@ -137,4 +139,19 @@ void i82093_init(struct i82093 *a, struct bus *bus,
 		a->entry[i] = ENTRY_MASKED;
 	bus_region_init(&a->region, &mmio_ops, a, 4096);
 	bus_mmio_add(bus, &a->region, IOAPIC_BASE);
+}
+
+void i82093_state(struct i82093 *a, struct state *s)
+{
+	(void)state_begin(s, "ioap", 0, 1);
+	state_u32(s, &a->select);
+	state_u32(s, &a->id);
+	state_expect(s, a->select <= 0xFF && a->id <= 15, "a register that is none");
+	state_u32(s, &a->lines);
+	state_expect(s, a->lines < UINT32_C(1) << IOAPIC_PIN_COUNT, "more pins than it has");
+	for (unsigned i = 0; i < IOAPIC_PIN_COUNT; i++) {
+		state_u64(s, &a->entry[i]);
+		state_expect(s, !(a->entry[i] & ~ENTRY_BITS), "an entry with reserved bits");
+	}
+	state_end(s);
 }

@@ -6,6 +6,8 @@
 #include "vmm/bus.h"
 #include "vmm/dev/lapic.h"
 
+struct state;
+
 #define IOAPIC_BASE UINT64_C(0xFEC00000)
 enum { IOAPIC_PIN_COUNT = 24 };
 
@@ -23,5 +25,8 @@ void i82093_init(struct i82093 *a, struct bus *bus,
 void i82093_set(struct i82093 *a, unsigned pin, bool level);
 /* A level-triggered @vector was finished by a local APIC. */
 void i82093_eoi(struct i82093 *a, uint8_t vector);
+
+/* Saves or loads the chip, with the levels of its inputs. */
+void i82093_state(struct i82093 *a, struct state *s);
 
 #endif

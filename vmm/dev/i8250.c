@@ -9,6 +9,8 @@
  * Source: PC16550D data sheet §8. */
 #include "vmm/dev/i8250.h"
 
+#include "core/state.h"
+
 enum { REG_DATA, REG_IER, REG_IIR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_SCRATCH };
 enum { IER_RX = 1, IER_THRE = 2, LCR_DLAB = 0x80, MCR_LOOP = 0x10, MCR_OUT2 = 8, FCR_ENABLE = 1,
        LSR_READY = 1, LSR_OVERRUN = 2, LSR_EMPTY = 0x60 };
@@ -185,4 +187,21 @@ void i8250_init(struct i8250 *u, struct bus *bus, uint16_t base, struct irq_line
 	*u = (struct i8250){ .irq = irq, .out = out, .room = room, .ctx = ctx, .dll = 1 };
 	bus_region_init(&u->ports, &ports_ops, u, 8);
 	bus_pio_add(bus, &u->ports, base);
+}
+
+void i8250_state(struct i8250 *u, struct state *s)
+{
+	uint8_t *const reg[] = { &u->ier, &u->lcr, &u->mcr, &u->scratch, &u->dll, &u->dlm, &u->fcr };
+
+	(void)state_begin(s, "uart", 0, 1);
+	for (size_t i = 0; i < sizeof reg / sizeof reg[0]; i++)
+		state_u8(s, reg[i]);
+	state_bytes(s, u->rx, sizeof u->rx);
+	state_u8(s, &u->rx_head);
+	state_u8(s, &u->rx_len);
+	state_expect(s, u->rx_head < I8250_FIFO_SIZE && u->rx_len <= I8250_FIFO_SIZE,
+		     "a FIFO longer than it is");
+	state_bool(s, &u->thr_empty_pending);
+	state_bool(s, &u->overrun);
+	state_end(s);
 }

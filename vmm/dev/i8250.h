@@ -6,6 +6,8 @@
 #include "vmm/bus.h"
 #include "vmm/dev/irq.h"
 
+struct state;
+
 enum { I8250_FIFO_SIZE = 16 };
 
 struct i8250 {
@@ -27,5 +29,8 @@ void i8250_init(struct i8250 *u, struct bus *bus, uint16_t base, struct irq_line
 size_t i8250_room(const struct i8250 *u);
 /* Bytes from outside; takes what there is room for and returns the count. */
 size_t i8250_receive(struct i8250 *u, const uint8_t *bytes, size_t len);
+
+/* Saves or loads the chip. Its line is the interrupt controllers' to restore. */
+void i8250_state(struct i8250 *u, struct state *s);
 
 #endif

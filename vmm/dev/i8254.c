@@ -9,6 +9,8 @@
  * Source: Intel 8254 data sheet; port 0x61: ISA System Architecture. */
 #include "vmm/dev/i8254.h"
 
+#include "core/state.h"
+
 static uint64_t ticks_of(nsec_t ns)
 {
 	return ns <= 0 ? 0 : (uint64_t)((unsigned __int128)ns * I8254_HZ / 1000000000u);
@@ -268,4 +270,34 @@ void i8254_init(struct i8254 *p, struct bus *bus, struct guest_clock *clock, str
 	bus_region_init(&p->port61, &port61_ops, p, 1);
 	bus_pio_add(bus, &p->ports, 0x40);
 	bus_pio_add(bus, &p->port61, 0x61);
+}
+
+static void counter_state(const struct i8254 *p, struct i8254_counter *c, struct state *s)
+{
+	bool *const flag[] = { &c->bcd, &c->gate, &c->loaded, &c->write_high, &c->read_high,
+			       &c->status_latched };
+
+	state_u32(s, &c->reload);
+	state_expect(s, c->reload >= 1 && c->reload <= 65536, "a count of more than 16 bits");
+	state_u8(s, &c->mode);
+	state_u8(s, &c->access);
+	state_expect(s, c->mode <= 5 && c->access >= 1 && c->access <= 3, "a mode that is none");
+	for (size_t i = 0; i < sizeof flag / sizeof flag[0]; i++)
+		state_bool(s, flag[i]);
+	state_u8(s, &c->write_low);
+	state_u8(s, &c->status);
+	state_u8(s, &c->n_latched);
+	state_expect(s, c->n_latched <= 2, "a latch of more than 2 bytes");
+	state_u16(s, &c->latch);
+	guest_clock_state_time(p->clock, s, &c->start);
+}
+
+void i8254_state(struct i8254 *p, struct state *s)
+{
+	(void)state_begin(s, "pit ", 0, 1);
+	for (unsigned i = 0; i < 3; i++)
+		counter_state(p, &p->counter[i], s);
+	state_bool(s, &p->speaker);
+	guest_timer_state(&p->timer, s);
+	state_end(s);
 }

@@ -7,6 +7,8 @@
 #include "vmm/dev/irq.h"
 #include "vmm/guest_clock.h"
 
+struct state;
+
 enum { I8254_HZ = 1193182 };
 
 struct i8254_counter {
@@ -29,5 +31,8 @@ struct i8254 {
 };
 
 void i8254_init(struct i8254 *p, struct bus *bus, struct guest_clock *clock, struct irq_line irq0);
+
+/* Saves or loads the chip, after its clock. */
+void i8254_state(struct i8254 *p, struct state *s);
 
 #endif

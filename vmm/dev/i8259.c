@@ -8,6 +8,8 @@
  * Used by: vmm/machine.c.   Depends on: vmm/bus.h.   Source: Intel 8259A data sheet. */
 #include "vmm/dev/i8259.h"
 
+#include "core/state.h"
+
 enum { CASCADE = 2 };
 
 /* Rank of input @n: 0 is highest. */
@@ -275,4 +277,27 @@ void i8259_init(struct i8259 *p, struct bus *bus, struct irq_line out)
 	bus_pio_add(bus, &p->ports[0], 0x20);
 	bus_pio_add(bus, &p->ports[1], 0xA0);
 	bus_pio_add(bus, &p->elcr, 0x4D0);
+}
+
+static void chip_state(struct i8259_chip *c, struct state *s)
+{
+	uint8_t *const reg[] = { &c->irr, &c->isr, &c->imr, &c->lines, &c->base, &c->elcr,
+				 &c->lowest, &c->init_step };
+	bool *const flag[] = { &c->icw4_needed, &c->single, &c->auto_eoi, &c->rotate_auto_eoi,
+			       &c->special_mask, &c->special_nested, &c->read_isr, &c->poll };
+
+	for (size_t i = 0; i < sizeof reg / sizeof reg[0]; i++)
+		state_u8(s, reg[i]);
+	for (size_t i = 0; i < sizeof flag / sizeof flag[0]; i++)
+		state_bool(s, flag[i]);
+	state_expect(s, c->lowest <= 7 && c->init_step <= 4 && !(c->elcr & ~c->elcr_mask),
+		     "a priority, step or level input that cannot be");
+}
+
+void i8259_state(struct i8259 *p, struct state *s)
+{
+	(void)state_begin(s, "pic ", 0, 1);
+	chip_state(&p->chip[0], s);
+	chip_state(&p->chip[1], s);
+	state_end(s);
 }

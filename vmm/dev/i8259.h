@@ -6,6 +6,8 @@
 #include "vmm/bus.h"
 #include "vmm/dev/irq.h"
 
+struct state;
+
 struct i8259_chip {
 	uint8_t irr, isr, imr, lines; /* lines: levels now */
 	uint8_t base; /* ICW2: vector of IR0 */
@@ -29,5 +31,8 @@ void i8259_set(struct i8259 *p, unsigned irq, bool level);
 /* INTA: the vector, acknowledged. A request that went away gives IR7's, as the chip does. */
 uint8_t i8259_ack(struct i8259 *p);
 bool i8259_pending(const struct i8259 *p);
+
+/* Saves or loads both chips, with the levels of their inputs. */
+void i8259_state(struct i8259 *p, struct state *s);
 
 #endif

@@ -7,6 +7,8 @@
 #include "vmm/bus.h"
 #include "vmm/guest_clock.h"
 
+struct state;
+
 #define LAPIC_BASE UINT64_C(0xFEE00000)
 enum { LAPIC_SIZE = 4096, LAPIC_LVT_COUNT = 6 };
 /* The order of the registers from 0x320 on. */
@@ -81,5 +83,9 @@ bool lapic_msr_write(struct lapic *l, uint32_t msr, uint64_t v);
 /* The message which an MSI stands for (SDM vol. 3 §11.11).
  * Returns false when @addr is not an interrupt address. */
 bool apic_msg_from_msi(uint64_t addr, uint32_t data, struct apic_msg *ret_msg);
+
+/* Saves or loads the APIC, after its clock; a load ends in telling the processor
+ * its INTR. The section's instance is the APIC ID. */
+void lapic_state(struct lapic *l, struct state *s);
 
 #endif

@@ -9,6 +9,8 @@
  * Source: MC146818A data sheet; the century byte at 0x32 as FADT says. */
 #include "vmm/dev/mc146818.h"
 
+#include "core/state.h"
+
 #include <time.h>
 
 enum { RTC_SECONDS = 0, RTC_MINUTES = 2, RTC_HOURS = 4, RTC_WEEKDAY = 6, RTC_DAY = 7,
@@ -190,4 +192,21 @@ void mc146818_init(struct mc146818 *r, struct bus *bus, struct guest_clock *cloc
 	guest_timer_init(&r->timer, clock, fired, r);
 	bus_region_init(&r->ports, &ports_ops, r, 2);
 	bus_pio_add(bus, &r->ports, 0x70);
+}
+
+void mc146818_state(struct mc146818 *r, struct state *s)
+{
+	/* Year 65535 and more; a guest cannot set a later one. */
+	static const int64_t offset_max = INT64_C(1) << 42;
+
+	(void)state_begin(s, "rtc ", 0, 1);
+	state_u8(s, &r->index);
+	state_expect(s, r->index < sizeof r->ram, "an index beyond its memory");
+	state_bytes(s, r->ram, sizeof r->ram);
+	state_i64(s, &r->offset_s);
+	state_expect(s, r->offset_s <= offset_max && r->offset_s >= -offset_max, "a year beyond all");
+	state_i64(s, &r->last_s);
+	guest_clock_state_time(r->clock, s, &r->periodic_at);
+	guest_timer_state(&r->timer, s);
+	state_end(s);
 }

@@ -7,6 +7,8 @@
 #include "vmm/dev/irq.h"
 #include "vmm/guest_clock.h"
 
+struct state;
+
 struct mc146818 {
 	struct guest_clock *clock; /* borrowed */
 	struct guest_timer timer;
@@ -21,5 +23,8 @@ struct mc146818 {
 
 void mc146818_init(struct mc146818 *r, struct bus *bus, struct guest_clock *clock,
 		   struct irq_line irq8);
+
+/* Saves or loads the chip, after its clock. */
+void mc146818_state(struct mc146818 *r, struct state *s);
 
 #endif

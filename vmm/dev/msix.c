@@ -8,6 +8,7 @@
  * Source: PCI 3.0 §6.8.2. */
 #include "vmm/dev/msix.h"
 
+#include "core/state.h"
 #include "core/wire.h"
 
 enum { CONTROL_ENABLE = 0x8000, CONTROL_MASK_ALL = 0x4000, ENTRY_MASKED = 1 };
@@ -140,4 +141,20 @@ void msix_reset(struct msix *m)
 	m->pending = 0;
 	for (unsigned i = 0; i < MSIX_VECTOR_MAX; i++)
 		m->entry[i] = (struct msix_entry){ .control = ENTRY_MASKED };
+}
+
+void msix_state(struct msix *m, struct state *s)
+{
+	state_same(s, m->n_vectors, "MSI-X vectors");
+	state_u64(s, &m->pending);
+	state_expect(s, m->n_vectors == MSIX_VECTOR_MAX || !(m->pending >> m->n_vectors),
+		     "a vector pending that is not there");
+	state_u64(s, &m->n_sent);
+	for (unsigned i = 0; i < m->n_vectors; i++) {
+		state_u64(s, &m->entry[i].addr);
+		state_u32(s, &m->entry[i].data);
+		state_u32(s, &m->entry[i].control);
+		state_expect(s, !(m->entry[i].addr & 3) && !(m->entry[i].control & ~1u),
+			     "an MSI-X entry with reserved bits");
+	}
 }

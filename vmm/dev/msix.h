@@ -8,6 +8,8 @@
 
 #include "vmm/dev/pci.h"
 
+struct state;
+
 enum { MSIX_VECTOR_MAX = 64, MSIX_BAR_SIZE = 4096, MSIX_PBA_OFFSET = 0x800 };
 
 struct msix_entry {
@@ -33,5 +35,8 @@ void msix_reset(struct msix *m);
 bool msix_enabled(const struct msix *m);
 /* Raises @vector; one out of range (0xFFFF: none) or MSI-X off does nothing. */
 void msix_notify(struct msix *m, unsigned vector);
+
+/* Saves or loads table and pending bits, within the section that is open. */
+void msix_state(struct msix *m, struct state *s);
 
 #endif

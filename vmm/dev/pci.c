@@ -9,6 +9,7 @@
  * Sources: PCI Local Bus 3.0 §3.2.2.3, §6; PCI Express 3.0 §7.2.2. */
 #include "vmm/dev/pci.h"
 
+#include "core/state.h"
 #include "core/wire.h"
 #include "vmm/mem.h"
 
@@ -246,4 +247,30 @@ int pci_host_add(struct pci_host *h, struct pci_dev *d, unsigned slot)
 	d->bus = h->bus;
 	d->slot = (uint8_t)slot;
 	return 0;
+}
+
+void pci_dev_state(struct pci_dev *d, struct state *s)
+{
+	uint8_t config[PCI_CONFIG_SIZE];
+	bool same = true;
+
+	memcpy(config, d->config, sizeof config);
+	state_bytes(s, config, sizeof config);
+	for (unsigned i = 0; i < PCI_CONFIG_SIZE; i++)
+		same = same && !((config[i] ^ d->config[i]) & ~d->wmask[i]);
+	state_expect(s, same, "another function's configuration space");
+	if (!state_is_load(s) || !state_ok(s))
+		return;
+	memcpy(d->config, config, sizeof config);
+	bars_update(d);
+}
+
+void pci_host_state(struct pci_host *h, struct state *s)
+{
+	(void)state_begin(s, "pci ", 0, 1);
+	state_u32(s, &h->address);
+	state_expect(s, !(h->address & ~UINT32_C(0x80FFFFFC)), "an address with reserved bits");
+	state_u8(s, &h->reset_control);
+	pci_dev_state(&h->bridge, s);
+	state_end(s);
 }

@@ -16,6 +16,8 @@
 
 #include "vmm/bus.h"
 
+struct state;
+
 enum { PCI_CONFIG_SIZE = 256, PCI_SLOT_COUNT = 32, PCI_BAR_COUNT = 6 };
 /* Configuration registers (PCI 3.0 §6.1, §6.2). */
 enum { PCI_VENDOR = 0, PCI_DEVICE = 2, PCI_COMMAND = 4, PCI_STATUS = 6, PCI_REVISION = 8,
@@ -104,5 +106,12 @@ void pci_host_init(struct pci_host *h, struct bus *bus);
 /* Puts @d into @slot (1 to 31) and places its BARs.
  * Returns 0; -EBUSY when the slot is taken; -ENOSPC when the window is full. */
 int pci_host_add(struct pci_host *h, struct pci_dev *d, unsigned slot);
+
+/* Saves or loads a function's configuration space, within the section that is
+ * open; a load puts its BARs where they were. What a guest cannot write must be
+ * as it is here: else it is another function's. */
+void pci_dev_state(struct pci_dev *d, struct state *s);
+/* Saves or loads the bus itself and its bridge. */
+void pci_host_state(struct pci_host *h, struct state *s);
 
 #endif

@@ -11,6 +11,8 @@
  * Sources: virtio 1.2 §2.1, §2.2, §3.1.1. */
 #include "vmm/dev/virtio.h"
 
+#include "core/state.h"
+
 #include <string.h>
 
 static void clear_state(struct virtio_dev *d)
@@ -162,4 +164,30 @@ void virtio_config_changed(struct virtio_dev *d)
 	d->generation++;
 	if (d->status & VIRTIO_DRIVER_OK)
 		raise_vector(d, VIRTIO_ISR_CONFIG, d->config_vector);
+}
+
+void virtio_state(struct virtio_dev *d, struct state *s)
+{
+	const uint8_t ready = VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER | VIRTIO_FEATURES_OK;
+	bool enabled = false;
+
+	state_same(s, d->id, "the kind of virtio device");
+	state_same(s, d->n_queues, "queues");
+	state_u8(s, &d->status);
+	state_u8(s, &d->isr);
+	state_u8(s, &d->generation);
+	state_u64(s, &d->accepted);
+	state_u16(s, &d->config_vector);
+	state_u64(s, &d->n_interrupts);
+	state_u64(s, &d->n_breaks);
+	state_expect(s, !(d->status & VIRTIO_FEATURES_OK) || features_acceptable(d),
+		     "features that this device has not");
+	for (unsigned q = 0; q < d->n_queues; q++) {
+		state_u16(s, &d->queue_vector[q]);
+		vq_state(&d->queue[q], s);
+		enabled = enabled || d->queue[q].enabled;
+	}
+	state_expect(s, (d->status & ready) == ready ||
+			!(enabled || (d->status & VIRTIO_DRIVER_OK)),
+		     "a device that runs without its features");
 }

@@ -28,6 +28,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct state;
+
 enum { VIRTIO_QUEUE_MAX = 40, VIRTIO_CONFIG_MAX = 64, VIRTIO_NO_VECTOR = 0xFFFF };
 
 /* Device ids (§5). */
@@ -123,5 +125,9 @@ void virtio_publish(struct virtio_dev *d, unsigned q);
 void virtio_break(struct virtio_dev *d);
 /* config[] changed: the driver is told. */
 void virtio_config_changed(struct virtio_dev *d);
+
+/* Saves or loads status, features and queues, within the section that is open.
+ * The configuration space is its device's. */
+void virtio_state(struct virtio_dev *d, struct state *s);
 
 #endif

@@ -16,6 +16,7 @@
  * Depends on: vmm/dev/{pci,msix,virtio}.h.   Sources: virtio 1.2 §4.1. */
 #include "vmm/dev/virtio_pci.h"
 
+#include "core/state.h"
 #include "core/wire.h"
 
 #include <string.h>
@@ -293,4 +294,14 @@ void virtio_pci_init(struct virtio_pci *p, struct virtio_dev *dev, uint32_t clas
 	memset(p->pci.wmask + at + CAP_OFFSET_AT, 0xFF, CAP_EXTRA_LEN - CAP_OFFSET_AT);
 	dev->raise = raise_vector;
 	dev->raise_ctx = p;
+}
+
+void virtio_pci_state(struct virtio_pci *p, struct state *s)
+{
+	pci_dev_state(&p->pci, s);
+	msix_state(&p->msix, s);
+	state_u32(s, &p->offered_select);
+	state_u32(s, &p->accepted_select);
+	state_u16(s, &p->queue_select);
+	virtio_state(p->dev, s);
 }

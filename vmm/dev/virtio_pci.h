@@ -8,6 +8,8 @@
 #include "vmm/dev/pci.h"
 #include "vmm/dev/virtio.h"
 
+struct state;
+
 /* The layout of the registers' BAR. */
 enum { VIRTIO_PCI_BAR = 0, VIRTIO_PCI_MSIX_BAR = 2, VIRTIO_PCI_BAR_SIZE = 0x4000,
        VIRTIO_PCI_COMMON = 0x0000, VIRTIO_PCI_ISR = 0x1000, VIRTIO_PCI_DEVICE = 0x2000,
@@ -29,5 +31,8 @@ void virtio_pci_init(struct virtio_pci *p, struct virtio_dev *dev, uint32_t clas
 /* The registers' BAR, for the bus and the tests. @size: 1, 2, 4, 8. */
 uint64_t virtio_pci_read(void *p, uint64_t off, unsigned size);
 void virtio_pci_write(void *p, uint64_t off, unsigned size, uint64_t v);
+
+/* Saves or loads the function, its device and its MSI-X, within the section that is open. */
+void virtio_pci_state(struct virtio_pci *p, struct state *s);
 
 #endif

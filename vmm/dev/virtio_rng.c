@@ -8,6 +8,8 @@
  * Sources: virtio 1.2 §5.4. */
 #include "vmm/dev/virtio_rng.h"
 
+#include "core/state.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -57,4 +59,12 @@ struct virtio_rng *virtio_rng_free(struct virtio_rng *r)
 {
 	free(r);
 	return NULL;
+}
+
+void virtio_rng_state(struct virtio_rng *r, struct state *s)
+{
+	(void)state_begin(s, "vrng", 0, 1);
+	virtio_pci_state(&r->pci, s);
+	state_u64(s, &r->n_bytes);
+	state_end(s);
 }

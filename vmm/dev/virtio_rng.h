@@ -4,6 +4,8 @@
 
 #include "vmm/dev/virtio_pci.h"
 
+struct state;
+
 struct virtio_rng_config {
 	struct mem *mem; /* borrowed */
 	/* Where the bytes come from: the host, or, so that a virtual clock's
@@ -24,5 +26,8 @@ struct virtio_rng {
  * Returns 0 or -ENOMEM. */
 int virtio_rng_new(const struct virtio_rng_config *cfg, struct virtio_rng **ret_rng);
 struct virtio_rng *virtio_rng_free(struct virtio_rng *r); /* accepts NULL; returns NULL */
+
+/* Saves or loads the device. */
+void virtio_rng_state(struct virtio_rng *r, struct state *s);
 
 #endif

@@ -18,6 +18,7 @@
  * Sources: virtio 1.2 §2.7. */
 #include "vmm/dev/virtqueue.h"
 
+#include "core/state.h"
 #include "core/wire.h"
 
 #include <string.h>
@@ -336,4 +337,32 @@ size_t vq_write(struct mem *mem, const struct vq_chain *c, struct vq_cursor *cur
 		done += piece.len;
 	}
 	return done;
+}
+
+void vq_state(struct virtqueue *vq, struct state *s)
+{
+	struct virtqueue v = *vq;
+	uint16_t *const cursor[] = { &v.last_avail, &v.seen_avail, &v.next_used, &v.published_used };
+	bool *const flag[] = { &v.event_idx, &v.indirect, &v.enabled, &v.broken, &v.asked_notify };
+
+	state_u64(s, &v.desc_gpa);
+	state_u64(s, &v.avail_gpa);
+	state_u64(s, &v.used_gpa);
+	state_u16(s, &v.size);
+	for (size_t i = 0; i < sizeof cursor / sizeof cursor[0]; i++)
+		state_u16(s, cursor[i]);
+	for (size_t i = 0; i < sizeof flag / sizeof flag[0]; i++)
+		state_bool(s, flag[i]);
+	if (!state_is_load(s) || !state_ok(s))
+		return;
+	*vq = v;
+	if (!v.enabled)
+		return;
+	vq->enabled = false;
+	if (!vq_enable(vq, v.event_idx, v.indirect)) {
+		state_expect(s, false, "a queue whose rings are not in memory");
+		return;
+	}
+	vq->broken = v.broken;
+	vq->asked_notify = v.asked_notify;
 }

@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct state;
+
 enum { VQ_SIZE_MAX = 256 /* entries; bounds a chain too (§2.7.5.3.1) */ };
 
 /* One buffer of a chain: checked to be RAM, all of it. */
@@ -103,5 +105,9 @@ size_t vq_read(const struct vq_chain *c, struct vq_cursor *cur, void *dst, size_
 /* Copies into the writable half from @cur on; the same. */
 size_t vq_write(struct mem *mem, const struct vq_chain *c, struct vq_cursor *cur,
 		const void *src, size_t len);
+
+/* Saves or loads the queue, within the section that is open, after the memory's
+ * size is known; a load checks its rings as vq_enable() does. */
+void vq_state(struct virtqueue *vq, struct state *s);
 
 #endif
