@@ -66,17 +66,24 @@ static void on_cr8_write(void *ctx, uint64_t v)
 
 static bool on_apic_read(void *ctx, uint32_t msr, uint64_t *ret_v)
 {
-	if (msr != MSR_APIC_BASE)
+	const struct bare *b = ctx;
+
+	if (msr != MSR_APIC_BASE && msr != MSR_TSC_DEADLINE)
 		return false;
-	*ret_v = ((struct bare *)ctx)->apic_base;
+	*ret_v = msr == MSR_APIC_BASE ? b->apic_base : b->deadline;
 	return true;
 }
 
 static bool on_apic_write(void *ctx, uint32_t msr, uint64_t v)
 {
-	if (msr != MSR_APIC_BASE)
+	struct bare *b = ctx;
+
+	if (msr != MSR_APIC_BASE && msr != MSR_TSC_DEADLINE)
 		return false;
-	((struct bare *)ctx)->apic_base = v;
+	if (msr == MSR_APIC_BASE)
+		b->apic_base = v;
+	else
+		b->deadline = v;
 	return true;
 }
 

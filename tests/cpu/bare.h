@@ -23,7 +23,7 @@ struct bare {
 	struct mem mem;
 	struct cpu_bus bus;
 	struct soft *s;
-	uint64_t mmio_addr, mmio_value, tsc, cr8, apic_base;
+	uint64_t mmio_addr, mmio_value, tsc, cr8, apic_base, deadline;
 	unsigned n_mmio_reads, n_mmio_writes, n_pio_reads, n_pio_writes;
 	uint16_t pio_port;
 	uint32_t pio_value;

@@ -393,6 +393,20 @@ START_TEST(illegal_lock)
 }
 END_TEST
 
+/* What a string instruction counts for must not depend on what was decoded. */
+START_TEST(repeat_over_code)
+{
+	struct flat *f = flat_new(false);
+
+	/* mov edi, FLAT_CODE + 0x800; mov ecx, 16; rep stosq, in the page of the code itself */
+	CODE(f, 0xBF, 0x00, 0x08, 0x01, 0x00, 0xB9, 16, 0, 0, 0, 0xF3, 0x48, 0xAB);
+	ck_assert_int_eq(flat_run(f, 100), CPU_STOP_HALT);
+	ck_assert_uint_eq(flat_soft(f)->r[CPU_RCX], 0);
+	ck_assert_uint_eq(f->cpu->ops->icount(f->cpu), 4);
+	flat_free(f);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("run");
@@ -418,6 +432,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, kick);
 	tcase_add_test(tc, real_mode);
 	tcase_add_test(tc, illegal_lock);
+	tcase_add_test(tc, repeat_over_code);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

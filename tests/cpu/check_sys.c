@@ -547,6 +547,30 @@ START_TEST(tsc_and_its_adjustment_move_together)
 }
 END_TEST
 
+START_TEST(the_deadline_is_in_the_guests_ticks)
+{
+	b->tsc = 1000;
+	ck_assert_int_eq(wrmsr(MSR_TSC, 5000), -1); /* 4000 ahead of the bus */
+	ck_assert_int_eq(wrmsr(MSR_TSC_DEADLINE, 5500), -1);
+	ck_assert_uint_eq(b->deadline, 1500);
+	ck_assert_uint_eq(rdmsr(MSR_TSC_DEADLINE), 5500);
+	/* the guest's TSC moves back by 3000: the deadline is as much further away */
+	ck_assert_int_eq(wrmsr(MSR_TSC_ADJUST, 1000), -1);
+	ck_assert_uint_eq(b->deadline, 4500);
+	ck_assert_uint_eq(rdmsr(MSR_TSC_DEADLINE), 5500);
+	/* past: due now, though the bus was never at that number */
+	ck_assert_int_eq(wrmsr(MSR_TSC_DEADLINE, 7), -1);
+	ck_assert_uint_eq(b->deadline, 1000);
+	ck_assert_int_eq(wrmsr(MSR_TSC_DEADLINE, 0), -1);
+	ck_assert_uint_eq(b->deadline, 0);
+	ck_assert_uint_eq(rdmsr(MSR_TSC_DEADLINE), 0);
+	/* a TSC behind the bus's: the last deadlines are beyond its numbers */
+	ck_assert_int_eq(wrmsr(MSR_TSC, 0), -1);
+	ck_assert_int_eq(wrmsr(MSR_TSC_DEADLINE, UINT64_MAX - 1), -1);
+	ck_assert_uint_eq(b->deadline, UINT64_MAX);
+}
+END_TEST
+
 START_TEST(cpuid_asks_the_model)
 {
 	s->r[CPU_RAX] = UINT64_C(0xFFFFFFFF00000001);
@@ -688,6 +712,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(t, msr_writes, 0, (int)(sizeof(msr_cases) / sizeof(msr_cases[0])));
 	tcase_add_test(t, msrs_are_for_cpl_0);
 	tcase_add_test(t, tsc_and_its_adjustment_move_together);
+	tcase_add_test(t, the_deadline_is_in_the_guests_ticks);
 	tcase_add_test(t, cpuid_asks_the_model);
 	tcase_add_test(t, sti_shadows_only_when_if_was_clear);
 	tcase_add_test(t, popf_masks_by_privilege);

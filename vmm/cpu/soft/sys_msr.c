@@ -94,6 +94,43 @@ static uint64_t tsc_now(struct soft *s)
 	return s->bus->tsc_read(s->bus->ctx) + s->msr.tsc_offset;
 }
 
+/* TSC_DEADLINE is in ticks of the guest's TSC, the local APIC counts the bus's. */
+static bool deadline_read(struct soft *s, uint64_t *ret_v)
+{
+	uint64_t v;
+
+	if (!s->bus->apic_msr_read(s->bus->ctx, MSR_TSC_DEADLINE, &v))
+		return false;
+	*ret_v = v ? v + s->msr.tsc_offset : 0;
+	return true;
+}
+
+/* 0 disarms; what is past is due now, even where the bus's TSC has no number for
+ * it (an offset moves 0 too), and what is beyond the bus's reach never comes. */
+static bool deadline_write(struct soft *s, uint64_t v)
+{
+	uint64_t now = s->bus->tsc_read(s->bus->ctx), at = v - s->msr.tsc_offset;
+
+	if (v == 0)
+		at = 0;
+	else if (v <= now + s->msr.tsc_offset)
+		at = now ? now : 1;
+	else if (at < now)
+		at = UINT64_MAX;
+	return s->bus->apic_msr_write(s->bus->ctx, MSR_TSC_DEADLINE, at);
+}
+
+/* A deadline stays the guest's when its TSC is moved. */
+static void offset_write(struct soft *s, uint64_t offset)
+{
+	uint64_t deadline = 0;
+	bool armed = s->bus->apic_msr_read && deadline_read(s, &deadline) && deadline;
+
+	s->msr.tsc_offset = offset;
+	if (armed)
+		(void)deadline_write(s, deadline);
+}
+
 bool sys_msr_read(struct soft *s, uint32_t msr, uint64_t *ret_v)
 {
 	const uint64_t *reg = plain_register(s, msr);
@@ -102,6 +139,8 @@ bool sys_msr_read(struct soft *s, uint32_t msr, uint64_t *ret_v)
 		*ret_v = *reg;
 		return true;
 	}
+	if (msr == MSR_TSC_DEADLINE)
+		return deadline_read(s, ret_v);
 	if (is_apic_msr(msr))
 		return s->bus->apic_msr_read(s->bus->ctx, msr, ret_v);
 	switch (msr) {
@@ -204,14 +243,16 @@ bool sys_msr_write(struct soft *s, uint32_t msr, uint64_t v)
 
 	if (reg)
 		return write_plain(s, msr, reg, v);
+	if (msr == MSR_TSC_DEADLINE)
+		return deadline_write(s, v);
 	if (is_apic_msr(msr))
 		return s->bus->apic_msr_write(s->bus->ctx, msr, v);
 	switch (msr) {
 	case MSR_TSC:
-		s->msr.tsc_offset = v - s->bus->tsc_read(s->bus->ctx);
+		offset_write(s, v - s->bus->tsc_read(s->bus->ctx));
 		return true;
 	case MSR_TSC_ADJUST:
-		s->msr.tsc_offset = v;
+		offset_write(s, v);
 		return true;
 	case (uint32_t)MSR_EFER:
 		return set_efer(s, v);
