@@ -417,17 +417,34 @@ const uint8_t *mmu_host_read_fill(struct soft *s, uint64_t lin, size_t n)
 	return mem_ptr(s->mem, e->phys | (lin & 0xFFF), n);
 }
 
+/* Lies the running instruction within [lin, lin + n)? */
+static bool hits_running(const struct soft *s, uint64_t lin, size_t n)
+{
+	uint64_t at = s->seg_base[CPU_CS] + s->insn_rip;
+
+	return at + 15 /* the longest */ > lin && at < lin + n;
+}
+
+/* Code in the page is dropped here, so that how much a string instruction does
+ * at once, which is what it counts for, does not depend on what was decoded. Only
+ * over itself it goes element by element, to see its own new bytes. */
 uint8_t *mmu_host_write_fill(struct soft *s, uint64_t lin, size_t n)
 {
 	const struct tlb_entry *e;
+	uint8_t *host;
 
 	if (!n || (lin & 0xFFF) + n > MEM_PAGE_SIZE)
 		return NULL;
 	check_access(s, lin, n, MMU_WRITE);
 	e = tlb_get(s, lin, MMU_WRITE);
-	if (e->write_tag != (lin & ~UINT64_C(0xFFF)))
+	if (e->write_tag == (lin & ~UINT64_C(0xFFF)))
+		return (uint8_t *)(lin + e->addend);
+	host = mem_ptr(s->mem, e->phys | (lin & 0xFFF), n);
+	if (!host || hits_running(s, lin, n))
 		return NULL;
-	return (uint8_t *)(lin + e->addend);
+	if (code_bit(s, host))
+		block_code_written(s, e->phys | (lin & 0xFFF), n);
+	return host;
 }
 
 bool mmu_translate_quiet(struct soft *s, uint64_t lin, unsigned access, uint64_t *ret_gpa)
