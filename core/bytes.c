@@ -81,6 +81,7 @@ void bytes_done(struct bytes *b)
 
 int file_read_all(const char *path, size_t max, struct bytes *ret_bytes)
 {
+	/* SYSCALLS(supervisor): openat read */
 	CLEANUP(fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
 	CLEANUP(bytes) struct bytes b = { 0 };
 
@@ -112,6 +113,7 @@ int fd_write_all(int fd, const void *data, size_t len)
 	const uint8_t *p = data;
 
 	while (len > 0) {
+		/* SYSCALLS(supervisor): write */
 		ssize_t n = write(fd, p, len);
 
 		if (n < 0 && errno == EINTR)
@@ -133,6 +135,7 @@ int file_write_all(const char *path, const void *data, size_t len, unsigned mode
 	if (fd < 0)
 		return -errno;
 	r = fd_write_all(fd, data, len);
+	/* SYSCALLS(supervisor): openat getrandom fchmod rename unlink */
 	if (r == 0 && fchmod(fd, mode) < 0)
 		r = -errno;
 	if (r == 0 && close(take_fd(&fd)) < 0)
@@ -154,6 +157,7 @@ int dir_make_all(const char *path, unsigned mode)
 		if (c != '/' && c != '\0')
 			continue;
 		*p = '\0';
+		/* SYSCALLS(supervisor): mkdir */
 		if (mkdir(copy, mode) < 0 && errno != EEXIST)
 			return -errno;
 		*p = c;
@@ -184,6 +188,7 @@ static int remove_entries(int fd, dev_t dev, int depth)
 
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;
+		/* SYSCALLS(janitor supervisor): getdents64 unlinkat fcntl(1 == F_GETFL) */
 		if (unlinkat(dirfd(d), e->d_name, 0) == 0 || errno == ENOENT)
 			continue;
 		if (errno != EISDIR && errno != EPERM) {
@@ -208,6 +213,7 @@ static int remove_entries(int fd, dev_t dev, int depth)
 
 int dir_remove_all(const char *path)
 {
+	/* SYSCALLS(janitor supervisor): rmdir newfstatat openat(2 & O_DIRECTORY, 2 !& O_WRONLY|O_RDWR|O_CREAT) */
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), r;
 	struct stat st;
 

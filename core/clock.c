@@ -10,6 +10,7 @@ static nsec_t read_clock(clockid_t id)
 {
 	struct timespec ts;
 
+	/* SYSCALLS(all): clock_gettime */
 	(void)clock_gettime(id, &ts);
 	return (nsec_t)ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
 }

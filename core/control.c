@@ -47,6 +47,7 @@ static void on_ready(void *ctx, int fd, uint32_t events);
 
 static int set_nonblocking(int fd)
 {
+	/* SYSCALLS(setup): fcntl(1 == F_GETFL F_SETFL) */
 	int flags = fcntl(fd, F_GETFL);
 
 	return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
@@ -135,6 +136,7 @@ static int add_mark(struct control *c, const int *fds, int n_fds)
 		return -ENOMEM;
 	m->offset = c->out.len;
 	for (int i = 0; i < n_fds; i++) {
+		/* SYSCALLS(supervisor): fcntl(1 == F_DUPFD_CLOEXEC) */
 		int copy = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
 
 		if (copy < 0) {
@@ -171,6 +173,7 @@ static ssize_t send_with_fds(int fd, const void *data, size_t len, const int *fd
 		h->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)n_fds);
 		memcpy(CMSG_DATA(h), fds, sizeof(int) * (size_t)n_fds);
 	}
+	/* SYSCALLS(machine fabric supervisor): sendmsg */
 	return sendmsg(fd, &msg, MSG_NOSIGNAL);
 }
 
@@ -270,6 +273,7 @@ static ssize_t receive(struct control *c)
 	struct iovec iov = { .iov_base = data, .iov_len = sizeof data };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf,
 			      .msg_controllen = sizeof u.buf };
+	/* SYSCALLS(machine fabric supervisor): recvmsg */
 	ssize_t n = recvmsg(c->fd, &msg, MSG_CMSG_CLOEXEC);
 	int r;
 
@@ -371,6 +375,7 @@ int control_write_msg(int fd, json_t *msg)
 	bytes_append(&line, "\n", 1);
 	free(text);
 	while (sent < line.len) {
+		/* SYSCALLS(setup): sendto(4 null) */
 		ssize_t n = send(fd, line.data + sent, line.len - sent, MSG_NOSIGNAL);
 
 		if (n < 0 && errno == EINTR)
@@ -432,6 +437,7 @@ static int address_of(const char *path, struct sockaddr_un *ret_addr)
 
 int control_listen(const char *path, int *ret_fd)
 {
+	/* SYSCALLS(supervisor): socket(0 == AF_UNIX) fchmod bind listen */
 	CLEANUP(fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct sockaddr_un addr;
 	int r;

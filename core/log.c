@@ -56,6 +56,7 @@ void log_vat(enum log_level level, const char *fmt, va_list ap)
 	(void)vsnprintf(line + len, sizeof line - len - 1, fmt, ap);
 	len = strlen(line);
 	line[len++] = '\n';
+	/* SYSCALLS(all): write */
 	if (write(the_log.fd, line, len) < 0)
 		return; /* nowhere left to say so */
 }

@@ -60,6 +60,7 @@ int loop_new(struct loop **ret_loop)
 
 	if (!loop)
 		return -ENOMEM;
+	/* SYSCALLS(setup): epoll_create1 */
 	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (loop->epoll_fd < 0) {
 		int r = -errno;
@@ -194,6 +195,7 @@ static bool is_held(const struct loop_source *s)
 
 /* A held source is not in the epoll set at all: with no events it would still
  * report that its peer hung up. */
+/* SYSCALLS(machine fabric supervisor): epoll_ctl */
 static int watch(struct loop_source *s, int op, uint32_t events)
 {
 	struct epoll_event e = { .events = events, .data.ptr = s };
@@ -282,6 +284,7 @@ int loop_add_signal(struct loop *loop, int signo, loop_signal_fn *fn, void *ctx,
 	(void)sigaddset(&set, signo);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
 		return -errno;
+	/* SYSCALLS(setup): signalfd4 */
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
 		return -errno;
@@ -333,6 +336,7 @@ static void serve_signal(struct loop_source *s)
 {
 	struct signalfd_siginfo info;
 
+	/* SYSCALLS(supervisor): read */
 	while (!s->dead && read(s->fd, &info, sizeof info) == (ssize_t)sizeof info)
 		s->on_signal(s->ctx, (int)info.ssi_signo);
 }
@@ -367,6 +371,7 @@ static int wait_for(struct loop *loop, nsec_t until, struct epoll_event *events)
 		ts.tv_sec = left / NSEC_PER_SEC;
 		ts.tv_nsec = left % NSEC_PER_SEC;
 	}
+	/* SYSCALLS(machine fabric supervisor): epoll_pwait2 */
 	n = epoll_pwait2(loop->epoll_fd, events, EVENTS_PER_WAIT, limit, NULL);
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;

@@ -53,6 +53,7 @@ void proc_title_set(const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
+	/* SYSCALLS(setup): prctl */
 	(void)prctl(PR_SET_NAME, text);
 	if (title.size == 0)
 		return;
@@ -86,6 +87,7 @@ void proc_close_fds_except(int *keep, size_t n)
 			(void)close_range(next, (unsigned)keep[i] - 1, 0);
 		next = (unsigned)keep[i] + 1;
 	}
+	/* SYSCALLS(setup): close_range */
 	(void)close_range(next, ~0U, 0);
 }
 

@@ -79,6 +79,7 @@ static void kick(struct ring *r)
 	uint64_t one = 1;
 
 	/* A counter at its limit is as good as a kick. */
+	/* SYSCALLS(machine fabric): write */
 	(void)!write(r->kick_fd, &one, sizeof one);
 	r->n_kicks++;
 }
@@ -94,6 +95,7 @@ int ring_pair_create(size_t data_size, struct ring_pair_fds *ret_fds)
 
 	if (data_size < RING_DATA_MIN || data_size > RING_DATA_MAX || (data_size & (data_size - 1)))
 		return -EINVAL;
+	/* SYSCALLS(supervisor): memfd_create eventfd2 ftruncate fcntl(1 == F_ADD_SEALS) */
 	mem = memfd_create("muster-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	up = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	down = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -149,6 +151,7 @@ int ring_pair_attach(const struct ring_pair_fds *fds, enum ring_side side,
 
 	if (fstat(fds->mem_fd, &st) < 0)
 		return -errno;
+	/* SYSCALLS(setup): newfstatat fcntl(1 == F_GET_SEALS) */
 	seals = fcntl(fds->mem_fd, F_GET_SEALS);
 	if (seals < 0 || !(seals & F_SEAL_SHRINK) || st.st_size < RING_HEADER_SIZE + 2 * RING_DATA_MIN ||
 	    st.st_size > RING_HEADER_SIZE + 2 * (off_t)RING_DATA_MAX)

@@ -98,6 +98,7 @@ static void heard(struct agent *a)
 static void flush(struct agent *a)
 {
 	while (a->out_done < a->out.len) {
+		/* SYSCALLS(supervisor): sendto(4 null) */
 		ssize_t n = send(a->fd, a->out.data + a->out_done, a->out.len - a->out_done,
 				 MSG_NOSIGNAL | MSG_DONTWAIT);
 
@@ -255,6 +256,7 @@ static void on_fd(void *ctx, int fd, uint32_t events)
 	if (events & EPOLLOUT)
 		flush(a);
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
+		/* SYSCALLS(supervisor): recvfrom */
 		n = recv(fd, buf, sizeof buf, MSG_DONTWAIT);
 		if (n > 0) {
 			heard(a);

@@ -24,6 +24,7 @@ static const char panic_text[] = "Kernel panic - not syncing";
 int console_open(struct console *c, struct loop *loop, const char *path)
 {
 	*c = (struct console){ .loop = loop, .fd = -1 };
+	/* SYSCALLS(supervisor): openat */
 	c->log_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	return c->log_fd < 0 ? -errno : 0;
 }
@@ -43,6 +44,7 @@ static void log_output(struct console *c, const char *data, size_t len)
 
 	if (c->log_failed || c->log_fd < 0)
 		return;
+	/* SYSCALLS(supervisor): newfstatat */
 	if (fstat(c->log_fd, &st) == 0 && st.st_size > LOG_MAX)
 		r = -EFBIG;
 	else

@@ -9,14 +9,16 @@
  *
  * It ends when its control socket ends: nothing outlives the supervisor.
  *
- * Used by: the supervisor, after fork.   Depends on: core/{control,loop,clock,log}.h. */
+ * Used by: the supervisor, after fork.   Depends on: core/{control,loop,clock,log,sandbox}.h. */
 #include "teams/fabric.h"
 
+#include "core/cleanup.h"
 #include "core/clock.h"
 #include "core/control.h"
 #include "core/log.h"
 #include "core/loop.h"
 #include "core/proc.h"
+#include "core/sandbox.h"
 #include "teams/fabric_core.h"
 
 #include <errno.h>
@@ -49,6 +51,7 @@ static void on_kick(void *ctx, int fd, uint32_t events)
 	uint64_t n;
 
 	(void)events;
+	/* SYSCALLS(fabric): read */
 	(void)!read(fd, &n, sizeof n);
 	fabric_wake_port(k->fabric, k->port);
 	if (k->fabric->ports[k->port].rings.rx.broken && !k->complained) {
@@ -137,6 +140,18 @@ static void flush(struct process *p)
 		(void)loop_step(p->loop, clock_now() + 10 * NSEC_PER_MSEC);
 }
 
+static int enter_cell(void)
+{
+	CLEANUP(free) char *why = NULL;
+	int r = sandbox_isolate(SANDBOX_FABRIC, NULL, &why);
+
+	if (r == 0)
+		r = sandbox_lock(SANDBOX_FABRIC, &why);
+	if (r < 0)
+		log_error("the fabric's cell cannot be locked: %s", why);
+	return r;
+}
+
 int fabric_run(const struct fabric_config *cfg)
 {
 	struct process p = { .status = EXIT_SUCCESS };
@@ -144,6 +159,8 @@ int fabric_run(const struct fabric_config *cfg)
 
 	proc_title_set("muster: fabric %s", cfg->team->name);
 	r = set_up(&p, cfg);
+	if (r == 0 && cfg->cell)
+		r = enter_cell();
 	if (r < 0) {
 		log_error("the fabric cannot start: %s", strerror(-r));
 		p.status = EXIT_FAILURE;

@@ -25,6 +25,7 @@ struct fabric_config {
 	const struct ring_pair_fds *rings; /* one a NIC: VMs in file order, their NICs in order */
 	size_t n_rings;
 	int control_fd;
+	bool cell; /* the process is locked, for good, once all is set up (core/sandbox.h) */
 };
 
 /* Runs the fabric until its control socket ends or a "quit". Returns an exit status. */

@@ -15,6 +15,7 @@
 
 #include "core/bytes.h"
 #include "core/log.h"
+#include "core/sandbox.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -24,10 +25,16 @@
 _Noreturn void janitor_run(int pipe_fd, pid_t group, const struct store *store, const char *team)
 {
 	CLEANUP(free) char *run_dir = store_run_dir(store, team);
+	CLEANUP(free) char *why = NULL;
 	char byte;
 	ssize_t n;
 	int r;
 
+	/* One that cannot lock itself still has to clean up. */
+	if (sandbox_isolate(SANDBOX_JANITOR, store->run, &why) < 0 ||
+	    sandbox_lock(SANDBOX_JANITOR, &why) < 0)
+		log_warn("the janitor's cell cannot be locked: %s", why);
+	/* SYSCALLS(janitor): read kill(1 == SIGKILL) */
 	do
 		n = read(pipe_fd, &byte, 1);
 	while (n < 0 && errno == EINTR);

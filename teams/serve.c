@@ -459,6 +459,7 @@ static void on_listen(void *ctx, int fd, uint32_t events)
 {
 	struct supervisor *sup = ctx;
 	struct client *c;
+	/* SYSCALLS(supervisor): accept4 */
 	int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)events;

@@ -31,6 +31,7 @@ static void reset_signals(void)
 {
 	sigset_t none;
 
+	/* SYSCALLS(setup): rt_sigaction rt_sigprocmask */
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)signal(SIGINT, SIG_IGN); /* the team's end comes from the supervisor */
@@ -41,6 +42,7 @@ static void reset_signals(void)
 /* Forks. In the child: 0 is returned after signals, life and log name are set. */
 static pid_t fork_child(struct supervisor *sup, bool dies_with_us, const char *role, const char *vm)
 {
+	/* SYSCALLS(supervisor): clone(0 !& CLONE_THREAD|CLONE_VM|CLONE_NEWUSER) */
 	pid_t parent = getpid(), pid = fork();
 	char name[64];
 
@@ -63,6 +65,7 @@ int sup_spawn_janitor(struct supervisor *sup, char **ret_why)
 	int fds[2];
 	pid_t group = getpid(), pid;
 
+	/* SYSCALLS(supervisor): pipe2 */
 	if (pipe2(fds, O_CLOEXEC) < 0) {
 		*ret_why = str_printf("pipe: %s", strerror(errno));
 		return -errno;
@@ -71,6 +74,7 @@ int sup_spawn_janitor(struct supervisor *sup, char **ret_why)
 	if (pid == 0) {
 		int keep[] = { fds[0], sup->log_fd, sup->lock_fd };
 
+		/* SYSCALLS(setup): setsid */
 		(void)setsid();
 		(void)signal(SIGTERM, SIG_IGN);
 		proc_close_fds_except(keep, sizeof keep / sizeof *keep);
@@ -107,6 +111,7 @@ static int check_fd_limit(const struct supervisor *sup, char **ret_why)
 	size_t need = sup->n_rings * FDS_A_NIC + sup->n_vms * FDS_A_VM + FDS_SPARE;
 	struct rlimit limit;
 
+	/* SYSCALLS(supervisor): prlimit64 */
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= need)
 		return 0;
 	limit.rlim_cur = limit.rlim_max;
@@ -151,7 +156,8 @@ static _Noreturn void fabric_child(struct supervisor *sup, int control_fd)
 	struct fabric_config cfg = { .team = sup->team,
 				     .rings = sup->rings,
 				     .n_rings = sup->n_rings,
-				     .control_fd = control_fd };
+				     .control_fd = control_fd,
+				     .cell = true };
 	size_t n = sup->n_rings * FDS_A_NIC + 2;
 	int *keep = calloc(n, sizeof *keep);
 
@@ -203,6 +209,7 @@ void sup_kill_fabric(void *ctx)
 
 	sup->fabric = control_free(sup->fabric);
 	if (sup->fabric_pid > 0) {
+		/* SYSCALLS(supervisor): kill(1 == SIGKILL) wait4 */
 		(void)kill(sup->fabric_pid, SIGKILL);
 		while (waitpid(sup->fabric_pid, NULL, 0) < 0 && errno == EINTR)
 			;
@@ -218,11 +225,17 @@ struct boot_files {
 	struct bytes archive;
 };
 
-static void boot_files_done(struct boot_files *b)
+static void boot_files_close(struct boot_files *b)
 {
 	cleanup_fd(&b->kernel_fd);
 	cleanup_fd(&b->initrd_fd);
 	cleanup_fd(&b->pmem_fd);
+	b->kernel_fd = b->initrd_fd = b->pmem_fd = -1;
+}
+
+static void boot_files_done(struct boot_files *b)
+{
+	boot_files_close(b);
 	free(b->cmdline);
 	bytes_done(&b->archive);
 }
@@ -295,7 +308,7 @@ static void say_error(int control_fd, const char *text)
 }
 
 /* The machine's process, from its fork to its end. */
-static _Noreturn void machine_child(struct supervisor *sup, struct vm *v, const struct boot_files *b,
+static _Noreturn void machine_child(struct supervisor *sup, struct vm *v, struct boot_files *b,
 				    const struct vm_sockets *mine)
 {
 	const struct team_vm *tv = v->tv;
@@ -310,6 +323,7 @@ static _Noreturn void machine_child(struct supervisor *sup, struct vm *v, const 
 		.initrd_append = b->archive.data, .initrd_append_len = b->archive.len,
 		.cmdline = b->cmdline, .nics = nics, .n_nics = tv->n_nics,
 		.serial_fd = mine->serial, .agent_fd = mine->agent, .control_fd = mine->control,
+		.cell = true,
 	};
 	struct machine *m = NULL;
 	char *why = NULL;
@@ -336,6 +350,9 @@ static _Noreturn void machine_child(struct supervisor *sup, struct vm *v, const 
 		say_error(mine->control, why ? why : "the machine cannot be made");
 		_exit(1);
 	}
+	boot_files_close(b);
+	for (size_t i = 0; i < tv->n_nics && i < MACHINE_NIC_MAX; i++)
+		(void)close(nics[i].ring.mem_fd); /* it is mapped */
 	(void)machine_run(m, &why);
 	_exit(0);
 }
@@ -345,6 +362,7 @@ static int make_pairs(struct vm_sockets *ours, struct vm_sockets *theirs)
 	int pairs[3][2] = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
 
 	for (int i = 0; i < 3; i++) {
+		/* SYSCALLS(supervisor): socketpair(0 == AF_UNIX) */
 		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pairs[i]) == 0)
 			continue;
 		for (int j = 0; j < i; j++) {

@@ -46,6 +46,7 @@ static int private_dir_check(const char *path, char **ret_why)
 {
 	struct stat st;
 
+	/* SYSCALLS(supervisor): newfstatat geteuid */
 	if (lstat(path, &st) < 0) {
 		*ret_why = str_printf("%s: %s", path, strerror(errno));
 		return -errno;
@@ -75,6 +76,7 @@ static int run_dir_open(char **ret_path, char **ret_why)
 	CLEANUP(free) char *path = NULL;
 	int r;
 
+	/* SYSCALLS(supervisor): access faccessat2 */
 	if (xdg && access(xdg, W_OK | X_OK) == 0)
 		path = str_printf("%s/muster", xdg);
 	else
@@ -204,6 +206,7 @@ void store_unlock(const struct store *s, const char *team)
 {
 	CLEANUP(free) char *path = lock_path(s, team);
 
+	/* SYSCALLS(janitor supervisor): unlink rmdir */
 	(void)unlink(path);
 	(void)rmdir(s->run); /* when this was the last team */
 }

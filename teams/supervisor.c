@@ -16,6 +16,7 @@
 #include "core/bytes.h"
 #include "core/log.h"
 #include "core/proc.h"
+#include "core/sandbox.h"
 #include "teams/supervisor_private.h"
 
 #include <errno.h>
@@ -149,6 +150,7 @@ static void on_sigchld(void *ctx, int signo)
 	pid_t pid;
 
 	(void)signo;
+	/* SYSCALLS(supervisor): wait4 */
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
 		child_ended(ctx, pid, status);
 }
@@ -182,6 +184,7 @@ static int make_run_dir(struct supervisor *sup, char **ret_why)
 
 	/* We hold the lock: what is there was left by something that died. */
 	(void)dir_remove_all(sup->run_dir);
+	/* SYSCALLS(supervisor): mkdir */
 	if (mkdir(sup->run_dir, 0700) < 0) {
 		r = -errno;
 		*ret_why = str_printf("%s: %s", sup->run_dir, strerror(-r));
@@ -201,6 +204,14 @@ static int make_vms(struct supervisor *sup, char **ret_why)
 	return 0;
 }
 
+static int enter_cell(struct supervisor *sup, char **ret_why)
+{
+	int r = sandbox_isolate(SANDBOX_SUPERVISOR, NULL, ret_why);
+
+	(void)sup;
+	return r < 0 ? r : sandbox_lock(SANDBOX_SUPERVISOR, ret_why);
+}
+
 /* All that stands before the first machine. */
 static int make_all(struct supervisor *sup, char **ret_why)
 {
@@ -208,6 +219,7 @@ static int make_all(struct supervisor *sup, char **ret_why)
 		int (*make)(struct supervisor *, char **);
 		undo_fn *undo;
 	} steps[] = {
+		{ enter_cell, NULL },
 		{ sup_spawn_janitor, sup_release_janitor },
 		{ make_run_dir, undo_run_dir },
 		{ sup_listen, sup_unlisten },

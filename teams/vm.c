@@ -280,6 +280,7 @@ static void keep_output(struct vm *v, const char *line, const struct exec_result
 	CLEANUP(free) char *name = str_printf("run/%s.log", v->tv->name);
 	CLEANUP(free) char *path = store_state_file(v->sup->store, v->sup->team->name, name);
 	CLEANUP(bytes) struct bytes text = { 0 };
+	/* SYSCALLS(supervisor): openat */
 	CLEANUP(fd) int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
 	bytes_printf(&text, "# %s\n", line);

@@ -178,6 +178,7 @@ static void entropy(void *ctx, void *buf, size_t len)
 		return;
 	}
 	while (len) {
+		/* SYSCALLS(machine): getrandom */
 		ssize_t n = getrandom(p, len, 0);
 
 		if (n < 0 && errno != EINTR)

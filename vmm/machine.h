@@ -52,6 +52,7 @@ struct machine_config {
 	int serial_fd; /* stream socket: ttyS0 both ways; -1: output to nowhere */
 	int agent_fd; /* stream socket: virtio console port org.qemu.guest_agent.0; -1 none */
 	int control_fd; /* -1: none (bench, tests) */
+	bool cell; /* machine_run() locks the whole process, for good (core/sandbox.h) */
 };
 
 /* Why a machine ended. */

@@ -74,6 +74,7 @@ void machine_serial_flush(struct machine *m)
 	bool waits = false;
 
 	while (m->serial_out.len) {
+		/* SYSCALLS(machine): sendto(4 null) */
 		ssize_t n = send(m->cfg.serial_fd, m->serial_out.data, m->serial_out.len,
 				 MSG_DONTWAIT | MSG_NOSIGNAL);
 
@@ -117,6 +118,7 @@ static void serial_ready(void *ctx, int fd, uint32_t events)
 			serial_gone(m);
 		return;
 	}
+	/* SYSCALLS(machine): recvfrom */
 	n = recv(fd, buf, room, MSG_DONTWAIT);
 	if (n > 0)
 		(void)i8250_receive(&m->uart, buf, (size_t)n);

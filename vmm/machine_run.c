@@ -15,8 +15,10 @@
  * host is looked at every VIRTUAL_SLICE instructions, which changes nothing
  * that a guest can see unless the host has input for it.
  *
- * Used by: teams/.   Depends on: vmm/machine_impl.h, core/loop.h. */
+ * Used by: teams/.   Depends on: vmm/machine_impl.h, core/{loop,sandbox}.h. */
 #include "vmm/machine_impl.h"
+
+#include "core/sandbox.h"
 
 #include <stdlib.h>
 
@@ -152,6 +154,17 @@ static int serve(struct machine *m, bool halted)
 	return loop_step(m->loop, until);
 }
 
+/* The guest's first instruction comes after this. */
+static void enter_cell(struct machine *m)
+{
+	CLEANUP(free) char *why = NULL;
+
+	if (!m->cfg.cell)
+		return;
+	if (sandbox_isolate(SANDBOX_MACHINE, NULL, &why) < 0 || sandbox_lock(SANDBOX_MACHINE, &why) < 0)
+		machine_end_now(m, MACHINE_END_ERROR, str_printf("its cell cannot be locked: %s", why));
+}
+
 enum machine_end machine_run(struct machine *m, char **ret_why)
 {
 	int r = machine_io_open(m);
@@ -160,6 +173,7 @@ enum machine_end machine_run(struct machine *m, char **ret_why)
 	if (r < 0)
 		machine_end_now(m, MACHINE_END_ERROR,
 				str_printf("the machine's sockets: error %d", -r));
+	enter_cell(m);
 	machine_tell(m, "started");
 	while (!m->ended) {
 		if (!m->paused)

@@ -110,6 +110,7 @@ static void entry_state(struct mem *mem, uint64_t entry, struct cpu_state *s)
 static int read_exactly(int fd, uint8_t *dst, size_t len)
 {
 	for (size_t at = 0; at < len;) {
+		/* SYSCALLS(setup): pread64 */
 		ssize_t n = pread(fd, dst + at, len - at, (off_t)at);
 
 		if (n < 0 && errno == EINTR)

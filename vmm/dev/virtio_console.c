@@ -107,6 +107,7 @@ static void port_hang_up(struct virtio_console_port *p)
 /* write(2) on a stream, without SIGPIPE where it is a socket. */
 static ssize_t stream_write(int fd, const void *buf, size_t len)
 {
+	/* SYSCALLS(machine): sendto(4 null) write */
 	ssize_t r = send(fd, buf, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	return r < 0 && errno == ENOTSOCK ? write(fd, buf, len) : r;
@@ -180,6 +181,7 @@ static ssize_t chain_from_fd(struct virtio_console_port *p)
 	ssize_t n;
 
 	do
+		/* SYSCALLS(machine): read */
 		n = read(p->fd, buf, want);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)

@@ -543,6 +543,7 @@ static void on_kick(void *ctx, int fd, uint32_t events)
 	uint64_t count;
 
 	(void)events;
+	/* SYSCALLS(machine): read */
 	(void)!read(fd, &count, sizeof count);
 	virtio_net_kicked(ctx);
 }

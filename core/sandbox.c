@@ -1,0 +1,321 @@
+/* core/sandbox.c: enters the cell, stage by stage.
+ *
+ * isolate, for machine and fabric:
+ *   1. namespaces: root makes mount, network, IPC, UTS and cgroup namespaces
+ *      with its own right; others make a user namespace along with them. No
+ *      user is mapped: the process is nobody in it.
+ *   2. an empty root: a read-only tmpfs of one inode becomes / and the host's
+ *      tree is detached.
+ *   3. root becomes uid 65534; every capability goes.
+ *   4. Landlock with nothing allowed: files, TCP, abstract sockets, signals.
+ *   5. the environment is wiped, no core dump, no ptrace, no new privileges.
+ * The janitor removes a folder and kills, so for it Landlock allows just that
+ * below its folder, and stages 1 to 3 are left out. The supervisor opens what
+ * a user names and forks the others: it gets new privileges taken and a list.
+ *
+ * lock: limits, then the list of system calls, which also ends the means by
+ * which the stages above were done.
+ *
+ * There is no PID namespace: a process only enters one by being forked into
+ * it, the supervisor's waitpid() and the parent-death signal would need a
+ * second process a machine, and a locked process has neither kill() nor /proc.
+ *
+ * Setting a namespace or a user clears the parent-death signal, so it is set
+ * again; a parent that died in between shows in getppid().
+ *
+ * Used by: vmm/machine_run.c, teams/fabric.c, teams/janitor.c, teams/supervisor.c.
+ * Depends on: core/sandbox_filter.h, core/proc.h, core/log.h.
+ * Sources: user_namespaces(7), mount_namespaces(7), pivot_root(2), landlock(7),
+ * capabilities(7), seccomp(2), Documentation/userspace-api/landlock.rst. */
+#include "core/sandbox.h"
+
+#include "core/bytes.h"
+#include "core/log.h"
+#include "core/proc.h"
+#include "core/sandbox_filter.h"
+#ifdef MUSTER_CELL_HOOK
+#include "tests/lab/cell_hook.h"
+#else
+#define cell_hook_before(role) ((void)0)
+#define cell_hook_inside(role) ((void)0)
+#endif
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <jansson.h>
+#include <linux/capability.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { NOBODY = 65534 };
+/* A machine may append to the team's log, no further than this. */
+static const rlim_t file_size_max = 64 << 20;
+/* What a machine may map beyond what it has when it is locked. */
+static const rlim_t more_memory_max = 256 << 20;
+
+static const struct policy {
+	const char *name;
+	bool has_nothing; /* namespaces, an empty root, nobody's rights */
+	bool has_env;
+	bool is_inspectable; /* dumpable: by its own user's debugger */
+	bool gets_no_files; /* no further descriptor, and bounded memory */
+} policies[] = {
+	[SANDBOX_MACHINE] = { "machine", .has_nothing = true, .gets_no_files = true },
+	[SANDBOX_FABRIC] = { "fabric", .has_nothing = true },
+	[SANDBOX_JANITOR] = { "janitor", .has_nothing = false },
+	[SANDBOX_SUPERVISOR] = { "supervisor", .has_env = true, .is_inspectable = true },
+};
+_Static_assert(sizeof policies / sizeof *policies == SANDBOX_ROLE_COUNT, "one policy a role");
+
+const char *sandbox_role_str(enum sandbox_role role)
+{
+	return policies[role].name;
+}
+
+/* What the C library calls by itself: memory, and the end of a process; a
+ * clock that the vDSO cannot read; a call that a stop signal interrupted. */
+/* SYSCALLS(all): brk munmap mremap madvise exit_group exit restart_syscall rt_sigreturn */
+/* SYSCALLS(all): mmap(2 !& PROT_EXEC) clock_gettime close */
+/* What a fork, a folder and a whole file cost besides. */
+/* SYSCALLS(supervisor): set_robust_list rseq */
+/* SYSCALLS(supervisor): getpid gettid getuid geteuid getgid getegid rt_sigprocmask */
+/* SYSCALLS(supervisor): newfstatat openat getdents64 lseek */
+
+/* ---- namespaces and the empty root ----------------------------------------------- */
+
+/* SYSCALLS(setup): unshare mount pivot_root umount2 chdir */
+static int leave_root(void)
+{
+	/* /proc is a folder everywhere; what is mounted there is seen by nobody else. */
+	static const char at[] = "/proc";
+
+	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", at, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY,
+		  "size=4k,nr_inodes=1,mode=0555") < 0 ||
+	    chdir(at) < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 ||
+	    chdir("/") < 0)
+		return -errno;
+	return 0;
+}
+
+/* What the host refuses is logged: the list of system calls stands alone then. */
+static void leave_host(void)
+{
+	int flags = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP, r;
+
+	if (unshare(flags) < 0 && unshare(flags | CLONE_NEWUSER) < 0) {
+		log_info("cell: no namespaces of its own: %s", strerror(errno));
+		return;
+	}
+	r = leave_root();
+	if (r < 0)
+		log_info("cell: no empty root: %s", strerror(-r));
+}
+
+/* ---- users and capabilities -------------------------------------------------------- */
+
+/* SYSCALLS(setup): setgroups setresgid setresuid capset getppid */
+static int drop_rights(char **ret_why)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	/* In a user namespace without a mapping nobody can be changed into; there
+	 * the user is the caller's own outside, and no one inside. */
+	if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
+			       setresuid(NOBODY, NOBODY, NOBODY) < 0))
+		log_info("cell: it stays root: %s", strerror(errno));
+	if (syscall(SYS_capset, &head, none) < 0) {
+		int r = errno;
+
+		*ret_why = str_printf("its capabilities cannot be dropped: %s", strerror(r));
+		return -r;
+	}
+	return 0;
+}
+
+/* ---- Landlock -------------------------------------------------------------------------- */
+
+/* The kernel's interface, whose newer parts Debian 12's headers lack. */
+struct ruleset {
+	uint64_t files, net, scoped;
+};
+struct path_rule {
+	uint64_t allowed;
+	int32_t fd;
+} __attribute__((packed));
+enum {
+	LANDLOCK_CREATE = 444,
+	LANDLOCK_ADD = 445,
+	LANDLOCK_RESTRICT = 446,
+	LANDLOCK_GET_VERSION = 1,
+	LANDLOCK_PATH = 1,
+	/* Accesses a version knows: 13 kinds at first, one more in 2, 3 and 5. */
+	ACCESS_READ_DIR = 1 << 3,
+	ACCESS_REMOVE_DIR = 1 << 4,
+	ACCESS_REMOVE_FILE = 1 << 5,
+	NET_ALL = 3, /* bind and connect of TCP, from version 4 */
+	SCOPE_ALL = 3, /* abstract sockets and signals, from version 6 */
+	SCOPE_SOCKETS = 1,
+};
+
+/* SYSCALLS(setup): landlock_create_ruleset landlock_add_rule landlock_restrict_self */
+static int landlock_allow(int rules, const char *dir, uint64_t allowed)
+{
+	CLEANUP(fd) int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct path_rule rule = { .allowed = allowed, .fd = fd };
+
+	if (fd < 0 || syscall(LANDLOCK_ADD, rules, LANDLOCK_PATH, &rule, 0) < 0)
+		return -errno;
+	return 0;
+}
+
+static int allow_removal(int rules, const char *dir)
+{
+	CLEANUP(free) char *parent = str_dup(dir);
+	char *slash = strrchr(parent, '/');
+	int r = landlock_allow(rules, dir, ACCESS_READ_DIR | ACCESS_REMOVE_DIR | ACCESS_REMOVE_FILE);
+
+	if (r < 0 || !slash)
+		return r;
+	slash[slash == parent] = '\0';
+	return landlock_allow(rules, parent, ACCESS_REMOVE_DIR);
+}
+
+/* Everything a version of Landlock knows is forbidden but removal below @dir. */
+static void landlock(const char *dir)
+{
+	static const uint8_t access_count[] = { 0, 13, 14, 15, 15, 16 };
+	long version = syscall(LANDLOCK_CREATE, NULL, 0, LANDLOCK_GET_VERSION);
+	struct ruleset all = { .net = NET_ALL, .scoped = dir ? SCOPE_SOCKETS : SCOPE_ALL };
+	CLEANUP(fd) int rules = -1;
+	int r = 0;
+
+	if (version < 1) {
+		log_info("cell: no Landlock: %s", strerror(errno));
+		return;
+	}
+	all.files = (UINT64_C(1) << access_count[version < 5 ? version : 5]) - 1;
+	rules = (int)syscall(LANDLOCK_CREATE, &all, version < 4 ? 8 : version < 6 ? 16 : sizeof all, 0);
+	if (rules >= 0 && dir)
+		r = allow_removal(rules, dir);
+	if (rules < 0 || r < 0 || syscall(LANDLOCK_RESTRICT, rules, 0) < 0)
+		log_info("cell: no Landlock: %s", strerror(r < 0 ? -r : errno));
+}
+
+/* ---- the process itself ------------------------------------------------------------------ */
+
+static void wipe_environment(void)
+{
+	for (char **e = environ; e && *e; e++)
+		explicit_bzero(*e, strlen(*e));
+	(void)clearenv();
+}
+
+/* SYSCALLS(setup): prlimit64 */
+static void limit(int what, rlim_t most)
+{
+	struct rlimit l = { most, most };
+
+	if (setrlimit((__rlimit_resource_t)what, &l) < 0)
+		log_info("cell: limit %d: %s", what, strerror(errno));
+}
+
+/* So much more than is mapped now, that a machine cannot eat its host. */
+static void bound_memory(void)
+{
+	CLEANUP(bytes) struct bytes text = { 0 };
+	unsigned long long pages = 0;
+
+	if (file_read_all("/proc/self/statm", 4096, &text) < 0 ||
+	    sscanf((char *)text.data, "%llu", &pages) != 1)
+		log_info("cell: its memory is not bounded: /proc is not there");
+	else
+		limit(RLIMIT_AS, (rlim_t)(pages * (unsigned long)sysconf(_SC_PAGESIZE)) + more_memory_max);
+}
+
+/* SYSCALLS(setup): prctl */
+static int shut_process(const struct policy *p, char **ret_why)
+{
+	if (!p->has_env)
+		wipe_environment();
+	if ((!p->is_inspectable && prctl(PR_SET_DUMPABLE, 0) < 0) ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
+		int r = errno;
+
+		*ret_why = str_printf("no new privileges: %s", strerror(r));
+		return -r;
+	}
+	return 0;
+}
+
+int sandbox_isolate(enum sandbox_role role, const char *dir, char **ret_why)
+{
+	const struct policy *p = &policies[role];
+	pid_t parent;
+	int r = 0;
+
+	if (!sandbox_is_wanted(role))
+		return 0;
+	cell_hook_before(role);
+	parent = getppid();
+	/* The library reads the time zone's file at the first date; now it can. */
+	tzset();
+	json_object_seed(0); /* from /dev/urandom, at the first object */
+	if (p->gets_no_files)
+		bound_memory();
+	if (p->has_nothing) {
+		leave_host();
+		r = drop_rights(ret_why);
+	}
+	if (r == 0)
+		r = shut_process(p, ret_why);
+	if (r == 0 && (p->has_nothing || dir))
+		landlock(dir);
+	if (r == 0 && p->has_nothing && (r = proc_die_with_parent(parent)) < 0)
+		*ret_why = str_dup("its parent is gone");
+	return r;
+}
+
+/* ---- limits and the list ------------------------------------------------------------------- */
+
+/* SYSCALLS(setup): seccomp */
+int sandbox_lock(enum sandbox_role role, char **ret_why)
+{
+	const struct policy *p = &policies[role];
+	struct sock_fprog filter = sandbox_filter(role);
+
+	if (!sandbox_is_wanted(role))
+		return 0;
+	if (!p->is_inspectable) {
+		(void)signal(SIGXFSZ, SIG_IGN); /* a full log is no reason to die */
+		limit(RLIMIT_FSIZE, file_size_max);
+		limit(RLIMIT_CORE, 0);
+		limit(RLIMIT_NPROC, 0);
+		limit(RLIMIT_MEMLOCK, 0);
+		limit(RLIMIT_MSGQUEUE, 0);
+	}
+	if (p->gets_no_files)
+		limit(RLIMIT_NOFILE, 0);
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter) != 0) {
+		int r = errno;
+
+		*ret_why = str_printf("its list of system calls is refused: %s", strerror(r));
+		return -r;
+	}
+	cell_hook_inside(role);
+	return 0;
+}

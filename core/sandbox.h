@@ -1,0 +1,56 @@
+/* core/sandbox.h: the cell: what a process gives up once it is set up.
+ *
+ * A process enters its cell in two steps, because a thread may only be made
+ * between them: sandbox_isolate() while it has one thread and all its files
+ * are open, sandbox_lock() when all its threads stand. After the second one
+ * it can open nothing, connect nowhere and exec nothing; whatever is not on
+ * its list of system calls kills it (SIGSYS).
+ *
+ * The lists are not written here: they stand as comments beside the calls,
+ *
+ *	SYSCALLS(machine fabric): epoll_ctl mmap(2 !& PROT_EXEC)
+ *
+ * inside a C comment of one line, and make/cell-table collects them. The words
+ * in brackets are roles (below), `setup` (made by a child before its cell is
+ * locked) and `all` (every role). A call may be bound to arguments, counted
+ * from 0: `N == A B` (the low 32 bits are one of these), `N & A` (has all these
+ * bits), `N !& A` (has none), `N null` (64 bits of zero); several are parted by
+ * commas. The supervisor's list holds the children's too: a filter is
+ * inherited, and each process can only tighten it. */
+#ifndef MUSTER_CORE_SANDBOX_H
+#define MUSTER_CORE_SANDBOX_H
+
+#include <stdbool.h>
+
+enum sandbox_role {
+	SANDBOX_MACHINE, /* runs what a hostile guest wrote */
+	SANDBOX_FABRIC, /* reads what machines wrote */
+	SANDBOX_JANITOR, /* removes one folder and kills one group */
+	SANDBOX_SUPERVISOR, /* opens files and forks the others */
+	SANDBOX_ROLE_COUNT
+};
+const char *sandbox_role_str(enum sandbox_role role);
+
+/* Whether processes of @role enter a cell in this program. False in builds
+ * with sanitizers (their runtime opens and maps at will), and in test programs
+ * that define this function themselves. Then the two calls below do nothing. */
+bool sandbox_is_wanted(enum sandbox_role role);
+
+/* Takes away, for good, by role: new privileges, the environment, core dumps
+ * and inspection by others; the file system (an empty mount namespace,
+ * Landlock), the network, IPC and host names of the host (namespaces); every
+ * capability, and root itself (uid 65534). A child that was bound to its
+ * parent's life stays so. What the host has no means for is logged and left
+ * to the list of system calls.
+ * @dir: SANDBOX_JANITOR only: the folder below which it may remove; its
+ *       parent's empty folders too. Else NULL.
+ * To be called with one thread. Returns 0 or -errno (then @ret_why is a
+ * message which the caller frees, and the process must not go on).
+ * Sources: user_namespaces(7), pivot_root(2), landlock(7), prctl(2). */
+int sandbox_isolate(enum sandbox_role role, const char *dir, char **ret_why);
+
+/* Sets the limits and the list of system calls, for all threads.
+ * Returns 0 or -errno, as above.   Source: seccomp(2). */
+int sandbox_lock(enum sandbox_role role, char **ret_why);
+
+#endif
