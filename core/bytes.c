@@ -188,7 +188,7 @@ static int remove_entries(int fd, dev_t dev, int depth)
 
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;
-		/* SYSCALLS(janitor supervisor): getdents64 unlinkat fcntl(1 == F_GETFL) */
+		/* SYSCALLS(janitor supervisor): getdents64 unlinkat fcntl(1 == F_GETFL F_SETFD) */
 		if (unlinkat(dirfd(d), e->d_name, 0) == 0 || errno == ENOENT)
 			continue;
 		if (errno != EISDIR && errno != EPERM) {

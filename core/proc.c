@@ -91,6 +91,23 @@ void proc_close_fds_except(int *keep, size_t n)
 	(void)close_range(next, ~0U, 0);
 }
 
+/* The coarser file, which is open for processes that nobody may inspect. */
+static int memory_from_statm(pid_t pid, size_t *ret_rss_bytes, size_t *ret_private_bytes)
+{
+	CLEANUP(free) char *path = str_printf("/proc/%d/statm", (int)pid);
+	CLEANUP(bytes) struct bytes text = { 0 };
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), size, resident, shared;
+	int r = file_read_all(path, 4096, &text);
+
+	if (r < 0)
+		return r;
+	if (sscanf((char *)text.data, "%zu %zu %zu", &size, &resident, &shared) != 3 || shared > resident)
+		return -EPROTO;
+	*ret_rss_bytes = resident * page;
+	*ret_private_bytes = (resident - shared) * page;
+	return 0;
+}
+
 int proc_memory(pid_t pid, size_t *ret_rss_bytes, size_t *ret_private_bytes)
 {
 	CLEANUP(free) char *path = str_printf("/proc/%d/smaps_rollup", (int)pid);
@@ -99,7 +116,7 @@ int proc_memory(pid_t pid, size_t *ret_rss_bytes, size_t *ret_private_bytes)
 	int r = file_read_all(path, 1 << 16, &text);
 
 	if (r < 0)
-		return r;
+		return r == -EACCES ? memory_from_statm(pid, ret_rss_bytes, ret_private_bytes) : r;
 	for (char *line = (char *)text.data; line && *line; line = strchr(line, '\n')) {
 		size_t kib;
 

@@ -34,7 +34,7 @@
 #include "core/proc.h"
 #include "core/sandbox_filter.h"
 #ifdef MUSTER_CELL_HOOK
-#include "tests/lab/cell_hook.h"
+#include "core/sandbox_hook.h"
 #else
 #define cell_hook_before(role) ((void)0)
 #define cell_hook_inside(role) ((void)0)

@@ -132,7 +132,9 @@ static void child_ended(struct supervisor *sup, pid_t pid, int status)
 {
 	if (pid == sup->fabric_pid) {
 		sup->fabric_pid = 0;
-		sup_end(sup, WIFSIGNALED(status) ?
+		sup_end(sup, WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS ?
+				     str_dup("the fabric made a system call that its cell forbids") :
+			     WIFSIGNALED(status) ?
 				     str_printf("the fabric was killed by signal %d", WTERMSIG(status)) :
 				     str_printf("the fabric ended with status %d", WEXITSTATUS(status)));
 	} else if (pid == sup->janitor_pid) {

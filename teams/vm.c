@@ -137,6 +137,8 @@ static char *end_reason(const struct vm *v)
 									      "its machine ended",
 				  v->end_text && v->end_text[0] ? ": " : "",
 				  v->end_text ? v->end_text : "");
+	if (WIFSIGNALED(v->exit_status) && WTERMSIG(v->exit_status) == SIGSYS)
+		return str_dup("its machine's process made a system call that its cell forbids");
 	if (WIFSIGNALED(v->exit_status))
 		return str_printf("its machine's process was killed by signal %d (%s)",
 				  WTERMSIG(v->exit_status), strsignal(WTERMSIG(v->exit_status)));

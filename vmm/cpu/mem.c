@@ -23,12 +23,16 @@ static size_t code_bits_size(const struct mem *m)
 	return (size_t)((m->size_bytes + m->pmem_bytes) / MEM_PAGE_SIZE / 8 + 1);
 }
 
+/* A guest's memory is its own: no core dump of ours holds it. */
 static void *map_lazy(size_t size)
 {
 	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	return p == MAP_FAILED ? NULL : p;
+	if (p == MAP_FAILED)
+		return NULL;
+	(void)madvise(p, size, MADV_DONTDUMP);
+	return p;
 }
 
 static size_t map_size(const struct mem *m)
