@@ -13,6 +13,7 @@
 #include "core/bytes.h"
 #include "core/control.h"
 #include "core/prng.h"
+#include "core/sandbox.h"
 #include "teams/base64.h"
 #include "vmm/machine.h"
 
@@ -38,6 +39,13 @@ struct machine {
 	int files[FILES_MAX];
 	nsec_t answers_at;
 };
+
+/* Its commands are the host's: this machine has no cell, nor can the supervisor
+ * that forks it, whose list it would inherit. The others keep theirs. */
+bool sandbox_is_wanted(enum sandbox_role role)
+{
+	return role == SANDBOX_FABRIC || role == SANDBOX_JANITOR;
+}
 
 static const char *const end_names[] = { "poweroff", "reset", "triple-fault", "quit", "error" };
 
