@@ -42,7 +42,7 @@ static void setup(void)
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
 		(void)close(pair[0]);
-		_exit(fabric_run(&(struct fabric_config){ &team, fds, N_VMS, pair[1] }));
+		_exit(fabric_run(&(struct fabric_config){ &team, fds, N_VMS, pair[1], true }));
 	}
 	(void)close(pair[1]);
 	control_fd = pair[0];

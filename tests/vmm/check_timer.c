@@ -224,6 +224,12 @@ START_TEST(the_rtc_interrupts)
 		(void)cmos(12);
 	}
 	ck_assert_uint_ge(n_rises[8], 9);
+	cmos_set(10, 0x2F); /* 2 Hz, and back before its tick has come */
+	cmos_set(10, 0x26);
+	n_rises[8] = 0;
+	go_to(guest_clock_now(&clk) + 2 * NSEC_PER_MSEC);
+	ck_assert_uint_eq(n_rises[8], 1);
+	(void)cmos(12);
 	cmos_set(11, 0x02);
 	ck_assert_int_eq(clk.deadline, NSEC_NEVER);
 }

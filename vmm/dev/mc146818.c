@@ -99,7 +99,8 @@ static void arm(struct mc146818 *r)
 		at = now + NSEC_PER_SEC - wall % NSEC_PER_SEC;
 	}
 	if ((r->ram[RTC_B] & B_PERIODIC_IRQ) && period != NSEC_NEVER) {
-		if (r->periodic_at <= now)
+		/* A tick of a slower rate is not waited for. */
+		if (r->periodic_at <= now || r->periodic_at - now > period)
 			r->periodic_at = now + period;
 		at = nsec_min(at, r->periodic_at);
 	}

@@ -1,0 +1,185 @@
+/* tests/core/check_sandbox.c: processes that enter cells, and what is left to
+ * them. What each role's list forbids in a whole team is lab-cell's to show;
+ * here are the means one by one. Builds with sanitizers have no cells. */
+#include "core/bytes.h"
+#include "core/sandbox.h"
+#include "tests/unit.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+static char dir[] = "/tmp/check-sandbox.XXXXXX";
+static char *inside, *outside; /* files below and beside the janitor's folder */
+
+static void setup(void)
+{
+	CLEANUP(free) char *folder = NULL;
+
+	(void)strcpy(dir, "/tmp/check-sandbox.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	folder = str_printf("%s/own", dir);
+	ck_assert_int_eq(mkdir(folder, 0700), 0);
+	inside = str_printf("%s/own/file", dir);
+	outside = str_printf("%s/file", dir);
+	ck_assert_int_eq(file_write_all(inside, "", 0, 0600), 0);
+	ck_assert_int_eq(file_write_all(outside, "", 0, 0600), 0);
+}
+
+static void teardown(void)
+{
+	ck_assert_int_eq(dir_remove_all(dir), 0);
+	free(inside);
+	free(outside);
+}
+
+/* Runs @fn in a cell; the wait status. */
+static int in_cell(enum sandbox_role role, const char *folder, int (*fn)(void))
+{
+	pid_t pid = fork();
+	int status = -1;
+	char *why = NULL;
+
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) {
+		if (sandbox_isolate(role, folder, &why) < 0 || sandbox_lock(role, &why) < 0)
+			_exit(99);
+		_exit(fn());
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static int do_nothing(void)
+{
+	return 7;
+}
+
+static int do_allocate(void)
+{
+	for (size_t size = 1; size < 1 << 26; size *= 2)
+		free(malloc(size));
+	return environ && environ[0] ? 1 : 7;
+}
+
+static int do_log(void)
+{
+	time_t t = 0;
+	struct tm tm;
+
+	/* Both would open a file, had they not been called before the lock. */
+	return localtime_r(&t, &tm) && write(STDERR_FILENO, "", 0) == 0 ? 7 : 1;
+}
+
+static int do_open(void)
+{
+	return open("/etc/passwd", O_RDONLY) < 0;
+}
+
+static int do_map_code(void)
+{
+	return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED;
+}
+
+/* The 64-bit condition: an address whose low half is 0. */
+static int do_send_far(void)
+{
+	return (int)syscall(SYS_sendto, -1, "", 0, 0, UINT64_C(1) << 32, 0);
+}
+
+static int do_eat_memory(void)
+{
+	return mmap(NULL, 1 << 30, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? 7 : 1;
+}
+
+static int do_exec(void)
+{
+	return execl("/bin/true", "true", (char *)NULL);
+}
+
+static int do_tidy(void)
+{
+	CLEANUP(free) char *folder = str_printf("%s/own", dir);
+
+	return dir_remove_all(folder) == 0 ? 7 : 1;
+}
+
+static int do_remove_beside(void)
+{
+	return unlink(outside) < 0 && errno == EACCES ? 7 : 1;
+}
+
+static int do_write_beside(void)
+{
+	return open(outside, O_WRONLY) < 0;
+}
+
+static const struct {
+	enum sandbox_role role;
+	int (*fn)(void);
+	bool is_killed;
+} tries[] = {
+	{ SANDBOX_MACHINE, do_nothing, false },	     { SANDBOX_MACHINE, do_allocate, false },
+	{ SANDBOX_MACHINE, do_log, false },	     { SANDBOX_MACHINE, do_open, true },
+	{ SANDBOX_MACHINE, do_map_code, true },	     { SANDBOX_MACHINE, do_send_far, true },
+	{ SANDBOX_MACHINE, do_eat_memory, false },   { SANDBOX_MACHINE, do_exec, true },
+	{ SANDBOX_FABRIC, do_allocate, false },	     { SANDBOX_FABRIC, do_open, true },
+	{ SANDBOX_FABRIC, do_exec, true },	     { SANDBOX_JANITOR, do_nothing, false },
+	{ SANDBOX_JANITOR, do_write_beside, true },  { SANDBOX_JANITOR, do_exec, true },
+	{ SANDBOX_SUPERVISOR, do_nothing, false },   { SANDBOX_SUPERVISOR, do_exec, true },
+	{ SANDBOX_SUPERVISOR, do_map_code, true },
+};
+
+START_TEST(a_cell_allows_and_kills)
+{
+	int status;
+
+	if (!sandbox_is_wanted(tries[_i].role))
+		return;
+	status = in_cell(tries[_i].role, NULL, tries[_i].fn);
+	if (tries[_i].is_killed)
+		ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+	else
+		ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+}
+END_TEST
+
+START_TEST(the_janitor_removes_its_folder_and_no_other)
+{
+	CLEANUP(free) char *folder = str_printf("%s/own", dir);
+	int status;
+
+	if (!sandbox_is_wanted(SANDBOX_JANITOR))
+		return;
+	status = in_cell(SANDBOX_JANITOR, folder, do_tidy);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+	ck_assert_int_lt(access(folder, F_OK), 0);
+	/* Landlock is what keeps it from the rest; without it nothing does. */
+	if (syscall(444, NULL, 0, 1) < 1)
+		return;
+	ck_assert_int_eq(mkdir(folder, 0700), 0);
+	status = in_cell(SANDBOX_JANITOR, folder, do_remove_beside);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+	ck_assert_int_eq(access(outside, F_OK), 0);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *s = suite_create("sandbox");
+	TCase *t = tcase_create("sandbox");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_loop_test(t, a_cell_allows_and_kills, 0, sizeof tries / sizeof *tries);
+	tcase_add_test(t, the_janitor_removes_its_folder_and_no_other);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(make_suite);

@@ -1,0 +1,53 @@
+/* tests/fuzz/fuzz_chip_acpi.c: the fixed hardware of ACPI. */
+#include "tests/fuzz/chip_fuzz.h"
+
+static const struct chip_window windows[] = { { ACPI_PM1A_EVT, 12, false } };
+enum { POWER_BUTTON = 1 << 8 };
+
+static void driver(struct chip_board *b, struct wire_reader *in)
+{
+	uint8_t what = wire_get_u8(in);
+	uint16_t v = wire_get_be16(in);
+
+	switch (what & 3) {
+	case 0:
+		bus_pio_write(&b->bus, ACPI_PM1A_EVT, 2, bus_pio_read(&b->bus, ACPI_PM1A_EVT, 2));
+		break;
+	case 1:
+		bus_pio_write(&b->bus, ACPI_PM1A_EVT + 2, 2, v);
+		break;
+	case 2:
+		bus_pio_write(&b->bus, ACPI_PM1A_CNT, 2, v);
+		break;
+	default:
+		(void)bus_pio_read(&b->bus, ACPI_PM_TMR, 4);
+	}
+}
+
+static void outside(struct chip_board *b, struct wire_reader *in)
+{
+	(void)in;
+	acpi_power_button(&b->acpi);
+}
+
+static const char *works(struct chip_board *b)
+{
+	uint32_t before, ticks;
+
+	bus_pio_write(&b->bus, ACPI_PM1A_EVT, 2, 0xFFFF);
+	bus_pio_write(&b->bus, ACPI_PM1A_EVT + 2, 2, POWER_BUTTON);
+	if (b->level[ACPI_SCI])
+		return "the SCI stays up";
+	acpi_power_button(&b->acpi);
+	if (!b->level[ACPI_SCI] || !(bus_pio_read(&b->bus, ACPI_PM1A_EVT, 2) & POWER_BUTTON))
+		return "the power button is not seen";
+	bus_pio_write(&b->bus, ACPI_PM1A_EVT, 2, POWER_BUTTON);
+	if (b->level[ACPI_SCI])
+		return "the SCI is not taken back";
+	before = bus_pio_read(&b->bus, ACPI_PM_TMR, 4);
+	chip_time_on(b, 1000000);
+	ticks = (bus_pio_read(&b->bus, ACPI_PM_TMR, 4) - before) & 0xFFFFFF;
+	return ticks == 3579 || ticks == 3580 ? NULL : "the PM timer is wrong";
+}
+
+const struct chip_target chip_target = { windows, sizeof windows / sizeof *windows, driver, outside, works };
