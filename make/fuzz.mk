@@ -31,9 +31,9 @@ $(O)/fuzz/tests/fuzz_virtio_%: $(O)/fuzz/obj/tests/fuzz/fuzz_virtio_%.o \
 fuzz-virtio: $(FUZZ_BIN)
 	@for t in $(FUZZ_BIN); do echo "$${t##*/}:"; $$t -n $(N) -s $(SEED) || exit 1; done
 
-$(O)/fuzz/guided_%: tests/fuzz/fuzz_virtio_%.c $(FUZZ_SRC)
+$(O)/fuzz/guided_%: tests/fuzz/fuzz_virtio_%.c $(FUZZ_SRC) | $(CELL_TABLE)
 	@mkdir -p $(@D)
-	clang $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $^ $(PKG_LIBS)
+	clang $(FUZZ_CFLAGS) -I$(O)/gen -fsanitize=fuzzer,address,undefined -o $@ $^ $(PKG_LIBS)
 
 fuzz-guided: $(O)/fuzz/guided_$(T)
 	@mkdir -p $(O)/fuzz/corpus/$(T)

@@ -68,6 +68,7 @@ help:
 	@echo 'make check-lab  whole teams'
 	@echo 'make bench      the figures, written to docs/figures.md'
 	@echo 'make fuzz       fuzz the decoders and devices; oracle: random instructions against the hardware'
+	@echo 'make fuzz-nightly  10,000,000 inputs a device and chip'
 	@echo 'make lint       clang-tidy, cppcheck, -fanalyzer'
 	@echo 'make deps       install the Debian packages that are missing'
 	@echo 'make install    PREFIX=/usr/local DESTDIR='

@@ -133,7 +133,7 @@ static void child_ended(struct supervisor *sup, pid_t pid, int status)
 	if (pid == sup->fabric_pid) {
 		sup->fabric_pid = 0;
 		sup_end(sup, WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS ?
-				     str_dup("the fabric made a system call that its cell forbids") :
+				     str_dup("the fabric made a system call that its cell forbids, or aborted") :
 			     WIFSIGNALED(status) ?
 				     str_printf("the fabric was killed by signal %d", WTERMSIG(status)) :
 				     str_printf("the fabric ended with status %d", WEXITSTATUS(status)));

@@ -138,7 +138,7 @@ static char *end_reason(const struct vm *v)
 				  v->end_text && v->end_text[0] ? ": " : "",
 				  v->end_text ? v->end_text : "");
 	if (WIFSIGNALED(v->exit_status) && WTERMSIG(v->exit_status) == SIGSYS)
-		return str_dup("its machine's process made a system call that its cell forbids");
+		return str_dup("its machine's process made a system call that its cell forbids, or aborted");
 	if (WIFSIGNALED(v->exit_status))
 		return str_printf("its machine's process was killed by signal %d (%s)",
 				  WTERMSIG(v->exit_status), strsignal(WTERMSIG(v->exit_status)));
