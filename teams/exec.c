@@ -2,7 +2,9 @@
  *
  * The agent's protocol has no event for a command's end, so it is asked: after
  * 4 ms, then after half as long again each time, at most every 50 ms. A short
- * command costs milliseconds, a long one twenty questions a second.
+ * command costs milliseconds, a long one twenty questions a second. Where the
+ * caller takes parts, an agent that knows "stream-output" (ours) is asked for
+ * it, and for more at once while there is more; another's output comes whole.
  *
  * Used by: vm.c (run lines, ready), serve.c (muster exec).
  * Sources: QEMU docs/interop/qemu-ga-ref: guest-exec, guest-exec-status. */
@@ -23,6 +25,7 @@ struct exec_job {
 	struct loop *loop;
 	struct agent *agent; /* borrowed */
 	exec_done_fn *fn;
+	exec_part_fn *part; /* NULL: not wanted */
 	void *ctx;
 	json_int_t pid; /* 0: not started yet */
 	nsec_t deadline, poll_ns;
@@ -65,6 +68,23 @@ static int take_output(json_t *reply, const char *key, struct bytes *out)
 	return base64_decode(json_string_value(data), json_string_length(data), out);
 }
 
+/* Hands on what came while the command runs on. */
+static void take_parts(struct exec_job *j, json_t *reply)
+{
+	static const struct {
+		const char *key, *stream;
+	} streams[] = { { "out-data", "stdout" }, { "err-data", "stderr" } };
+
+	for (size_t i = 0; j->part && i < 2; i++) {
+		CLEANUP(bytes) struct bytes part = { 0 };
+
+		if (take_output(reply, streams[i].key, &part) < 0 || part.len == 0)
+			continue;
+		(void)j->part(j->ctx, streams[i].stream, &part);
+		j->poll_ns = NSEC_PER_MSEC;
+	}
+}
+
 static void on_status(void *ctx, json_t *reply, const char *error)
 {
 	struct exec_job *j = ctx;
@@ -80,6 +100,7 @@ static void on_status(void *ctx, json_t *reply, const char *error)
 	}
 	if (!json_is_true(json_object_get(reply, "exited"))) {
 		j->poll_ns = nsec_min(j->poll_ns * 3 / 2, POLL_MAX_MS * NSEC_PER_MSEC);
+		take_parts(j, reply);
 		loop_set_timer(j->timer, nsec_min(clock_now() + j->poll_ns, j->deadline));
 		return;
 	}
@@ -106,7 +127,7 @@ static void ask(struct exec_job *j)
 			   CALL_TIMEOUT_S * NSEC_PER_SEC, on_status, j);
 
 	if (r < 0)
-		finish_error(j, strerror(-r), false);
+		finish_error(j, r == -EPIPE ? "the machine ended" : strerror(-r), false);
 	else
 		j->asking = true;
 }
@@ -122,6 +143,13 @@ static void kill_in_guest(struct exec_job *j)
 	(void)agent_call(j->agent, "guest-exec", args, CALL_TIMEOUT_S * NSEC_PER_SEC, NULL, NULL);
 }
 
+struct exec_job *exec_cancel(struct exec_job *j)
+{
+	if (j && j->pid > 0)
+		kill_in_guest(j);
+	return exec_free(j);
+}
+
 static void on_timer(void *ctx, nsec_t now)
 {
 	struct exec_job *j = ctx;
@@ -132,7 +160,11 @@ static void on_timer(void *ctx, nsec_t now)
 		finish_error(j, "it did not end in time", true);
 		return;
 	}
-	if (j->pid > 0 && !j->asking)
+	if (j->pid <= 0 || j->asking)
+		return;
+	if (j->part && !j->part(j->ctx, NULL, NULL))
+		loop_set_timer(j->timer, nsec_min(now + POLL_MAX_MS * NSEC_PER_MSEC, j->deadline));
+	else
 		ask(j);
 }
 
@@ -165,6 +197,8 @@ static json_t *exec_arguments(const struct exec_spec *spec)
 	(void)json_object_set_new(args, "arg", arg);
 	(void)json_object_set_new(args, "env", env);
 	(void)json_object_set_new(args, "capture-output", json_true());
+	if (spec->part)
+		(void)json_object_set_new(args, "stream-output", json_true());
 	if (spec->input)
 		(void)json_object_set_new(args, "input-data", json_string(spec->input));
 	return args;
@@ -181,7 +215,8 @@ int exec_start(struct loop *loop, struct agent *agent, const struct exec_spec *s
 	j = calloc(1, sizeof *j);
 	if (!j)
 		return -ENOMEM;
-	*j = (struct exec_job){ .loop = loop, .agent = agent, .fn = fn, .ctx = ctx };
+	*j = (struct exec_job){ .loop = loop, .agent = agent, .fn = fn, .part = spec->part,
+			       .ctx = ctx };
 	j->deadline = spec->timeout_ns == NSEC_NEVER ? NSEC_NEVER : clock_now() + spec->timeout_ns;
 	r = loop_add_timer(loop, j->deadline, on_timer, j, &j->timer);
 	if (r == 0)

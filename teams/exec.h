@@ -20,9 +20,15 @@ struct exec_result {
 /* Lent for the call. The job is gone when it is called. */
 typedef void exec_done_fn(void *ctx, const struct exec_result *result);
 
+/* What a command said since the last call; the last of it is in the result.
+ * @stream: "stdout" or "stderr"; NULL only asks. Returns false when no more
+ * can be taken for now: the command is not asked then. */
+typedef bool exec_part_fn(void *ctx, const char *stream, const struct bytes *part);
+
 struct exec_job;
 
 struct exec_spec {
+	exec_part_fn *part; /* NULL: all output is in the result */
 	json_t *argv; /* array of strings, the program first; borrowed */
 	const char *const *env; /* "KEY=VALUE", borrowed; PATH and HOME are added before it */
 	size_t n_env;
@@ -36,5 +42,8 @@ int exec_start(struct loop *loop, struct agent *agent, const struct exec_spec *s
 	       exec_done_fn *fn, void *ctx, struct exec_job **ret_job);
 /* Forgets the job (the command goes on). Accepts NULL; returns NULL. */
 struct exec_job *exec_free(struct exec_job *j);
+
+/* As exec_free(), and the command is ended: nobody listens to it any more. */
+struct exec_job *exec_cancel(struct exec_job *j);
 
 #endif

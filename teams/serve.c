@@ -123,8 +123,17 @@ static void exec_req_free(struct exec_req *req)
 			*at = req->next;
 			break;
 		}
-	(void)exec_free(req->job);
+	(void)exec_cancel(req->job);
 	free(req);
+}
+
+static bool on_exec_part(void *ctx, const char *stream, const struct bytes *part)
+{
+	struct exec_req *req = ctx;
+
+	if (stream)
+		send_stream(req->client, req->id, stream, part);
+	return control_is_flushed(req->client->control);
 }
 
 static void on_exec_done(void *ctx, const struct exec_result *result)
@@ -163,7 +172,7 @@ static void do_exec(struct client *c, json_int_t id, json_t *msg, struct vm *v)
 {
 	json_t *timeout = json_object_get(msg, "timeout_ns");
 	struct exec_spec spec = {
-		.argv = json_object_get(msg, "argv"), .env = v->tv->env, .n_env = v->tv->n_env,
+		.part = on_exec_part, .argv = json_object_get(msg, "argv"), .env = v->tv->env, .n_env = v->tv->n_env,
 		.input = json_string_value(json_object_get(msg, "input")),
 		.timeout_ns = json_is_integer(timeout) ? json_integer_value(timeout) : NSEC_NEVER,
 	};
@@ -447,6 +456,22 @@ int sup_add_client(struct supervisor *sup, int fd, bool is_first, struct client 
 	sup->clients[sup->n_clients++] = c;
 	*ret_client = c;
 	return 0;
+}
+
+void sup_vm_released(struct supervisor *sup, const struct vm *v)
+{
+	for (size_t i = 0; i < sup->n_clients; i++) {
+		struct exec_req *next;
+
+		for (struct exec_req *req = sup->clients[i]->execs; req; req = next) {
+			next = req->next;
+			if (req->vm != v)
+				continue;
+			req->job = exec_free(req->job);
+			client_fail(req->client, req->id, 1, "%s: the machine ended", v->tv->name);
+			exec_req_free(req);
+		}
+	}
 }
 
 void sup_drop_clients(struct supervisor *sup)

@@ -120,6 +120,8 @@ int sup_listen(struct supervisor *sup, char **ret_why);
 void sup_unlisten(void *sup);
 int sup_add_client(struct supervisor *sup, int fd, bool is_first, struct client **ret_client);
 void sup_drop_clients(struct supervisor *sup);
+/* @v's machine is over and its agent about to go: who runs a command in it is told. */
+void sup_vm_released(struct supervisor *sup, const struct vm *v);
 /* Answers; @body is taken over and may be NULL. */
 void client_ok(struct client *client, json_int_t id, json_t *body);
 /* @status: the exit status of the command. */

@@ -114,6 +114,7 @@ static void release_machine(struct vm *v)
 {
 	undo_forget(&v->sup->undo, vm_kill, v);
 	v->job = exec_free(v->job);
+	sup_vm_released(v->sup, v);
 	v->agent = agent_free(v->agent);
 	v->control = control_free(v->control);
 	console_unplug(&v->console);

@@ -2,7 +2,9 @@
  *
  * At most JOBS_MAX children are known; one whose status was asked for after
  * its end is forgotten, as in QEMU's agent. Output beyond OUTPUT_MAX is read
- * and dropped, and the status says "out-truncated". A pipe beside the poll
+ * and dropped, and the status says "out-truncated". Not so when guest-exec was
+ * asked for "stream-output", which is ours: each status then takes at most
+ * PART_MAX of what has come so far, and a child that writes faster waits. A pipe beside the poll
  * wakes the loop on SIGCHLD. A child's pipes may outlive it (a daemon it
  * started holds them): what is there at its end is taken, then they close. */
 #include "images/agent/agent.h"
@@ -16,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { JOBS_MAX = 64, OUTPUT_MAX = 16 << 20, ARGS_MAX = 1024 };
+enum { JOBS_MAX = 64, OUTPUT_MAX = 16 << 20, PART_MAX = 128 << 10, ARGS_MAX = 1024 };
 
 struct stream {
 	int fd; /* our end; -1: closed */
@@ -26,7 +28,7 @@ struct stream {
 };
 
 struct job {
-	bool used, ended;
+	bool used, ended, streams;
 	pid_t pid;
 	int status;
 	struct stream out, err;
@@ -67,9 +69,10 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
-static void stream_read(struct stream *s)
+/* Reads what is there; at most up to @limit bytes are held, 0: OUTPUT_MAX. */
+static void stream_read(struct stream *s, size_t limit)
 {
-	for (;;) {
+	while (limit == 0 || s->len < limit) {
 		char buf[16384];
 		ssize_t n = read(s->fd, buf, sizeof buf);
 
@@ -98,6 +101,12 @@ static void stream_read(struct stream *s)
 			memcpy(s->data + s->len, buf, (size_t)n);
 		s->len += (size_t)n;
 	}
+}
+
+/* A stream whose last part nobody took yet is left in its pipe. */
+static bool is_full(const struct job *j, const struct stream *s)
+{
+	return j->streams && s->len >= PART_MAX;
 }
 
 static void input_write(struct job *j)
@@ -138,9 +147,9 @@ size_t exec_poll_add(struct pollfd *fds, size_t max)
 
 		if (!j->used)
 			continue;
-		if (j->out.fd >= 0)
+		if (j->out.fd >= 0 && !is_full(j, &j->out))
 			fds[n++] = (struct pollfd){ .fd = j->out.fd, .events = POLLIN };
-		if (j->err.fd >= 0)
+		if (j->err.fd >= 0 && !is_full(j, &j->err))
 			fds[n++] = (struct pollfd){ .fd = j->err.fd, .events = POLLIN };
 		if (j->in_fd >= 0)
 			fds[n++] = (struct pollfd){ .fd = j->in_fd, .events = POLLOUT };
@@ -164,9 +173,9 @@ void exec_poll_done(const struct pollfd *fds, size_t n)
 			if (!j->used)
 				continue;
 			if (j->out.fd == fds[k].fd)
-				stream_read(&j->out);
+				stream_read(&j->out, j->streams ? PART_MAX : 0);
 			else if (j->err.fd == fds[k].fd)
-				stream_read(&j->err);
+				stream_read(&j->err, j->streams ? PART_MAX : 0);
 			else if (j->in_fd == fds[k].fd)
 				input_write(j);
 		}
@@ -187,9 +196,9 @@ void exec_reap(void)
 			j->ended = true;
 			j->status = status;
 			if (j->out.fd >= 0)
-				stream_read(&j->out);
+				stream_read(&j->out, 0);
 			if (j->err.fd >= 0)
-				stream_read(&j->err);
+				stream_read(&j->err, 0);
 			close_fd(&j->out.fd);
 			close_fd(&j->err.fd);
 			close_fd(&j->in_fd);
@@ -272,6 +281,12 @@ static struct job *free_job(void)
 	for (int i = 0; i < JOBS_MAX; i++)
 		if (!jobs[i].used)
 			return &jobs[i];
+	/* One that ended and whose status nobody asked for. */
+	for (int i = 0; i < JOBS_MAX; i++)
+		if (jobs[i].ended) {
+			job_end(&jobs[i]);
+			return &jobs[i];
+		}
 	return NULL;
 }
 
@@ -284,6 +299,7 @@ json_t *command_exec(json_t *args)
 	char **argv;
 
 	watch_children();
+	job.streams = json_is_true(json_object_get(args, "stream-output"));
 	if (!j)
 		return agent_error("too many commands run at once");
 	if (input && !(job.in = base64_decode(input, &job.in_len)))
@@ -312,21 +328,29 @@ json_t *command_exec(json_t *args)
 	return json_pack("{s:I}", "pid", (json_int_t)job.pid);
 }
 
-static void put_stream(json_t *reply, const struct stream *s, const char *data_key, const char *cut_key)
+/* At most @max bytes into the reply, and out of the stream. */
+static void put_stream(json_t *reply, struct stream *s, size_t max, const char *data_key,
+		       const char *cut_key)
 {
-	char *text = s->len ? base64_encode(s->data, s->len) : NULL;
+	size_t len = s->len < max ? s->len : max;
+	char *text = len ? base64_encode(s->data, len) : NULL;
 
 	if (text)
 		(void)json_object_set_new(reply, data_key, json_string(text));
 	if (s->truncated)
 		(void)json_object_set_new(reply, cut_key, json_true());
 	free(text);
+	s->len -= len;
+	if (s->len > 0)
+		memmove(s->data, s->data + len, s->len);
 }
 
 json_t *command_exec_status(json_t *args)
 {
 	json_int_t pid = json_integer_value(json_object_get(args, "pid"));
 	struct job *j = NULL;
+	bool is_over;
+	size_t max;
 	json_t *reply;
 
 	exec_reap();
@@ -335,15 +359,19 @@ json_t *command_exec_status(json_t *args)
 			j = &jobs[i];
 	if (!j)
 		return agent_error("PID %lld does not exist", (long long)pid);
-	reply = json_pack("{s:b}", "exited", j->ended);
-	if (!j->ended)
+	max = j->streams ? PART_MAX : OUTPUT_MAX;
+	is_over = j->ended && j->out.len <= max && j->err.len <= max;
+	reply = json_pack("{s:b}", "exited", (int)is_over);
+	if (j->ended || j->streams) {
+		put_stream(reply, &j->out, max, "out-data", "out-truncated");
+		put_stream(reply, &j->err, max, "err-data", "err-truncated");
+	}
+	if (!is_over)
 		return reply;
 	if (WIFSIGNALED(j->status))
 		(void)json_object_set_new(reply, "signal", json_integer(WTERMSIG(j->status)));
 	else
 		(void)json_object_set_new(reply, "exitcode", json_integer(WEXITSTATUS(j->status)));
-	put_stream(reply, &j->out, "out-data", "out-truncated");
-	put_stream(reply, &j->err, "err-data", "err-truncated");
 	job_end(j);
 	return reply;
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -157,6 +158,48 @@ START_TEST(test_exec_much_output)
 }
 END_TEST
 
+/* stream-output: every byte comes once, a part is bounded, and a child that is
+ * faster than who asks waits: more than is ever held passes through. */
+START_TEST(test_exec_stream_output)
+{
+	enum { COUNT = 20 << 20, PART_TEXT_MAX = 400 << 10 };
+	json_t *args = json_pack("{s:s, s:[s,s], s:b, s:b}", "path", "/bin/sh", "arg", "-c",
+				 "head -c 20971520 /dev/zero; exit 5", "capture-output", 1, "stream-output", 1);
+	json_t *started = command_exec(args), *ask, *status = NULL;
+	size_t sum = 0, parts = 0;
+	bool is_over;
+
+	ck_assert_ptr_nonnull(started);
+	ask = json_pack("{s:O}", "pid", json_object_get(started, "pid"));
+	do {
+		struct pollfd fds[16];
+		size_t n = exec_poll_add(fds, 16), len = 0;
+		const char *text;
+
+		(void)poll(fds, (nfds_t)n, 100);
+		exec_reap();
+		exec_poll_done(fds, n);
+		status = command_exec_status(ask);
+		ck_assert_ptr_nonnull(status);
+		text = json_string_value(json_object_get(status, "out-data"));
+		ck_assert_uint_le(text ? strlen(text) : 0, PART_TEXT_MAX);
+		free(text ? base64_decode(text, &len) : NULL);
+		sum += len;
+		parts += len > 0;
+		is_over = json_is_true(json_object_get(status, "exited"));
+		if (is_over)
+			ck_assert_int_eq(json_integer_value(json_object_get(status, "exitcode")), 5);
+		ck_assert_ptr_null(json_object_get(status, "out-truncated"));
+		json_decref(status);
+	} while (!is_over);
+	ck_assert_uint_eq(sum, COUNT);
+	ck_assert_uint_gt(parts, 100);
+	json_decref(ask);
+	json_decref(started);
+	json_decref(args);
+}
+END_TEST
+
 START_TEST(test_exec_not_found)
 {
 	json_t *args = json_pack("{s:s}", "path", "/no/such/program"), *started = command_exec(args);
@@ -232,6 +275,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, test_exec_signal);
 	tcase_add_test(t, test_exec_daemon);
 	tcase_add_test(t, test_exec_much_output);
+	tcase_add_test(t, test_exec_stream_output);
 	tcase_add_test(t, test_exec_not_found);
 	tcase_add_test(t, test_files);
 	tcase_add_test(t, test_file_mode_refused);
