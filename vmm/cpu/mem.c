@@ -178,6 +178,7 @@ uint64_t mem_sweep(struct mem *m, uint64_t *off)
 	size_t n = (left < MEM_SWEEP_BYTES ? left : MEM_SWEEP_BYTES) / MEM_PAGE_SIZE, run = 0;
 
 	*off = n * MEM_PAGE_SIZE < left ? *off + n * MEM_PAGE_SIZE : 0;
+	/* SYSCALLS(machine): mincore */
 	if (mincore(p, n * MEM_PAGE_SIZE, resident) < 0)
 		return 0;
 	for (size_t i = 0; i <= n; i++) {
