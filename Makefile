@@ -43,7 +43,7 @@ endif
 ROOMS := core topologies cpu vmm vswitch shaping teams cli
 SRC_core := $(wildcard core/*.c)
 SRC_topologies := $(wildcard topologies/*.c)
-SRC_cpu := $(wildcard vmm/cpu/*.c vmm/cpu/soft/*.c)
+SRC_cpu := $(wildcard vmm/cpu/*.c vmm/cpu/soft/*.c vmm/cpu/kvm/*.c)
 SRC_vmm := $(wildcard vmm/*.c vmm/dev/*.c vmm/boot/*.c)
 SRC_vswitch := $(wildcard vswitch/*.c)
 SRC_shaping := $(wildcard shaping/*.c)

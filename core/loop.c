@@ -404,6 +404,16 @@ int loop_step(struct loop *loop, nsec_t until)
 	return served;
 }
 
+int loop_wait_fd(const struct loop *loop)
+{
+	return loop->epoll_fd;
+}
+
+nsec_t loop_due(const struct loop *loop)
+{
+	return loop->n_heap > 0 ? loop->heap[0]->at : NSEC_NEVER;
+}
+
 int loop_run(struct loop *loop)
 {
 	loop->quitting = false;

@@ -49,6 +49,11 @@ int loop_run(struct loop *loop);
 /* Waits at most until @until (clock_now() clock; 0 polls), serves what is due
  * once. Returns the number of callbacks called, or -errno. */
 int loop_step(struct loop *loop, nsec_t until);
+/* A descriptor that polls readable when some source's does: to wait for the loop
+ * in another thread, which must not call loop_*(). Timers do not show in it. */
+int loop_wait_fd(const struct loop *loop);
+/* When the earliest timer is due; NSEC_NEVER: none is armed. */
+nsec_t loop_due(const struct loop *loop);
 void loop_quit(struct loop *loop, int status);
 
 #endif

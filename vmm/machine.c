@@ -1,6 +1,7 @@
 /* vmm/machine.c: assembles the PC.
  *
- * Wiring: an ISA interrupt goes to the 8259s and to the I/O APIC (IRQ 0 to pin
+ * Wiring (of the soft engine; machine_kvm.c says what differs under KVM): an ISA
+ * interrupt goes to the 8259s and to the I/O APIC (IRQ 0 to pin
  * 2); the 8259s' INT is LINT0 of the first processor's local APIC; MSIs and I/O
  * APIC messages go to the local APICs they name; the processors themselves are
  * machine_smp.c's. Everything that keeps time hangs
@@ -65,14 +66,21 @@ static void pic_out(void *ctx, unsigned n, bool level)
 	struct machine *m = ctx;
 
 	(void)n;
-	lapic_set_extint(&m->vcpu[0].lapic, level);
+	if (m->kvm)
+		m->cpu->ops->set_intr(m->cpu, level);
+	else
+		lapic_set_extint(&m->vcpu[0].lapic, level);
 }
 
 static void ioapic_send(void *ctx, const struct apic_msg *msg)
 {
 	struct machine *m = ctx;
 
-	if (msg->delivery == APIC_EXTINT)
+	if (msg->delivery == APIC_EXTINT && m->kvm)
+		m->cpu->ops->set_intr(m->cpu, i8259_pending(&m->pic));
+	else if (m->kvm)
+		machine_kvm_send(m, msg);
+	else if (msg->delivery == APIC_EXTINT)
 		lapic_set_extint(&m->vcpu[0].lapic, i8259_pending(&m->pic));
 	else
 		(void)apic_bus_send(&m->apics, msg, NULL);
@@ -83,7 +91,9 @@ static void bus_msi(void *ctx, uint64_t addr, uint32_t data)
 	struct machine *m = ctx;
 	struct apic_msg msg;
 
-	if (apic_msg_from_msi(addr, data, &msg))
+	if (m->kvm)
+		kvm_vm_msi(m->kvm, addr, data);
+	else if (apic_msg_from_msi(addr, data, &msg))
 		(void)apic_bus_send(&m->apics, &msg, NULL);
 }
 
@@ -153,8 +163,11 @@ static void make_chips(struct machine *m)
 	bus_init(&m->bus, &m->mem);
 	m->bus.msi = bus_msi;
 	m->bus.msi_ctx = m;
-	machine_cpus_wire(m);
 	i82093_init(&m->ioapic, &m->bus, ioapic_send, m);
+	if (m->kvm)
+		machine_kvm_wire(m);
+	else
+		machine_cpus_wire(m);
 	i8259_init(&m->pic, &m->bus, (struct irq_line){ .set = pic_out, .ctx = m });
 	i8254_init(&m->pit, &m->bus, &m->clock, isa_line(m, 0));
 	mc146818_init(&m->rtc, &m->bus, &m->clock, isa_line(m, 8));
@@ -296,18 +309,19 @@ static int assemble(struct machine *m, char **ret_why)
 	m->mem_made = true;
 	prng_init(&m->prng, m->cfg.seed, m->cfg.name ? m->cfg.name : "");
 	make_clock(m);
-	r = machine_cpus_new(m);
+	r = m->cfg.engine == MACHINE_ENGINE_KVM ? machine_kvm_make_cpu(m, ret_why) : machine_cpus_new(m);
 	if (r == 0)
 		r = loop_new(&m->loop);
+	if (r == 0 && m->kvm)
+		r = machine_kvm_watch(m);
 	if (r == 0) {
 		make_chips(m);
 		r = make_virtio(m);
 	}
-	if (r < 0) {
+	if (r < 0 && !*ret_why) {
 		*ret_why = str_printf("the machine's devices cannot be made: %s", strerror(-r));
-		return r;
 	}
-	return load(m, ret_why);
+	return r < 0 ? r : load(m, ret_why);
 }
 
 int machine_new(const struct machine_config *cfg, struct machine **ret_machine, char **ret_why)
@@ -341,6 +355,7 @@ struct machine *machine_free(struct machine *m)
 {
 	if (!m)
 		return NULL;
+	m->watch = machine_watch_free(m->watch);
 	machine_io_close(m);
 	for (size_t i = 0; i < m->n_nics; i++) {
 		(void)virtio_net_free(m->nic[i].net);
@@ -352,6 +367,7 @@ struct machine *machine_free(struct machine *m)
 	(void)virtio_balloon_free(m->balloon);
 	(void)loop_free(m->loop);
 	machine_cpus_free(m);
+	(void)kvm_vm_free(m->kvm);
 	if (m->mem_made)
 		mem_done(&m->mem);
 	bytes_done(&m->serial_out);

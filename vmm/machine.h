@@ -6,7 +6,7 @@
  *   to the machine:   {"do":"pause"} {"do":"resume"} {"do":"powerdown"} (ACPI button)
  *                     {"do":"balloon","bytes":N} (what the guest shall give back)
  *                     {"do":"quit"} {"do":"link","nic":N,"up":BOOL} {"do":"stats"}
- *   from the machine: {"event":"started","engine":"soft"}
+ *   from the machine: {"event":"started","engine":"soft|kvm","why":"..."}
  *                     {"event":"paused"} {"event":"resumed"}
  *                     {"event":"stats","instructions":N,"cpu_ns":N,"nics":[{...counters}],
  *                      "balloon":{"target","actual","inflated","reported":bytes,...},...}
@@ -22,6 +22,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What executes the processors. */
+enum machine_engine { MACHINE_ENGINE_SOFT, MACHINE_ENGINE_KVM };
+
 enum { MACHINE_NIC_MAX = 24 /* slots of PCI bus 0 that are free for NICs */,
        MACHINE_CPU_MAX = 8 };
 
@@ -35,7 +38,9 @@ struct machine_nic {
 struct machine_config {
 	const char *name; /* "TEAM/VM", for messages */
 	uint64_t memory_bytes;
-	unsigned cpus; /* 1 to MACHINE_CPU_MAX */
+	unsigned cpus; /* 1 to MACHINE_CPU_MAX; KVM: 1 */
+	enum machine_engine engine; /* KVM: the real clock only */
+	const char *engine_why; /* why this one, for the started event; may be NULL */
 	bool clock_virtual;
 	uint32_t virtual_mips; /* virtual clock: instructions per guest microsecond; 0: 100 */
 	uint64_t seed; /* for the guest-visible entropy of a virtual clock */

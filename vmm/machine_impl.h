@@ -8,6 +8,7 @@
 #include "core/prng.h"
 #include "vmm/bus.h"
 #include "vmm/cpu/cpu.h"
+#include "vmm/cpu/kvm/kvm.h"
 #include "vmm/dev/acpi.h"
 #include "vmm/dev/apic_bus.h"
 #include "vmm/dev/i82093.h"
@@ -22,6 +23,7 @@
 #include "vmm/dev/virtio_rng.h"
 #include "vmm/guest_clock.h"
 #include "vmm/machine.h"
+#include "vmm/machine_watch.h"
 #include "vmm/mem.h"
 
 /* Where the functions sit on PCI bus 0: NICs from slot 1 on. */
@@ -60,6 +62,8 @@ struct machine {
 	struct cpu *running; /* the one that is in ops->run(); NULL: none is */
 	unsigned turn; /* whose turn it is */
 	uint64_t turn_left; /* instructions until the turn passes on */
+	struct kvm_vm *kvm; /* owned; NULL: the soft engine */
+	struct machine_watch *watch; /* owned; kicks a KVM processor; NULL: the soft engine */
 	struct i82093 ioapic;
 	struct i8259 pic;
 	struct i8254 pit;
@@ -112,6 +116,8 @@ void machine_end_now(struct machine *m, enum machine_end end, char *why);
 /* machine_smp.c: the processors. machine_cpus_new(): 0 or -errno; free what it made in any case. */
 int machine_cpus_new(struct machine *m);
 void machine_cpus_free(struct machine *m);
+/* Fills @p->bus: the machine as a processor sees it. */
+void machine_cpu_see(struct machine *m, struct machine_cpu *p);
 /* Once the bus is there: local APICs, and how they reach each other. */
 void machine_cpus_wire(struct machine *m);
 /* Runs them in turn, @n instructions in all (more than 0). Returns early when all
@@ -123,6 +129,15 @@ bool machine_cpus_wait(const struct machine *m);
 void machine_cpus_stop(struct machine *m);
 /* Why the last one could not go on; may be NULL. */
 const char *machine_cpus_error(const struct machine *m);
+/* machine_kvm.c: the machine on KVM. Returns 0 or -errno with @ret_why (else untouched). */
+int machine_kvm_make_cpu(struct machine *m, char **ret_why);
+int machine_kvm_watch(struct machine *m);
+/* Wires the chips' interrupts to KVM's LAPIC, instead of machine.c's. */
+void machine_kvm_wire(struct machine *m);
+/* Arms the watch for what is due next. Called before each run. */
+void machine_kvm_arm(struct machine *m);
+/* The 8259's line; messages to the LAPIC. */
+void machine_kvm_send(struct machine *m, const struct apic_msg *msg);
 
 /* machine_io.c: serial port and control socket. Return 0 or -errno. */
 int machine_io_open(struct machine *m);

@@ -21,7 +21,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { FLUSH_WAIT_MS = 500 };
+enum { FLUSH_WAIT_MS = 500, SERIAL_DELAY_MS = 2 };
 
 /* ---- serial line ----------------------------------------------------------- */
 
@@ -54,6 +54,8 @@ void machine_serial_out(void *machine, uint8_t byte)
 		m->serial_dropped++;
 	else
 		bytes_append(&m->serial_out, &byte, 1);
+	if (m->watch && m->serial_out.len == 1) /* a KVM guest comes back only when asked */
+		machine_watch_arm(m->watch, clock_now() + SERIAL_DELAY_MS * NSEC_PER_MSEC);
 }
 
 static void serial_events(struct machine *m)
@@ -140,8 +142,9 @@ static void send_json(struct machine *m, json_t *msg)
 void machine_tell(struct machine *m, const char *event)
 {
 	if (m->control)
-		send_json(m, json_pack("{s:s,s:s}", "event", event, "engine",
-				       m->cpu->ops->name));
+		send_json(m, json_pack("{s:s,s:s,s:s}", "event", event, "engine",
+				       m->cpu->ops->name, "why",
+				       m->cfg.engine_why ? m->cfg.engine_why : ""));
 }
 
 void machine_tell_end(struct machine *m)
@@ -217,6 +220,8 @@ static void set_paused(struct machine *m, bool paused)
 	else
 		guest_clock_resume(&m->clock);
 	grant_wishes(m);
+	if (m->cpu->ops->set_paused)
+		m->cpu->ops->set_paused(m->cpu, paused);
 	machine_tell(m, paused ? "paused" : "resumed");
 }
 

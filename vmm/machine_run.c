@@ -10,6 +10,8 @@
  * while it is halted RAM is swept for them, piece by piece, so that they are
  * the host's again. An idle guest is swept once and then left alone.
  *
+ * KVM runs the guest until it is kicked (machine_kvm.c); the rest is the same.
+ *
  * Virtual clock: the engine gets exactly the instructions up to the next timer,
  * so interrupts land at exact counts; in HLT time skips to the next timer. The
  * host is looked at every VIRTUAL_SLICE instructions, which changes nothing
@@ -89,6 +91,17 @@ static void stopped(struct machine *m, enum cpu_stop stop)
 	else if (stop == CPU_STOP_ERROR)
 		machine_end_now(m, MACHINE_END_ERROR, str_printf("the engine stopped: %s",
 								 text ? text : "no reason given"));
+}
+
+/* Until something is due or the host has something. HLT waits inside KVM. */
+static bool run_kvm(struct machine *m)
+{
+	machine_kvm_arm(m);
+	m->running = m->cpu;
+	stopped(m, m->cpu->ops->run(m->cpu, UINT64_MAX));
+	m->running = NULL;
+	m->slice_end = 0;
+	return false;
 }
 
 /* One slice. Returns whether all processors wait for an interrupt. */
@@ -177,7 +190,7 @@ enum machine_end machine_run(struct machine *m, char **ret_why)
 	machine_tell(m, "started");
 	while (!m->ended) {
 		if (!m->paused)
-			halted = run_slice(m);
+			halted = m->kvm ? run_kvm(m) : run_slice(m);
 		r = serve(m, halted);
 		if (r < 0)
 			machine_end_now(m, MACHINE_END_ERROR,

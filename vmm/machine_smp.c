@@ -187,7 +187,7 @@ static void lapic_got_startup(void *ctx, uint8_t vector)
 
 /* ---- assembly ------------------------------------------------------------------- */
 
-static int make_cpu(struct machine *m, struct machine_cpu *p)
+void machine_cpu_see(struct machine *m, struct machine_cpu *p)
 {
 	p->m = m;
 	p->bus = (struct cpu_bus){
@@ -203,6 +203,11 @@ static int make_cpu(struct machine *m, struct machine_cpu *p)
 		.apic_msr_read = cpu_apic_msr_read,
 		.apic_msr_write = cpu_apic_msr_write,
 	};
+}
+
+static int make_cpu(struct machine *m, struct machine_cpu *p)
+{
+	machine_cpu_see(m, p);
 	return m->cpu ? soft_cpu_new_beside(m->cpu, &p->bus, &p->cpu) :
 			soft_cpu_new(&m->mem, &p->bus, &p->cpu);
 }

@@ -2,7 +2,7 @@
  * tells what it cost. The developer's tool; nothing of it is installed.
  *
  *   run-machine -k bzImage [-i initrd] [-p pmem] [-m 128] [-c "words"] [-n NICS]
- *               [--cpus N] [--virtual] [--hash-every N] [--seconds S]
+ *               [--engine soft|kvm] [--cpus N] [--virtual] [--hash-every N] [--seconds S]
  *
  * The machine runs in a child process with a socket as its serial line; the
  * parent carries bytes between that and the terminal. The figures go to the
@@ -23,7 +23,7 @@
 struct options {
 	const char *kernel, *initrd, *pmem, *cmdline;
 	uint64_t memory_mib, hash_every, n_nics, seconds, cpus;
-	bool is_virtual;
+	bool is_virtual, is_kvm;
 };
 
 static void print_hash(void *ctx, struct machine *m)
@@ -31,6 +31,15 @@ static void print_hash(void *ctx, struct machine *m)
 	(void)ctx;
 	(void)fprintf(stderr, "hash %llu %016llx\n", (unsigned long long)machine_instructions(m),
 		      (unsigned long long)machine_state_hash(m));
+}
+
+static void print_exits(const struct machine *m)
+{
+	(void)fprintf(stderr, "tsc %u kHz; left the guest:", kvm_cpu_tsc_khz(m->cpu));
+	for (enum kvm_exit_kind i = 0; i < KVM_LEFT_COUNT; i++)
+		(void)fprintf(stderr, " %s %llu", kvm_exit_kind_str(i),
+			      (unsigned long long)kvm_cpu_exits(m->cpu, i));
+	(void)fputc('\n', stderr);
 }
 
 static int open_or_die(const char *path)
@@ -50,6 +59,7 @@ static int run(const struct options *o, int serial_fd)
 	struct machine_config cfg = { .name = "bench/vm",
 				      .memory_bytes = o->memory_mib << 20,
 				      .cpus = (unsigned)o->cpus,
+				      .engine = o->is_kvm ? MACHINE_ENGINE_KVM : MACHINE_ENGINE_SOFT,
 				      .clock_virtual = o->is_virtual,
 				      .seed = 1,
 				      .entropy_from_host = !o->is_virtual,
@@ -90,6 +100,8 @@ static int run(const struct options *o, int serial_fd)
 		      machine_end_str(end), why ? ": " : "", why ? why : "", (double)took / 1e9,
 		      (double)clock_cpu() / 1e9, (double)guest_clock_now(&m->clock) / 1e9,
 		      (unsigned long long)n, (double)n * 1e3 / (double)took);
+	if (o->is_kvm)
+		print_exits(m);
 	(void)machine_free(m);
 	return end == MACHINE_END_POWEROFF ? 0 : 1;
 }
@@ -127,6 +139,7 @@ static int parse(int argc, char **argv, struct options *o)
 					       { "hash-every", required_argument, NULL, 'H' },
 					       { "seconds", required_argument, NULL, 's' },
 					       { "cpus", required_argument, NULL, 'C' },
+					       { "engine", required_argument, NULL, 'e' },
 					       { NULL, 0, NULL, 0 } };
 	int c;
 
@@ -149,6 +162,11 @@ static int parse(int argc, char **argv, struct options *o)
 			break;
 		case 'n':
 			o->n_nics = strtoull(optarg, NULL, 10);
+			break;
+		case 'e':
+			if (strcmp(optarg, "kvm") != 0 && strcmp(optarg, "soft") != 0)
+				return -1;
+			o->is_kvm = optarg[0] == 'k';
 			break;
 		case 'v':
 			o->is_virtual = true;
@@ -179,7 +197,8 @@ int main(int argc, char **argv)
 
 	if (parse(argc, argv, &o) < 0) {
 		(void)fprintf(stderr, "usage: run-machine -k KERNEL [-i INITRD] [-m MIB] [-c WORDS] "
-				      "[-n NICS] [--cpus N] [--virtual] [--hash-every N] [--seconds S]\n");
+				      "[-n NICS] [--engine soft|kvm] [--cpus N] [--virtual] [--hash-every N] "
+				      "[--seconds S]\n");
 		return 2;
 	}
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)

@@ -61,6 +61,7 @@ struct cpu_state {
 	uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
 	uint64_t pat, misc_enable, mtrr_def_type, apic_base, tsc_offset; /* guest TSC = bus TSC + offset */
 	uint64_t mtrr_fixed[11], mtrr_var[16];
+	uint32_t tsc_khz; /* CPU_TSC_KHZ but under a KVM whose host cannot scale its TSC; tsc_offset is in its ticks */
 	/* What lies between two instructions. */
 	bool halted; /* in HLT */
 	bool shadow; /* STI or MOV SS just ran: interrupts wait one instruction */
@@ -78,7 +79,8 @@ struct cpu_bus {
 	uint32_t (*pio_read)(void *ctx, uint16_t port, unsigned size);
 	void (*pio_write)(void *ctx, uint16_t port, unsigned size, uint32_t v);
 	/* The vector to deliver now, acknowledging it; -1 when it went away.
-	 * Called only after cpu_ops->set_intr(true) and with IF open. */
+	 * Called only after cpu_ops->set_intr(true) and with IF open. An engine
+	 * with a LAPIC of its own asks so for the interrupt controllers' (ExtINT). */
 	int (*intr_ack)(void *ctx);
 	uint64_t (*tsc_read)(void *ctx); /* the machine's clock, in TSC ticks */
 	/* LAPIC-backed registers: CR8 and APIC-base and x2APIC MSRs (0x1B,
@@ -87,6 +89,8 @@ struct cpu_bus {
 	void (*cr8_write)(void *ctx, uint64_t v);
 	bool (*apic_msr_read)(void *ctx, uint32_t msr, uint64_t *ret_v);
 	bool (*apic_msr_write)(void *ctx, uint32_t msr, uint64_t v);
+	/* Engines with a LAPIC of their own: a level-triggered vector was finished. */
+	void (*eoi)(void *ctx, uint8_t vector);
 };
 
 /* Why cpu_ops->run() came back. */
@@ -110,14 +114,18 @@ struct cpu_ops {
 	void (*set_state)(struct cpu *c, const struct cpu_state *state);
 	/* Runs at most @n_max instructions (HLT idles count none). */
 	enum cpu_stop (*run)(struct cpu *c, uint64_t n_max);
-	/* The LAPIC's INTR line. May be called from within bus callbacks. */
+	/* The LAPIC's INTR line; for an engine with a LAPIC of its own the 8259's. May be called from within bus callbacks. */
 	void (*set_intr)(struct cpu *c, bool asserted);
 	void (*nmi)(struct cpu *c);
+	/* The machine's clock stopped, or goes on: called after it did. NULL: the
+	 * engine has no clock but the bus's. */
+	void (*set_paused)(struct cpu *c, bool paused);
 	/* Makes run() come back soon. Async-signal-safe and thread-safe. */
 	void (*kick)(struct cpu *c);
 	/* The same behind the running block, from within bus callbacks only. NULL: kick() is as good. */
 	void (*stop)(struct cpu *c);
-	uint64_t (*icount)(const struct cpu *c); /* instructions retired, exact within bus callbacks too */
+	/* Instructions retired, exact within bus callbacks too. kvm: 0, they are not counted. */
+	uint64_t (*icount)(const struct cpu *c);
 	const char *(*error)(const struct cpu *c);
 };
 

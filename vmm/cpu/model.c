@@ -8,8 +8,11 @@
  * A guest under KVM that must defend its own kernel from its own programs
  * would want another model.
  *
+ * Nothing here depends on the host but one number: under KVM on a host that
+ * cannot scale its TSC, tsc_khz is the host's (leaves 15h, 16h, 40000010h).
+ *
  * Hidden: XSAVE and AVX, MONITOR, VMX, RDRAND, PCID, SMEP, SMAP, performance
- * counters, VME. Nothing here depends on the host.
+ * counters, VME.
  *
  * Used by: both engines.   Sources: SDM vol. 2, CPUID; the hypervisor leaves
  * 40000000h and 40000010h as VMware's guest interface has them. */
@@ -101,6 +104,21 @@ static struct cpuid_regs topology(uint32_t subleaf, uint32_t apic_id, uint32_t n
 	return r;
 }
 
+/* A state that says nothing of it has the model's. */
+static uint32_t tsc_khz_of(const struct cpu_state *state)
+{
+	return state->tsc_khz ? state->tsc_khz : CPU_TSC_KHZ;
+}
+
+/* TSC = crystal (ECX, Hz) x EBX / EAX. Linux computes kHz in 32 bits, so the
+ * crystal of an odd frequency is a slow one: 100 kHz x tsc_khz / 100. */
+static struct cpuid_regs tsc_ratio(uint32_t tsc_khz)
+{
+	if (tsc_khz % 25000 == 0)
+		return (struct cpuid_regs){ 1, tsc_khz / 25000, 25000000, 0 };
+	return (struct cpuid_regs){ 100, tsc_khz, 100000, 0 };
+}
+
 static struct cpuid_regs basic(const struct cpu_state *state, uint32_t leaf, uint32_t subleaf,
 			       uint32_t apic_id, uint32_t n_cpus)
 {
@@ -129,16 +147,16 @@ static struct cpuid_regs basic(const struct cpu_state *state, uint32_t leaf, uin
 		return r;
 	case 0xB:
 		return topology(subleaf, apic_id, n_cpus);
-	case 0x15: /* 25 MHz x 40 / 1 */
-		return (struct cpuid_regs){ 1, CPU_TSC_KHZ / 25000, 25000000, 0 };
+	case 0x15:
+		return tsc_ratio(tsc_khz_of(state));
 	case 0x16: /* base, maximum and bus MHz */
-		return (struct cpuid_regs){ CPU_TSC_KHZ / 1000, CPU_TSC_KHZ / 1000, 100, 0 };
+		return (struct cpuid_regs){ tsc_khz_of(state) / 1000, tsc_khz_of(state) / 1000, 100, 0 };
 	default:
 		return r;
 	}
 }
 
-static struct cpuid_regs hypervisor(uint32_t leaf)
+static struct cpuid_regs hypervisor(const struct cpu_state *state, uint32_t leaf)
 {
 	static const char vendor[] = "MusterMuster";
 	struct cpuid_regs r = { 0 };
@@ -147,8 +165,8 @@ static struct cpuid_regs hypervisor(uint32_t leaf)
 		return (struct cpuid_regs){ max_hypervisor, word_of(vendor, 0), word_of(vendor, 4),
 					    word_of(vendor, 8) };
 	if (leaf == max_hypervisor) { /* TSC and APIC timer frequency in kHz */
-		r.eax = CPU_TSC_KHZ;
-		r.ebx = CPU_TSC_KHZ;
+		r.eax = tsc_khz_of(state);
+		r.ebx = CPU_TSC_KHZ; /* the LAPIC's base is 1 GHz under both engines */
 	}
 	return r;
 }
@@ -194,7 +212,7 @@ void cpu_model_cpuid(const struct cpu_state *state, uint32_t leaf, uint32_t subl
 	if (!n_cpus)
 		n_cpus = 1;
 	if (leaf >= 0x40000000 && leaf <= max_hypervisor)
-		*ret_regs = hypervisor(leaf);
+		*ret_regs = hypervisor(state, leaf);
 	else if (leaf >= 0x80000000 && leaf <= max_extended)
 		*ret_regs = extended(leaf);
 	else /* beyond the last leaf: the last basic one, as Intel's processors answer */

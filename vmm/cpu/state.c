@@ -31,6 +31,7 @@ void cpu_state_reset(struct cpu_state *s)
 	s->fx.ftw = 0xFF; /* all registers hold +0.0 */
 	s->fx.mxcsr = 0x1F80;
 	s->fx.mxcsr_mask = 0xFFFF;
+	s->tsc_khz = CPU_TSC_KHZ;
 	s->pat = UINT64_C(0x0007040600070406);
 	s->misc_enable = 0x1801; /* fast strings; no branch trace store, no PEBS */
 	s->apic_base = 0xFEE00900; /* enabled, bootstrap processor */

@@ -17,13 +17,21 @@
 #define ENTRY_READ_ONLY (ENTRY_REMOTE_IRR | UINT64_C(1) << 12)
 #define ENTRY_BITS UINT64_C(0xFF0000000001FFFF)
 
-static void send(struct i82093 *a, unsigned pin)
+bool i82093_message(const struct i82093 *a, unsigned pin, struct apic_msg *ret_msg)
 {
 	uint64_t e = a->entry[pin];
-	struct apic_msg msg = { .vector = (uint8_t)e, .delivery = e >> 8 & 7, .logical = e >> 11 & 1,
-				.level = !!(e & ENTRY_LEVEL), .assert_level = true,
-				.dest = (uint32_t)(e >> 56) };
 
+	*ret_msg = (struct apic_msg){ .vector = (uint8_t)e, .delivery = e >> 8 & 7,
+				      .logical = e >> 11 & 1, .level = !!(e & ENTRY_LEVEL),
+				      .assert_level = true, .dest = (uint32_t)(e >> 56) };
+	return !(e & ENTRY_MASKED);
+}
+
+static void send(struct i82093 *a, unsigned pin)
+{
+	struct apic_msg msg;
+
+	(void)i82093_message(a, pin, &msg);
 	if (msg.level)
 		a->entry[pin] |= ENTRY_REMOTE_IRR;
 	a->send(a->send_ctx, &msg);
@@ -94,6 +102,8 @@ static void reg_write(struct i82093 *a, uint32_t v)
 	if (!(e & ENTRY_LEVEL))
 		e &= ~ENTRY_REMOTE_IRR;
 	a->entry[pin] = e;
+	if (a->changed)
+		a->changed(a->send_ctx, pin);
 	level_check(a, pin);
 }
 

@@ -15,6 +15,8 @@ struct i82093 {
 	struct bus_region region;
 	void (*send)(void *ctx, const struct apic_msg *msg);
 	void *send_ctx;
+	/* Input @pin's entry changed; may be NULL (a KVM machine routes it). */
+	void (*changed)(void *ctx, unsigned pin);
 	uint32_t select, id;
 	uint64_t entry[IOAPIC_PIN_COUNT];
 	uint32_t lines; /* levels now */
@@ -23,6 +25,8 @@ struct i82093 {
 void i82093_init(struct i82093 *a, struct bus *bus,
 		 void (*send)(void *ctx, const struct apic_msg *msg), void *send_ctx);
 void i82093_set(struct i82093 *a, unsigned pin, bool level);
+/* What @pin sends; false: it is masked. */
+bool i82093_message(const struct i82093 *a, unsigned pin, struct apic_msg *ret_msg);
 /* A level-triggered @vector was finished by a local APIC. */
 void i82093_eoi(struct i82093 *a, uint8_t vector);
 

@@ -568,6 +568,14 @@ bool apic_msg_from_msi(uint64_t addr, uint32_t data, struct apic_msg *ret_msg)
 	return true;
 }
 
+void apic_msg_to_msi(const struct apic_msg *msg, uint64_t *ret_addr, uint32_t *ret_data)
+{
+	*ret_addr = LAPIC_BASE | (uint64_t)(msg->dest & 0xFF) << 12 | (uint64_t)msg->logical << 2 |
+		    (msg->delivery == APIC_LOWEST ? UINT64_C(8) : 0); /* redirection hint */
+	*ret_data = msg->vector | (uint32_t)msg->delivery << 8 | (uint32_t)msg->assert_level << 14 |
+		    (uint32_t)msg->level << 15;
+}
+
 /* As after power-up (§11.4.7.1). */
 static void registers_reset(struct lapic *l)
 {

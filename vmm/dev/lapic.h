@@ -83,6 +83,8 @@ bool lapic_msr_write(struct lapic *l, uint32_t msr, uint64_t v);
 /* The message which an MSI stands for (SDM vol. 3 §11.11).
  * Returns false when @addr is not an interrupt address. */
 bool apic_msg_from_msi(uint64_t addr, uint32_t data, struct apic_msg *ret_msg);
+/* And back: the address and data of the MSI that is @msg (xAPIC destinations). */
+void apic_msg_to_msi(const struct apic_msg *msg, uint64_t *ret_addr, uint32_t *ret_data);
 
 /* Saves or loads the APIC, after its clock; a load ends in telling the processor
  * its INTR. The section's instance is the APIC ID. */

@@ -3,20 +3,15 @@
  * What the model does not have is #GP on both ways, so a kernel's safe probes
  * find it absent. TSC_ADJUST and the TSC's offset are one number: both start
  * at 0 and a write to either moves the other (SDM vol. 3 §17.17.3).
- * The local APIC's registers are the machine's and asked of the bus.
+ * The local APIC's registers are the machine's and asked of the bus; what only
+ * tells of the model is vmm/cpu/model_msr.c's.
  *
  * Used by: sys_lookup.c, tests.   Depends on: vmm/cpu/cpu.h (the model).
  * Sources: SDM vol. 4 ch. 2; vol. 3 §11.11 (MTRR), §11.12 (PAT), §9.7 (TSC deadline). */
 #include "vmm/cpu/soft/mmu_walk.h"
 #include "vmm/cpu/soft/sys.h"
 
-/* RDCL_NO, SKIP_L1DFL_VMENTRY, SSB_NO, MDS_NO, PSCHANGE_MC_NO, TAA_NO, SBDR_SSDP_NO, FBSDP_NO, PSDP_NO:
- * an interpreter leaks nothing of the kind (SDM vol. 4, table 2-2, 10AH). */
-static const uint64_t arch_capabilities = 1U << 0 | 1U << 3 | 1U << 4 | 1U << 5 | 1U << 6 | 1U << 8 |
-					  1U << 13 | 1U << 14 | 1U << 15;
-/* 8 variable ranges, fixed ranges, write-combining. */
-static const uint64_t mtrr_cap = 0x508;
-enum { MISC_ENABLE_FAST_STRINGS = 1, MTRR_DEF_MASK = 0xCFF };
+enum { MTRR_DEF_MASK = 0xCFF };
 
 /* Memory types (SDM vol. 3, tables 11-8 and 11-10); UC- is the PAT's alone. */
 static bool type_valid(unsigned type, bool is_pat)
@@ -64,8 +59,6 @@ static uint64_t *plain_register(struct soft *s, uint32_t msr)
 		return &s->msr.pat;
 	case MSR_MTRR_DEF_TYPE:
 		return &s->msr.mtrr_def_type;
-	case MSR_MISC_ENABLE:
-		return &s->msr.misc_enable;
 	case (uint32_t)MSR_STAR:
 		return &s->msr.star;
 	case (uint32_t)MSR_LSTAR:
@@ -153,27 +146,8 @@ bool sys_msr_read(struct soft *s, uint32_t msr, uint64_t *ret_v)
 	case (uint32_t)MSR_EFER:
 		*ret_v = s->efer;
 		return true;
-	case MSR_MTRR_CAP:
-		*ret_v = mtrr_cap;
-		return true;
-	case MSR_ARCH_CAPABILITIES:
-		*ret_v = arch_capabilities;
-		return true;
-	case MSR_UCODE_REV:
-		*ret_v = UINT64_C(1) << 32;
-		return true;
-	case MSR_FEATURE_CONTROL: /* locked, VMX off */
-		*ret_v = 1;
-		return true;
-	case MSR_PLATFORM_ID:
-	case MSR_PLATFORM_INFO:
-	case MSR_MCG_CAP: /* no banks */
-	case MSR_MCG_STATUS:
-	case MSR_DEBUGCTL:
-		*ret_v = 0;
-		return true;
 	default:
-		return false;
+		return cpu_model_msr_read(&s->msr, msr, ret_v);
 	}
 }
 
@@ -229,8 +203,6 @@ static bool write_plain(struct soft *s, uint32_t msr, uint64_t *reg, uint64_t v)
 		return false;
 	if (msr == MSR_SYSENTER_CS)
 		v = (uint32_t)v;
-	else if (msr == MSR_MISC_ENABLE) /* the rest is fixed */
-		v = (*reg & ~(uint64_t)MISC_ENABLE_FAST_STRINGS) | (v & MISC_ENABLE_FAST_STRINGS);
 	*reg = v;
 	if (msr == (uint32_t)MSR_FS_BASE || msr == (uint32_t)MSR_GS_BASE)
 		soft_mode_changed(s);
@@ -256,13 +228,8 @@ bool sys_msr_write(struct soft *s, uint32_t msr, uint64_t v)
 		return true;
 	case (uint32_t)MSR_EFER:
 		return set_efer(s, v);
-	case MSR_MCG_STATUS:
-	case MSR_UCODE_REV: /* written with 0 before CPUID, then read */
-		return v == 0;
-	case MSR_DEBUGCTL: /* branch records and single-step on branches are not kept */
-		return !(v & ~UINT64_C(3));
 	default:
-		return false;
+		return cpu_model_msr_write(&s->msr, msr, v);
 	}
 }
 

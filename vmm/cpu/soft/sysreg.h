@@ -1,7 +1,9 @@
-/* vmm/cpu/soft/sysreg.h: the bits of control registers, EFER, descriptors and
- * MSR numbers. Sources: SDM vol. 3 §2.5, §2.2.1, §3.4.5; vol. 4 ch. 2. */
+/* vmm/cpu/soft/sysreg.h: the bits of control registers, EFER and descriptors.
+ * Sources: SDM vol. 3 §2.5, §2.2.1, §3.4.5. */
 #ifndef MUSTER_VMM_CPU_SOFT_SYSREG_H
 #define MUSTER_VMM_CPU_SOFT_SYSREG_H
+
+#include "vmm/cpu/msr.h"
 
 #include <stdint.h>
 
@@ -44,19 +46,6 @@
 enum desc_type { DESC_TSS16_FREE = 1, DESC_LDT = 2, DESC_TSS16_BUSY = 3, DESC_CALL16 = 4,
 		 DESC_TASK_GATE = 5, DESC_INT16 = 6, DESC_TRAP16 = 7, DESC_TSS32_FREE = 9,
 		 DESC_TSS32_BUSY = 11, DESC_CALL32 = 12, DESC_INT32 = 14, DESC_TRAP32 = 15 };
-
-enum msr_number {
-	MSR_TSC = 0x10, MSR_PLATFORM_ID = 0x17, MSR_APIC_BASE = 0x1B, MSR_FEATURE_CONTROL = 0x3A,
-	MSR_TSC_ADJUST = 0x3B, MSR_UCODE_WRITE = 0x79, MSR_UCODE_REV = 0x8B, MSR_PLATFORM_INFO = 0xCE,
-	MSR_MTRR_CAP = 0xFE, MSR_ARCH_CAPABILITIES = 0x10A, MSR_SYSENTER_CS = 0x174,
-	MSR_SYSENTER_ESP = 0x175, MSR_SYSENTER_EIP = 0x176, MSR_MCG_CAP = 0x179,
-	MSR_MCG_STATUS = 0x17A, MSR_MISC_ENABLE = 0x1A0, MSR_DEBUGCTL = 0x1D9,
-	MSR_MTRR_VAR = 0x200, MSR_MTRR_FIX64K = 0x250, MSR_MTRR_FIX16K = 0x258,
-	MSR_MTRR_FIX4K = 0x268, MSR_PAT = 0x277, MSR_MTRR_DEF_TYPE = 0x2FF, MSR_TSC_DEADLINE = 0x6E0,
-	MSR_X2APIC_FIRST = 0x800, MSR_X2APIC_LAST = 0x8FF,
-};
-enum { MSR_EFER = (int)0xC0000080, MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_SFMASK,
-       MSR_FS_BASE = (int)0xC0000100, MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_TSC_AUX };
 
 static inline int lin_is_canonical(uint64_t lin)
 {

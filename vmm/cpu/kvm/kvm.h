@@ -1,0 +1,50 @@
+/* vmm/cpu/kvm/kvm.h: the engine that runs on the host's processor.
+ *
+ * A struct kvm_vm is what the processors of one machine share: its memory and
+ * the way of its interrupts. The local APICs are KVM's; PIC, PIT and I/O APIC
+ * are the machine's (KVM's split irqchip), so the machine sends messages and
+ * the engine tells it of EOIs through cpu_bus.eoi.
+ *
+ * All calls but cpu_ops.kick() come from the thread that runs the processor.
+ *
+ * Used by: vmm/machine_kvm.c, tests/kvm.
+ * Sources: Linux Documentation/virt/kvm/api.rst. */
+#ifndef MUSTER_VMM_CPU_KVM_KVM_H
+#define MUSTER_VMM_CPU_KVM_KVM_H
+
+#include "vmm/cpu/cpu.h"
+
+struct kvm_vm;
+
+/* Why the processor left guest mode for the machine, for figures. */
+enum kvm_exit_kind { KVM_LEFT_PIO, KVM_LEFT_MMIO, KVM_LEFT_MSR, KVM_LEFT_EOI, KVM_LEFT_WINDOW,
+		     KVM_LEFT_KICK, KVM_LEFT_OTHER, KVM_LEFT_COUNT };
+const char *kvm_exit_kind_str(enum kvm_exit_kind kind);
+
+/* @mem: borrowed, outlives it. @ret_why: what the host lacks, the caller frees
+ * it. Returns 0 or -errno. */
+int kvm_vm_new(struct mem *mem, struct kvm_vm **ret_vm, char **ret_why);
+struct kvm_vm *kvm_vm_free(struct kvm_vm *vm); /* its processors are gone; accepts NULL */
+
+/* A message to the local APICs (SDM vol. 3 §11.11). One that no APIC takes is lost. */
+void kvm_vm_msi(struct kvm_vm *vm, uint64_t addr, uint32_t data);
+/* What input @pin of the I/O APIC sends: by it KVM knows of which vectors to
+ * tell the EOI. @addr 0: nothing. @pin: below 24. */
+void kvm_vm_route(struct kvm_vm *vm, unsigned pin, uint64_t addr, uint32_t data);
+
+/* Pages written since the last call are told in one bit a page, by their number
+ * in mem's mapping (as mem.code_bits). Logging starts with kvm_vm_dirty_start().
+ * @bits: room for all of mem's pages; they are or'ed in. Return 0 or -errno. */
+int kvm_vm_dirty_start(struct kvm_vm *vm);
+int kvm_vm_dirty_collect(struct kvm_vm *vm, uint8_t *bits);
+void kvm_vm_dirty_stop(struct kvm_vm *vm);
+
+/* A processor. @bus: borrowed. @apic_id: below @n_cpus, which is at most 8.
+ * Its kick() uses the signal SIGRTMIN. Returns 0 or -errno with @ret_why. */
+int kvm_cpu_new(struct kvm_vm *vm, const struct cpu_bus *bus, uint32_t apic_id, uint32_t n_cpus,
+		struct cpu **ret_cpu, char **ret_why);
+/* The TSC's frequency that the guest sees. */
+uint32_t kvm_cpu_tsc_khz(const struct cpu *c);
+uint64_t kvm_cpu_exits(const struct cpu *c, enum kvm_exit_kind kind);
+
+#endif

@@ -1,0 +1,74 @@
+/* vmm/cpu/kvm/kvm_impl.h: what the files of the KVM engine share. */
+#ifndef MUSTER_VMM_CPU_KVM_KVM_IMPL_H
+#define MUSTER_VMM_CPU_KVM_KVM_IMPL_H
+
+#include "vmm/cpu/kvm/kvm.h"
+#include "vmm/mem.h"
+
+#include <linux/kvm.h>
+#include <pthread.h>
+
+enum { KVM_PIN_COUNT = 24, KVM_SLOT_MAX = 3, KVM_ERROR_SIZE = 160,
+       KVM_LAPIC_LVTT = 0x320, KVM_LAPIC_TMCCT = 0x390 };
+
+struct kvm_slot {
+	uint64_t gpa, len; /* bytes; len 0: unused */
+	uint8_t *host;
+};
+
+struct kvm_vm {
+	struct mem *mem; /* borrowed */
+	int kvm_fd, fd;
+	struct kvm_slot slot[KVM_SLOT_MAX];
+	struct kvm_irq_routing_entry route[KVM_PIN_COUNT]; /* type 0: none */
+};
+
+struct kvm_cpu {
+	struct cpu cpu; /* first */
+	struct kvm_vm *vm; /* borrowed */
+	const struct cpu_bus *bus; /* borrowed */
+	int fd;
+	struct kvm_run *run; /* shared with the kernel */
+	size_t run_size;
+	uint32_t apic_id, n_cpus, tsc_khz;
+	struct cpu_state model; /* registers that KVM does not keep: misc_enable, mtrr_cap, ... */
+	bool intr_line; /* the 8259's INT */
+	bool has_tsc_offset; /* the kernel takes KVM_VCPU_TSC_OFFSET */
+	pthread_t thread; /* the one in run() */
+	bool has_thread;
+	bool paused;
+	uint64_t paused_tsc, paused_deadline; /* while paused */
+	uint32_t paused_count; /* the LAPIC timer's, when it counts */
+	uint64_t n_left[KVM_LEFT_COUNT];
+	char error[KVM_ERROR_SIZE];
+};
+
+static inline struct kvm_cpu *kvm_of(struct cpu *c)
+{
+	return (struct kvm_cpu *)c;
+}
+
+/* kvm_host.c: what the host must have. Returns 0, or -errno with the reason. */
+int kvm_host_check(int kvm_fd, char **ret_why);
+
+/* kvm_model.c: the processor model told to KVM. Return 0 or -errno. */
+int kvm_model_filter(int vm_fd);
+int kvm_model_cpuid(struct kvm_cpu *k);
+/* An access that KVM left to us. */
+void kvm_model_rdmsr(struct kvm_cpu *k);
+void kvm_model_wrmsr(struct kvm_cpu *k);
+
+/* kvm_state.c */
+void kvm_state_get(struct cpu *c, struct cpu_state *st);
+void kvm_state_set(struct cpu *c, const struct cpu_state *st);
+bool kvm_msr_get(struct kvm_cpu *k, uint32_t msr, uint64_t *ret_v);
+bool kvm_msr_set(struct kvm_cpu *k, uint32_t msr, uint64_t v);
+void kvm_fail(struct kvm_cpu *k, const char *what);
+
+/* kvm_clock.c: Returns 0 or -errno. */
+int kvm_clock_init(struct kvm_cpu *k);
+/* The guest's TSC becomes the bus's clock and its TSC_ADJUST. */
+void kvm_clock_align(struct kvm_cpu *k);
+void kvm_clock_set_paused(struct cpu *c, bool paused);
+
+#endif

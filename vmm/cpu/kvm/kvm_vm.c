@@ -1,0 +1,210 @@
+/* vmm/cpu/kvm/kvm_vm.c: what a machine's processors share under KVM: memory
+ * slots, the split irqchip's messages and routes, the dirty log.
+ *
+ * Interrupts are sent as messages (KVM_SIGNAL_MSI), one call each. Routes serve
+ * one purpose: KVM derives from those of the I/O APIC's pins which vectors' EOIs
+ * the machine must hear of. Changing them costs the kernel a grace period, so
+ * only level-triggered pins are routed. Neither irqfd nor ioeventfd is used: all
+ * devices run on the processor's own thread, so a doorbell is served in the exit
+ * it causes, and an interrupt is raised where nothing runs beside it.
+ *
+ * Used by: vmm/machine_kvm.c.   Sources: api.rst §4.35 (memory), §4.52 (routing),
+ * §4.70 (MSI), §4.8 (dirty log), §7.5 (split irqchip). */
+#include "core/bytes.h"
+#include "core/cleanup.h"
+#include "vmm/cpu/kvm/kvm_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+/* Intel processors without unrestricted guests: pages that KVM wants to itself,
+ * beyond the devices. */
+#define IDENTITY_MAP_GPA UINT64_C(0xFFFBC000)
+#define TSS_GPA UINT64_C(0xFFFBD000)
+
+static int set_slot(const struct kvm_vm *vm, unsigned i, uint32_t flags)
+{
+	struct kvm_userspace_memory_region r = { .slot = i, .flags = flags,
+						 .guest_phys_addr = vm->slot[i].gpa,
+						 .memory_size = vm->slot[i].len,
+						 .userspace_addr = (uintptr_t)vm->slot[i].host };
+
+	if (!r.memory_size)
+		return 0;
+	return ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &r) < 0 ? -errno : 0;
+}
+
+static int set_slots(struct kvm_vm *vm, uint32_t flags)
+{
+	int r = 0;
+
+	for (unsigned i = 0; i < KVM_SLOT_MAX && r == 0; i++)
+		r = set_slot(vm, i, flags);
+	return r;
+}
+
+static void lay_out(struct kvm_vm *vm)
+{
+	const struct mem *m = vm->mem;
+
+	vm->slot[0] = (struct kvm_slot){ 0, m->low_bytes, m->host };
+	vm->slot[1] = (struct kvm_slot){ MEM_HIGH_START, m->size_bytes - m->low_bytes,
+					 m->host + m->low_bytes };
+	vm->slot[2] = (struct kvm_slot){ MEM_PMEM_GPA, m->pmem_bytes, m->host + m->size_bytes };
+}
+
+static int create(struct kvm_vm *vm, char **ret_why)
+{
+	struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { KVM_PIN_COUNT } };
+	struct kvm_enable_cap quirks = { .cap = KVM_CAP_DISABLE_QUIRKS,
+					 .args = { KVM_X86_QUIRK_LINT0_REENABLED } };
+	uint64_t identity = IDENTITY_MAP_GPA;
+	const char *what = "machine";
+	int r = 0;
+
+	vm->fd = ioctl(vm->kvm_fd, KVM_CREATE_VM, 0);
+	if (vm->fd < 0) {
+		r = -errno;
+	} else if (ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity) < 0 ||
+		   ioctl(vm->fd, KVM_SET_TSS_ADDR, TSS_GPA) < 0) {
+		r = -errno;
+		what = "task state segment";
+	} else if (ioctl(vm->fd, KVM_ENABLE_CAP, &split) < 0) {
+		r = -errno;
+		what = "split irqchip";
+	} else {
+		/* LINT0 is masked at reset, as in our LAPIC. An old kernel knows no quirks to drop. */
+		(void)ioctl(vm->fd, KVM_ENABLE_CAP, &quirks);
+		r = set_slots(vm, 0);
+		what = "memory";
+		if (r == 0) {
+			r = kvm_model_filter(vm->fd);
+			what = "MSR filter";
+		}
+	}
+	if (r < 0)
+		*ret_why = str_printf("KVM gives no %s: %s", what, strerror(-r));
+	return r;
+}
+
+int kvm_vm_new(struct mem *mem, struct kvm_vm **ret_vm, char **ret_why)
+{
+	struct kvm_vm *vm = calloc(1, sizeof *vm);
+	char *why = NULL;
+	int r;
+
+	if (!vm) {
+		*ret_why = str_dup("no memory for the engine");
+		return -ENOMEM;
+	}
+	vm->mem = mem;
+	vm->fd = -1;
+	vm->kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	r = vm->kvm_fd < 0 ? -errno : 0;
+	if (r < 0)
+		why = str_printf("/dev/kvm: %s", strerror(-r));
+	else
+		r = kvm_host_check(vm->kvm_fd, &why);
+	if (r == 0) {
+		lay_out(vm);
+		r = create(vm, &why);
+	}
+	if (r < 0) {
+		(void)kvm_vm_free(vm);
+		*ret_why = why ? why : str_dup(strerror(-r));
+		return r;
+	}
+	*ret_vm = vm;
+	return 0;
+}
+
+struct kvm_vm *kvm_vm_free(struct kvm_vm *vm)
+{
+	if (!vm)
+		return NULL;
+	cleanup_fd(&vm->fd);
+	cleanup_fd(&vm->kvm_fd);
+	free(vm);
+	return NULL;
+}
+
+/* ---- interrupts ---------------------------------------------------------------- */
+
+void kvm_vm_msi(struct kvm_vm *vm, uint64_t addr, uint32_t data)
+{
+	struct kvm_msi msi = { .address_lo = (uint32_t)addr, .address_hi = (uint32_t)(addr >> 32),
+			       .data = data };
+
+	/* A guest may address what is not there: that message is lost. */
+	(void)ioctl(vm->fd, KVM_SIGNAL_MSI, &msi);
+}
+
+static void send_routes(const struct kvm_vm *vm)
+{
+	struct {
+		struct kvm_irq_routing head;
+		struct kvm_irq_routing_entry entry[KVM_PIN_COUNT];
+	} list = { 0 };
+
+	for (unsigned i = 0; i < KVM_PIN_COUNT; i++)
+		if (vm->route[i].type)
+			list.entry[list.head.nr++] = vm->route[i];
+	(void)ioctl(vm->fd, KVM_SET_GSI_ROUTING, &list);
+}
+
+void kvm_vm_route(struct kvm_vm *vm, unsigned pin, uint64_t addr, uint32_t data)
+{
+	struct kvm_irq_routing_entry e = { 0 };
+
+	if (pin >= KVM_PIN_COUNT)
+		return;
+	if (addr) {
+		e.gsi = pin;
+		e.type = KVM_IRQ_ROUTING_MSI;
+		e.u.msi.address_lo = (uint32_t)addr;
+		e.u.msi.address_hi = (uint32_t)(addr >> 32);
+		e.u.msi.data = data;
+	}
+	if (memcmp(&e, &vm->route[pin], sizeof e) == 0)
+		return;
+	vm->route[pin] = e;
+	send_routes(vm);
+}
+
+/* ---- dirty log ------------------------------------------------------------------- */
+
+int kvm_vm_dirty_start(struct kvm_vm *vm)
+{
+	return set_slots(vm, KVM_MEM_LOG_DIRTY_PAGES);
+}
+
+void kvm_vm_dirty_stop(struct kvm_vm *vm)
+{
+	(void)set_slots(vm, 0);
+}
+
+int kvm_vm_dirty_collect(struct kvm_vm *vm, uint8_t *bits)
+{
+	for (unsigned i = 0; i < KVM_SLOT_MAX; i++) {
+		const struct kvm_slot *s = &vm->slot[i];
+		uint64_t first = (uint64_t)(s->host - vm->mem->host) >> MEM_PAGE_SHIFT;
+		uint64_t n = s->len >> MEM_PAGE_SHIFT;
+		CLEANUP(free) uint64_t *log = calloc((size_t)(n + 63) / 64, sizeof *log);
+		struct kvm_dirty_log get = { .slot = i };
+
+		if (!n)
+			continue;
+		if (!log)
+			return -ENOMEM;
+		get.dirty_bitmap = log;
+		if (ioctl(vm->fd, KVM_GET_DIRTY_LOG, &get) < 0)
+			return -errno;
+		for (uint64_t p = 0; p < n; p++)
+			if (log[p / 64] >> (p % 64) & 1)
+				bits[(first + p) / 8] |= (uint8_t)(1U << ((first + p) % 8));
+	}
+	return 0;
+}
