@@ -68,6 +68,26 @@ static void add_vm(struct table *t, json_t *vm)
 	}
 }
 
+/* Why each engine: one line for those of the same reason. */
+static void print_engines(json_t *vms)
+{
+	json_t *said = json_object(), *vm;
+	size_t i;
+
+	json_array_foreach(vms, i, vm) {
+		const char *why = json_string_value(json_object_get(vm, "engine_why"));
+		CLEANUP(free) char *line =
+			str_printf("engine %s: %s", json_string_value(json_object_get(vm, "engine")),
+				   why ? why : "");
+
+		if (!why || json_object_get(said, line))
+			continue;
+		(void)puts(line);
+		(void)json_object_set_new(said, line, json_true());
+	}
+	json_decref(said);
+}
+
 static void print_text(json_t *status)
 {
 	static const char *const head[] = { "VM", "STATE", "ENGINE", "UPTIME", "MEMORY", "NIC", "ADDRESS" };
@@ -89,6 +109,7 @@ static void print_text(json_t *status)
 	for (i = 0; i < t.n_rows * N_COLUMNS; i++)
 		free(t.cells[i]);
 	free(t.cells);
+	print_engines(vms);
 	json_array_foreach(vms, i, vm)
 		if (json_object_get(vm, "why"))
 			(void)printf("%s: %s\n", json_string_value(json_object_get(vm, "name")),

@@ -229,7 +229,7 @@ static int start(const struct team *team, const struct up_options *opt, struct u
 		r = supervisor_start(&up->store, team, &opt->sup, lock, &up->fd, &up->pid, &why);
 	if (r < 0)
 		store_unlock(&up->store, team->name);
-	return r < 0 ? cli_fail(EXIT_FAILED, "%s", why) : 0;
+	return r < 0 ? cli_fail(r == -ENOTSUP ? EXIT_HOST : EXIT_FAILED, "%s", why) : 0;
 }
 
 int up_start(const struct team *team, const struct up_options *opt, struct up *up)

@@ -8,7 +8,9 @@
 #include "teams/doctor.h"
 
 #include "core/bytes.h"
+#include "teams/engine.h"
 #include "teams/probe_kvm.h"
+#include "vmm/cpu/kvm/kvm.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -36,11 +38,26 @@ static void add(json_t *report, const char *name, bool ok, char *found, const ch
 	free(found);
 }
 
+/* What `engine: auto` takes here. */
+static void check_engine(json_t *report)
+{
+	struct engine_host h;
+
+	engine_probe(&h);
+	add(report, "engine", true, str_printf("auto is %s: %s", h.has_kvm ? "kvm" : "soft", h.why), NULL);
+	engine_done(&h);
+}
+
 static void check_kvm(json_t *report)
 {
 	struct probe_kvm_result k;
+	char *why = NULL;
 
 	probe_kvm(&k);
+	if (k.verdict == KVM_FAST && kvm_usable(&why) < 0) {
+		add(report, "kvm", false, why, "the soft engine is used");
+		return;
+	}
 	switch (k.verdict) {
 	case KVM_FAST:
 		add(report, "kvm", true, str_printf("usable and fast: %.0f million instructions/s at CPL 0", k.mips),
@@ -161,6 +178,7 @@ json_t *doctor_report(void)
 	json_t *report = json_array();
 
 	check_kvm(report);
+	check_engine(report);
 	check_netem(report);
 	check_try(report, "user-namespaces", try_userns, "allowed",
 		  "sudo sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000");

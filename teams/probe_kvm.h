@@ -12,7 +12,7 @@ struct probe_kvm_result {
 	int error; /* errno of what failed */
 };
 
-/* Takes a tenth of a second on the slowest host seen. */
+/* Takes some 20 ms on the slowest host seen. */
 void probe_kvm(struct probe_kvm_result *ret);
 
 #endif

@@ -388,11 +388,15 @@ int supervisor_start(const struct store *store, const struct team *team,
 	struct supervisor sup = { .store = store, .team = team, .opt = *opt, .lock_fd = lock_fd,
 				  .log_fd = -1, .janitor_fd = -1, .listen_fd = -1,
 				  .state = SUP_STARTING };
-	int fds[2], r = open_files(&sup, ret_why);
+	int fds[2], r = engine_find(team, &sup.engine, ret_why);
 	pid_t pid;
 
-	if (r < 0)
+	if (r == 0)
+		r = open_files(&sup, ret_why);
+	if (r < 0) {
+		engine_done(&sup.engine);
 		return r;
+	}
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) {
 		r = -errno;
 		*ret_why = str_printf("socketpair: %s", strerror(-r));
@@ -407,6 +411,7 @@ int supervisor_start(const struct store *store, const struct team *team,
 	(void)close(fds[1]);
 	(void)close(sup.log_fd);
 	events_close(&sup.events);
+	engine_done(&sup.engine);
 	log_init(-1, "muster", log_level_from_env(LOG_INFO));
 	if (r < 0) {
 		(void)close(fds[0]);

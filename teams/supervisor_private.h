@@ -6,6 +6,7 @@
 #include "core/control.h"
 #include "core/loop.h"
 #include "core/ring.h"
+#include "teams/engine.h"
 #include "teams/events.h"
 #include "teams/supervisor.h"
 #include "teams/undo.h"
@@ -54,6 +55,7 @@ struct supervisor {
 	const struct store *store;
 	const struct team *team;
 	struct supervisor_options opt;
+	struct engine_host engine; /* what `engine: auto` means here */
 	enum sup_state state;
 	nsec_t started_ns;
 	nsec_t up_ns; /* how long bringing up took */

@@ -258,6 +258,8 @@ static void on_control(void *ctx, struct control *c, json_t *msg, int *fds, int 
 		const char *engine = json_string_value(json_object_get(msg, "engine"));
 
 		(void)snprintf(v->engine, sizeof v->engine, "%s", engine ? engine : "?");
+		free(v->engine_why);
+		v->engine_why = str_dup(json_string_value(json_object_get(msg, "why")));
 	} else if (strcmp(event, "paused") == 0) {
 		vm_set_state(v, VM_PAUSED);
 		sup_vm_paused(v->sup, v);
@@ -485,6 +487,7 @@ void vm_done(struct vm *v)
 	ready_done(&v->ready);
 	free(v->end_event);
 	free(v->end_text);
+	free(v->engine_why);
 	free(v->why);
 	free(v->nic_down);
 }

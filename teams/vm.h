@@ -57,6 +57,7 @@ struct vm {
 	char *end_event, *end_text; /* from {"event":"ended"}; NULL: none came */
 	char *why; /* VM_FAILED: the reason */
 	char engine[16];
+	char *engine_why; /* owned; NULL before the machine started */
 	struct control *control;
 	struct agent *agent;
 	struct console console;

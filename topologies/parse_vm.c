@@ -106,8 +106,6 @@ void parse_engine(struct load *l, const struct node *v, enum engine_kind *ret)
 
 	if (!want_word(l, v, "'engine'", engine_names, ENGINE_COUNT, &i))
 		return;
-	if (i == ENGINE_KVM)
-		load_error(l, &v->place, "the engine 'kvm' is not supported yet");
 	*ret = (enum engine_kind)i;
 }
 

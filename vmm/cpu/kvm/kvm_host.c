@@ -5,12 +5,13 @@
  * (ERMS, FSRM) change no result and are not asked for; x2APIC, the deadline
  * timer and TSC_ADJUST are KVM's own work.
  *
- * Used by: kvm_vm.c.   Sources: api.rst §4.4, §4.46; SDM vol. 2, CPUID. */
+ * Used by: kvm_vm.c, teams/engine.c.   Sources: api.rst §4.4, §4.46; SDM vol. 2, CPUID. */
 #include "core/bytes.h"
 #include "core/cleanup.h"
 #include "vmm/cpu/kvm/kvm_impl.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -90,7 +91,7 @@ static int check_processor(int kvm_fd, char **ret_why)
 	return -ENOTSUP;
 }
 
-int kvm_host_check(int kvm_fd, char **ret_why)
+static int check(int kvm_fd, char **ret_why)
 {
 	int version = ioctl(kvm_fd, KVM_GET_API_VERSION, 0);
 
@@ -105,4 +106,26 @@ int kvm_host_check(int kvm_fd, char **ret_why)
 		return -ENOTSUP;
 	}
 	return check_processor(kvm_fd, ret_why);
+}
+
+int kvm_host_open(int *ret_fd, char **ret_why)
+{
+	CLEANUP(fd) int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	int r = fd < 0 ? -errno : 0;
+
+	if (r < 0) {
+		*ret_why = str_printf("/dev/kvm: %s", strerror(-r));
+		return r;
+	}
+	r = check(fd, ret_why);
+	if (r == 0)
+		*ret_fd = take_fd(&fd);
+	return r;
+}
+
+int kvm_usable(char **ret_why)
+{
+	CLEANUP(fd) int fd = -1;
+
+	return kvm_host_open(&fd, ret_why);
 }

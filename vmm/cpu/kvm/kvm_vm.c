@@ -15,7 +15,6 @@
 #include "vmm/cpu/kvm/kvm_impl.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -101,13 +100,8 @@ int kvm_vm_new(struct mem *mem, struct kvm_vm **ret_vm, char **ret_why)
 		return -ENOMEM;
 	}
 	vm->mem = mem;
-	vm->fd = -1;
-	vm->kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	r = vm->kvm_fd < 0 ? -errno : 0;
-	if (r < 0)
-		why = str_printf("/dev/kvm: %s", strerror(-r));
-	else
-		r = kvm_host_check(vm->kvm_fd, &why);
+	vm->fd = vm->kvm_fd = -1;
+	r = kvm_host_open(&vm->kvm_fd, &why);
 	if (r == 0) {
 		lay_out(vm);
 		r = create(vm, &why);
