@@ -34,8 +34,10 @@ static void eoi(void *ctx, uint8_t vector)
 
 int machine_kvm_make_cpu(struct machine *m, char **ret_why)
 {
-	int r;
+	int r = kvm_usable(ret_why);
 
+	if (r < 0)
+		return r;
 	if (m->cfg.clock_virtual) {
 		*ret_why = str_printf("a virtual clock needs the soft engine");
 		return -EINVAL;

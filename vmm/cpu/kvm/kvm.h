@@ -21,8 +21,8 @@ enum kvm_exit_kind { KVM_LEFT_PIO, KVM_LEFT_MMIO, KVM_LEFT_MSR, KVM_LEFT_EOI, KV
 		     KVM_LEFT_KICK, KVM_LEFT_OTHER, KVM_LEFT_COUNT };
 const char *kvm_exit_kind_str(enum kvm_exit_kind kind);
 
-/* Does this host's KVM have all that the engine needs? That its guests run at
- * speed is not looked at. Returns 0, or -errno with the reason. */
+/* Can this host's KVM run a guest that relies on the whole processor model? That
+ * its guests run at speed is not looked at. Returns 0, or -errno with the reason. */
 int kvm_usable(char **ret_why);
 
 /* @mem: borrowed, outlives it. @ret_why: what the host lacks, the caller frees

@@ -5,7 +5,10 @@
  * (ERMS, FSRM) change no result and are not asked for; x2APIC, the deadline
  * timer and TSC_ADJUST are KVM's own work.
  *
- * Used by: kvm_vm.c, teams/engine.c.   Sources: api.rst §4.4, §4.46; SDM vol. 2, CPUID. */
+ * A machine is made on what has the interface; whether its processor can show the
+ * model is asked before (kvm_usable()).
+ *
+ * Used by: kvm_vm.c, vmm/machine_kvm.c, teams/engine.c.   Sources: api.rst §4.4, §4.46; SDM vol. 2, CPUID. */
 #include "core/bytes.h"
 #include "core/cleanup.h"
 #include "vmm/cpu/kvm/kvm_impl.h"
@@ -91,7 +94,7 @@ static int check_processor(int kvm_fd, char **ret_why)
 	return -ENOTSUP;
 }
 
-static int check(int kvm_fd, char **ret_why)
+static int check_interface(int kvm_fd, char **ret_why)
 {
 	int version = ioctl(kvm_fd, KVM_GET_API_VERSION, 0);
 
@@ -105,7 +108,7 @@ static int check(int kvm_fd, char **ret_why)
 		*ret_why = str_printf("the host's KVM lacks: %s", wanted_caps[i].name);
 		return -ENOTSUP;
 	}
-	return check_processor(kvm_fd, ret_why);
+	return 0;
 }
 
 int kvm_host_open(int *ret_fd, char **ret_why)
@@ -117,7 +120,7 @@ int kvm_host_open(int *ret_fd, char **ret_why)
 		*ret_why = str_printf("/dev/kvm: %s", strerror(-r));
 		return r;
 	}
-	r = check(fd, ret_why);
+	r = check_interface(fd, ret_why);
 	if (r == 0)
 		*ret_fd = take_fd(&fd);
 	return r;
@@ -126,6 +129,7 @@ int kvm_host_open(int *ret_fd, char **ret_why)
 int kvm_usable(char **ret_why)
 {
 	CLEANUP(fd) int fd = -1;
+	int r = kvm_host_open(&fd, ret_why);
 
-	return kvm_host_open(&fd, ret_why);
+	return r < 0 ? r : check_processor(fd, ret_why);
 }

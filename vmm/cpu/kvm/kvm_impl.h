@@ -48,7 +48,7 @@ static inline struct kvm_cpu *kvm_of(struct cpu *c)
 	return (struct kvm_cpu *)c;
 }
 
-/* kvm_host.c: opens /dev/kvm, which has what is needed. Returns 0, or -errno with the reason. */
+/* kvm_host.c: opens /dev/kvm and asks for the interfaces the engine uses. Returns 0, or -errno with the reason. */
 int kvm_host_open(int *ret_fd, char **ret_why);
 
 /* kvm_model.c: the processor model told to KVM. Return 0 or -errno. */
