@@ -15,3 +15,7 @@ build-tests check-unit: $(CHECK_KVM)
 .PHONY: check-kvm check-kvm-native
 check-kvm-native: $(CHECK_KVM)
 	@tests/run-units $^
+check-kvm: $(O)/muster $(O)/run-machine $(CHECK_KVM) images-data
+	@make/deps build image test
+	@$(O)/muster images build tiny --if-missing
+	@O=$(O) tests/kvm/proof full

@@ -1,7 +1,7 @@
 /* vmm/cpu/kvm/kvm_model.c: the processor model told to KVM: CPUID and MSRs.
  *
  * CPUID is cpu_model_cpuid()'s, leaf by leaf; KVM adds what mirrors control
- * registers, and answers leaves out of range as the model does (with the last
+ * registers (and sizes into a leaf Dh, which is therefore left out: it is zero), and answers leaves out of range as the model does (with the last
  * basic one, as Intel's processors).
  *
  * MSRs: a filter lets through what the hardware or KVM must know (TSC, LAPIC,
@@ -16,7 +16,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-enum { ENTRY_MAX = 64, CACHE_SUBLEAVES = 4, TOPOLOGY_SUBLEAVES = 3 };
+enum { ENTRY_MAX = 64, CACHE_SUBLEAVES = 4, TOPOLOGY_SUBLEAVES = 3,
+       LEAF_XSAVE = 0xD };
 
 int kvm_model_filter(int vm_fd)
 {
@@ -72,7 +73,7 @@ static void add_range(struct list *l, const struct kvm_cpu *k, uint32_t first, u
 		uint32_t n = leaf == 4 ? CACHE_SUBLEAVES : leaf == 0xB ? TOPOLOGY_SUBLEAVES : 1;
 		bool indexed = leaf == 4 || leaf == 7 || leaf == 0xB;
 
-		for (uint32_t sub = 0; sub < n; sub++)
+		for (uint32_t sub = 0; sub < n && leaf != LEAF_XSAVE; sub++)
 			add(l, k, leaf, sub, indexed);
 	}
 }
