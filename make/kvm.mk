@@ -2,6 +2,7 @@
 #
 #   make check-kvm        inside a machine with a true kvm-amd, emulated by QEMU: the unit tests,
 #                         a boot, the firewall lab (needs the image tiny)
+#   make bench-kvm        start to init and exits, beside QEMU under KVM, in the same machine
 #   make check-kvm-native the unit tests on this host's /dev/kvm (part of make check)
 CHECK_KVM := $(O)/tests/kvm/check_kvm
 
@@ -19,3 +20,10 @@ check-kvm: $(O)/muster $(O)/run-machine $(CHECK_KVM) images-data
 	@make/deps build image test
 	@$(O)/muster images build tiny --if-missing
 	@O=$(O) tests/kvm/proof full
+
+# Beside QEMU in the same nested machine.
+.PHONY: bench-kvm
+bench-kvm: $(O)/muster $(O)/run-machine images-data
+	@make/deps build image test bench
+	@$(O)/muster images build tiny --if-missing
+	@O=$(O) tests/kvm/bench

@@ -76,6 +76,6 @@ outer_run() {
 	(cd "$dir/root" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0) >"$dir/initramfs"
 	timeout "$3" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m "${OUTER_MIB:-2048}" \
 		-nodefaults -display none -serial stdio -no-reboot -net none -kernel "$dir/vmlinuz" \
-		-initrd "$dir/initramfs" -append "console=ttyS0 quiet panic=-1 tsc=reliable" </dev/null | tr -d '\r' | tee "$log"
+		-initrd "$dir/initramfs" -append "console=ttyS0 quiet panic=-1 tsc=reliable" </dev/null | stdbuf -oL tr -d '\r' | tee "$log"
 	[ "$(sed -n 's/^outer: status //p' "$log" | tail -n 1)" = 0 ]
 }
