@@ -3,6 +3,9 @@
 # Debian's generic kernel runs in QEMU without acceleration (-accel tcg -cpu max), which emulates
 # AMD's virtualization with nested paging; kvm-amd is loaded there, and what is tested runs inside,
 # from an initramfs made here of Debian's packages, the way images are made, without root.
+#
+# One processor: with more, each in its own thread, QEMU 7.2 now and then loses an interrupt of
+# the outer machine around VMRUN, and its kernel stalls for good.
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../.." && pwd)
@@ -74,8 +77,8 @@ outer_run() {
 	local dir=$1 log="$1/console"
 	cp "$2" "$dir/root/script"
 	(cd "$dir/root" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0) >"$dir/initramfs"
-	timeout "$3" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m "${OUTER_MIB:-2048}" \
+	timeout "$3" qemu-system-x86_64 -accel tcg,thread=single -cpu max -smp 1 -m "${OUTER_MIB:-2048}" \
 		-nodefaults -display none -serial stdio -no-reboot -net none -kernel "$dir/vmlinuz" \
-		-initrd "$dir/initramfs" -append "console=ttyS0 quiet panic=-1 tsc=reliable" </dev/null | stdbuf -oL tr -d '\r' | tee "$log"
+		-initrd "$dir/initramfs" -append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check" </dev/null | stdbuf -oL tr -d '\r' | tee "$log"
 	[ "$(sed -n 's/^outer: status //p' "$log" | tail -n 1)" = 0 ]
 }
