@@ -5,7 +5,7 @@
  * decompressor there. So the probe runs what a kernel runs: LOOPS times
  * `dec ecx; jnz` in real mode (CPL 0), and looks at the clock. Real KVM needs
  * well below a millisecond; the emulating hosts seen need about 180 ms, so a
- * tenth of it is run first, and that says enough where it is far too slow. The
+ * twentieth is run first, and that says enough where it is far too slow. The
  * border is 20 million instructions a second: emulating KVMs do 1 to 2, a true KVM
  * within an emulated machine some 200 to 300. The clock is the processor's time,
  * so a busy host does not look slow. An alarm ends a probe that hangs.
@@ -26,7 +26,8 @@
 #include <sys/time.h>
 
 enum {
-	LOOPS_FIRST = 10000,
+	LOOPS_FIRST = 5000,
+	TRIES = 3,
 	LOOPS = 100000,
 	FAST_MIPS = 20,
 	HOPELESS_MIPS = 4, /* a first run this slow is the verdict */
@@ -90,6 +91,22 @@ static int measure(int vcpu, const struct kvm_run *state, unsigned loops, double
 	return r;
 }
 
+/* The best of up to TRIES runs, as something may come between; one of @enough is enough. */
+static int best_of(int vcpu, const struct kvm_run *state, unsigned loops, double enough,
+		   double *ret_mips)
+{
+	double best = 0, mips = 0;
+	int r = 0;
+
+	for (int i = 0; i < TRIES && r == 0 && best < enough; i++) {
+		r = measure(vcpu, state, loops, &mips);
+		best = r == 0 && mips > best ? mips : best;
+	}
+	if (r == 0)
+		*ret_mips = best;
+	return r;
+}
+
 static int probe_vcpu(int kvm, int vm, double *ret_mips)
 {
 	CLEANUP(fd) int vcpu = ioctl(vm, KVM_CREATE_VCPU, 0);
@@ -103,9 +120,9 @@ static int probe_vcpu(int kvm, int vm, double *ret_mips)
 		return -errno;
 	r = measure(vcpu, state, 1, ret_mips); /* what is made at the first entry */
 	if (r == 0)
-		r = measure(vcpu, state, LOOPS_FIRST, ret_mips);
+		r = best_of(vcpu, state, LOOPS_FIRST, HOPELESS_MIPS, ret_mips);
 	if (r == 0 && *ret_mips >= HOPELESS_MIPS)
-		r = measure(vcpu, state, LOOPS, ret_mips);
+		r = best_of(vcpu, state, LOOPS, FAST_MIPS, ret_mips);
 	(void)munmap(state, (size_t)size);
 	return r;
 }
