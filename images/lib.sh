@@ -80,3 +80,61 @@ install_libraries() {
 		install_libraries "$tree" "$path"
 	done
 }
+
+# The cloud kernel's package: the one that was used last, while it is in the cache.
+kernel_package() {
+	local kernel
+	kernel=$({ ls "$PACKAGES" 2>/dev/null || true; } | sed -n 's/^\(linux-image-[0-9].*-cloud-amd64\)_.*\.deb$/\1/p' | sort -V | tail -n 1)
+	[ -n "$kernel" ] || kernel=$(package_behind linux-image-cloud-amd64 'linux-image-[0-9].*')
+	[ -n "$kernel" ] || fail "no package behind linux-image-cloud-amd64"
+	printf '%s\n' "$kernel"
+}
+
+# What init loads itself: copies modules $3.. of the folder $1, with what they need, to
+# $2/modules.d and lists them in $2/modules, in an order in which each finds what it needs.
+boot_modules() {
+	local from=$1 to=$2 m line
+	shift 2
+	mkdir -p "$to/modules.d"
+	for m in "$@"; do
+		line=$(grep -m 1 "/$m\\.ko:" "$from/modules.dep") || continue
+		printf '%s\n' "${line/:/}" | tr ' ' '\n' | grep . | tac
+	done | awk '!seen[$0]++' | while read -r m; do
+		cp "$from/$m" "$to/modules.d/"
+		echo "${m##*/}"
+	done >"$to/modules"
+}
+
+# The tree $1 as an initramfs $2.
+pack_initramfs() {
+	find "$1" -exec touch -h -d @0 {} +
+	(cd "$1" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 --reproducible) >"$2"
+}
+
+# The tree $1 as a read-only image $2, all of it root's; files that match compress hints $3 are packed.
+pack_image() {
+	local said
+	rm -f "$2"
+	said=$(mkfs.erofs -zlz4hc,12 --compress-hints="$3" --all-root -T 0 -U 00000000-0000-0000-0000-000000000000 \
+		"$2" "$1" 2>&1 >/dev/null) || fail "mkfs.erofs: $said"
+	# A persistent memory region is a multiple of 2 MiB.
+	truncate -s %2M "$2"
+}
+
+# The packages $@ and all they depend on, one a line; worked out by apt as for an empty system,
+# and kept beside the packages.
+package_closure() {
+	local kept empty names
+	kept="$PACKAGES/closure-$(printf '%s\n' "$@" | sort | sha256sum | cut -c 1-16)"
+	if [ ! -s "$kept" ]; then
+		apt_prepare
+		empty=$(mktemp)
+		names=$(apt-get "${APT_OPTIONS[@]}" -o "Dir::State::status=$empty" -o Debug::NoLocking=1 \
+			--simulate --no-install-recommends install "$@") || { rm -f "$empty"; fail "apt finds no way to install $*"; }
+		rm -f "$empty"
+		mkdir -p "$PACKAGES"
+		sed -n 's/^Inst \([^ ]*\).*/\1/p' <<<"$names" | sort >"$kept.new"
+		mv "$kept.new" "$kept"
+	fi
+	cat "$kept"
+}

@@ -8,9 +8,10 @@ $(O)/share/images/guest/agent: $(AGENT_SRC) images/agent/agent.h
 	@mkdir -p $(@D)
 	$(CC) $(GUEST_CFLAGS) -static -s -o $@ $(AGENT_SRC) -ljansson
 
-$(O)/share/images/guest/init: images/agent/init.c
+# The first processes: tiny's init, and debian's, which hands over to systemd.
+$(O)/share/images/guest/init $(O)/share/images/guest/handover: $(O)/share/images/guest/%: images/agent/%.c images/agent/boot.c images/agent/boot.h
 	@mkdir -p $(@D)
-	$(CC) $(GUEST_CFLAGS) -static -s -o $@ $<
+	$(CC) $(GUEST_CFLAGS) -static -s -o $@ $(filter %.c,$^)
 
 $(O)/share/images/.copied: $(IMAGE_FILES)
 	@mkdir -p $(@D)
@@ -18,7 +19,7 @@ $(O)/share/images/.copied: $(IMAGE_FILES)
 	@touch $@
 
 .PHONY: images-data
-images-data: $(O)/share/images/guest/agent $(O)/share/images/guest/init $(O)/share/images/.copied
+images-data: $(O)/share/images/guest/agent $(O)/share/images/guest/init $(O)/share/images/guest/handover $(O)/share/images/.copied
 all: images-data
 
 # The agent's commands as a unit test program: all of it but its main().

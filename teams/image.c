@@ -24,7 +24,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-static const char *const buildable[] = { "tiny" };
+static const char *const buildable[] = { "tiny", "debian" };
 enum { BUILDABLE_COUNT = sizeof buildable / sizeof *buildable, JSON_LEN_MAX = 1 << 16 };
 
 /* ---- where things are ------------------------------------------------------------ */
