@@ -173,6 +173,7 @@ static void name_ports(void)
 
 int main(int argc, char **argv)
 {
+	static char init[] = "/sbin/init";
 	struct stat st;
 	int old;
 
@@ -192,7 +193,8 @@ int main(int argc, char **argv)
 	}
 	take_tree(old, "", st.st_dev, true, 0);
 	name_ports();
-	(void)execv("/sbin/init", argv);
-	say("run", "/sbin/init");
+	argv[0] = init;
+	(void)execv(init, argv);
+	say("run", init);
 	return 1;
 }
