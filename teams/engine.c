@@ -69,6 +69,8 @@ int engine_find(const struct team *team, struct engine_host *ret, char **ret_why
 
 bool engine_is_kvm(const struct team_vm *vm, const struct engine_host *h, const char **ret_why)
 {
-	*ret_why = vm->engine == ENGINE_AUTO && h->why ? h->why : "the team file asks for it";
-	return vm->engine == ENGINE_KVM || (vm->engine == ENGINE_AUTO && h->has_kvm);
+	*ret_why = vm->engine != ENGINE_AUTO || !h->why ? "the team file asks for it" :
+		   h->has_kvm && vm->cpus > 1	      ? "under KVM a machine has one processor so far" :
+							h->why;
+	return vm->engine == ENGINE_KVM || (vm->engine == ENGINE_AUTO && h->has_kvm && vm->cpus == 1);
 }

@@ -20,20 +20,21 @@
 
 static int ack(void *ctx)
 {
-	struct machine *m = ctx;
+	struct machine_cpu *p = ctx;
 
-	return i8259_ack(&m->pic);
+	return i8259_ack(&p->m->pic);
 }
 
 static void eoi(void *ctx, uint8_t vector)
 {
-	struct machine *m = ctx;
+	struct machine_cpu *p = ctx;
 
-	i82093_eoi(&m->ioapic, vector);
+	i82093_eoi(&p->m->ioapic, vector);
 }
 
 int machine_kvm_make_cpu(struct machine *m, char **ret_why)
 {
+	struct machine_cpu *p = &m->vcpu[0];
 	int r = kvm_usable(ret_why);
 
 	if (r < 0)
@@ -42,11 +43,20 @@ int machine_kvm_make_cpu(struct machine *m, char **ret_why)
 		*ret_why = str_printf("a virtual clock needs the soft engine");
 		return -EINVAL;
 	}
-	m->cpu_bus.intr_ack = ack;
-	m->cpu_bus.eoi = eoi;
+	if (m->cfg.cpus > 1) {
+		*ret_why = str_printf("under KVM a machine has one processor; %u are asked for", m->cfg.cpus);
+		return -EINVAL;
+	}
+	machine_cpu_see(m, p);
+	p->bus.intr_ack = ack;
+	p->bus.eoi = eoi;
 	r = kvm_vm_new(&m->mem, &m->kvm, ret_why);
 	if (r == 0)
-		r = kvm_cpu_new(m->kvm, &m->cpu_bus, 0, m->cfg.cpus, &m->cpu, ret_why);
+		r = kvm_cpu_new(m->kvm, &p->bus, 0, m->cfg.cpus, &p->cpu, ret_why);
+	if (r == 0) {
+		m->cpu = p->cpu;
+		m->n_cpus = 1;
+	}
 	return r;
 }
 

@@ -167,12 +167,13 @@ static int serve(struct machine *m, bool halted)
 	return loop_step(m->loop, until);
 }
 
-/* The guest's first instruction comes after this. */
+/* The guest's first instruction comes after this. Under KVM it stays with its
+ * supervisor's list of calls: the machine's does not have KVM's. */
 static void enter_cell(struct machine *m)
 {
 	CLEANUP(free) char *why = NULL;
 
-	if (!m->cfg.cell)
+	if (!m->cfg.cell || m->kvm)
 		return;
 	if (sandbox_isolate(SANDBOX_MACHINE, NULL, &why) < 0 || sandbox_lock(SANDBOX_MACHINE, &why) < 0)
 		machine_end_now(m, MACHINE_END_ERROR, str_printf("its cell cannot be locked: %s", why));
