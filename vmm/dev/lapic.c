@@ -654,3 +654,49 @@ void lapic_state(struct lapic *l, struct state *s)
 	l->intr = !(ready(l) >= 0 || (l->extint && extint_open(l)));
 	update(l);
 }
+
+/* The deadline as a distance from now, so that it stays one when the clock is
+ * another; an unarmed one is told apart (KVM takes a deadline of 0 for none). */
+static void deadline_state(struct lapic *l, struct state *s)
+{
+	uint64_t now = (uint64_t)guest_clock_now(l->clock), left = l->tsc_deadline - now;
+	bool armed = l->tsc_deadline != 0;
+
+	state_bool(s, &armed);
+	if (armed) {
+		state_u64(s, &left);
+		l->tsc_deadline = left + now;
+	} else {
+		l->tsc_deadline = 0;
+	}
+}
+
+void lapic_state(struct lapic *l, struct state *s)
+{
+	uint32_t *const reg[] = { &l->tpr, &l->ldr, &l->dfr, &l->svr, &l->esr, &l->esr_shadow,
+				  &l->divide, &l->initial };
+
+	(void)state_begin(s, "lapc", l->id, 1);
+	state_u64(s, &l->apic_base);
+	state_expect(s, (l->apic_base & ~(uint64_t)(BASE_X2APIC | BASE_ENABLE | BASE_BSP)) == LAPIC_BASE &&
+			!(is_x2apic(l) && !(l->apic_base & BASE_ENABLE)),
+		     "an APIC base that cannot be");
+	for (size_t i = 0; i < sizeof reg / sizeof reg[0]; i++)
+		state_u32(s, reg[i]);
+	state_expect(s, l->tpr <= 0xFF && !(l->divide & ~0xBu) && !(l->svr & ~0x1FFu),
+		     "a register with reserved bits");
+	state_u64(s, &l->icr);
+	state_u32s(s, l->lvt, LAPIC_LVT_COUNT);
+	state_u32s(s, l->irr, 8);
+	state_u32s(s, l->isr, 8);
+	state_u32s(s, l->tmr, 8);
+	state_bool(s, &l->extint);
+	guest_clock_state_time(l->clock, s, &l->timer_start);
+	deadline_state(l, s);
+	guest_timer_state(&l->timer, s);
+	state_end(s);
+	if (!state_is_load(s) || !state_ok(s))
+		return;
+	l->intr = !(ready(l) >= 0 || (l->extint && extint_open(l)));
+	update(l);
+}
