@@ -321,7 +321,9 @@ static int assemble(struct machine *m, char **ret_why)
 	if (r < 0 && !*ret_why) {
 		*ret_why = str_printf("the machine's devices cannot be made: %s", strerror(-r));
 	}
-	return r < 0 ? r : load(m, ret_why);
+	if (r < 0)
+		return r;
+	return m->cfg.restore ? machine_load(m, ret_why) : load(m, ret_why);
 }
 
 int machine_new(const struct machine_config *cfg, struct machine **ret_machine, char **ret_why)

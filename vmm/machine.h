@@ -6,10 +6,12 @@
  *   to the machine:   {"do":"pause"} {"do":"resume"} {"do":"powerdown"} (ACPI button)
  *                     {"do":"balloon","bytes":N} (what the guest shall give back)
  *                     {"do":"quit"} {"do":"link","nic":N,"up":BOOL} {"do":"stats"}
+ *                     {"do":"save"} with a file's fd: the state is written there, from its offset on
  *   from the machine: {"event":"started","engine":"soft|kvm","why":"..."}
  *                     {"event":"paused"} {"event":"resumed"}
  *                     {"event":"stats","instructions":N,"cpu_ns":N,"nics":[{...counters}],
  *                      "balloon":{"target","actual","inflated","reported":bytes,...},...}
+ *                     {"event":"saved","bytes":N} {"event":"save-failed","text":"..."}
  *                     {"event":"ended","why":"poweroff|reset|triple-fault|quit|error","text":"..."}
  * When control_fd ends, the machine ends. */
 #ifndef MUSTER_VMM_MACHINE_H
@@ -47,7 +49,7 @@ struct machine_config {
 	bool entropy_from_host; /* rng from the host; false: from seed */
 	int kernel_fd; /* bzImage or vmlinux; borrowed */
 	int initrd_fd; /* -1: none */
-	int pmem_fd; /* -1: none; the image's read-only part, shown as persistent memory (e820 type 12)
+	int pmem_fd; /* borrowed; open for as long as the machine is there; -1: none; the image's read-only part, shown as persistent memory (e820 type 12)
 			at MEM_PMEM_GPA; see mem_init_pmem() */
 	const uint8_t *initrd_append; /* an uncompressed newc archive to append; may be NULL */
 	size_t initrd_append_len;
@@ -58,6 +60,12 @@ struct machine_config {
 	int agent_fd; /* stream socket: virtio console port org.qemu.guest_agent.0; -1 none */
 	int control_fd; /* -1: none (bench, tests) */
 	bool cell; /* machine_run() locks the whole process, for good (core/sandbox.h) */
+	/* Instead of booting: goes on from the state in @state_fd (a file, read from
+	 * its start; borrowed until machine_new() is back). All else must be as it
+	 * was for the machine that was saved; kernel and initrd are not looked at. */
+	bool restore;
+	bool restore_paused; /* it waits for {"do":"resume"} */
+	int state_fd;
 };
 
 /* Why a machine ended. */
@@ -70,6 +78,11 @@ struct machine;
  * caller frees it. Returns 0 or -errno. */
 int machine_new(const struct machine_config *cfg, struct machine **ret_machine, char **ret_why);
 struct machine *machine_free(struct machine *m);
+/* Writes the machine's whole state to @fd (a file) as it is between two
+ * instructions: before machine_run(), from its control socket or from a probe.
+ * @ret_bytes: how many. @ret_why: a message on failure, the caller frees it; the
+ * file is then incomplete and will be refused. Returns 0 or -errno. */
+int machine_save(struct machine *m, int fd, uint64_t *ret_bytes, char **ret_why);
 /* Runs until the guest or the control socket ends it. */
 enum machine_end machine_run(struct machine *m, char **ret_why);
 

@@ -95,6 +95,8 @@ struct machine {
 	char *panic; /* the line in which it said that it panicked; owned; NULL */
 	bool serial_waits; /* EPOLLOUT is asked for */
 	bool ended, paused, pause_told;
+	bool restored; /* made from a saved state */
+	uint64_t icount_base; /* instructions retired before the engine's first */
 	enum machine_end end; /* once ended */
 	char *why; /* once ended; owned; may be NULL */
 	/* The run loop's measure of the engine, real clock. */
@@ -148,6 +150,13 @@ void machine_serial_flush(struct machine *m);
 /* Tells the supervisor; does nothing without one. @text: may be NULL. */
 void machine_tell(struct machine *m, const char *event);
 void machine_tell_end(struct machine *m);
+
+/* Stops or lets go on: the clock, and the devices' dealings with the host. */
+void machine_set_paused(struct machine *m, bool paused);
+
+/* machine_state.c: fills a machine that was just assembled from its state_fd.
+ * Returns 0 or -errno, with @ret_why, and then the machine is of no use. */
+int machine_load(struct machine *m, char **ret_why);
 
 /* For tests and benchmarks: @fn is called each time @every instructions have
  * been retired, between two instructions, exactly (virtual clock). */

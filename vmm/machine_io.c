@@ -211,7 +211,7 @@ static void grant_wishes(struct machine *m)
 	virtio_balloon_set_target(m->balloon, m->balloon_wanted);
 }
 
-static void set_paused(struct machine *m, bool paused)
+void machine_set_paused(struct machine *m, bool paused)
 {
 	m->paused = paused;
 	loop_hold(m->loop, paused);
@@ -219,10 +219,30 @@ static void set_paused(struct machine *m, bool paused)
 		guest_clock_pause(&m->clock);
 	else
 		guest_clock_resume(&m->clock);
+	/* A load left them held. */
+	for (size_t i = 0; i < m->n_nics && !paused; i++)
+		virtio_net_hold(m->nic[i].net, false);
+	if (!paused)
+		virtio_console_hold(m->console, false);
 	grant_wishes(m);
 	if (m->cpu->ops->set_paused)
 		m->cpu->ops->set_paused(m->cpu, paused);
 	machine_tell(m, paused ? "paused" : "resumed");
+}
+
+static void save(struct machine *m, int fd)
+{
+	CLEANUP(free) char *why = NULL;
+	uint64_t n = 0;
+
+	if (fd < 0)
+		why = str_dup("no file came with the request");
+	else
+		(void)machine_save(m, fd, &n, &why);
+	if (why)
+		send_json(m, json_pack("{s:s,s:s}", "event", "save-failed", "text", why));
+	else
+		send_json(m, json_pack("{s:s,s:I}", "event", "saved", "bytes", (json_int_t)n));
 }
 
 static void set_link(struct machine *m, json_t *msg)
@@ -250,8 +270,6 @@ static void control_message(void *ctx, struct control *c, json_t *msg, int *fds,
 	struct machine *m = ctx;
 	const char *what = msg ? json_string_value(json_object_get(msg, "do")) : NULL;
 
-	(void)fds;
-	(void)n_fds;
 	(void)status;
 	if (!msg) {
 		m->control = control_free(c);
@@ -261,9 +279,9 @@ static void control_message(void *ctx, struct control *c, json_t *msg, int *fds,
 	if (!what)
 		return;
 	if (strcmp(what, "pause") == 0)
-		set_paused(m, true);
+		machine_set_paused(m, true);
 	else if (strcmp(what, "resume") == 0)
-		set_paused(m, false);
+		machine_set_paused(m, false);
 	else if (strcmp(what, "powerdown") == 0)
 		acpi_power_button(&m->acpi);
 	else if (strcmp(what, "quit") == 0)
@@ -274,6 +292,8 @@ static void control_message(void *ctx, struct control *c, json_t *msg, int *fds,
 		set_balloon(m, msg);
 	else if (strcmp(what, "stats") == 0)
 		tell_stats(m);
+	else if (strcmp(what, "save") == 0)
+		save(m, n_fds ? fds[0] : -1);
 }
 
 int machine_io_open(struct machine *m)

@@ -189,6 +189,8 @@ enum machine_end machine_run(struct machine *m, char **ret_why)
 				str_printf("the machine's sockets: error %d", -r));
 	enter_cell(m);
 	machine_tell(m, "started");
+	if (m->restored && !m->cfg.restore_paused)
+		machine_set_paused(m, false);
 	while (!m->ended) {
 		if (!m->paused)
 			halted = m->kvm ? run_kvm(m) : run_slice(m);

@@ -272,7 +272,7 @@ void machine_cpus_wire(struct machine *m)
 
 uint64_t machine_instructions(const struct machine *m)
 {
-	uint64_t n = 0;
+	uint64_t n = m->icount_base;
 
 	for (unsigned i = 0; i < m->n_cpus; i++)
 		n += m->vcpu[i].cpu->ops->icount(m->vcpu[i].cpu);

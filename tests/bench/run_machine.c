@@ -3,6 +3,11 @@
  *
  *   run-machine -k bzImage [-i initrd] [-p pmem] [-m 128] [-c "words"] [-n NICS]
  *               [--engine soft|kvm] [--cpus N] [--virtual] [--hash-every N] [--seconds S]
+ *               [--save-at N --save FILE] [--load FILE]
+ *
+ * --save-at saves the state when N instructions were retired (with --hash-every a
+ * multiple of it) and goes on; --load goes on from a saved state, given the same
+ * -m, -n and -p, without a kernel.
  *
  * The machine runs in a child process with a socket as its serial line; the
  * parent carries bytes between that and the terminal. The figures go to the
@@ -21,16 +26,37 @@
 #include <termios.h>
 
 struct options {
-	const char *kernel, *initrd, *pmem, *cmdline;
-	uint64_t memory_mib, hash_every, n_nics, seconds, cpus;
+	const char *kernel, *initrd, *pmem, *cmdline, *save, *load;
+	uint64_t memory_mib, hash_every, n_nics, seconds, cpus, save_at;
 	bool is_virtual, is_kvm;
 };
 
-static void print_hash(void *ctx, struct machine *m)
+static void save(const struct options *o, struct machine *m)
 {
-	(void)ctx;
-	(void)fprintf(stderr, "hash %llu %016llx\n", (unsigned long long)machine_instructions(m),
-		      (unsigned long long)machine_state_hash(m));
+	int fd = open(o->save, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+	CLEANUP(free) char *why = NULL;
+	nsec_t start = clock_now();
+	uint64_t n = 0;
+
+	if (fd < 0 || machine_save(m, fd, &n, &why) < 0) {
+		(void)fprintf(stderr, "%s: %s\n", o->save, why ? why : "cannot be opened");
+		exit(1);
+	}
+	(void)close(fd);
+	(void)fprintf(stderr, "saved %llu KiB in %.3f s\n", (unsigned long long)n >> 10,
+		      (double)(clock_now() - start) / 1e9);
+}
+
+static void on_probe(void *ctx, struct machine *m)
+{
+	const struct options *o = ctx;
+
+	if (o->hash_every)
+		(void)fprintf(stderr, "hash %llu %016llx\n",
+			      (unsigned long long)machine_instructions(m),
+			      (unsigned long long)machine_state_hash(m));
+	if (o->save && machine_instructions(m) == o->save_at)
+		save(o, m);
 }
 
 static void print_exits(const struct machine *m)
@@ -53,7 +79,7 @@ static int open_or_die(const char *path)
 	return fd;
 }
 
-static int run(const struct options *o, int serial_fd)
+static int run(struct options *o, int serial_fd)
 {
 	struct machine_nic nics[MACHINE_NIC_MAX] = { 0 };
 	struct machine_config cfg = { .name = "bench/vm",
@@ -63,6 +89,8 @@ static int run(const struct options *o, int serial_fd)
 				      .clock_virtual = o->is_virtual,
 				      .seed = 1,
 				      .entropy_from_host = !o->is_virtual,
+				      .restore = o->load != NULL,
+				      .state_fd = open_or_die(o->load),
 				      .kernel_fd = open_or_die(o->kernel),
 				      .initrd_fd = open_or_die(o->initrd),
 				      .pmem_fd = open_or_die(o->pmem),
@@ -88,8 +116,8 @@ static int run(const struct options *o, int serial_fd)
 		(void)fprintf(stderr, "run-machine: %s\n", why ? why : "?");
 		return 1;
 	}
-	if (o->hash_every)
-		machine_set_probe(m, o->hash_every, print_hash, NULL);
+	if (o->hash_every || o->save)
+		machine_set_probe(m, o->hash_every ? o->hash_every : o->save_at, on_probe, o);
 	(void)fprintf(stderr, "loaded in %.3f s\n", (double)(clock_now() - start) / 1e9);
 	start = clock_now();
 	end = machine_run(m, &why);
@@ -140,6 +168,9 @@ static int parse(int argc, char **argv, struct options *o)
 					       { "seconds", required_argument, NULL, 's' },
 					       { "cpus", required_argument, NULL, 'C' },
 					       { "engine", required_argument, NULL, 'e' },
+					       { "save", required_argument, NULL, 'S' },
+					       { "save-at", required_argument, NULL, 'a' },
+					       { "load", required_argument, NULL, 'l' },
 					       { NULL, 0, NULL, 0 } };
 	int c;
 
@@ -177,6 +208,15 @@ static int parse(int argc, char **argv, struct options *o)
 		case 'C':
 			o->cpus = strtoull(optarg, NULL, 10);
 			break;
+		case 'S':
+			o->save = optarg;
+			break;
+		case 'a':
+			o->save_at = strtoull(optarg, NULL, 10);
+			break;
+		case 'l':
+			o->load = optarg;
+			break;
 		case 's':
 			o->seconds = strtoull(optarg, NULL, 10);
 			break;
@@ -184,7 +224,7 @@ static int parse(int argc, char **argv, struct options *o)
 			return -1;
 		}
 	}
-	return o->kernel ? 0 : -1;
+	return (o->kernel || o->load) && !o->save == !o->save_at ? 0 : -1;
 }
 
 int main(int argc, char **argv)
@@ -198,7 +238,7 @@ int main(int argc, char **argv)
 	if (parse(argc, argv, &o) < 0) {
 		(void)fprintf(stderr, "usage: run-machine -k KERNEL [-i INITRD] [-m MIB] [-c WORDS] "
 				      "[-n NICS] [--engine soft|kvm] [--cpus N] [--virtual] [--hash-every N] "
-				      "[--seconds S]\n");
+				      "[--seconds S] [--save-at N --save FILE] [--load FILE]\n");
 		return 2;
 	}
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)

@@ -3,6 +3,7 @@
 #include "core/bytes.h"
 #include "core/state.h"
 #include "core/wire.h"
+#include "tests/forge.h"
 #include "tests/unit.h"
 
 #include <errno.h>
@@ -72,32 +73,6 @@ static char *load(const uint8_t *data, size_t len, struct thing ret[2])
 		why = str_dup(state_why(s));
 	(void)state_free(s);
 	return why;
-}
-
-/* Makes the chain of checksums right again, as a forger would. */
-static void reseal(uint8_t *data, size_t len)
-{
-	struct bytes out = { 0 };
-	struct state *s = NULL;
-	const uint8_t *sealed;
-	size_t at = STATE_HEADER_LEN, sealed_len;
-
-	ck_assert_int_eq(state_save_new(-1, &s), 0);
-	while (at + STATE_HEAD_LEN <= len && memcmp(data + at, "end ", 4) != 0) {
-		size_t n = (size_t)load_le64(data + at + 12);
-
-		(void)state_begin(s, (const char *)data + at, load_le32(data + at + 4),
-				  load_le32(data + at + 8));
-		state_bytes(s, data + at + STATE_HEAD_LEN, n);
-		state_end(s);
-		at += STATE_HEAD_LEN + n;
-	}
-	ck_assert_int_eq(state_finish(s), 0);
-	sealed = state_data(s, &sealed_len);
-	ck_assert_uint_eq(sealed_len, len);
-	memcpy(data, sealed, len);
-	(void)state_free(s);
-	bytes_done(&out);
 }
 
 START_TEST(what_was_saved_is_loaded)
@@ -206,7 +181,7 @@ START_TEST(a_forged_section_is_refused_by_what_it_says)
 
 	save(&b);
 	b.data[STATE_HEADER_LEN + forged[_i].at] = forged[_i].value;
-	reseal(b.data, b.len);
+	forge_reseal(b.data, b.len);
 	why = load(b.data, b.len, t);
 	ck_assert_ptr_nonnull(why);
 	ck_assert_msg(strstr(why, says) != NULL, "says: %s", why);

@@ -70,6 +70,11 @@ struct cpu_state {
 	bool wait_sipi; /* INIT was received: runs nothing until a start-up IPI (SDM vol. 3 §8.4.3) */
 };
 
+struct state;
+/* Saves or loads all of it as section "cpu " @instance; a load refuses what no
+ * processor of this model can be in. */
+void cpu_state_fields(struct cpu_state *c, struct state *s, uint32_t instance);
+
 /* The machine as the processor sees it. Sizes of accesses are 1, 2, 4, 8
  * bytes; wider ones are split by the engine. */
 struct cpu_bus {

@@ -22,6 +22,7 @@
  * Sources: virtio 1.2 §5.5. */
 #include "vmm/dev/virtio_balloon.h"
 
+#include "core/state.h"
 #include "core/wire.h"
 
 #include <errno.h>
@@ -221,4 +222,18 @@ struct virtio_balloon *virtio_balloon_free(struct virtio_balloon *b)
 {
 	free(b);
 	return NULL;
+}
+
+void virtio_balloon_state(struct virtio_balloon *b, struct state *s)
+{
+	(void)state_begin(s, "vbal", 0, 1);
+	virtio_pci_state(&b->pci, s);
+	state_bytes(s, b->dev.config, CFG_LEN);
+	state_u64(s, &b->inflated_bytes);
+	state_u64(s, &b->reported_bytes);
+	state_u64(s, &b->n_bad);
+	state_u64s(s, b->stat, VIRTIO_BALLOON_S_COUNT);
+	state_bool(s, &b->stats_held);
+	state_u16(s, &b->stats_head);
+	state_end(s);
 }

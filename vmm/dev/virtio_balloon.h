@@ -6,6 +6,8 @@
 
 #include "vmm/dev/virtio_pci.h"
 
+struct state;
+
 /* Feature bits (§5.5.3). */
 #define VIRTIO_BALLOON_F_STATS_VQ (UINT64_C(1) << 1)
 #define VIRTIO_BALLOON_F_DEFLATE_ON_OOM (UINT64_C(1) << 2)
@@ -48,5 +50,8 @@ uint64_t virtio_balloon_target(const struct virtio_balloon *b); /* bytes */
 uint64_t virtio_balloon_actual(const struct virtio_balloon *b);
 /* Asks the guest for new statistics; they come later into stat[]. */
 void virtio_balloon_ask_stats(struct virtio_balloon *b);
+
+/* Saves or loads the device; what it gave back is zeros in the memory's state. */
+void virtio_balloon_state(struct virtio_balloon *b, struct state *s);
 
 #endif

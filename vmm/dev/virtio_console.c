@@ -15,11 +15,15 @@
  * The host side is gone at end of file or error: the guest is told, and what it
  * then sends is taken and dropped, as of a cable that hangs in the air.
  *
+ * While the machine is paused the device is held: no fd is in the loop, and what
+ * was waited for is remembered.
+ *
  * Used by: vmm/machine.c.   Depends on: vmm/dev/virtio_pci.h, core/loop.h.
  * Sources: virtio 1.2 §5.3. */
 #include "vmm/dev/virtio_console.h"
 
 #include "core/loop.h"
+#include "core/state.h"
 #include "core/wire.h"
 
 #include <errno.h>
@@ -260,7 +264,7 @@ static void port_watch(struct virtio_console_port *p, uint32_t events)
 	if (events == p->wanted)
 		return;
 	p->wanted = events;
-	if (!loop)
+	if (!loop || p->console->held)
 		return;
 	if (p->source && events && loop_set_events(p->source, events) == 0)
 		return;
@@ -356,7 +360,7 @@ static const struct virtio_ops console_ops = { .notify = on_notify, .started = o
 
 void virtio_console_ready(struct virtio_console *c, size_t index)
 {
-	if (index < c->n_ports)
+	if (index < c->n_ports && !c->held)
 		port_run(&c->port[index]);
 }
 
@@ -372,6 +376,9 @@ void virtio_console_connect(struct virtio_console *c, size_t index, int fd)
 	p->sent = 0;
 	if (fd >= 0)
 		(void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	p->connected_held = c->held;
+	if (c->held)
+		return;
 	p->owes_open = p->guest_ready;
 	ctrl_pay(c);
 	port_run(p);
@@ -416,4 +423,72 @@ struct virtio_console *virtio_console_free(struct virtio_console *c)
 		port_watch(&c->port[i], 0);
 	free(c);
 	return NULL;
+}
+
+static void port_hold(struct virtio_console_port *p)
+{
+	p->source = loop_remove(p->source);
+}
+
+/* The fd is watched again for what it was; or the guest is told of the new one. */
+static void port_let_go(struct virtio_console_port *p)
+{
+	uint32_t events = p->fd >= 0 ? p->wanted : 0;
+
+	p->wanted = 0;
+	if (p->connected_held) {
+		p->connected_held = false;
+		p->owes_open = p->guest_ready;
+		if (virtio_live(&p->console->dev))
+			ctrl_pay(p->console);
+		port_run(p);
+	} else {
+		port_watch(p, events);
+	}
+}
+
+void virtio_console_hold(struct virtio_console *c, bool on)
+{
+	if (c->held == on)
+		return;
+	c->held = on;
+	for (size_t i = 0; i < c->n_ports; i++) {
+		if (on)
+			port_hold(&c->port[i]);
+		else
+			port_let_go(&c->port[i]);
+	}
+}
+
+/* ---- state ------------------------------------------------------------------------ */
+
+static void port_state(struct virtio_console_port *p, struct state *s)
+{
+	bool *const flag[] = { &p->guest_ready, &p->guest_open, &p->owes_add, &p->owes_name,
+			       &p->owes_open };
+	bool connected = p->fd >= 0;
+
+	state_bool(s, &connected);
+	for (size_t i = 0; i < sizeof flag / sizeof flag[0]; i++)
+		state_bool(s, flag[i]);
+	state_u32(s, &p->wanted);
+	state_expect(s, !(p->wanted & ~(uint32_t)(EPOLLIN | EPOLLOUT)), "events that are none");
+	state_u32(s, &p->sent);
+	state_u64(s, &p->bytes_in);
+	state_u64(s, &p->bytes_out);
+	state_u64(s, &p->bytes_dropped);
+	if (state_is_load(s))
+		p->connected_held = connected != (p->fd >= 0);
+}
+
+void virtio_console_state(struct virtio_console *c, struct state *s)
+{
+	if (state_is_load(s))
+		virtio_console_hold(c, true);
+	(void)state_begin(s, "vcon", 0, 1);
+	state_same(s, c->n_ports, "ports");
+	virtio_pci_state(&c->pci, s);
+	for (size_t i = 0; i < c->n_ports; i++)
+		port_state(&c->port[i], s);
+	state_end(s);
 }

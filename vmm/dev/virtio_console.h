@@ -7,6 +7,7 @@
 
 struct loop;
 struct loop_source;
+struct state;
 
 #define VIRTIO_CONSOLE_F_MULTIPORT (UINT64_C(1) << 1)
 
@@ -45,6 +46,7 @@ struct virtio_console_port {
 	/* Bytes of the first chain of the transmit queue that the fd has taken;
 	 * the chain itself stays in the queue. */
 	uint32_t sent;
+	bool connected_held; /* the host side came or went while the device was held */
 	uint64_t bytes_in, bytes_out; /* to the guest, from the guest */
 	uint64_t bytes_dropped; /* from the guest, with nobody on the host side */
 };
@@ -67,6 +69,7 @@ struct virtio_console {
 	struct loop *loop;
 	size_t n_ports;
 	struct virtio_console_port port[VIRTIO_CONSOLE_PORT_MAX];
+	bool held; /* the machine is paused: guest memory is let alone */
 	struct vq_chain chain; /* scratch */
 };
 
@@ -80,5 +83,12 @@ struct virtio_console *virtio_console_free(struct virtio_console *c); /* NULL to
 void virtio_console_connect(struct virtio_console *c, size_t index, int fd);
 /* The port's fd may be read or written: for callers without a loop. */
 void virtio_console_ready(struct virtio_console *c, size_t index);
+/* While held, no fd is looked at and nothing of the guest's is touched; letting
+ * go goes on with both. */
+void virtio_console_hold(struct virtio_console *c, bool on);
+/* Saves or loads the device. Nothing is buffered in it; how far a chain was sent
+ * is. Loading, it is held, and when let go tells the guest of host sides that
+ * came or went since. */
+void virtio_console_state(struct virtio_console *c, struct state *s);
 
 #endif

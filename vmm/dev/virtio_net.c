@@ -23,6 +23,9 @@
  * taken off the ring = rx_frames + rx_too_long + rx_off + rx_malformed, apart
  * from what rx_segmented multiplies.
  *
+ * While the machine is paused the card is held: a kick or a change of the
+ * carrier is remembered, and the guest's memory stays as it is.
+ *
  * The receive filter commands of the control queue are acknowledged and every
  * frame is delivered all the same; filtering is best effort (§5.1.6.5.1).
  *
@@ -32,6 +35,7 @@
 
 #include "core/checksum.h"
 #include "core/loop.h"
+#include "core/state.h"
 #include "core/wire.h"
 
 #include <errno.h>
@@ -511,6 +515,9 @@ static const struct virtio_ops net_ops = { .notify = on_notify, .features_ok = f
 
 void virtio_net_kicked(struct virtio_net *n)
 {
+	n->kick_held = n->held;
+	if (n->held)
+		return;
 	if (n->tx_blocked && virtio_live(&n->dev))
 		tx_run(n);
 	/* A starved queue has buffers when the guest says so, not before. */
@@ -520,7 +527,8 @@ void virtio_net_kicked(struct virtio_net *n)
 
 void virtio_net_set_link(struct virtio_net *n, bool up)
 {
-	if (n->link_up == up)
+	n->link_wanted = up;
+	if (n->link_up == up || n->held)
 		return;
 	n->link_up = up;
 	n->dev.config[CFG_STATUS] ^= VIRTIO_NET_S_LINK_UP;
@@ -561,7 +569,7 @@ int virtio_net_new(const struct virtio_net_config *cfg, struct virtio_net **ret_
 	if (!n)
 		return -ENOMEM;
 	n->cfg = *cfg;
-	n->link_up = cfg->link_up;
+	n->link_up = n->link_wanted = cfg->link_up;
 	virtio_init(&n->dev, VIRTIO_ID_NET, cfg->mem, features, VIRTIO_NET_QUEUE_COUNT, QUEUE_SIZE,
 		    &net_ops, n);
 	memcpy(n->dev.config + CFG_MAC, cfg->mac.b, MAC_LEN);
@@ -589,4 +597,77 @@ struct virtio_net *virtio_net_free(struct virtio_net *n)
 	segments_drop(n);
 	free(n);
 	return NULL;
+}
+
+void virtio_net_hold(struct virtio_net *n, bool on)
+{
+	n->held = on;
+	if (on)
+		return;
+	if (n->kick_held)
+		virtio_net_kicked(n);
+	virtio_net_set_link(n, n->link_wanted);
+}
+
+/* ---- state ------------------------------------------------------------------- */
+
+/* The frames that were cut and wait for buffers: plain ones, their bytes alone. */
+static void segments_state(struct virtio_net *n, struct state *s)
+{
+	struct frame **end = &n->segments;
+	uint32_t n_frames = 0;
+
+	for (const struct frame *f = n->segments; f; f = f->next)
+		n_frames++;
+	state_u32(s, &n_frames);
+	if (state_is_load(s))
+		segments_drop(n);
+	for (uint32_t i = 0; i < n_frames && state_ok(s); i++) {
+		uint32_t len = *end ? (*end)->len : 0;
+
+		state_u32(s, &len);
+		state_expect(s, len <= state_left(s) && len <= FRAME_LEN_MAX, "a frame too long");
+		if (state_is_load(s) && state_ok(s)) {
+			*end = frame_new(NULL, len);
+			state_expect(s, *end != NULL, "no memory for a frame");
+			if (!*end)
+				return;
+			(*end)->len = len;
+		}
+		if (!*end)
+			return;
+		state_bytes(s, (*end)->data, len);
+		end = &(*end)->next;
+	}
+}
+
+void virtio_net_state(struct virtio_net *n, struct state *s, uint32_t index)
+{
+	uint64_t *const count[] = { &n->stats.tx_frames, &n->stats.tx_bytes, &n->stats.tx_malformed,
+				    &n->stats.tx_link_down, &n->stats.tx_stalls,
+				    &n->stats.rx_frames, &n->stats.rx_bytes, &n->stats.rx_too_long,
+				    &n->stats.rx_off, &n->stats.rx_malformed,
+				    &n->stats.rx_stalls, &n->stats.rx_segmented };
+	uint64_t mac = 0;
+	bool announces = n->dev.config[CFG_STATUS] & VIRTIO_NET_S_ANNOUNCE;
+
+	memcpy(&mac, n->cfg.mac.b, MAC_LEN);
+	(void)state_begin(s, "vnet", index, 1);
+	state_same(s, mac, "a hardware address");
+	state_same(s, n->cfg.mtu, "an MTU");
+	virtio_pci_state(&n->pci, s);
+	for (size_t i = 0; i < sizeof count / sizeof count[0]; i++)
+		state_u64(s, count[i]);
+	state_bool(s, &n->link_up);
+	state_bool(s, &announces);
+	state_bool(s, &n->tx_blocked);
+	state_bool(s, &n->rx_starved);
+	state_u16(s, &n->tx_owed);
+	segments_state(n, s);
+	state_end(s);
+	if (!state_is_load(s) || !state_ok(s))
+		return;
+	n->dev.config[CFG_STATUS] = (uint8_t)((n->link_up ? VIRTIO_NET_S_LINK_UP : 0) |
+					      (announces ? VIRTIO_NET_S_ANNOUNCE : 0));
+	n->held = n->kick_held = true;
 }

@@ -9,6 +9,7 @@
 
 struct loop;
 struct loop_source;
+struct state;
 
 /* Feature bits (§5.1.3). */
 #define VIRTIO_NET_F_CSUM (UINT64_C(1) << 0)
@@ -67,6 +68,9 @@ struct virtio_net {
 	bool tx_blocked; /* frames wait in the queue for room in the ring */
 	uint16_t tx_owed; /* sent, the guest is not yet told */
 	bool rx_starved; /* frames wait in the ring for buffers */
+	bool held; /* the machine is paused: guest memory is let alone */
+	bool kick_held; /* a kick came meanwhile */
+	bool link_wanted; /* the carrier to be when it goes on */
 	struct frame *segments; /* cut, not yet delivered; owned */
 	struct vq_chain chain, more; /* scratch: one frame's buffers */
 };
@@ -85,5 +89,12 @@ void virtio_net_complete(struct virtio_net *n);
 void virtio_net_set_link(struct virtio_net *n, bool up);
 /* Asks the guest to announce itself (gratuitous ARP), after a restore or move. */
 void virtio_net_announce(struct virtio_net *n);
+/* While held, kicks and changes of the carrier are remembered and nothing of the
+ * guest's is touched; letting go makes up for them. */
+void virtio_net_hold(struct virtio_net *n, bool on);
+/* Saves or loads the card, frames it had cut included; what is in the rings is
+ * the fabric's. @index: the section's instance. Loading, the card is held, and
+ * when let go looks at its rings and takes the carrier it was made with. */
+void virtio_net_state(struct virtio_net *n, struct state *s, uint32_t index);
 
 #endif

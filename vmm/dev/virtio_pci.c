@@ -304,4 +304,10 @@ void virtio_pci_state(struct virtio_pci *p, struct state *s)
 	state_u32(s, &p->accepted_select);
 	state_u16(s, &p->queue_select);
 	virtio_state(p->dev, s);
+	if (!state_is_load(s) || !state_ok(s))
+		return;
+	/* Not virtio_set_dma(), which would serve the queues at once. */
+	p->dev->may_dma = p->pci.config[PCI_COMMAND] & PCI_COMMAND_MASTER;
+	for (unsigned q = 0; q < p->dev->n_queues; q++)
+		p->dev->queue[q].held = !p->dev->may_dma;
 }

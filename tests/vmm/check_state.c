@@ -1,0 +1,722 @@
+/* tests/vmm/check_state.c: a machine saved and loaded again is the same machine,
+ * chip by chip and as a whole; and a file that is not exactly its state makes no
+ * machine, with the place named. */
+#include "core/bytes.h"
+#include "core/control.h"
+#include "tests/forge.h"
+#include "tests/unit.h"
+#include "vmm/machine_impl.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+enum { CODE_AT = 0x100000, MEMORY = 4 << 20, NIC_COUNT = 2 };
+
+static struct machine_nic nics[NIC_COUNT];
+static struct machine_config cfg;
+static int agent[2], control[2];
+
+/* The PIT's edge every 10 ms through PIC and LINT0 to a handler which counts at
+ * 0x3000, acknowledges, and after five powers off; between them HLT, and before
+ * it a loop of work in memory. */
+static const uint8_t guest[] = {
+	/* gate 0x30 at 0x1300: the handler is at CODE_AT + 0x100 */
+	0x66, 0xC7, 0x04, 0x25, 0x00, 0x13, 0x00, 0x00, 0x00, 0x01,
+	0x66, 0xC7, 0x04, 0x25, 0x02, 0x13, 0x00, 0x00, 0x10, 0x00,
+	0x66, 0xC7, 0x04, 0x25, 0x04, 0x13, 0x00, 0x00, 0x00, 0x8E,
+	0x66, 0xC7, 0x04, 0x25, 0x06, 0x13, 0x00, 0x00, 0x10, 0x00,
+	/* lidt at 0x2000: limit 0x3FF, base 0x1000 */
+	0x66, 0xC7, 0x04, 0x25, 0x00, 0x20, 0x00, 0x00, 0xFF, 0x03,
+	0x66, 0xC7, 0x04, 0x25, 0x02, 0x20, 0x00, 0x00, 0x00, 0x10,
+	0x0F, 0x01, 0x1C, 0x25, 0x00, 0x20, 0x00, 0x00,
+	0xBC, 0x00, 0x80, 0x00, 0x00, /* mov esp, 0x8000 */
+	/* mov ebx, 0xFEE00000; SVR 0x1FF switches the APIC on; LINT0 takes ExtINT */
+	0xBB, 0x00, 0x00, 0xE0, 0xFE,
+	0xC7, 0x83, 0xF0, 0x00, 0x00, 0x00, 0xFF, 0x01, 0x00, 0x00,
+	0xC7, 0x83, 0x50, 0x03, 0x00, 0x00, 0x00, 0x07, 0x00, 0x00,
+	0xB0, 0x11, 0xE6, 0x20, 0xB0, 0x30, 0xE6, 0x21, 0xB0, 0x04, 0xE6, 0x21,
+	0xB0, 0x01, 0xE6, 0x21, 0xB0, 0xFE, 0xE6, 0x21,
+	/* PIT mode 2, 11932 */
+	0xB0, 0x34, 0xE6, 0x43, 0xB0, 0x9C, 0xE6, 0x40, 0xB0, 0x2E, 0xE6, 0x40,
+	/* sti; L: mov ecx, 1000; W: inc qword [0x3008]; loop W; hlt; jmp L */
+	0xFB, 0xB9, 0xE8, 0x03, 0x00, 0x00, 0x48, 0xFF, 0x04, 0x25, 0x08, 0x30, 0x00, 0x00,
+	0xE2, 0xF6, 0xF4, 0xEB, 0xEE,
+};
+static const uint8_t handler[] = {
+	0x50, /* push rax */
+	0xFF, 0x04, 0x25, 0x00, 0x30, 0x00, 0x00, /* inc dword [0x3000] */
+	0xB0, 0x20, 0xE6, 0x20, /* EOI */
+	0x83, 0x3C, 0x25, 0x00, 0x30, 0x00, 0x00, 0x05, /* cmp dword [0x3000], 5 */
+	0x75, 0x0A, /* jne */
+	0x66, 0xBA, 0x04, 0x06, 0x66, 0xB8, 0x00, 0x34, 0x66, 0xEF, /* power off */
+	0x58, 0x48, 0xCF, /* pop rax; iretq */
+};
+
+static int kernel_file(void)
+{
+	Elf64_Ehdr eh = { .e_type = ET_EXEC, .e_machine = EM_X86_64, .e_entry = CODE_AT,
+			  .e_phoff = sizeof eh, .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 1 };
+	Elf64_Phdr ph = { .p_type = PT_LOAD, .p_offset = sizeof eh + sizeof ph, .p_paddr = CODE_AT,
+			  .p_filesz = 0x200, .p_memsz = 4096 };
+	int fd = memfd_create("kernel", MFD_CLOEXEC);
+	uint8_t code[0x200] = { 0 };
+
+	_Static_assert(sizeof guest <= 0x100, "the handler lies behind");
+	memcpy(code, guest, sizeof guest);
+	memcpy(code + 0x100, handler, sizeof handler);
+	memcpy(eh.e_ident, ELFMAG, SELFMAG);
+	eh.e_ident[EI_CLASS] = ELFCLASS64;
+	eh.e_ident[EI_DATA] = ELFDATA2LSB;
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(fd_write_all(fd, &eh, sizeof eh), 0);
+	ck_assert_int_eq(fd_write_all(fd, &ph, sizeof ph), 0);
+	ck_assert_int_eq(fd_write_all(fd, code, sizeof code), 0);
+	return fd;
+}
+
+static void setup(void)
+{
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, agent), 0);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control), 0);
+	for (unsigned i = 0; i < NIC_COUNT; i++) {
+		nics[i] = (struct machine_nic){ .mac = { { 2, 0, 0, 0, 0, (uint8_t)i } },
+						.mtu = 1500, .link_up = true };
+		ck_assert_int_eq(ring_pair_create(RING_DATA_SIZE, &nics[i].ring), 0);
+	}
+	cfg = (struct machine_config){ .name = "t/vm", .memory_bytes = MEMORY, .cpus = 1,
+				       .clock_virtual = true, .virtual_mips = 100, .seed = 1,
+				       .initrd_fd = -1, .kernel_fd = kernel_file(), .pmem_fd = -1,
+				       .nics = nics, .n_nics = NIC_COUNT, .serial_fd = -1,
+				       .agent_fd = agent[1], .control_fd = -1, .state_fd = -1 };
+}
+
+static void teardown(void)
+{
+	for (unsigned i = 0; i < NIC_COUNT; i++)
+		ring_pair_close(&nics[i].ring);
+	for (unsigned i = 0; i < 2; i++) {
+		(void)close(agent[i]);
+		if (control[i] >= 0)
+			(void)close(control[i]);
+	}
+	(void)close(cfg.kernel_fd);
+}
+
+static struct machine *make(void)
+{
+	struct machine *m = NULL;
+	char *why = NULL;
+	int r = machine_new(&cfg, &m, &why);
+
+	ck_assert_msg(r == 0, "machine_new: %s", why ? why : "?");
+	return m;
+}
+
+static void save(struct machine *m, struct bytes *ret)
+{
+	int fd = memfd_create("state", MFD_CLOEXEC);
+	char *why = NULL, path[64];
+	uint64_t n = 0;
+
+	ck_assert_msg(machine_save(m, fd, &n, &why) == 0, "machine_save: %s", why);
+	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	ret->len = 0;
+	ck_assert_int_eq(file_read_all(path, 64 << 20, ret), 0);
+	ck_assert_uint_eq(ret->len, n);
+	(void)close(fd);
+}
+
+/* Returns the machine, or NULL and why not. */
+static struct machine *load(const uint8_t *data, size_t len, char **ret_why)
+{
+	struct machine_config c = cfg;
+	struct machine *m = NULL;
+
+	c.restore = true;
+	c.kernel_fd = -1;
+	c.state_fd = memfd_create("state", MFD_CLOEXEC);
+	ck_assert_int_eq(fd_write_all(c.state_fd, data, len), 0);
+	if (machine_new(&c, &m, ret_why) < 0)
+		ck_assert_ptr_null(m);
+	(void)close(c.state_fd);
+	return m;
+}
+
+static struct machine *load_well(const struct bytes *b)
+{
+	char *why = NULL;
+	struct machine *m = load(b->data, b->len, &why);
+
+	ck_assert_msg(m != NULL, "%s", why ? why : "?");
+	return m;
+}
+
+static void same_bytes(const struct bytes *a, const struct bytes *b)
+{
+	size_t at = 0;
+
+	while (at < a->len && at < b->len && a->data[at] == b->data[at])
+		at++;
+	ck_assert_msg(at == a->len && at == b->len, "differ from byte %zu on (%zu, %zu)", at, a->len,
+		      b->len);
+}
+
+/* ---- chips, one by one ------------------------------------------------------------ */
+
+static void out(struct machine *m, uint16_t port, unsigned size, uint32_t v)
+{
+	bus_pio_write(&m->bus, port, size, v);
+}
+
+static void use_uart(struct machine *m)
+{
+	static const uint8_t typed[] = "abc";
+
+	out(m, 0x3FA, 1, 1);
+	out(m, 0x3F9, 1, 3);
+	out(m, 0x3FF, 1, 0x5A);
+	ck_assert_uint_eq(i8250_receive(&m->uart, typed, 3), 3);
+	(void)bus_pio_read(&m->bus, 0x3F8, 1);
+}
+
+static void use_pit(struct machine *m)
+{
+	static const uint8_t words[] = { 0x34, 0x74, 0xB1 };
+
+	for (unsigned i = 0; i < 3; i++) {
+		out(m, 0x43, 1, words[i]);
+		out(m, (uint16_t)(0x40 + i), 1, 0x39);
+		out(m, (uint16_t)(0x40 + i), 1, 0x12 + i);
+	}
+	out(m, 0x61, 1, 3);
+	out(m, 0x43, 1, 0xC2); /* latch count and status of counter 0 */
+	out(m, 0x42, 1, 7); /* half a count */
+}
+
+static void use_pic(struct machine *m)
+{
+	out(m, 0x20, 1, 0x11);
+	out(m, 0x21, 1, 0x30);
+	out(m, 0x21, 1, 4);
+	out(m, 0x21, 1, 1);
+	out(m, 0x21, 1, 0x40);
+	out(m, 0x4D0, 1, 0x20);
+	out(m, 0xA0, 1, 0x11); /* stops within its ICWs */
+	i8259_set(&m->pic, 3, true);
+	i8259_set(&m->pic, 4, true);
+	(void)i8259_ack(&m->pic);
+}
+
+static void use_ioapic(struct machine *m)
+{
+	bus_mmio_write(&m->bus, IOAPIC_BASE, 4, 0x10 + 2 * 9);
+	bus_mmio_write(&m->bus, IOAPIC_BASE + 0x10, 4, 0x8051);
+	i82093_set(&m->ioapic, 9, true);
+	bus_mmio_write(&m->bus, IOAPIC_BASE, 4, 0x12);
+}
+
+static void use_rtc(struct machine *m)
+{
+	out(m, 0x70, 1, 11);
+	out(m, 0x71, 1, 0x42);
+	out(m, 0x70, 1, 7);
+	out(m, 0x71, 1, 0x11);
+	out(m, 0x70, 1, 0x50);
+	out(m, 0x71, 1, 0xA5);
+}
+
+static void lapic_set(struct machine *m, unsigned reg, uint32_t v)
+{
+	bus_mmio_write(&m->bus, LAPIC_BASE + 16 * reg, 4, v);
+}
+
+static void use_lapic(struct machine *m)
+{
+	struct apic_msg msg = { .dest = 0, .vector = 0x71, .delivery = APIC_FIXED };
+
+	lapic_set(m, 0x0F, 0x1FF);
+	lapic_set(m, 0x3E, 3);
+	lapic_set(m, 0x32, 0x20040); /* periodic */
+	lapic_set(m, 0x38, 1000000);
+	ck_assert(lapic_deliver(&m->lapic, &msg));
+	ck_assert_int_eq(lapic_ack(&m->lapic), 0x71);
+	msg.vector = 0x45; /* below what is in service */
+	ck_assert(lapic_deliver(&m->lapic, &msg));
+}
+
+static void use_deadline(struct machine *m)
+{
+	lapic_set(m, 0x0F, 0x1FF);
+	lapic_set(m, 0x32, 0x40040);
+	ck_assert(lapic_msr_write(&m->lapic, 0x6E0, 123456789));
+	ck_assert_int_eq(m->lapic.timer.at, 123456789);
+}
+
+static void use_acpi(struct machine *m)
+{
+	out(m, ACPI_PM1A_EVT + 2, 2, 0x100);
+	acpi_power_button(&m->acpi);
+}
+
+static void use_pci(struct machine *m)
+{
+	out(m, 0xCF8, 4, 0x80000004);
+	out(m, 0xCFC, 2, 2);
+}
+
+static void pci_set(struct machine *m, unsigned slot, unsigned off, unsigned size, uint32_t v)
+{
+	bus_mmio_write(&m->bus, PCI_ECAM_BASE + ((uint64_t)slot << 15) + off, size, v);
+}
+
+/* Brings a virtio function up to a queue 0 of 8 entries, with an MSI-X vector. */
+static uint64_t virtio_up(struct machine *m, struct virtio_pci *p, uint32_t features)
+{
+	uint64_t bar, table;
+
+	pci_set(m, p->pci.slot, PCI_BAR0, 4, 0xD0000000);
+	pci_set(m, p->pci.slot, PCI_COMMAND, 2, PCI_COMMAND_MEM);
+	pci_set(m, p->pci.slot, p->pci.msix_cap + 2u, 2, 0x8000);
+	bar = p->pci.bar[VIRTIO_PCI_BAR].addr;
+	ck_assert_uint_eq(bar, 0xD0000000);
+	table = p->pci.bar[VIRTIO_PCI_MSIX_BAR].addr;
+	bus_mmio_write(&m->bus, table, 8, 0xFEE00000);
+	bus_mmio_write(&m->bus, table + 8, 4, 0x52);
+	bus_mmio_write(&m->bus, bar + 20, 1, 1);
+	bus_mmio_write(&m->bus, bar + 20, 1, 3);
+	bus_mmio_write(&m->bus, bar + 12, 4, features);
+	bus_mmio_write(&m->bus, bar + 8, 4, 1);
+	bus_mmio_write(&m->bus, bar + 12, 4, 1);
+	bus_mmio_write(&m->bus, bar + 20, 1, 11);
+	bus_mmio_write(&m->bus, bar + 22, 2, 0);
+	bus_mmio_write(&m->bus, bar + 24, 2, 8);
+	bus_mmio_write(&m->bus, bar + 26, 2, 0);
+	bus_mmio_write(&m->bus, bar + 32, 8, 0x200000);
+	bus_mmio_write(&m->bus, bar + 40, 8, 0x201000);
+	bus_mmio_write(&m->bus, bar + 48, 8, 0x202000);
+	bus_mmio_write(&m->bus, bar + 28, 2, 1);
+	bus_mmio_write(&m->bus, bar + 20, 1, 15);
+	ck_assert_uint_eq(bus_mmio_read(&m->bus, bar + 20, 1), 15);
+	return bar;
+}
+
+static void use_net(struct machine *m)
+{
+	(void)virtio_up(m, &m->nic[1].net->pci, 1 << 16);
+	virtio_net_set_link(m->nic[1].net, false);
+	m->nic[1].net->stats.rx_frames = 77;
+	m->nic[1].net->segments = frame_new(NULL, 60);
+	m->nic[1].net->segments->len = 60;
+	memset(m->nic[1].net->segments->data, 0x3C, 60);
+}
+
+static void use_console(struct machine *m)
+{
+	(void)virtio_up(m, &m->console->pci, 2);
+	m->console->port[0].guest_ready = m->console->port[0].guest_open = true;
+	m->console->port[0].sent = 5;
+	m->console->port[0].wanted = EPOLLIN;
+}
+
+static void use_rng(struct machine *m)
+{
+	(void)virtio_up(m, &m->rng->pci, 0);
+	m->rng->n_bytes = 9;
+}
+
+static void use_cpu(struct machine *m)
+{
+	struct cpu_state c;
+
+	m->cpu->ops->get_state(m->cpu, &c);
+	c.gpr[CPU_R8] = 8;
+	c.fx.xmm[3][5] = 9;
+	c.fx.st[7][9] = 1;
+	c.lstar = 0x1234;
+	c.dr[2] = 3;
+	c.nmi_masked = c.halted = c.shadow = true;
+	m->cpu->ops->set_state(m->cpu, &c);
+}
+
+static void use_clock(struct machine *m)
+{
+	guest_clock_skip_to(&m->clock, 5 * NSEC_PER_SEC);
+}
+
+static void use_prng(struct machine *m)
+{
+	(void)prng_u64(&m->prng);
+}
+
+static void use_output(struct machine *m)
+{
+	m->cfg.serial_fd = control[0]; /* someone who does not read */
+	for (const char *p = "Kernel panic - not syncing: no\nmore"; *p; p++)
+		machine_serial_out(m, (uint8_t)*p);
+	cfg.serial_fd = control[0];
+}
+
+static void use_memory(struct machine *m)
+{
+	memset(m->mem.host + 0x300000, 0x11, 3 * MEM_PAGE_SIZE);
+	prng_bytes(&m->prng, m->mem.host + MEMORY - 4096, 4096);
+}
+
+static const struct {
+	const char *tag;
+	uint32_t instance;
+	void (*use)(struct machine *m);
+} chip[] = {
+	{ "uart", 0, use_uart }, { "pit ", 0, use_pit }, { "pic ", 0, use_pic },
+	{ "ioap", 0, use_ioapic }, { "rtc ", 0, use_rtc }, { "lapc", 0, use_lapic },
+	{ "lapc", 0, use_deadline }, { "acpi", 0, use_acpi }, { "pci ", 0, use_pci },
+	{ "vnet", 1, use_net }, { "vcon", 0, use_console }, { "vrng", 0, use_rng },
+	{ "cpu ", 0, use_cpu }, { "clck", 0, use_clock }, { "mach", 0, use_prng },
+	{ "outp", 0, use_output }, { "ram ", 3, use_memory },
+};
+
+/* The section's payload; empty when there is none. */
+static struct bytes section(const struct bytes *b, const char *tag, uint32_t instance)
+{
+	struct bytes ret = { 0 };
+	struct forge_section sec;
+	size_t at = STATE_HEADER_LEN;
+
+	while (forge_next(b->data, &at, &sec))
+		if (memcmp(b->data + sec.head, tag, STATE_TAG_LEN) == 0 &&
+		    load_le32(b->data + sec.head + 4) == instance)
+			bytes_append(&ret, b->data + sec.payload, sec.len);
+	return ret;
+}
+
+START_TEST(a_chip_that_was_used_is_saved_and_loaded)
+{
+	CLEANUP(bytes) struct bytes fresh = { 0 };
+	CLEANUP(bytes) struct bytes used = { 0 };
+	CLEANUP(bytes) struct bytes again = { 0 };
+	struct machine *m = make(), *twin;
+	struct bytes before, after;
+
+	save(m, &fresh);
+	chip[_i].use(m);
+	save(m, &used);
+	before = section(&fresh, chip[_i].tag, chip[_i].instance);
+	after = section(&used, chip[_i].tag, chip[_i].instance);
+	ck_assert_msg(before.len != after.len || memcmp(before.data, after.data, after.len) != 0,
+		      "%s: what was done is not in its section", chip[_i].tag);
+	twin = load_well(&used);
+	save(twin, &again);
+	same_bytes(&used, &again);
+	bytes_done(&before);
+	bytes_done(&after);
+	(void)machine_free(twin);
+	(void)machine_free(m);
+}
+END_TEST
+
+/* What the guest sees of a loaded chip, not what our own saving says of it. */
+START_TEST(a_loaded_machine_answers_as_before)
+{
+	CLEANUP(bytes) struct bytes b = { 0 };
+	struct machine *m = make(), *twin;
+
+	use_pit(m);
+	use_deadline(m);
+	use_uart(m);
+	use_net(m);
+	save(m, &b);
+	twin = load_well(&b);
+	ck_assert_int_eq(twin->clock.deadline, m->clock.deadline);
+	ck_assert_int_eq(twin->lapic.timer.at, 123456789);
+	ck_assert_uint_eq(bus_pio_read(&twin->bus, 0x3F8, 1), 'b');
+	ck_assert_uint_eq(bus_pio_read(&twin->bus, 0x3F8, 1), 'c');
+	ck_assert_uint_eq(bus_mmio_read(&twin->bus, 0xD0000000 + 20, 1), 15);
+	ck_assert_uint_eq(bus_mmio_read(&twin->bus, 0xD0000000 + 0x2006, 2), 0); /* link down */
+	ck_assert_ptr_eq(twin->nic[1].net->dev.queue[0].desc, twin->mem.host + 0x200000);
+	ck_assert_uint_eq(bus_pio_read(&twin->bus, 0x40, 1), bus_pio_read(&m->bus, 0x40, 1));
+	machine_set_paused(twin, false); /* the host's side of the link is up: told now */
+	ck_assert_uint_eq(bus_mmio_read(&twin->bus, 0xD0000000 + 0x2006, 2), 1);
+	(void)machine_free(twin);
+	(void)machine_free(m);
+}
+END_TEST
+
+START_TEST(a_pending_interrupt_reaches_the_new_processor)
+{
+	CLEANUP(bytes) struct bytes b = { 0 };
+	struct apic_msg msg = { .dest = 0, .vector = 0x71, .delivery = APIC_FIXED };
+	struct machine *m = make(), *twin;
+
+	lapic_set(m, 0x0F, 0x1FF);
+	ck_assert(lapic_deliver(&m->lapic, &msg));
+	save(m, &b);
+	twin = load_well(&b);
+	ck_assert(twin->lapic.intr);
+	ck_assert_int_eq(lapic_ack(&twin->lapic), 0x71);
+	(void)machine_free(twin);
+	(void)machine_free(m);
+}
+END_TEST
+
+/* ---- whole machines ---------------------------------------------------------------- */
+
+static struct bytes saved;
+
+static void save_once(void *ctx, struct machine *m)
+{
+	(void)ctx;
+	if (!saved.len)
+		save(m, &saved);
+}
+
+static void let_go(void *ctx, struct machine *m)
+{
+	(void)ctx;
+	(void)m;
+}
+
+/* Both stop as often, since how long a machine that ended runs on depends on it.
+ * @_i thousand instructions and one before the save: in work, in the handler's
+ * neighbourhood, in HLT. */
+START_TEST(the_future_after_a_load_is_the_one_without)
+{
+	struct machine *m = make(), *twin;
+	CLEANUP(free) char *why = NULL;
+	uint64_t hash, n;
+	nsec_t now;
+
+	saved = (struct bytes){ 0 };
+	machine_set_probe(m, (uint64_t)_i * 997 + 1, save_once, NULL);
+	ck_assert_int_eq(machine_run(m, &why), MACHINE_END_POWEROFF);
+	hash = machine_state_hash(m);
+	n = machine_instructions(m);
+	now = guest_clock_now(&m->clock);
+	ck_assert_uint_eq(*(uint32_t *)(void *)(m->mem.host + 0x3000), 5);
+	(void)machine_free(m);
+	twin = load_well(&saved);
+	machine_set_probe(twin, (uint64_t)_i * 997 + 1, let_go, NULL);
+	ck_assert_int_eq(machine_run(twin, &why), MACHINE_END_POWEROFF);
+	ck_assert_uint_eq(machine_instructions(twin), n);
+	ck_assert_int_eq(guest_clock_now(&twin->clock), now);
+	ck_assert_uint_eq(machine_state_hash(twin), hash);
+	(void)machine_free(twin);
+	bytes_done(&saved);
+}
+END_TEST
+
+START_TEST(a_real_clock_goes_on_where_it_stood)
+{
+	CLEANUP(bytes) struct bytes b = { 0 };
+	CLEANUP(bytes) struct bytes again = { 0 };
+	CLEANUP(free) char *why = NULL;
+	struct machine *m, *twin;
+
+	cfg.clock_virtual = false;
+	m = make();
+	guest_clock_pause(&m->clock);
+	m->clock.frozen = 1000 * NSEC_PER_SEC;
+	m->paused = true;
+	save(m, &b);
+	twin = load_well(&b);
+	ck_assert(twin->paused);
+	ck_assert_int_eq(guest_clock_now(&twin->clock), 1000 * NSEC_PER_SEC);
+	save(twin, &again);
+	same_bytes(&b, &again);
+	ck_assert_int_eq(machine_run(twin, &why), MACHINE_END_POWEROFF);
+	ck_assert_int_ge(guest_clock_now(&twin->clock), 1000 * NSEC_PER_SEC);
+	(void)machine_free(twin);
+	(void)machine_free(m);
+}
+END_TEST
+
+/* ---- what is refused ------------------------------------------------------------------ */
+
+static void refused(const uint8_t *data, size_t len, const char *says)
+{
+	CLEANUP(free) char *why = NULL;
+	struct machine *m = load(data, len, &why);
+
+	ck_assert_msg(!m, "it was taken; it should have said: %s", says);
+	ck_assert_msg(why && strstr(why, says), "says %s, not %s", why ? why : "nothing", says);
+}
+
+START_TEST(damage_in_any_section_is_refused_with_its_place)
+{
+	CLEANUP(bytes) struct bytes b = { 0 };
+	struct machine *m = make();
+	struct forge_section sec;
+	size_t at = STATE_HEADER_LEN;
+	bool more = true;
+
+	save(m, &b);
+	while (more) {
+		size_t spot[] = { 0, 4, 8, 12, 20, STATE_HEAD_LEN, 0, 0 };
+		char place[64];
+
+		more = forge_next(b.data, &at, &sec);
+		spot[6] = STATE_HEAD_LEN + sec.len / 2;
+		spot[7] = STATE_HEAD_LEN + sec.len - 1;
+		(void)snprintf(place, sizeof place, "at byte %zu:", sec.head);
+		for (size_t i = 0; i < sizeof spot / sizeof spot[0]; i++) {
+			if (sec.head + spot[i] >= at)
+				continue;
+			b.data[sec.head + spot[i]] ^= 0x10;
+			refused(b.data, b.len, place);
+			b.data[sec.head + spot[i]] ^= 0x10;
+		}
+		refused(b.data, sec.head, "the file stops here");
+		refused(b.data, sec.head + STATE_HEAD_LEN - 1, "the file stops here");
+		if (more)
+			refused(b.data, at - 1, "cut off");
+	}
+	bytes_append(&b, "", 1);
+	refused(b.data, b.len, "behind the end");
+	(void)machine_free(m);
+}
+END_TEST
+
+START_TEST(a_newer_section_is_refused_with_its_place)
+{
+	CLEANUP(bytes) struct bytes b = { 0 };
+	struct machine *m = make();
+	struct forge_section sec;
+	size_t at = STATE_HEADER_LEN;
+
+	save(m, &b);
+	while (forge_next(b.data, &at, &sec)) {
+		char place[96];
+
+		b.data[sec.head + 8] = 2;
+		forge_reseal(b.data, b.len);
+		(void)snprintf(place, sizeof place, "at byte %zu: version 2 is newer than 1", sec.head);
+		refused(b.data, b.len, place);
+		b.data[sec.head + 8] = 1;
+	}
+	(void)machine_free(m);
+}
+END_TEST
+
+/* Another machine's state. */
+static void more_memory(void) { cfg.memory_bytes = 2 * MEMORY; }
+static void fewer_nics(void) { cfg.n_nics = 1; }
+static void other_mac(void) { nics[1].mac.b[5] = 9; }
+static void other_mtu(void) { nics[0].mtu = 9000; }
+static void other_clock(void) { cfg.clock_virtual = false; }
+
+static const struct {
+	void (*change)(void);
+	const char *says;
+} other[] = {
+	{ more_memory, "bytes of memory: 4194304 was saved, this machine has 8388608" },
+	{ fewer_nics, "network cards: 2 was saved, this machine has 1" },
+	{ other_mac, "section vnet.1" },
+	{ other_mtu, "an MTU: 1500 was saved, this machine has 9000" },
+	{ other_clock, "virtual clocks: 1 was saved, this machine has 0" },
+};
+
+START_TEST(another_machines_state_is_refused)
+{
+	CLEANUP(bytes) struct bytes b = { 0 };
+	struct machine *m = make();
+
+	save(m, &b);
+	(void)machine_free(m);
+	other[_i].change();
+	refused(b.data, b.len, other[_i].says);
+}
+END_TEST
+
+/* ---- the supervisor's way --------------------------------------------------------------- */
+
+/* Sends a message with a file. */
+static void ask(const char *text, int fd)
+{
+	union { char buf[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } u = { 0 };
+	struct iovec iov = { .iov_base = (char *)(uintptr_t)text, .iov_len = strlen(text) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	struct cmsghdr *c;
+
+	if (fd >= 0) {
+		msg.msg_control = u.buf;
+		msg.msg_controllen = sizeof u.buf;
+		c = CMSG_FIRSTHDR(&msg);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(sizeof fd);
+		memcpy(CMSG_DATA(c), &fd, sizeof fd);
+	}
+	ck_assert_int_eq(sendmsg(control[0], &msg, 0), (ssize_t)iov.iov_len);
+}
+
+/* Waits for the event; returns its number "bytes". */
+static json_int_t expect(const char *event)
+{
+	json_int_t n;
+	json_t *msg = NULL;
+
+	ck_assert_int_eq(control_read_msg(control[0], &msg), 0);
+	ck_assert_str_eq(json_string_value(json_object_get(msg, "event")), event);
+	n = json_integer_value(json_object_get(msg, "bytes"));
+	json_decref(msg);
+	return n;
+}
+
+START_TEST(the_supervisor_saves_and_starts_again)
+{
+	int fd = memfd_create("state", MFD_CLOEXEC), read_only = open("/dev/null", O_RDONLY);
+	CLEANUP(free) char *why = NULL;
+	struct machine *m;
+	json_int_t n;
+
+	cfg.control_fd = control[1];
+	m = make();
+	control[1] = -1; /* the machine's */
+	ask("{\"do\":\"save\"}\n", fd);
+	ask("{\"do\":\"save\"}\n", read_only);
+	ask("{\"do\":\"save\"}\n", -1);
+	ask("{\"do\":\"quit\"}\n", -1);
+	ck_assert_int_eq(machine_run(m, &why), MACHINE_END_QUIT);
+	(void)expect("started");
+	n = expect("saved");
+	(void)expect("save-failed");
+	(void)expect("save-failed");
+	(void)machine_free(m);
+	ck_assert_int_eq((int)lseek(fd, 0, SEEK_END), (int)n);
+	cfg.control_fd = -1;
+	cfg.restore = true;
+	cfg.state_fd = fd;
+	m = make();
+	ck_assert_int_eq(machine_run(m, &why), MACHINE_END_POWEROFF);
+	(void)machine_free(m);
+	(void)close(fd);
+	(void)close(read_only);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *s = suite_create("state of machines");
+	TCase *t = tcase_create("state");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 60);
+	tcase_add_loop_test(t, a_chip_that_was_used_is_saved_and_loaded, 0,
+			    (int)(sizeof chip / sizeof chip[0]));
+	tcase_add_test(t, a_loaded_machine_answers_as_before);
+	tcase_add_test(t, a_pending_interrupt_reaches_the_new_processor);
+	tcase_add_loop_test(t, the_future_after_a_load_is_the_one_without, 0, 10);
+	tcase_add_test(t, a_real_clock_goes_on_where_it_stood);
+	tcase_add_test(t, damage_in_any_section_is_refused_with_its_place);
+	tcase_add_test(t, a_newer_section_is_refused_with_its_place);
+	tcase_add_loop_test(t, another_machines_state_is_refused, 0,
+			    (int)(sizeof other / sizeof other[0]));
+	tcase_add_test(t, the_supervisor_saves_and_starts_again);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(make_suite);
