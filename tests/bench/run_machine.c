@@ -116,6 +116,8 @@ static int run(struct options *o, int serial_fd)
 		(void)fprintf(stderr, "run-machine: %s\n", why ? why : "?");
 		return 1;
 	}
+	if (o->save && machine_instructions(m) == o->save_at)
+		save(o, m);
 	if (o->hash_every || o->save)
 		machine_set_probe(m, o->hash_every ? o->hash_every : o->save_at, on_probe, o);
 	(void)fprintf(stderr, "loaded in %.3f s\n", (double)(clock_now() - start) / 1e9);
