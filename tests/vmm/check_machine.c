@@ -2,38 +2,19 @@
  * their own: how they end, what they cost, and what the supervisor is told. */
 #include "core/bytes.h"
 #include "core/control.h"
+#include "tests/kernel.h"
 #include "tests/unit.h"
 #include "vmm/machine_impl.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-enum { CODE_AT = 0x100000, MEMORY = 4 << 20 };
+enum { MEMORY = 4 << 20 };
 
 static int serial[2], control[2];
 static struct machine_config cfg;
-
-/* A vmlinux that is just @code, entered in 64-bit mode at 1 MiB. */
-static int kernel_of(const void *code, size_t len)
-{
-	Elf64_Ehdr eh = { .e_type = ET_EXEC, .e_machine = EM_X86_64, .e_entry = CODE_AT,
-			  .e_phoff = sizeof eh, .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 1 };
-	Elf64_Phdr ph = { .p_type = PT_LOAD, .p_offset = sizeof eh + sizeof ph, .p_paddr = CODE_AT,
-			  .p_filesz = len, .p_memsz = 4096 };
-	int fd = memfd_create("kernel", MFD_CLOEXEC);
-
-	memcpy(eh.e_ident, ELFMAG, SELFMAG);
-	eh.e_ident[EI_CLASS] = ELFCLASS64;
-	eh.e_ident[EI_DATA] = ELFDATA2LSB;
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(fd_write_all(fd, &eh, sizeof eh), 0);
-	ck_assert_int_eq(fd_write_all(fd, &ph, sizeof ph), 0);
-	ck_assert_int_eq(fd_write_all(fd, code, len), 0);
-	return fd;
-}
 
 static void setup(void)
 {
@@ -115,7 +96,7 @@ END_TEST
 /* The PIT's edge through PIC and LINT0: an IDT of one gate at 0x1000, whose
  * handler powers off; the processor waits for it in HLT. */
 static const uint8_t timer_code[] = {
-	/* Gate 0x30 at 0x1300, word by word: the handler is at CODE_AT + 0x100. */
+	/* Gate 0x30 at 0x1300, word by word: the handler is at KERNEL_AT + 0x100. */
 	0x66, 0xC7, 0x04, 0x25, 0x00, 0x13, 0x00, 0x00, 0x00, 0x01,
 	0x66, 0xC7, 0x04, 0x25, 0x02, 0x13, 0x00, 0x00, 0x10, 0x00,
 	0x66, 0xC7, 0x04, 0x25, 0x04, 0x13, 0x00, 0x00, 0x00, 0x8E,

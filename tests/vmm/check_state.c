@@ -4,17 +4,17 @@
 #include "core/bytes.h"
 #include "core/control.h"
 #include "tests/forge.h"
+#include "tests/kernel.h"
 #include "tests/unit.h"
 #include "vmm/machine_impl.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-enum { CODE_AT = 0x100000, MEMORY = 4 << 20, NIC_COUNT = 2 };
+enum { MEMORY = 4 << 20, NIC_COUNT = 2 };
 
 static struct machine_nic nics[NIC_COUNT];
 static struct machine_config cfg;
@@ -24,7 +24,7 @@ static int agent[2], control[2];
  * 0x3000, acknowledges, and after five powers off; between them HLT, and before
  * it a loop of work in memory. */
 static const uint8_t guest[] = {
-	/* gate 0x30 at 0x1300: the handler is at CODE_AT + 0x100 */
+	/* gate 0x30 at 0x1300: the handler is at KERNEL_AT + 0x100 */
 	0x66, 0xC7, 0x04, 0x25, 0x00, 0x13, 0x00, 0x00, 0x00, 0x01,
 	0x66, 0xC7, 0x04, 0x25, 0x02, 0x13, 0x00, 0x00, 0x10, 0x00,
 	0x66, 0xC7, 0x04, 0x25, 0x04, 0x13, 0x00, 0x00, 0x00, 0x8E,
@@ -58,24 +58,12 @@ static const uint8_t handler[] = {
 
 static int kernel_file(void)
 {
-	Elf64_Ehdr eh = { .e_type = ET_EXEC, .e_machine = EM_X86_64, .e_entry = CODE_AT,
-			  .e_phoff = sizeof eh, .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 1 };
-	Elf64_Phdr ph = { .p_type = PT_LOAD, .p_offset = sizeof eh + sizeof ph, .p_paddr = CODE_AT,
-			  .p_filesz = 0x200, .p_memsz = 4096 };
-	int fd = memfd_create("kernel", MFD_CLOEXEC);
 	uint8_t code[0x200] = { 0 };
 
 	_Static_assert(sizeof guest <= 0x100, "the handler lies behind");
 	memcpy(code, guest, sizeof guest);
 	memcpy(code + 0x100, handler, sizeof handler);
-	memcpy(eh.e_ident, ELFMAG, SELFMAG);
-	eh.e_ident[EI_CLASS] = ELFCLASS64;
-	eh.e_ident[EI_DATA] = ELFDATA2LSB;
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(fd_write_all(fd, &eh, sizeof eh), 0);
-	ck_assert_int_eq(fd_write_all(fd, &ph, sizeof ph), 0);
-	ck_assert_int_eq(fd_write_all(fd, code, sizeof code), 0);
-	return fd;
+	return kernel_of(code, sizeof code);
 }
 
 static void setup(void)

@@ -311,6 +311,42 @@ START_TEST(the_guest_learns_that_the_host_is_gone_and_back)
 }
 END_TEST
 
+START_TEST(a_held_console_lets_the_guests_memory_alone)
+{
+	uint8_t *before;
+	uint32_t id, len;
+	int pair[2];
+
+	start_open();
+	give_rx(10);
+	(void)vguest_used(&g, &rxq, &id, &len);
+	before = malloc(RAM);
+	memcpy(before, g.mem.host, RAM);
+	virtio_console_hold(con, true);
+	ck_assert_int_eq(write(host_fd, "abc", 3), 3);
+	(void)loop_step(loop, 0);
+	virtio_console_ready(con, 0);
+	ck_assert_mem_eq(before, g.mem.host, RAM);
+	virtio_console_hold(con, false);
+	(void)loop_step(loop, 0);
+	ck_assert(vguest_used(&g, &rxq, &id, &len));
+	ck_assert_uint_eq(len, 3);
+	/* another host side meanwhile: told when it goes on */
+	virtio_console_hold(con, true);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	memcpy(before, g.mem.host, RAM);
+	virtio_console_connect(con, 0, pair[0]);
+	ck_assert_mem_eq(before, g.mem.host, RAM);
+	virtio_console_hold(con, false);
+	expect(1, EV_OPEN, 1, NULL);
+	free(before);
+	(void)close(dev_fd);
+	(void)close(host_fd);
+	dev_fd = pair[0];
+	host_fd = pair[1];
+}
+END_TEST
+
 START_TEST(a_writer_into_a_closed_socket_survives)
 {
 	start_open();
@@ -368,6 +404,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_slow_reader_loses_nothing);
 	tcase_add_test(t, an_endless_chain_is_sent_piecemeal);
 	tcase_add_test(t, the_guest_learns_that_the_host_is_gone_and_back);
+	tcase_add_test(t, a_held_console_lets_the_guests_memory_alone);
 	tcase_add_test(t, a_writer_into_a_closed_socket_survives);
 	tcase_add_test(t, strange_messages_are_ignored);
 	tcase_add_test(t, a_broken_data_queue_breaks_the_device_only);

@@ -582,6 +582,41 @@ START_TEST(control_commands_are_answered)
 }
 END_TEST
 
+START_TEST(a_held_card_lets_the_guests_memory_alone)
+{
+	uint8_t frame[60] = { 0xAA };
+	uint32_t id, len;
+	uint8_t *before;
+	uint64_t at;
+
+	start(plain);
+	at = give_rx(2000);
+	vguest_kick(&g, &rxq);
+	before = malloc(RAM);
+	memcpy(before, g.mem.host, RAM);
+	virtio_net_hold(net, true);
+	fabric_send(frame, sizeof frame, NULL);
+	virtio_net_kicked(net);
+	virtio_net_set_link(net, false);
+	virtio_net_set_link(net, true);
+	ck_assert_mem_eq(before, g.mem.host, RAM);
+	ck_assert_uint_eq(g.n_msi[0] + g.n_msi[1], 0);
+	free(before);
+	/* what came meanwhile is there at once */
+	virtio_net_hold(net, false);
+	ck_assert(vguest_used(&g, &rxq, &id, &len));
+	ck_assert_uint_eq(len, HDR + sizeof frame);
+	ck_assert_uint_eq(*vguest_ptr(&g, at + HDR), 0xAA);
+	ck_assert_uint_eq(g.n_msi[0], 0); /* the carrier is what it was */
+	virtio_net_hold(net, true);
+	virtio_net_set_link(net, false);
+	ck_assert_uint_eq(vguest_config(&g, 6, 2), VIRTIO_NET_S_LINK_UP);
+	virtio_net_hold(net, false);
+	ck_assert_uint_eq(vguest_config(&g, 6, 2), 0);
+	ck_assert_uint_eq(g.n_msi[0], 1);
+}
+END_TEST
+
 START_TEST(a_reset_card_starts_again)
 {
 	uint8_t frame[60] = { 0 };
@@ -626,6 +661,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_card_that_is_off_drops_what_comes);
 	tcase_add_test(t, the_guest_sees_carrier);
 	tcase_add_test(t, control_commands_are_answered);
+	tcase_add_test(t, a_held_card_lets_the_guests_memory_alone);
 	tcase_add_test(t, a_reset_card_starts_again);
 	suite_add_tcase(s, t);
 	return s;
