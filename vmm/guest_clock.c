@@ -147,36 +147,44 @@ void guest_clock_run(struct guest_clock *c)
 static const nsec_t time_max = (nsec_t)1 << 61;
 enum { MIPS_MAX = 1000000 };
 
+/* The clock is asked for the time by all that comes behind it, even when the file
+ * was refused: it takes nothing over before all was found to be in order. */
 void guest_clock_state(struct guest_clock *c, struct state *s)
 {
-	nsec_t now = guest_clock_now(c);
+	nsec_t at = c->is_virtual ? c->skipped : guest_clock_now(c), wall_start = c->wall_start;
+	uint64_t mips = c->mips;
 
 	(void)state_begin(s, "clck", 0, 1);
 	state_same(s, c->is_virtual, "virtual clocks");
-	state_i64(s, &c->wall_start);
-	state_expect(s, c->wall_start >= 0 && c->wall_start <= time_max, "a year beyond all");
+	state_i64(s, &wall_start);
+	state_expect(s, wall_start >= 0 && wall_start <= time_max, "a year beyond all");
 	if (c->is_virtual) {
-		state_u64(s, &c->mips);
-		state_expect(s, c->mips && c->mips <= MIPS_MAX, "a speed that cannot be");
-		state_i64(s, &c->skipped);
-		state_expect(s, c->skipped >= 0 && c->skipped <= time_max, "a time beyond all");
-	} else {
-		state_i64(s, &now);
-		state_expect(s, now >= 0 && now <= time_max, "a time beyond all");
-		if (state_is_load(s) && state_ok(s))
-			c->frozen = now;
+		state_u64(s, &mips);
+		state_expect(s, mips && mips <= MIPS_MAX &&
+				c->icount(c->icount_ctx) / mips <= (uint64_t)time_max / 1000,
+			     "a speed that cannot be");
 	}
-	if (state_is_load(s) && state_ok(s))
-		c->paused = true;
+	state_i64(s, &at);
+	state_expect(s, at >= 0 && at <= time_max, "a time beyond all");
 	state_end(s);
+	if (!state_is_load(s) || !state_ok(s))
+		return;
+	c->wall_start = wall_start;
+	c->mips = mips;
+	*(c->is_virtual ? &c->skipped : &c->frozen) = at;
+	c->paused = true;
 }
 
 /* @max: the latest instant that is believed. */
 static void state_instant(const struct guest_clock *c, struct state *s, nsec_t *t, nsec_t max)
 {
-	nsec_t now = guest_clock_now(c), at;
-	int64_t delta = *t == NSEC_NEVER ? NSEC_NEVER : *t - now;
+	nsec_t now, at;
+	int64_t delta;
 
+	if (!state_ok(s))
+		return;
+	now = guest_clock_now(c);
+	delta = *t == NSEC_NEVER ? NSEC_NEVER : *t - now;
 	state_i64(s, &delta);
 	if (!state_is_load(s) || !state_ok(s))
 		return;

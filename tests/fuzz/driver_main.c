@@ -88,6 +88,7 @@ int main(int argc, char **argv)
 			return 2;
 	}
 	(void)signal(SIGABRT, on_abort);
+	(void)signal(SIGFPE, on_abort);
 	(void)signal(SIGPIPE, SIG_IGN);
 	prng_init(&prng, seed, "fuzz");
 	for (uint64_t i = 0; i < n; i++) {
