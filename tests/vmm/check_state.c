@@ -75,7 +75,7 @@ static void setup(void)
 						.mtu = 1500, .link_up = true };
 		ck_assert_int_eq(ring_pair_create(RING_DATA_SIZE, &nics[i].ring), 0);
 	}
-	cfg = (struct machine_config){ .name = "t/vm", .memory_bytes = MEMORY, .cpus = 1,
+	cfg = (struct machine_config){ .name = "t/vm", .memory_bytes = MEMORY, .cpus = 2,
 				       .clock_virtual = true, .virtual_mips = 100, .seed = 1,
 				       .initrd_fd = -1, .kernel_fd = kernel_file(), .pmem_fd = -1,
 				       .nics = nics, .n_nics = NIC_COUNT, .serial_fd = -1,
@@ -219,7 +219,7 @@ static void use_rtc(struct machine *m)
 
 static void lapic_set(struct machine *m, unsigned reg, uint32_t v)
 {
-	bus_mmio_write(&m->bus, LAPIC_BASE + 16 * reg, 4, v);
+	lapic_mmio_write(&m->vcpu[0].lapic, 16 * reg, 4, v);
 }
 
 static void use_lapic(struct machine *m)
@@ -230,18 +230,18 @@ static void use_lapic(struct machine *m)
 	lapic_set(m, 0x3E, 3);
 	lapic_set(m, 0x32, 0x20040); /* periodic */
 	lapic_set(m, 0x38, 1000000);
-	ck_assert(lapic_deliver(&m->lapic, &msg));
-	ck_assert_int_eq(lapic_ack(&m->lapic), 0x71);
+	ck_assert(lapic_deliver(&m->vcpu[0].lapic, &msg));
+	ck_assert_int_eq(lapic_ack(&m->vcpu[0].lapic), 0x71);
 	msg.vector = 0x45; /* below what is in service */
-	ck_assert(lapic_deliver(&m->lapic, &msg));
+	ck_assert(lapic_deliver(&m->vcpu[0].lapic, &msg));
 }
 
 static void use_deadline(struct machine *m)
 {
 	lapic_set(m, 0x0F, 0x1FF);
 	lapic_set(m, 0x32, 0x40040);
-	ck_assert(lapic_msr_write(&m->lapic, 0x6E0, 123456789));
-	ck_assert_int_eq(m->lapic.timer.at, 123456789);
+	ck_assert(lapic_msr_write(&m->vcpu[0].lapic, 0x6E0, 123456789));
+	ck_assert_int_eq(m->vcpu[0].lapic.timer.at, 123456789);
 }
 
 static void use_acpi(struct machine *m)
@@ -267,7 +267,7 @@ static uint64_t virtio_up(struct machine *m, struct virtio_pci *p, uint32_t feat
 	uint64_t bar, table;
 
 	pci_set(m, p->pci.slot, PCI_BAR0, 4, 0xD0000000);
-	pci_set(m, p->pci.slot, PCI_COMMAND, 2, PCI_COMMAND_MEM);
+	pci_set(m, p->pci.slot, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_MASTER);
 	pci_set(m, p->pci.slot, p->pci.msix_cap + 2u, 2, 0x8000);
 	bar = p->pci.bar[VIRTIO_PCI_BAR].addr;
 	ck_assert_uint_eq(bar, 0xD0000000);
@@ -314,6 +314,24 @@ static void use_rng(struct machine *m)
 {
 	(void)virtio_up(m, &m->rng->pci, 0);
 	m->rng->n_bytes = 9;
+}
+
+static void use_balloon(struct machine *m)
+{
+	(void)virtio_up(m, &m->balloon->pci, 2);
+	m->balloon->stat[3] = 4;
+	m->balloon->stats_held = true;
+	virtio_balloon_set_target(m->balloon, 1 << 20);
+}
+
+/* The second processor, started at 0x9000, whose turn it is. */
+static void use_processors(struct machine *m)
+{
+	struct apic_msg msg = { .dest = 1, .delivery = APIC_STARTUP, .vector = 9 };
+
+	ck_assert(lapic_deliver(&m->vcpu[1].lapic, &msg));
+	m->turn = 1;
+	m->turn_left = 77;
 }
 
 static void use_cpu(struct machine *m)
@@ -363,6 +381,7 @@ static const struct {
 	{ "ioap", 0, use_ioapic }, { "rtc ", 0, use_rtc }, { "lapc", 0, use_lapic },
 	{ "lapc", 0, use_deadline }, { "acpi", 0, use_acpi }, { "pci ", 0, use_pci },
 	{ "vnet", 1, use_net }, { "vcon", 0, use_console }, { "vrng", 0, use_rng },
+	{ "vbal", 0, use_balloon }, { "turn", 0, use_processors }, { "cpu ", 1, use_processors },
 	{ "cpu ", 0, use_cpu }, { "clck", 0, use_clock }, { "mach", 0, use_prng },
 	{ "outp", 0, use_output }, { "ram ", 3, use_memory },
 };
@@ -419,7 +438,7 @@ START_TEST(a_loaded_machine_answers_as_before)
 	save(m, &b);
 	twin = load_well(&b);
 	ck_assert_int_eq(twin->clock.deadline, m->clock.deadline);
-	ck_assert_int_eq(twin->lapic.timer.at, 123456789);
+	ck_assert_int_eq(twin->vcpu[0].lapic.timer.at, 123456789);
 	ck_assert_uint_eq(bus_pio_read(&twin->bus, 0x3F8, 1), 'b');
 	ck_assert_uint_eq(bus_pio_read(&twin->bus, 0x3F8, 1), 'c');
 	ck_assert_uint_eq(bus_mmio_read(&twin->bus, 0xD0000000 + 20, 1), 15);
@@ -440,11 +459,11 @@ START_TEST(a_pending_interrupt_reaches_the_new_processor)
 	struct machine *m = make(), *twin;
 
 	lapic_set(m, 0x0F, 0x1FF);
-	ck_assert(lapic_deliver(&m->lapic, &msg));
+	ck_assert(lapic_deliver(&m->vcpu[0].lapic, &msg));
 	save(m, &b);
 	twin = load_well(&b);
-	ck_assert(twin->lapic.intr);
-	ck_assert_int_eq(lapic_ack(&twin->lapic), 0x71);
+	ck_assert(twin->vcpu[0].lapic.intr);
+	ck_assert_int_eq(lapic_ack(&twin->vcpu[0].lapic), 0x71);
 	(void)machine_free(twin);
 	(void)machine_free(m);
 }
