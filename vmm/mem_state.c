@@ -48,6 +48,7 @@ static bool is_zero(const uint8_t *page)
 static bool file_read(int fd, uint64_t off, uint8_t *to, size_t len)
 {
 	while (len) {
+		/* SYSCALLS(machine): pread64 */
 		ssize_t n = pread(fd, to, len, (off_t)off);
 
 		if (n < 0 && errno == EINTR)
