@@ -11,6 +11,8 @@
  * of instructions, out of which that time is made. Levels of interrupt lines
  * are in the interrupt controllers' sections, so no device raises its own.
  *
+ * Under KVM a machine is neither saved nor loaded: its local APIC is the kernel's.
+ *
  * A machine is loaded only where it is made: a file that is refused leaves no
  * machine, never half of one. After a load it is paused; when it goes on, each
  * card looks at its rings and each port at its socket, since a kick that was
