@@ -56,6 +56,13 @@ int engine_find(const struct team *team, struct engine_host *ret, char **ret_why
 		if (team->vms[i].engine == ENGINE_KVM && !needs)
 			needs = &team->vms[i];
 	}
+	for (size_t i = 0; i < team->n_vms; i++) {
+		if (team->vms[i].engine == ENGINE_KVM && team->vms[i].cpus > 1) {
+			*ret_why = str_printf("%s: engine 'kvm' runs one CPU, not %u (engine: auto takes the soft engine then)",
+					      team->vms[i].name, team->vms[i].cpus);
+			return -ENOTSUP;
+		}
+	}
 	if (!asks)
 		return 0;
 	engine_probe(ret);
