@@ -9,6 +9,8 @@
  * Used by: soft_cpu.c, uop_flow.c, mmu.c.   Depends on: block_build.c. */
 #include "vmm/cpu/soft/block.h"
 
+#include "vmm/cpu/soft/translate.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -146,6 +148,7 @@ static void kill_block(struct soft *s, struct block *b)
 	if (b->gpa2)
 		page_remove(s, b->gpa2, b);
 	b->enter = uop_dead;
+	b->code = translate_none(c->translate);
 	b->dead = true;
 	if (s->in_block && s->block == b)
 		s->block_dead = true;
@@ -169,6 +172,7 @@ struct block_cache *block_cache_new(void)
 	for (uint32_t k = 0; k < BLOCK_PAGES; k++)
 		c->pages[k].hash_next = k + 2 <= BLOCK_PAGES ? k + 2 : 0;
 	c->page_free = 1;
+	c->translate = translate_new();
 	return c;
 }
 
@@ -176,9 +180,29 @@ struct block_cache *block_cache_free(struct block_cache *c)
 {
 	if (!c)
 		return NULL;
+	translate_free(c->translate);
 	(void)munmap(c->slots, SLOTS_ALL * sizeof(struct uop));
 	free(c);
 	return NULL;
+}
+
+void block_code_forget(struct block_cache *c)
+{
+	for (uint32_t a = 0; a < BLOCK_ARENAS; a++) {
+		uint32_t slot = a * BLOCK_ARENA_SLOTS, end = slot + c->used[a];
+
+		if (a == 0)
+			slot += BLOCK_HEADER_SLOTS;
+		while (slot < end) {
+			struct block *b = block_at(c, slot);
+
+			slot += b->n_slots;
+			b->code = translate_none(c->translate);
+			b->heat = 0;
+			if (!b->dead)
+				b->enter = translate_count;
+		}
+	}
 }
 
 static void arena_empty(struct soft *s, uint32_t arena)
@@ -390,6 +414,7 @@ void block_profile(const struct soft *s, FILE *f, unsigned n)
 		(unsigned long long)s->n_blocks_decoded, (unsigned long long)s->n_block_lookups,
 		(unsigned long long)s->n_tlb_miss, (unsigned long long)s->n_exceptions,
 		(unsigned long long)s->n_interrupts);
+	translate_profile(c->translate, f);
 	while (n--) {
 		const struct block *best = NULL;
 

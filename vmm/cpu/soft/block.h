@@ -44,6 +44,7 @@ struct block_cache {
 	uint32_t page_hash[BLOCK_PAGE_HASH_SIZE];
 	uint32_t page_free;
 	struct jump_entry jump[JUMP_SIZE];
+	struct translate *translate; /* owned; NULL: blocks are interpreted */
 	/* A block outside of the cache: single steps, code that is not in RAM. */
 	_Alignas(16) struct uop scratch[BLOCK_MAX_SLOTS];
 };
@@ -51,6 +52,8 @@ struct block_cache {
 /* NULL when there is no memory. */
 struct block_cache *block_cache_new(void);
 struct block_cache *block_cache_free(struct block_cache *c);
+/* Takes their translated code away from all blocks. */
+void block_code_forget(struct block_cache *c);
 /* Drops every block. */
 void block_cache_clear(struct soft *s);
 

@@ -202,6 +202,7 @@ static struct tlb_entry *tlb_fill(struct soft *s, uint64_t lin, unsigned access)
 	if (!host)
 		return e;
 	e->addend = (uint64_t)host - page;
+	e->host = (uint64_t)host;
 	e->read_tag = page;
 	if (!w.nx)
 		e->exec_tag = page;

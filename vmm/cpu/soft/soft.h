@@ -2,7 +2,7 @@
  *
  * The parts: decode (bytes to struct insn), execute (insn to results: int_*.c
  * integer, sys_*.c system, fpu_*.c x87/MMX/SSE), block (the decoded-block
- * cache and the dispatch), mmu (linear to physical, the TLB), flags (lazy
+ * cache and the dispatch), translate (hot blocks as host code), mmu (linear to physical, the TLB), flags (lazy
  * arithmetic flags), event (exceptions, interrupts, their delivery).
  *
  * Contract of an executor, `soft_exec_fn(s, i)`:
@@ -101,11 +101,14 @@ struct tlb_entry {
 	uint64_t exec_tag; /* for instruction fetch: phys is valid */
 	uint64_t addend; /* host address - linear address */
 	uint64_t phys; /* guest-physical page address */
+	uint64_t host; /* address of the page: addend + linear address */
 	uint8_t global;
 	uint8_t page_shift; /* of the guest's page: 12, 21, 22, 30 */
 	uint8_t listed; /* stands in tlb_filled */
 	uint8_t may_write; /* a store is allowed and D is set: only code in the page withholds write_tag */
+	uint8_t reserved[12];
 };
+_Static_assert(sizeof(struct tlb_entry) == 64, "a cache line; translated code scales by it");
 
 struct block_cache; /* block.c */
 struct uop;

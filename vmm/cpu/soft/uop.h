@@ -69,8 +69,9 @@ struct block {
 	bool dead;
 	bool is_ram; /* decoded from RAM, in the cache */
 	bool linked; /* its last slot is a struct uop_links */
+	uint16_t heat; /* times it was entered while interpreted, up to TRANSLATE_HEAT */
 	uint64_t n_entered; /* by the dispatcher; for the profile */
-	uint64_t reserved;
+	const uint8_t *code; /* where translated code enters it: translate.h */
 };
 _Static_assert(sizeof(struct block) == BLOCK_HEADER_SLOTS * sizeof(struct uop), "whole slots");
 

@@ -1,0 +1,39 @@
+/* vmm/cpu/soft/translate.h: hot blocks as host code.
+ *
+ * A block that was entered TRANSLATE_HEAT times gets code: the same
+ * instructions on the host's registers, with the TLB looked up in line. Blocks,
+ * links, budget and lazy flags are the interpreter's, and every instruction has
+ * its uop still: translated code that meets a TLB miss, a code page, or
+ * anything rare jumps to the uop of that instruction, and the rest of the
+ * block is interpreted. So both stages pass through the same states, and
+ * may change over at any instruction.
+ *
+ * b->enter leads into the code from C (registers are loaded from struct soft);
+ * b->code is where other translated code goes. A block without code has a
+ * b->code that stores the registers and goes to b->enter.
+ *
+ * The cache is one memfd mapped twice, writable and executable. It is bounded
+ * (TRANSLATE_CACHE_BYTES); when it is full all code is dropped at once.
+ *
+ * Used by: block.c, soft_cpu.c, uop_flow.c.   Depends on: block.h. */
+#ifndef MUSTER_VMM_CPU_SOFT_TRANSLATE_H
+#define MUSTER_VMM_CPU_SOFT_TRANSLATE_H
+
+#include "vmm/cpu/soft/block.h"
+
+enum { TRANSLATE_HEAT = 16, TRANSLATE_CACHE_BYTES = 32 << 20 };
+
+/* The code cache; NULL when the host gives none or forbids it, or when MUSTER_SOFT in the
+ * environment is "interp". "eager" translates every block at its first entry, for tests. */
+struct translate *translate_new(void);
+struct translate *translate_free(struct translate *t);
+/* Gives @b code when it may have some: b->enter and b->code change. */
+void translate_block(struct soft *s, struct block *b);
+/* What b->code is for a block without code; NULL when @t is NULL. */
+const uint8_t *translate_none(const struct translate *t);
+/* uop_enter() that counts; what b->enter is while a block may become hot. */
+uop_fn translate_count;
+/* Prints how many blocks and bytes were made. */
+void translate_profile(const struct translate *t, FILE *f);
+
+#endif

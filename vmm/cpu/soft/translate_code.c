@@ -1,0 +1,142 @@
+/* vmm/cpu/soft/translate_code.c: the pieces of code that many instructions
+ * share: addresses, the TLB, conditions, exits.
+ *
+ * Used by: translate*.c. */
+#include "vmm/cpu/soft/translate_impl.h"
+
+void translate_exit(struct build *t, unsigned cond, const struct uop *u)
+{
+	t->stubs[t->n_stubs++] = (struct exit_stub){ em_jump(&t->p, cond), u, t->has_mxcsr };
+}
+
+void translate_ea(struct build *t, const struct plan *x)
+{
+	const struct insn *i = &x->i;
+	struct opd o = opd_mem(HOST_T1, (int32_t)i->disp);
+	bool far_seg = i->seg == CPU_FS || i->seg == CPU_GS;
+
+	if (i->base == INSN_REG_RIP) {
+		o.disp += x->u->off;
+		em_load(&t->p, HOST_T1, OPD_S(r[INSN_REG_RIP]));
+	} else if (i->base == INSN_REG_NONE) {
+		em_imm64(&t->p, HOST_T1, 0);
+	} else {
+		o.reg = (uint8_t)guest_read(t, i->base, HOST_T1);
+	}
+	if (i->index != INSN_REG_NONE) {
+		o.index = (uint8_t)guest_read(t, i->index, HOST_T2);
+		o.scale = i->scale;
+	}
+	if (o.reg != HOST_T1 || o.disp || o.index != HOST_RSP)
+		em(&t->p, 8, 0x8D, HOST_T1, o);
+	if (far_seg) {
+		struct opd seg = opd_mem(HOST_S, (int32_t)(offsetof(struct soft, seg_base) + 8u * i->seg));
+
+		em(&t->p, 8, 0x03, HOST_T1, seg);
+	}
+}
+
+void translate_tlb(struct build *t, const struct plan *x, unsigned size, bool is_write)
+{
+	enum { SHIFT = 6 };
+	size_t tag = is_write ? offsetof(struct tlb_entry, write_tag) : offsetof(struct tlb_entry, read_tag);
+
+	_Static_assert(sizeof(struct tlb_entry) == 1 << SHIFT, "scaled by a shift");
+	em(&t->p, 4, 0x8B, HOST_T2, opd_reg(HOST_T1));
+	em(&t->p, 4, 0xC1, 5, opd_reg(HOST_T2)); /* shr */
+	em8(&t->p, MEM_PAGE_SHIFT - SHIFT);
+	em_alu_imm(&t->p, 4, 4, opd_reg(HOST_T2), (TLB_SIZE - 1) << SHIFT);
+	em(&t->p, 8, 0x03, HOST_T2, OPD_S(tlb));
+	em(&t->p, 8, 0x2B, HOST_T1, opd_mem(HOST_T2, (int32_t)tag));
+	em_alu_imm(&t->p, 8, 7, opd_reg(HOST_T1), (int32_t)(MEM_PAGE_SIZE - size));
+	translate_exit(t, COND_A, x->u);
+	em(&t->p, 8, 0x03, HOST_T1, opd_mem(HOST_T2, offsetof(struct tlb_entry, host)));
+	t->host_flags = false;
+}
+
+void translate_mem(struct build *t, const struct plan *x, unsigned size, bool is_write)
+{
+	translate_ea(t, x);
+	translate_tlb(t, x, size, is_write);
+}
+
+static bool from_sub(struct build *t, unsigned cond)
+{
+	if (cond >> 1 == COND_O >> 1)
+		return false;
+	if (cond >> 1 == COND_S >> 1 || cond >> 1 == COND_P >> 1) {
+		em_alu_imm(&t->p, 8, 7, OPD_S(cc_dst), 0);
+		return true;
+	}
+	em_load(&t->p, HOST_T2, OPD_S(cc_aux));
+	em(&t->p, 8, 0x3B, HOST_T2, OPD_S(cc_src));
+	return true;
+}
+
+static bool from_result(struct build *t, unsigned cond)
+{
+	if (cond >> 1 != COND_E >> 1 && cond >> 1 != COND_S >> 1 && cond >> 1 != COND_P >> 1)
+		return false;
+	em_alu_imm(&t->p, 8, 7, OPD_S(cc_dst), 0);
+	return true;
+}
+
+bool translate_cond(struct build *t, const struct plan *x, unsigned cond)
+{
+	if (t->host_flags)
+		return true;
+	switch (t->lazy) {
+	case LAZY_SUB:
+		return from_sub(t, cond);
+	case LAZY_LOGIC:
+		em_alu_imm(&t->p, 8, 7, OPD_S(cc_dst), 0);
+		return true;
+	case LAZY_ADD:
+	case LAZY_RESULT:
+		return from_result(t, cond);
+	default:
+		break;
+	}
+	/* Nothing is known. A comparison is likely: CMP, JE, JG. */
+	if (cond >> 1 == COND_O >> 1 || !x->ends)
+		return false;
+	em_alu_imm(&t->p, 4, 7, OPD_S(cc_op), CC_SUB);
+	translate_exit(t, COND_NE, x->u);
+	return from_sub(t, cond);
+}
+
+/* Whether @delta leads out of the block's page. */
+static bool is_far(const struct block *b, int32_t delta)
+{
+	int64_t off = (int64_t)(b->gpa & (MEM_PAGE_SIZE - 1)) + delta;
+
+	return off < 0 || off >= MEM_PAGE_SIZE;
+}
+
+void translate_edge(struct build *t, const struct uop **link, int32_t delta)
+{
+	uint8_t *unlinked;
+
+	if (is_far(t->b, delta)) {
+		em_load(&t->p, HOST_T1, OPD_S(r[INSN_REG_RIP]));
+		em_alu_imm(&t->p, 8, 0, opd_reg(HOST_T1), delta);
+		em_jump_to(&t->p, COND_COUNT, t->t->jump);
+		return;
+	}
+	if (delta == 0) {
+		em_jump_to(&t->p, COND_COUNT, t->loop);
+		return;
+	}
+	em_imm64(&t->p, HOST_T2, (uint64_t)(uintptr_t)link);
+	em_load(&t->p, HOST_T1, opd_mem(HOST_T2, 0));
+	em(&t->p, 8, 0x85, HOST_T1, opd_reg(HOST_T1));
+	unlinked = em_jump(&t->p, COND_E);
+	em_alu_imm(&t->p, 8, 0, OPD_S(r[INSN_REG_RIP]), delta);
+	em(&t->p, 4, 0xFF, 4, opd_mem(HOST_T1, offsetof(struct block, code)));
+	em_patch(unlinked, t->p);
+	em_load(&t->p, HOST_T1, OPD_S(r[INSN_REG_RIP]));
+	em_alu_imm(&t->p, 8, 0, opd_reg(HOST_T1), delta);
+	em_store(&t->p, OPD_S(rip), HOST_T1);
+	em_mov(&t->p, HOST_T1, HOST_T2);
+	em_jump_to(&t->p, COND_COUNT, t->t->to_unlinked);
+}

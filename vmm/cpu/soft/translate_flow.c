@@ -1,0 +1,124 @@
+/* vmm/cpu/soft/translate_flow.c: branches, calls and returns.
+ *
+ * Used by: translate.c. */
+#include "vmm/cpu/soft/translate_impl.h"
+
+static struct uop_links *links_of(struct build *t)
+{
+	return (struct uop_links *)(void *)((struct uop *)(void *)t->b + t->b->n_slots - 1);
+}
+
+static int32_t target(const struct plan *x)
+{
+	/* A fused uop's disp is its branch's. */
+	return x->u->disp;
+}
+
+static bool put_jcc(struct build *t, const struct plan *x)
+{
+	unsigned cond = x->i.opcode & 15;
+	struct uop_links *l = links_of(t);
+	uint8_t *taken;
+
+	if (!translate_cond(t, x, cond))
+		return false;
+	taken = em_jump(&t->p, cond);
+	translate_edge(t, &l->fall, x->u->off);
+	em_patch(taken, t->p);
+	translate_edge(t, &l->taken, target(x));
+	return true;
+}
+
+static bool put_jmp(struct build *t, const struct plan *x)
+{
+	translate_edge(t, &links_of(t)->taken, target(x));
+	return true;
+}
+
+/* Leaves unless T1 is canonical. Spoils T2. */
+static void check_canonical(struct build *t, const struct plan *x)
+{
+	em_mov(&t->p, HOST_T2, HOST_T1);
+	em(&t->p, 8, 0xC1, 4, opd_reg(HOST_T2)); /* shl */
+	em8(&t->p, 16);
+	em(&t->p, 8, 0xC1, 7, opd_reg(HOST_T2)); /* sar */
+	em8(&t->p, 16);
+	em(&t->p, 8, 0x3B, HOST_T2, opd_reg(HOST_T1));
+	translate_exit(t, COND_NE, x->u);
+}
+
+/* Stores the return address; RSP stays. */
+static void put_return_address(struct build *t, const struct plan *x)
+{
+	em(&t->p, 8, 0x8D, HOST_T1, opd_mem(HOST_GUEST_RSP, -8));
+	translate_tlb(t, x, 8, true);
+	em_load(&t->p, HOST_T2, OPD_S(r[INSN_REG_RIP]));
+	em_alu_imm(&t->p, 8, 0, opd_reg(HOST_T2), x->u->off);
+	em_store(&t->p, opd_mem(HOST_T1, 0), HOST_T2);
+}
+
+static bool put_call(struct build *t, const struct plan *x)
+{
+	em_load(&t->p, HOST_T1, OPD_S(r[INSN_REG_RIP]));
+	em_alu_imm(&t->p, 8, 0, opd_reg(HOST_T1), target(x));
+	check_canonical(t, x);
+	put_return_address(t, x);
+	em_alu_imm(&t->p, 8, 5, opd_reg(HOST_GUEST_RSP), 8);
+	translate_edge(t, &links_of(t)->taken, target(x));
+	return true;
+}
+
+static bool put_jmp_r(struct build *t, const struct plan *x)
+{
+	em_mov(&t->p, HOST_T1, guest_read(t, x->i.rm, HOST_T1));
+	check_canonical(t, x);
+	em_jump_to(&t->p, COND_COUNT, t->t->jump);
+	return true;
+}
+
+static bool put_ret(struct build *t, const struct plan *x)
+{
+	em_mov(&t->p, HOST_T1, HOST_GUEST_RSP);
+	translate_tlb(t, x, 8, false);
+	em_load(&t->p, HOST_T1, opd_mem(HOST_T1, 0));
+	check_canonical(t, x);
+	em_alu_imm(&t->p, 8, 0, opd_reg(HOST_GUEST_RSP), 8 + (int32_t)x->u->imm);
+	em_jump_to(&t->p, COND_COUNT, t->t->jump);
+	return true;
+}
+
+static bool put_call_reg(struct build *t, const struct plan *x)
+{
+	em_mov(&t->p, HOST_T1, guest_read(t, x->i.rm, HOST_T1));
+	check_canonical(t, x);
+	put_return_address(t, x);
+	em_mov(&t->p, HOST_T1, guest_read(t, x->i.rm, HOST_T1));
+	em_alu_imm(&t->p, 8, 5, opd_reg(HOST_GUEST_RSP), 8);
+	em_jump_to(&t->p, COND_COUNT, t->t->jump);
+	return true;
+}
+
+bool translate_plan_flow(struct plan *x)
+{
+	const struct insn *i = &x->i;
+	uop_fn *fn = x->u->fn;
+
+	if (i->map == 1 && (i->opcode & 0xF0) == 0x80)
+		x->fn = put_jcc;
+	else if (i->map == 0 && (i->opcode & 0xF0) == 0x70)
+		x->fn = put_jcc;
+	else if (fn == uop_jmp)
+		x->fn = put_jmp;
+	else if (fn == uop_call)
+		x->fn = put_call;
+	else if (fn == uop_call_r)
+		x->fn = put_call_reg;
+	else if (fn == uop_jmp_r)
+		x->fn = put_jmp_r;
+	else if (fn == uop_ret)
+		x->fn = put_ret;
+	else
+		return false;
+	x->ends = x->reads_flags = x->may_exit = true;
+	return true;
+}

@@ -1,0 +1,132 @@
+/* vmm/cpu/soft/translate_impl.h: what the parts of the translator share.
+ *
+ * Flags. An instruction that writes flags stores their lazy form (flags.h) only
+ * when something may look: an instruction that may leave the code, one that
+ * reads flags, the end of the block. translate.c reckons that backwards. Behind the
+ * instruction the host's flags are the guest's until the next lookup of the
+ * TLB, so a Jcc behind its CMP uses them as they are.
+ *
+ * Used by: translate*.c. */
+#ifndef MUSTER_VMM_CPU_SOFT_TRANSLATE_IMPL_H
+#define MUSTER_VMM_CPU_SOFT_TRANSLATE_IMPL_H
+
+#include "vmm/cpu/soft/translate.h"
+#include "vmm/cpu/soft/translate_emit.h"
+
+enum { TRANSLATE_INSN_BYTES = 256 /* the most that one instruction with its exits takes */,
+       TRANSLATE_MAX_BYTES = (BLOCK_MAX_INSNS + 4) * TRANSLATE_INSN_BYTES };
+
+struct build;
+struct translate {
+	uint8_t *rw; /* the writable view */
+	ptrdiff_t to_rx; /* the executable view - the writable one */
+	uint8_t *next, *first; /* free from next; code of blocks from first */
+	/* Parts that all code shares, in the writable view. */
+	uint8_t *enter; /* from C into b->code */
+	uint8_t *none; /* b->code of blocks without code: T1 is the block */
+	uint8_t *to_uop; /* leaves for the uop T1 */
+	uint8_t *to_null; /* leaves for the dispatcher; s->rip is set */
+	uint8_t *to_unlinked; /* leaves through uop_unlinked(); T1 the link */
+	uint8_t *exec; /* called: runs the uop T1 by its executor; NZ: leave */
+	uint8_t *jump; /* goes to the address T1 by the jump cache */
+	struct build *build; /* behind this struct: the block in the making */
+	unsigned heat; /* entries until a block is translated */
+	uint64_t n_blocks, n_bytes, n_flushes;
+};
+
+/* What stands in the lazy form, as far as the code's maker knows. */
+enum lazy { LAZY_UNKNOWN, LAZY_ADD, LAZY_SUB, LAZY_LOGIC, LAZY_RESULT /* dst, and CF in src */ };
+
+/* How an instruction is translated. */
+struct plan;
+typedef bool translate_fn(struct build *t, const struct plan *x);
+struct plan {
+	translate_fn *fn; /* returns false when it must run by its executor after all: only one that reads flags */
+	struct insn i;
+	const struct uop *u;
+	bool writes_flags; /* all of them, without reading one */
+	bool reads_flags; /* or keeps some */
+	bool may_exit;
+	bool ends; /* leaves the block in any case */
+	bool keep; /* the flags behind it are looked at */
+};
+
+struct exit_stub {
+	uint8_t *from; /* the jump to patch */
+	const struct uop *u;
+	bool has_mxcsr;
+};
+
+/* One block's code in the making. */
+struct build {
+	struct translate *t;
+	struct soft *s;
+	struct block *b;
+	uint8_t *p;
+	uint8_t *entry; /* where b->code will be; T1 is the block */
+	uint8_t *loop; /* the same for a block that goes to itself */
+	enum lazy lazy;
+	bool host_flags; /* the host's flags are the guest's */
+	bool sse_checked; /* SSE may be used: control registers were looked at */
+	bool has_mxcsr; /* the host's MXCSR is the guest's, and newer than the image's */
+	struct exit_stub stubs[4 * BLOCK_MAX_INSNS];
+	unsigned n_stubs;
+	struct plan plans[BLOCK_MAX_INSNS];
+};
+
+/* translate_code.c: pieces of code. */
+/* The guest register as an operand. */
+static inline struct opd guest_opd(unsigned g)
+{
+	if (g >= GUEST_IN_HOST)
+		return opd_mem(HOST_S, (int32_t)(offsetof(struct soft, r) + 8 * g));
+	return opd_reg(g == CPU_RSP ? HOST_GUEST_RSP : g);
+}
+
+/* Its host register; for one in memory it is loaded into @tmp. */
+static inline unsigned guest_read(struct build *t, unsigned g, unsigned tmp)
+{
+	struct opd o = guest_opd(g);
+
+	if (!o.is_mem)
+		return o.reg;
+	em_load(&t->p, tmp, o);
+	return tmp;
+}
+
+/* Puts back what guest_read() may have loaded into @h. */
+static inline void guest_write(struct build *t, unsigned g, unsigned h)
+{
+	struct opd o = guest_opd(g);
+
+	if (o.is_mem)
+		em_store(&t->p, o, h);
+	else
+		em_mov(&t->p, o.reg, h);
+}
+
+/* Leaves for @u when @cond holds of the host's flags. */
+void translate_exit(struct build *t, unsigned cond, const struct uop *u);
+/* T1 = the linear address of the memory operand. Spoils T2, and the flags when there is a segment. */
+void translate_ea(struct build *t, const struct plan *x);
+/* T1 (a linear address) becomes the host address; leaves for the uop when that is not plain RAM
+ * by the TLB. Spoils T2 and flags. */
+void translate_tlb(struct build *t, const struct plan *x, unsigned size, bool is_write);
+/* Both. */
+void translate_mem(struct build *t, const struct plan *x, unsigned size, bool is_write);
+/* The host's flags become good for @cond. Returns false when that cannot be. */
+bool translate_cond(struct build *t, const struct plan *x, unsigned cond);
+/* Goes to the block at r[RIP] + @delta by its link. */
+void translate_edge(struct build *t, const struct uop **link, int32_t delta);
+
+/* Stores the host's flags, which are the guest's, as the lazy form. Spoils T2. */
+void translate_keep_host_flags(struct build *t);
+/* MXCSR goes back into the image when it is newer. */
+void translate_put_mxcsr(struct build *t);
+
+/* translate_int.c, translate_flow.c, translate_sse.c: true when the instruction is theirs; fills @x. */
+bool translate_plan_int(struct plan *x);
+bool translate_plan_flow(struct plan *x);
+bool translate_plan_sse(struct plan *x);
+
+#endif

@@ -1,0 +1,602 @@
+/* vmm/cpu/soft/translate_int.c: integer instructions.
+ *
+ * What has a uop of its own is done here; all else runs by its executor. The
+ * host's instruction does the work; around it the operands go into the lazy
+ * form, by instructions that leave the flags alone.
+ *
+ * Used by: translate.c.   Sources: SDM vol. 2. */
+#include "vmm/cpu/soft/translate_impl.h"
+
+enum alu { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, ALU_CMP, ALU_TEST };
+
+static unsigned width(const struct insn *i)
+{
+	return i->opcode & 1 ? i->opsize : 1;
+}
+
+static bool is_logic(enum alu op)
+{
+	return op == ALU_OR || op == ALU_AND || op == ALU_XOR || op == ALU_TEST;
+}
+
+static bool has_carry(enum alu op)
+{
+	return op == ALU_ADC || op == ALU_SBB;
+}
+
+static bool has_result(enum alu op)
+{
+	return op != ALU_CMP && op != ALU_TEST;
+}
+
+/* ---- the lazy form -------------------------------------------------------------- */
+
+/* Stores @o, sign-extended from @size; by way of @tmp. */
+static void keep_value(struct build *t, struct opd to, unsigned size, struct opd o, unsigned tmp)
+{
+	if (!o.is_mem && size == 8) {
+		em_store(&t->p, to, o.reg);
+		return;
+	}
+	em_sx(&t->p, tmp, size, o);
+	em_store(&t->p, to, tmp);
+}
+
+static void keep_op(struct build *t, enum cc_op op, enum lazy lazy)
+{
+	em_store_imm(&t->p, 4, OPD_S(cc_op), (int32_t)op);
+	t->lazy = lazy;
+}
+
+/* The result in host register @h of an ALU operation. */
+static void keep_result(struct build *t, enum alu op, unsigned size, unsigned h)
+{
+	keep_value(t, OPD_S(cc_dst), size, opd_reg(h), HOST_T2);
+	if (is_logic(op))
+		keep_op(t, CC_LOGIC, LAZY_LOGIC);
+	else if (op == ALU_ADD)
+		keep_op(t, CC_ADD, LAZY_ADD);
+	else
+		keep_op(t, CC_SUB, LAZY_SUB);
+}
+
+void translate_keep_host_flags(struct build *t)
+{
+	em8(&t->p, 0x9C); /* pushfq */
+	em8(&t->p, 0x41); /* pop r13 */
+	em8(&t->p, 0x5D);
+	em_store(&t->p, OPD_S(cc_src), HOST_T2); /* flags.h masks the others */
+	keep_op(t, CC_FLAGS, LAZY_UNKNOWN);
+}
+
+/* T2 = CF, 0 or 1. False when it is not known where it is. */
+static bool take_carry(struct build *t)
+{
+	unsigned cond = COND_B;
+
+	if (!t->host_flags && t->lazy == LAZY_RESULT) {
+		em_load(&t->p, HOST_T2, OPD_S(cc_src));
+		em_alu_imm(&t->p, 4, 4, opd_reg(HOST_T2), FLAG_CF);
+		return true;
+	}
+	if (!t->host_flags) {
+		if (t->lazy == LAZY_UNKNOWN)
+			return false;
+		if (t->lazy == LAZY_LOGIC) {
+			em_imm64(&t->p, HOST_T2, 0);
+			return true;
+		}
+		em_load(&t->p, HOST_T2, t->lazy == LAZY_SUB ? OPD_S(cc_aux) : OPD_S(cc_dst));
+		em(&t->p, 8, 0x3B, HOST_T2, t->lazy == LAZY_SUB ? OPD_S(cc_src) : OPD_S(cc_aux));
+	}
+	em(&t->p, 1, 0x0F90 | cond, 0, opd_reg(HOST_T2));
+	em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
+	return true;
+}
+
+/* ---- ALU ------------------------------------------------------------------------- */
+
+/* ALU operation between a host register and an operand, a register's or an immediate. */
+static void put_op(struct build *t, enum alu op, unsigned size, unsigned h, struct opd src, bool is_imm, int32_t imm)
+{
+	unsigned wide = size > 1;
+
+	if (op == ALU_TEST && is_imm) {
+		em(&t->p, size, 0xF6 | wide, 0, opd_reg(h));
+		em_imm(&t->p, size, imm);
+	} else if (op == ALU_TEST) {
+		em(&t->p, size, 0x84 | wide, h, src);
+	} else if (is_imm) {
+		em_alu_imm(&t->p, size, op, opd_reg(h), imm);
+	} else {
+		em(&t->p, size, 2u | wide | (uint32_t)op << 3, h, src);
+	}
+}
+
+/* The destination is register @g; the source @src (in T2, in memory or in place) or @imm. */
+static void alu_to_reg(struct build *t, const struct plan *x, enum alu op, unsigned size, unsigned g, struct opd src,
+		       bool is_imm)
+{
+	bool keep = x->keep, lazy = keep && !is_logic(op) && !has_carry(op);
+	int32_t imm = (int32_t)x->u->imm;
+	unsigned h;
+
+	if (lazy) {
+		if (is_imm)
+			em_store_imm(&t->p, 8, OPD_S(cc_src), imm);
+		else
+			keep_value(t, OPD_S(cc_src), size, src, HOST_T1);
+		keep_value(t, OPD_S(cc_aux), size, guest_opd(g), HOST_T1);
+	}
+	h = guest_read(t, g, HOST_T1);
+	if (keep && !has_result(op)) {
+		em_mov(&t->p, HOST_T1, h);
+		h = HOST_T1;
+		put_op(t, op == ALU_CMP ? ALU_SUB : ALU_AND, size, h, src, is_imm, imm);
+	} else {
+		put_op(t, op, size, h, src, is_imm, imm);
+	}
+	if (has_result(op))
+		guest_write(t, g, h);
+	t->host_flags = true;
+	if (keep && has_carry(op))
+		translate_keep_host_flags(t);
+	else if (keep)
+		keep_result(t, op, size, h);
+}
+
+/* Destination in memory at T1; the source a guest register or @imm. */
+static void alu_to_mem(struct build *t, const struct plan *x, enum alu op, unsigned size, bool is_imm)
+{
+	bool keep = x->keep, lazy = keep && !is_logic(op) && !has_carry(op);
+	struct opd at = opd_mem(HOST_T1, 0), src = guest_opd(x->u->src);
+	int32_t imm = (int32_t)x->u->imm;
+	unsigned wide = size > 1;
+
+	if (lazy) {
+		keep_value(t, OPD_S(cc_aux), size, at, HOST_T2);
+		if (is_imm)
+			em_store_imm(&t->p, 8, OPD_S(cc_src), imm);
+		else
+			keep_value(t, OPD_S(cc_src), size, src, HOST_T2);
+	}
+	if (!has_result(op)) {
+		em_sx(&t->p, HOST_T2, size, at);
+		put_op(t, op == ALU_CMP ? ALU_SUB : ALU_AND, size, HOST_T2, src, is_imm, imm);
+		t->host_flags = true;
+		if (keep)
+			keep_result(t, op, size, HOST_T2);
+		return;
+	}
+	if (is_imm) {
+		em_alu_imm(&t->p, size, op, at, imm);
+	} else {
+		unsigned h = guest_read(t, x->u->src, HOST_T2);
+
+		em(&t->p, size, wide | (uint32_t)op << 3, h, at);
+	}
+	t->host_flags = true;
+	if (keep && has_carry(op)) {
+		translate_keep_host_flags(t);
+	} else if (keep) {
+		em_sx(&t->p, HOST_T2, size, at);
+		keep_result(t, op, 8, HOST_T2);
+	}
+}
+
+static bool is_imm_form(const struct insn *i)
+{
+	return i->opcode >= 0xF6 || (i->opcode >= 0x80 && i->opcode < 0x84) || i->opcode >= 0xA8 ||
+	       (i->opcode < 0x40 && (i->opcode & 4));
+}
+
+static enum alu alu_of(const struct insn *i)
+{
+	if (i->opcode >= 0x84)
+		return ALU_TEST;
+	return (enum alu)(i->opcode < 0x40 ? i->opcode >> 3 : i->reg & 7);
+}
+
+static bool put_alu(struct build *t, const struct plan *x)
+{
+	const struct insn *i = &x->i;
+	enum alu op = alu_of(i);
+	unsigned size = width(i);
+	bool is_imm = is_imm_form(i), in_reg = i->mod == 3 || !i->has_modrm;
+	bool is_load = i->opcode < 0x40 && (i->opcode & 6) == 2;
+
+	/* The carry survives registers' operands only. */
+	if (has_carry(op) && (!in_reg || !t->host_flags))
+		return false;
+	if (in_reg) {
+		alu_to_reg(t, x, op, size, x->u->dst, guest_opd(x->u->src), is_imm);
+		return true;
+	}
+	translate_mem(t, x, size, has_result(op) && !is_load);
+	if (is_load) {
+		em_sx(&t->p, HOST_T2, size, opd_mem(HOST_T1, 0));
+		alu_to_reg(t, x, op, size, x->u->dst, opd_reg(HOST_T2), false);
+	} else {
+		alu_to_mem(t, x, op, size, is_imm);
+	}
+	return true;
+}
+
+static bool plan_alu(struct plan *x)
+{
+	enum alu op = alu_of(&x->i);
+
+	x->fn = put_alu;
+	x->writes_flags = !has_carry(op);
+	x->reads_flags = has_carry(op);
+	x->may_exit = x->i.has_modrm && x->i.mod != 3;
+	return true;
+}
+
+/* INC and DEC keep CF. */
+static bool put_inc_dec(struct build *t, const struct plan *x)
+{
+	unsigned size = width(&x->i), digit = x->i.reg & 7, g = x->u->dst, h;
+
+	if (x->keep && !take_carry(t))
+		return false;
+	if (x->keep) {
+		em_store(&t->p, OPD_S(cc_src), HOST_T2);
+		keep_value(t, OPD_S(cc_aux), size, guest_opd(g), HOST_T2);
+	}
+	h = guest_read(t, g, HOST_T1);
+	em(&t->p, size, size > 1 ? 0xFF : 0xFE, digit, opd_reg(h));
+	guest_write(t, g, h);
+	t->host_flags = false; /* CF is right only when it was */
+	if (x->keep) {
+		keep_value(t, OPD_S(cc_dst), size, opd_reg(h), HOST_T2);
+		keep_op(t, digit ? CC_DEC : CC_INC, LAZY_RESULT);
+	}
+	return true;
+}
+
+static bool put_neg(struct build *t, const struct plan *x)
+{
+	unsigned size = width(&x->i), g = x->u->dst, h;
+
+	if (x->keep) {
+		em_store_imm(&t->p, 8, OPD_S(cc_aux), 0);
+		keep_value(t, OPD_S(cc_src), size, guest_opd(g), HOST_T2);
+	}
+	h = guest_read(t, g, HOST_T1);
+	em(&t->p, size, size > 1 ? 0xF7 : 0xF6, 3, opd_reg(h));
+	guest_write(t, g, h);
+	t->host_flags = true;
+	if (x->keep)
+		keep_result(t, ALU_SUB, size, h);
+	return true;
+}
+
+static bool put_not(struct build *t, const struct plan *x)
+{
+	unsigned size = width(&x->i), h = guest_read(t, x->u->dst, HOST_T1);
+
+	em(&t->p, size, size > 1 ? 0xF7 : 0xF6, 2, opd_reg(h));
+	guest_write(t, x->u->dst, h);
+	return true;
+}
+
+/* CF and OF as uop_alu_reg.c gives them, from the host's CF and the result. */
+static void keep_shift(struct build *t, unsigned digit, unsigned size, struct opd result)
+{
+	em(&t->p, 1, 0x0F92, 0, opd_reg(HOST_T2)); /* setc */
+	em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
+	if (digit != 7) {
+		/* OF: SHL: the top bit differs from CF; SHR: the bit below the top. */
+		em(&t->p, size, 0x8B, HOST_T1, result);
+		em(&t->p, size, 0xC1, 5, opd_reg(HOST_T1));
+		em8(&t->p, 8 * size - (digit == 5 ? 2 : 1));
+		if (digit == 5)
+			em_alu_imm(&t->p, 4, ALU_AND, opd_reg(HOST_T1), 1);
+		else
+			em(&t->p, 4, 0x33, HOST_T1, opd_reg(HOST_T2));
+		em(&t->p, 4, 0xC1, 4, opd_reg(HOST_T1));
+		em8(&t->p, 11);
+		em(&t->p, 4, 0x0B, HOST_T2, opd_reg(HOST_T1));
+	}
+	em_store(&t->p, OPD_S(cc_src), HOST_T2);
+	keep_value(t, OPD_S(cc_dst), size, result, HOST_T2);
+	keep_op(t, CC_MIX, LAZY_RESULT);
+}
+
+/* SHL, SHR, SAR by an immediate; dword and qword. */
+static bool put_shift(struct build *t, const struct plan *x)
+{
+	unsigned size = x->i.opsize, digit = x->i.reg & 7, g = x->u->dst, h = guest_read(t, g, HOST_T1);
+
+	em(&t->p, size, 0xC1, digit == 6 ? 4 : digit, opd_reg(h));
+	em8(&t->p, (uint8_t)x->u->imm);
+	guest_write(t, g, h);
+	t->host_flags = false;
+	if (x->keep)
+		keep_shift(t, digit, size, guest_opd(g));
+	return true;
+}
+
+static bool put_imul(struct build *t, const struct plan *x)
+{
+	unsigned size = x->i.opsize, g = x->i.reg, h;
+
+	if (x->i.map == 1) {
+		h = guest_read(t, g, HOST_T1);
+		em(&t->p, size, 0x0FAF, h, guest_opd(x->i.rm));
+	} else {
+		h = guest_opd(g).is_mem ? HOST_T1 : guest_opd(g).reg;
+		em(&t->p, size, 0x69, h, guest_opd(x->i.rm));
+		em32(&t->p, (uint32_t)x->i.imm);
+	}
+	guest_write(t, g, h);
+	t->host_flags = false;
+	if (!x->keep)
+		return true;
+	em(&t->p, 1, 0x0F90, 0, opd_reg(HOST_T2));
+	em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
+	em(&t->p, 4, 0x69, HOST_T2, opd_reg(HOST_T2));
+	em32(&t->p, FLAG_CF | FLAG_OF);
+	em_store(&t->p, OPD_S(cc_src), HOST_T2);
+	keep_value(t, OPD_S(cc_dst), size, opd_reg(h), HOST_T2);
+	keep_op(t, CC_MIX, LAZY_RESULT);
+	return true;
+}
+
+/* ---- moves ------------------------------------------------------------------------ */
+
+static bool put_mov(struct build *t, const struct plan *x)
+{
+	const struct insn *i = &x->i;
+	unsigned size = width(i), wide = size > 1, g = x->u->dst, h;
+	bool is_imm = i->opcode >= 0xC6, is_load = !is_imm && i->opcode & 2;
+
+	if (i->mod == 3) {
+		if (is_imm) {
+			h = guest_read(t, g, HOST_T1);
+			em_store_imm(&t->p, size, opd_reg(h), (int32_t)x->u->imm);
+		} else if (size >= 4) {
+			h = guest_opd(g).is_mem ? HOST_T1 : guest_opd(g).reg;
+			em(&t->p, size, 0x8B, h, guest_opd(x->u->src));
+		} else {
+			h = guest_read(t, g, HOST_T1);
+			em(&t->p, size, 0x8A | wide, h, guest_opd(x->u->src));
+		}
+		guest_write(t, g, h);
+		return true;
+	}
+	translate_mem(t, x, size, !is_load);
+	if (is_load) {
+		h = size >= 4 && guest_opd(g).is_mem ? HOST_T2 : guest_read(t, g, HOST_T2);
+		em(&t->p, size, 0x8A | wide, h, opd_mem(HOST_T1, 0));
+		guest_write(t, g, h);
+	} else if (is_imm) {
+		em_store_imm(&t->p, size, opd_mem(HOST_T1, 0), (int32_t)x->u->imm);
+	} else {
+		em(&t->p, size, 0x88 | wide, guest_read(t, x->u->src, HOST_T2), opd_mem(HOST_T1, 0));
+	}
+	return true;
+}
+
+/* B0 to BF. */
+static bool put_mov_imm(struct build *t, const struct plan *x)
+{
+	unsigned size = x->i.opcode < 0xB8 ? 1 : x->i.opsize, g = x->u->dst, h;
+
+	if (size >= 4) {
+		h = guest_opd(g).is_mem ? HOST_T1 : guest_opd(g).reg;
+		em_imm64(&t->p, h, size == 4 ? (uint32_t)x->u->imm : x->u->imm);
+	} else {
+		h = guest_read(t, g, HOST_T1);
+		em_store_imm(&t->p, size, opd_reg(h), (int32_t)x->u->imm);
+	}
+	guest_write(t, g, h);
+	return true;
+}
+
+/* MOVZX, MOVSX, MOVSXD. */
+static bool put_movx(struct build *t, const struct plan *x)
+{
+	const struct insn *i = &x->i;
+	unsigned from = i->map == 0 ? 4 : i->opcode & 1 ? 2 : 1, g = i->reg, h, size = i->opsize;
+	uint32_t op = i->map == 0 ? 0x63 : 0x0F00u | i->opcode;
+	struct opd src = guest_opd(i->rm);
+
+	if (i->mod != 3) {
+		translate_mem(t, x, from, false);
+		src = opd_mem(HOST_T1, 0);
+	}
+	h = size == 2 ? guest_read(t, g, HOST_T2) : guest_opd(g).is_mem ? HOST_T2 : guest_opd(g).reg;
+	/* Bytes want a REX; a word register of size 2 is its 0x66. */
+	if (size == 4)
+		em(&t->p, 0, op, h, src);
+	else
+		em(&t->p, size, op, h, src);
+	guest_write(t, g, h);
+	return true;
+}
+
+static bool put_lea(struct build *t, const struct plan *x)
+{
+	struct plan flat = *x;
+	unsigned size = x->i.opsize, h;
+
+	flat.i.seg = CPU_DS; /* LEA takes no segment */
+	translate_ea(t, &flat);
+	h = size == 2 ? guest_read(t, x->i.reg, HOST_T2) : guest_opd(x->i.reg).is_mem ? HOST_T2 : guest_opd(x->i.reg).reg;
+	em(&t->p, size, 0x8B, h, opd_reg(HOST_T1));
+	guest_write(t, x->i.reg, h);
+	return true;
+}
+
+static bool put_cmov(struct build *t, const struct plan *x)
+{
+	unsigned cond = x->i.opcode & 15, h;
+
+	if (!translate_cond(t, x, cond))
+		return false;
+	h = guest_read(t, x->i.reg, HOST_T1);
+	em(&t->p, x->i.opsize, 0x0F40 | cond, h, guest_opd(x->i.rm));
+	guest_write(t, x->i.reg, h);
+	return true;
+}
+
+static bool put_setcc(struct build *t, const struct plan *x)
+{
+	unsigned cond = x->i.opcode & 15;
+
+	if (!translate_cond(t, x, cond))
+		return false;
+	em(&t->p, 1, 0x0F90 | cond, 0, guest_opd(x->i.rm));
+	return true;
+}
+
+static bool put_cdqe(struct build *t, const struct plan *x)
+{
+	(void)x;
+	em_sx(&t->p, HOST_RAX, 4, opd_reg(HOST_RAX));
+	return true;
+}
+
+static bool put_nop(struct build *t, const struct plan *x)
+{
+	(void)t;
+	(void)x;
+	return true;
+}
+
+/* ---- the stack ---------------------------------------------------------------------- */
+
+static bool put_push(struct build *t, const struct plan *x)
+{
+	em(&t->p, 8, 0x8D, HOST_T1, opd_mem(HOST_GUEST_RSP, -8));
+	translate_tlb(t, x, 8, true);
+	if (x->u->fn == uop_push_i)
+		em_store_imm(&t->p, 8, opd_mem(HOST_T1, 0), (int32_t)x->u->imm);
+	else
+		em_store(&t->p, opd_mem(HOST_T1, 0), guest_read(t, x->u->src, HOST_T2));
+	em(&t->p, 8, 0x8D, HOST_GUEST_RSP, opd_mem(HOST_GUEST_RSP, -8));
+	return true;
+}
+
+static bool put_pop(struct build *t, const struct plan *x)
+{
+	unsigned g = x->u->dst, h = guest_opd(g).is_mem ? HOST_T2 : guest_opd(g).reg;
+
+	em_mov(&t->p, HOST_T1, HOST_GUEST_RSP);
+	translate_tlb(t, x, 8, false);
+	em(&t->p, 8, 0x8D, HOST_GUEST_RSP, opd_mem(HOST_GUEST_RSP, 8));
+	em_load(&t->p, h, opd_mem(HOST_T1, 0)); /* POP RSP: what was loaded stands */
+	guest_write(t, g, h);
+	return true;
+}
+
+static bool put_leave(struct build *t, const struct plan *x)
+{
+	em_mov(&t->p, HOST_T1, CPU_RBP);
+	translate_tlb(t, x, 8, false);
+	em(&t->p, 8, 0x8D, HOST_GUEST_RSP, opd_mem(CPU_RBP, 8));
+	em_load(&t->p, CPU_RBP, opd_mem(HOST_T1, 0));
+	return true;
+}
+
+/* ---- who does what ------------------------------------------------------------------- */
+
+static bool use(struct plan *x, translate_fn *fn, bool may_exit)
+{
+	x->fn = fn;
+	x->may_exit = may_exit;
+	return true;
+}
+
+static bool use_flags(struct plan *x, translate_fn *fn, bool writes, bool reads)
+{
+	x->fn = fn;
+	x->writes_flags = writes;
+	x->reads_flags = reads;
+	return true;
+}
+
+/* F6, F7, FE, FF: those with uops that are not branches. */
+static bool plan_unary(struct plan *x)
+{
+	unsigned digit = x->i.reg & 7;
+
+	if (x->i.opcode < 0xF8) {
+		if (digit < 2)
+			return plan_alu(x);
+		return digit == 2 ? use(x, put_not, false) : use_flags(x, put_neg, true, false);
+	}
+	return digit == 6 ? use(x, put_push, true) : use_flags(x, put_inc_dec, false, false);
+}
+
+static bool plan_0f(struct plan *x)
+{
+	bool is_mem = x->i.mod != 3;
+
+	switch (x->i.opcode) {
+	case 0x19 ... 0x1F:
+		return use(x, put_nop, false);
+	case 0x40 ... 0x4F:
+		return use_flags(x, put_cmov, false, true);
+	case 0x90 ... 0x9F:
+		return use_flags(x, put_setcc, false, true);
+	case 0xAF:
+		return use_flags(x, put_imul, true, false);
+	case 0xB6 ... 0xB7:
+	case 0xBE ... 0xBF:
+		return use(x, put_movx, is_mem);
+	default:
+		return false;
+	}
+}
+
+static bool plan_one(struct plan *x)
+{
+	bool is_mem = x->i.has_modrm && x->i.mod != 3;
+
+	switch (x->i.opcode) {
+	case 0x00 ... 0x3F:
+	case 0x80 ... 0x85:
+	case 0xA8 ... 0xA9:
+		return plan_alu(x);
+	case 0x50 ... 0x57:
+	case 0x68:
+	case 0x6A:
+		return use(x, put_push, true);
+	case 0x58 ... 0x5F:
+		return use(x, put_pop, true);
+	case 0x63:
+		return use(x, put_movx, is_mem);
+	case 0x69:
+	case 0x6B:
+		return use_flags(x, put_imul, true, false);
+	case 0x88 ... 0x8B:
+	case 0xC6 ... 0xC7:
+		return use(x, put_mov, is_mem);
+	case 0x8D:
+		return use(x, put_lea, false);
+	case 0x90:
+		return use(x, put_nop, false);
+	case 0x98:
+		return use(x, put_cdqe, false);
+	case 0xB0 ... 0xBF:
+		return use(x, put_mov_imm, false);
+	case 0xC0 ... 0xC1:
+	case 0xD0 ... 0xD1:
+		return use_flags(x, put_shift, true, false);
+	case 0xC9:
+		return use(x, put_leave, true);
+	case 0xF6 ... 0xF7:
+	case 0xFE ... 0xFF:
+		return plan_unary(x);
+	default:
+		return false;
+	}
+}
+
+bool translate_plan_int(struct plan *x)
+{
+	return x->i.map == 0 ? plan_one(x) : x->i.map == 1 && plan_0f(x);
+}
