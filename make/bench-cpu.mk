@@ -10,3 +10,13 @@ $(O)/bench/shellsort.bin: tests/bench/shellsort.c
 $(O)/bench/bench_interp: $(call obj,tests/bench/bench_interp.c tests/cpu/flat.c) $(call lib,$(NEEDS_cpu))
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS)
+
+# The seven loads natively, under QEMU TCG and under both stages of the soft engine.
+.PHONY: bench-cpu
+bench-cpu: $(O)/bench/loads $(O)/run-machine $(O)/muster
+	@tests/bench/run-loads $(O)
+bench-programs: $(O)/bench/loads
+
+$(O)/bench/loads: tests/bench/loads.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 -O2 $(WARN) -static -o $@ $<
