@@ -95,7 +95,7 @@ static int start_thread(struct machine_watch *w)
 
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	/* SYSCALLS(setup): clone3 clone rseq set_robust_list mprotect mmap munmap madvise futex exit */
+	/* SYSCALLS(setup): clone3 clone rseq set_robust_list mprotect(2 !& PROT_EXEC) futex */
 	r = pthread_create(&w->thread, NULL, watch_main, w);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	w->has_thread = r == 0;

@@ -279,7 +279,7 @@ static int set_up(struct kvm_cpu *k)
 {
 	struct sigaction action = { .sa_handler = on_kick };
 	struct cpu_state reset;
-	/* SYSCALLS(setup): ioctl(1 & 0xAE00) mmap rt_sigaction */
+	/* SYSCALLS(setup): ioctl(1 & 0xAE00) rt_sigaction */
 	int r = open_vcpu(k);
 
 	if (r == 0)

@@ -199,6 +199,7 @@ struct translate *translate_new(void)
 	fd = t ? memfd_create("muster-code", MFD_CLOEXEC) : -1;
 	if (fd >= 0 && ftruncate(fd, TRANSLATE_CACHE_BYTES) == 0) {
 		rw = mmap(NULL, TRANSLATE_CACHE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		/* SYSCALLS(setup): memfd_create ftruncate mmap(2 == PROT_READ|PROT_EXEC, 3 == MAP_SHARED) */
 		rx = mmap(NULL, TRANSLATE_CACHE_BYTES, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
 	}
 	if (fd >= 0)
