@@ -11,7 +11,8 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
-enum { STEP_LEN = 6, STEPS_MAX = 6, MEMORY = 4 << 20, RUN_INSNS = 2000, SECTIONS_MAX = 64 };
+enum { STEP_LEN = 6, STEPS_MAX = 6, MEMORY = 4 << 20, RUN_INSNS = 2000, SECTIONS_MAX = 64,
+       SLEEP_MAX = 20000000 /* ns */ };
 
 static struct machine_nic nics[2];
 static struct bytes base; /* a whole file */
@@ -37,6 +38,13 @@ static void stop(void *ctx, struct machine *m)
 {
 	(void)ctx;
 	machine_end_now(m, MACHINE_END_QUIT, NULL);
+}
+
+/* A forged processor may rightly sleep for ever: nothing is to wake it here. */
+static void give_up(void *ctx, nsec_t now)
+{
+	(void)now;
+	machine_end_now(ctx, MACHINE_END_QUIT, NULL);
 }
 
 /* A machine that counts, speaks to a port and fills memory: its state is the base
@@ -121,6 +129,8 @@ static void try_machine(const uint8_t *file, size_t len)
 		if (lseek(fd, 0, SEEK_SET) || machine_save(m, fd, &n, &why) < 0)
 			fail("what was loaded cannot be saved");
 		machine_set_probe(m, RUN_INSNS, stop, NULL);
+		if (loop_add_timer(m->loop, clock_now() + SLEEP_MAX, give_up, m, NULL) < 0)
+			fail("no timer");
 		(void)machine_run(m, &why);
 		free(why);
 		(void)machine_free(m);
