@@ -52,7 +52,7 @@ static pid_t start(int *ret_control)
 	pid = fork();
 	if (pid == 0) {
 		(void)close(pair[0]);
-		_exit(fabric_run(&(struct fabric_config){ &team, fds, N_VMS, pair[1] }));
+		_exit(fabric_run(&(struct fabric_config){ .team = &team, .rings = fds, .n_rings = N_VMS, .control_fd = pair[1] }));
 	}
 	(void)close(pair[1]);
 	*ret_control = pair[0];
