@@ -54,7 +54,6 @@ static bool wait_host(const struct machine_watch *w, nsec_t at)
 		ts = (struct timespec){ left / NSEC_PER_SEC, left % NSEC_PER_SEC };
 		limit = &ts;
 	}
-	/* SYSCALLS(setup): ppoll read */
 	n = ppoll(p, 2, limit, NULL);
 	if (n > 0 && p[1].revents && read(w->wake_fd, &count, sizeof count) > 0)
 		return p[0].revents != 0;
@@ -95,7 +94,6 @@ static int start_thread(struct machine_watch *w)
 
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	/* SYSCALLS(setup): clone3 clone rseq set_robust_list mprotect(2 !& PROT_EXEC) futex */
 	r = pthread_create(&w->thread, NULL, watch_main, w);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	w->has_thread = r == 0;
@@ -112,7 +110,6 @@ int machine_watch_new(int fd, void (*kick)(void *ctx), void *ctx, struct machine
 	*w = (struct machine_watch){ .fd = fd, .kick = kick, .ctx = ctx,
 				     .lock = PTHREAD_MUTEX_INITIALIZER,
 				     .changed = PTHREAD_COND_INITIALIZER };
-	/* SYSCALLS(setup): eventfd2 write */
 	w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r = w->wake_fd < 0 ? -errno : start_thread(w);
 	if (r < 0) {

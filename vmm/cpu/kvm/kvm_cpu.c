@@ -200,7 +200,6 @@ static void kvm_kick(struct cpu *c)
 
 	__atomic_store_n(&k->run->immediate_exit, 1, __ATOMIC_RELEASE);
 	if (__atomic_load_n(&k->has_thread, __ATOMIC_ACQUIRE) && !pthread_equal(k->thread, pthread_self()))
-		/* SYSCALLS(setup): tgkill getpid gettid rt_sigprocmask rt_sigreturn */
 		(void)pthread_kill(k->thread, SIGRTMIN);
 }
 
@@ -279,7 +278,6 @@ static int set_up(struct kvm_cpu *k)
 {
 	struct sigaction action = { .sa_handler = on_kick };
 	struct cpu_state reset;
-	/* SYSCALLS(setup): ioctl(1 & 0xAE00) rt_sigaction */
 	int r = open_vcpu(k);
 
 	if (r == 0)

@@ -113,7 +113,6 @@ static int check_interface(int kvm_fd, char **ret_why)
 
 int kvm_host_open(int *ret_fd, char **ret_why)
 {
-	/* SYSCALLS(setup): openat close */
 	CLEANUP(fd) int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	int r = fd < 0 ? -errno : 0;
 
