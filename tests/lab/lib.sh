@@ -37,13 +37,15 @@ says() { if [[ $out == *"$1"* ]]; then ok "$2"; else failed "$2" "no '$1' in: $o
 is() { if [ "$1" = "$2" ]; then ok "$3"; else failed "$3" "'$1' is not '$2'"; fi; }
 
 # team_pids TEAM [ROLE]: living processes by the name ps shows, of this lab: they
-# hold the team's log open, which lies in the lab's folder.
+# hold the team's log open, which lies in the lab's folder. Who is not root cannot see that of
+# a process in its cell: then all of that name and user count.
 team_pids() {
-	local pid
+	local pid fds
 	ps -eo pid=,stat=,args= | awk -v team="$1" -v role="${2:-[a-z]+}" \
 		'$2 !~ /^Z/ && $3 == "muster:" && $4 ~ "^" role "$" && ($5 == team || index($5, team "/") == 1) { print $1 }' |
 		while read -r pid; do
-			ls -l "/proc/$pid/fd" 2>/dev/null | grep -qF "$LAB_DIR/" && echo "$pid"
+			if fds=$(ls -l "/proc/$pid/fd" 2>/dev/null); then grep -qF "$LAB_DIR/" <<<"$fds" && echo "$pid"
+			elif [ "$(ps -o uid= -p "$pid" | tr -d ' ')" = "$(id -u)" ]; then echo "$pid"; fi
 		done
 	return 0
 }
