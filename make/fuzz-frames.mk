@@ -9,7 +9,7 @@ FUZZ_FRAMES_OBJ := $(patsubst %.c,$(O)/fuzz/obj/%.o,$(wildcard core/*.c))
 $(FUZZ_FRAMES): $(O)/fuzz/tests/fuzz_%: $(O)/fuzz/obj/tests/fuzz/fuzz_%.o \
 		$(O)/fuzz/obj/tests/fuzz/driver_main.o $(FUZZ_FRAMES_OBJ)
 	@mkdir -p $(@D)
-	$(CC) -fsanitize=address,undefined -o $@ $^ $(PKG_LIBS)
+	$(CC) $(FUZZ_SAN) -o $@ $^ $(PKG_LIBS)
 
 .PHONY: fuzz-frames
 fuzz-frames: $(FUZZ_FRAMES)

@@ -2,13 +2,16 @@
 #
 #   make fuzz-virtio N=200000 SEED=7   pseudo-random inputs, gcc
 #   make fuzz-guided T=net FOR=60      coverage-guided for a minute, clang's libFuzzer
+#   make fuzz-nightly                  10,000,000 inputs a device and chip (NIGHTLY=N: another number)
+#   make fuzz-coverage INPUTS=20000    the lines of devices and chips that no harness reaches
 #
-# `make check` runs the short form: 20,000 inputs a device.
+# `make check` runs the short form: 100,000 inputs a device.
+# Stands behind fuzz-chips.mk in the order make reads them.
 
 FUZZ_VIRTIO := net console rng balloon
 FUZZ_BIN := $(patsubst %,$(O)/fuzz/tests/fuzz_virtio_%,$(FUZZ_VIRTIO))
 FUZZ_SRC := $(wildcard vmm/dev/virt*.c core/*.c) vmm/bus.c vmm/cpu/mem.c vmm/dev/pci.c \
-	vmm/dev/msix.c tests/vmm/vguest.c tests/fuzz/virtio_fuzz.c
+	vmm/dev/msix.c tests/vmm/vguest.c tests/fuzz/virtio_fuzz.c tests/fuzz/roundtrip.c
 FUZZ_OBJ := $(patsubst %.c,$(O)/fuzz/obj/%.o,$(FUZZ_SRC))
 FUZZ_CFLAGS := -std=gnu17 -O1 -g -D_GNU_SOURCE -DMUSTER_VERSION='"$(VERSION)"' -I. \
 	-fno-strict-aliasing -fno-common -fno-omit-frame-pointer -pthread $(PKG_CFLAGS)
@@ -38,6 +41,21 @@ $(O)/fuzz/guided_%: tests/fuzz/fuzz_virtio_%.c $(FUZZ_SRC) | $(CELL_TABLE)
 fuzz-guided: $(O)/fuzz/guided_$(T)
 	@mkdir -p $(O)/fuzz/corpus/$(T)
 	$< -max_total_time=$(FOR) -max_len=1024 -artifact_prefix=$(O)/fuzz/ $(O)/fuzz/corpus/$(T)
+
+# make and CI run these from a folder of their own: a crash leaves its input there.
+FUZZ_DEVICES := $(FUZZ_BIN) $(FUZZ_CHIP_BIN)
+NIGHTLY ?= 10000000
+INPUTS ?= 20000
+.PHONY: fuzz fuzz-nightly fuzz-coverage fuzz-coverage-run
+fuzz: fuzz-virtio fuzz-chips fuzz-frames fuzz-state fuzz-team
+
+fuzz-nightly: $(FUZZ_DEVICES)
+	@for t in $^; do echo "$${t##*/}:"; $$t -n $(NIGHTLY) -s $(SEED) || exit 1; done
+
+fuzz-coverage:
+	@$(MAKE) --no-print-directory -s O=$(O)/coverage FUZZ_SAN=--coverage fuzz-coverage-run
+fuzz-coverage-run: $(FUZZ_DEVICES)
+	@tests/fuzz/coverage $(O)/fuzz/obj $(INPUTS) $^
 
 UNIT_BIN += $(FUZZ_BIN)
 build-tests check-unit: $(FUZZ_BIN)

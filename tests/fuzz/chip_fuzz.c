@@ -6,6 +6,8 @@
  * Used by: tests/fuzz/fuzz_chip_*.c (make/fuzz-chips.mk). */
 #include "tests/fuzz/chip_fuzz.h"
 
+#include "tests/fuzz/roundtrip.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +71,47 @@ static void lapic_eoi(void *ctx, uint8_t vector)
 	i82093_eoi(&b->ioapic, vector);
 }
 
+static void lapic_send(void *ctx, const struct apic_msg *msg, bool but_self)
+{
+	struct chip_board *b = ctx;
+
+	(void)apic_bus_send(&b->apics, msg, but_self ? &b->lapic : NULL);
+}
+
+/* As the machine does once the processor stands. */
+static void lapic_got_init(void *ctx)
+{
+	struct chip_board *b = ctx;
+
+	b->n_init++;
+	lapic_reset(&b->other);
+}
+
+static void lapic_got_startup(void *ctx, uint8_t vector)
+{
+	struct chip_board *b = ctx;
+
+	(void)vector;
+	b->n_startup++;
+}
+
+/* What a KVM machine does with an entry that changed. */
+static void ioapic_changed(void *ctx, unsigned pin)
+{
+	struct chip_board *b = ctx;
+	struct apic_msg msg, back;
+	uint64_t addr;
+	uint32_t data;
+
+	b->n_routed++;
+	if (!i82093_message(&b->ioapic, pin, &msg))
+		return;
+	apic_msg_to_msi(&msg, &addr, &data);
+	if (!apic_msg_from_msi(addr, data, &back) || back.vector != msg.vector ||
+	    back.dest != msg.dest)
+		abort();
+}
+
 static void ioapic_send(void *ctx, const struct apic_msg *msg)
 {
 	struct chip_board *b = ctx;
@@ -78,7 +121,7 @@ static void ioapic_send(void *ctx, const struct apic_msg *msg)
 	if (msg->delivery == APIC_EXTINT)
 		lapic_set_extint(&b->lapic, i8259_pending(&b->pic));
 	else
-		(void)lapic_deliver(&b->lapic, msg);
+		(void)apic_bus_send(&b->apics, msg, NULL);
 }
 
 static void on_msi(void *ctx, uint64_t addr, uint32_t data)
@@ -88,7 +131,7 @@ static void on_msi(void *ctx, uint64_t addr, uint32_t data)
 
 	b->n_msi++;
 	if (apic_msg_from_msi(addr, data, &msg))
-		(void)lapic_deliver(&b->lapic, &msg);
+		(void)apic_bus_send(&b->apics, &msg, NULL);
 }
 
 static void serial_out(void *ctx, uint8_t byte)
@@ -140,7 +183,9 @@ static void make_pci(struct chip_board *b)
 static void make_board(struct chip_board *b)
 {
 	const struct lapic_hooks hooks = { .ctx = b, .set_intr = lapic_intr, .nmi = lapic_nmi,
-					   .eoi = lapic_eoi, .extint_ack = pic_ack };
+					   .eoi = lapic_eoi, .extint_ack = pic_ack,
+					   .send = lapic_send, .init = lapic_got_init,
+					   .startup = lapic_got_startup };
 	struct mem mem = b->mem;
 
 	if (!mem.host && mem_init(&mem, RAM_BYTES) < 0)
@@ -151,7 +196,11 @@ static void make_board(struct chip_board *b)
 	b->bus.msi_ctx = b;
 	guest_clock_init_virtual(&b->clock, 100, WALL_START, no_instructions, b);
 	lapic_init(&b->lapic, 0, &b->clock, &b->bus, &hooks);
+	lapic_init(&b->other, 1, &b->clock, NULL, &hooks);
+	apic_bus_add(&b->apics, &b->lapic);
+	apic_bus_add(&b->apics, &b->other);
 	i82093_init(&b->ioapic, &b->bus, ioapic_send, b);
+	b->ioapic.changed = ioapic_changed;
 	i8259_init(&b->pic, &b->bus, (struct irq_line){ .set = pic_out, .ctx = b });
 	i8254_init(&b->pit, &b->bus, &b->clock, (struct irq_line){ isa_set, b, 0 });
 	mc146818_init(&b->rtc, &b->bus, &b->clock, (struct irq_line){ isa_set, b, 8 });
@@ -179,6 +228,37 @@ static uint64_t pick_value(struct wire_reader *in)
 	if (how & 0x80)
 		return edge[how & 15];
 	return how & 0x40 ? wire_get_be64(in) : wire_get_be16(in);
+}
+
+/* In the order of vmm/machine_state.c. */
+static void describe(void *ctx, struct state *s)
+{
+	struct chip_board *b = ctx;
+
+	guest_clock_state(&b->clock, s);
+	lapic_state(&b->lapic, s);
+	lapic_state(&b->other, s);
+	i82093_state(&b->ioapic, s);
+	i8259_state(&b->pic, s);
+	i8254_state(&b->pit, s);
+	mc146818_state(&b->rtc, s);
+	i8250_state(&b->uart, s);
+	acpi_state(&b->acpi, s);
+	pci_host_state(&b->pci, s);
+	(void)state_begin(s, "fuzz", 0, 1);
+	pci_dev_state(&b->dev, s);
+	msix_state(&b->msix, s);
+	state_end(s);
+}
+
+/* One time in sixteen: it costs as much as all other steps of an input. */
+static void save(struct chip_board *b, struct wire_reader *in)
+{
+	if (wire_get_u8(in) & 15)
+		return;
+	guest_clock_pause(&b->clock);
+	fuzz_roundtrip(describe, b);
+	guest_clock_resume(&b->clock);
 }
 
 /* The whole board: a guest may reach a chip's neighbours in between. */
@@ -223,6 +303,8 @@ static void step(struct chip_board *b, struct wire_reader *in)
 		isa_set(b, wire_get_u8(in) & 15, wire_get_u8(in) & 1);
 	else if (what == 14 && t->outside)
 		t->outside(b, in);
+	else if (what == 15)
+		save(b, in);
 	else
 		(void)lapic_ack(&b->lapic);
 }

@@ -2,13 +2,15 @@
  *
  * An input is a list of steps: mostly what a right driver does to the chip
  * under test, mixed with any access to it, with accesses to its neighbours, with
- * events from outside, and with time going on. After each input the chip must
- * work for a right driver that sets it up from wherever it was left. */
+ * events from outside, with time going on, and with the machine being saved and
+ * loaded. After each input the chip must work for a right driver that sets it up
+ * from wherever it was left. */
 #ifndef MUSTER_TESTS_FUZZ_CHIP_FUZZ_H
 #define MUSTER_TESTS_FUZZ_CHIP_FUZZ_H
 
 #include "core/wire.h"
 #include "vmm/dev/acpi.h"
+#include "vmm/dev/apic_bus.h"
 #include "vmm/dev/i82093.h"
 #include "vmm/dev/i8250.h"
 #include "vmm/dev/i8254.h"
@@ -23,7 +25,8 @@ struct chip_board {
 	struct mem mem;
 	struct bus bus;
 	struct guest_clock clock;
-	struct lapic lapic;
+	struct lapic lapic, other; /* of two processors; only the first is on the bus */
+	struct apic_bus apics;
 	struct i82093 ioapic;
 	struct i8259 pic;
 	struct i8254 pit;
@@ -34,7 +37,7 @@ struct chip_board {
 	struct pci_dev dev; /* slot 3: one BAR, MSI-X */
 	struct msix msix;
 	/* What came out. */
-	uint64_t n_rises[16], n_ioapic, n_msi, n_bar, n_sent, n_nmi;
+	uint64_t n_rises[16], n_ioapic, n_msi, n_bar, n_sent, n_nmi, n_init, n_startup, n_routed;
 	uint8_t sent; /* last byte of the serial line */
 	struct apic_msg ioapic_msg; /* the last one */
 	bool level[16];

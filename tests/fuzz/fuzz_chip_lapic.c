@@ -1,4 +1,4 @@
-/* tests/fuzz/fuzz_chip_lapic.c: the local APIC, by memory and by MSR. */
+/* tests/fuzz/fuzz_chip_lapic.c: the local APICs of two processors, by memory and by MSR. */
 #include "tests/fuzz/chip_fuzz.h"
 
 static const struct chip_window windows[] = { { LAPIC_BASE, 0x400, true }, { LAPIC_BASE, 0x1000, true } };
@@ -14,13 +14,31 @@ static void write_msr(struct chip_board *b, uint8_t what, uint64_t v)
 {
 	uint64_t got;
 
+	/* Reserved bits are refused: most values have none. */
 	if (what & 0x80)
-		(void)lapic_msr_write(&b->lapic, MSR_X2APIC + (what & 0x3F), v);
+		(void)lapic_msr_write(&b->lapic, MSR_X2APIC + (what & 0x3F),
+				      what & 0x40 ? v & 0xFF : v);
 	else if (what & 0x40)
 		(void)lapic_msr_write(&b->lapic, MSR_TSC_DEADLINE, v);
 	else
 		(void)lapic_msr_write(&b->lapic, MSR_APIC_BASE, LAPIC_BASE | (v & 0xD00));
 	(void)lapic_msr_read(&b->lapic, MSR_X2APIC + (what & 0x3F), &got);
+	(void)lapic_msr_read(&b->lapic, what & 1 ? MSR_APIC_BASE : MSR_TSC_DEADLINE, &got);
+}
+
+/* The other processor's: its own steps, so that both answer each other. */
+static void other_access(struct chip_board *b, uint32_t v)
+{
+	static const uint16_t regs[] = { TPR, EOI, SVR, ICR, ICR + 0x10, LVT, 0xD0, 0xE0 };
+	struct lapic *l = &b->other;
+	uint16_t reg = regs[v >> 28 & 7];
+
+	if (v >> 31)
+		(void)lapic_mmio_read(l, reg, 4);
+	else
+		lapic_mmio_write(l, reg, 4, reg == ICR ? v & 0xCCFFF : reg == SVR ? v | 0x100 : v);
+	(void)lapic_ack(l);
+	(void)lapic_cr8_read(l);
 }
 
 static void driver(struct chip_board *b, struct wire_reader *in)
@@ -55,7 +73,10 @@ static void driver(struct chip_board *b, struct wire_reader *in)
 		write_msr(b, (uint8_t)(v >> 24), (uint64_t)wire_get_be32(in) << (what >> 3));
 		break;
 	default:
-		bus_mmio_write(&b->bus, LAPIC_BASE | (v & 0xF000), 4, v & 0xFF); /* an MSI */
+		if (what & 8)
+			other_access(b, v);
+		else
+			bus_mmio_write(&b->bus, LAPIC_BASE | (v & 0xF000), 4, v & 0xFF); /* an MSI */
 	}
 }
 
@@ -65,7 +86,7 @@ static void outside(struct chip_board *b, struct wire_reader *in)
 	const struct apic_msg msg = { .dest = v >> 24, .logical = v & 0x800, .level = v & 0x1000,
 				      .assert_level = true, .delivery = v >> 8 & 7, .vector = (uint8_t)v };
 
-	(void)lapic_deliver(&b->lapic, &msg);
+	(void)apic_bus_send(&b->apics, &msg, NULL);
 }
 
 /* Something is requested or in service. */
@@ -81,6 +102,8 @@ static bool is_busy(const struct lapic *l)
 /* Off and on again is how every mode is left (SDM vol. 3 §11.12.5). */
 static const char *works(struct chip_board *b)
 {
+	uint64_t before;
+
 	(void)lapic_msr_write(&b->lapic, MSR_APIC_BASE, LAPIC_BASE | 0x100);
 	if (!lapic_msr_write(&b->lapic, MSR_APIC_BASE, LAPIC_BASE | 0x900))
 		return "it cannot be switched on";
@@ -101,7 +124,11 @@ static const char *works(struct chip_board *b)
 		return "the timer's interrupt does not come";
 	reg_write(b, EOI, 0);
 	reg_write(b, ICR, 0x40060);
-	return lapic_ack(&b->lapic) == 0x60 ? NULL : "an IPI to itself does not come";
+	if (lapic_ack(&b->lapic) != 0x60)
+		return "an IPI to itself does not come";
+	before = b->n_init;
+	reg_write(b, ICR, 0xC4500); /* INIT, to all but itself */
+	return b->n_init == before + 1 ? NULL : "an INIT does not reach the other processor";
 }
 
 const struct chip_target chip_target = { windows, sizeof windows / sizeof *windows, driver, outside, works };

@@ -43,6 +43,8 @@ static void use_msix(struct chip_board *b, uint8_t how, uint16_t v)
 	bus_mmio_write(&b->bus, table + 16 * n, 8, LAPIC_BASE | (uint64_t)(how & 0x20 ? v : 0) << 4);
 	bus_mmio_write(&b->bus, table + 16 * n + 8, 4, v & 0xFF);
 	bus_mmio_write(&b->bus, table + 16 * n + 12, 4, how >> 6 & 1);
+	(void)bus_mmio_read(&b->bus, table + 4 * (v & 31), 4 << (how & 1));
+	(void)bus_mmio_read(&b->bus, table + MSIX_PBA_OFFSET + 4 * (how >> 1 & 1), 4 << (how & 1));
 	msix_notify(&b->msix, how & 0x80 ? v : n);
 }
 

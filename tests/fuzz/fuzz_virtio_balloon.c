@@ -17,6 +17,11 @@ static void host(void *ctx, struct wire_reader *in)
 		virtio_balloon_set_target(b, (uint64_t)v << 12);
 }
 
+static void state(void *ctx, struct state *s)
+{
+	virtio_balloon_state(ctx, s);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct virtio_fuzz *f = virtio_fuzz_begin();
@@ -28,6 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (virtio_balloon_new(&f->g.mem, &b) < 0)
 		abort();
 	f->host = host;
+	f->state = state;
 	f->ctx = b;
 	virtio_fuzz_run(f, &b->pci, data, len);
 	virtio_fuzz_totals.used += b->inflated_bytes + b->reported_bytes;

@@ -13,6 +13,7 @@ struct bench {
 	struct virtio_net *net;
 	struct ring_pair *fabric; /* borrowed */
 	uint64_t n_received;
+	bool is_stuck; /* the fabric takes nothing: the ring fills */
 };
 
 static void drain(struct bench *b)
@@ -63,6 +64,19 @@ static void feed(struct bench *b, struct wire_reader *in)
 	(void)ring_publish(&b->fabric->tx);
 }
 
+/* A burst is made of these. */
+static void feed_small(struct bench *b)
+{
+	static const struct frame_offload plain;
+	uint8_t *to = ring_reserve(&b->fabric->tx, 60);
+
+	if (!to)
+		return;
+	memset(to, 0, 60);
+	ring_commit(&b->fabric->tx, 60, &plain, 0);
+	(void)ring_publish(&b->fabric->tx);
+}
+
 static void host(void *ctx, struct wire_reader *in)
 {
 	struct bench *b = ctx;
@@ -70,13 +84,51 @@ static void host(void *ctx, struct wire_reader *in)
 
 	if (what & 1)
 		feed(b, in);
-	if (what & 2)
+	for (unsigned i = 0; i < 80 && (what & 0xF0) == 0xC0; i++)
+		feed_small(b);
+	if ((what & 2) && !b->is_stuck)
 		drain(b);
+	if ((what & 0xF0) == 0xD0)
+		b->is_stuck = what & 8;
 	if ((what & 0xF0) == 0xF0)
 		virtio_net_set_link(b->net, what & 12);
 	if ((what & 0xF0) == 0xE0)
 		virtio_net_announce(b->net);
 	virtio_net_kicked(b->net);
+}
+
+static void state(void *ctx, struct state *s)
+{
+	struct bench *b = ctx;
+
+	virtio_net_state(b->net, s, 0);
+}
+
+/* While the machine is paused the carrier changes and the fabric kicks. */
+static void hold(void *ctx, bool on)
+{
+	struct bench *b = ctx;
+
+	virtio_net_hold(b->net, on);
+	if (!on)
+		return;
+	virtio_net_set_link(b->net, b->n_received & 1);
+	virtio_net_kicked(b->net);
+}
+
+/* What a driver tells the control queue: mostly what is known there. */
+static void driver(void *ctx, struct virtio_fuzz *f, struct wire_reader *in)
+{
+	struct vguest_buf buf[2] = { { FUZZ_RAM / 2 + 4096, 0, false }, { FUZZ_RAM / 2 + 8192, 1, true } };
+	uint8_t *p = vguest_ptr(&f->g, buf[0].gpa);
+
+	(void)ctx;
+	p[0] = wire_get_u8(in) & 7; /* class, command, data */
+	p[1] = wire_get_u8(in) & 3;
+	buf[0].len = 2 + (wire_get_u8(in) & 31);
+	for (unsigned i = 2; i < buf[0].len; i++)
+		p[i] = wire_get_u8(in) & 3;
+	virtio_fuzz_send(f, VIRTIO_NET_CTRLQ, buf, 2);
 }
 
 /* A right driver sends one frame. */
@@ -124,6 +176,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (virtio_net_new(&cfg, &b.net) < 0)
 		abort();
 	f->host = host;
+	f->driver = driver;
+	f->state = state;
+	f->hold = hold;
 	f->ctx = &b;
 	virtio_fuzz_run(f, &b.net->pci, data, len);
 	send_one(&b, f);

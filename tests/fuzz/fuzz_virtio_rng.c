@@ -13,6 +13,11 @@ static void fill(void *ctx, void *buf, size_t len)
 	memset(buf, 0x5A, len);
 }
 
+static void state(void *ctx, struct state *s)
+{
+	virtio_rng_state(ctx, s);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct virtio_fuzz *f = virtio_fuzz_begin();
@@ -21,9 +26,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct virtio_rng *rng;
 	uint32_t id, got = 0;
 
-	f->host = NULL;
 	if (virtio_rng_new(&cfg, &rng) < 0)
 		abort();
+	f->state = state;
+	f->ctx = rng;
 	virtio_fuzz_run(f, &rng->pci, data, len);
 	virtio_fuzz_totals.used += rng->n_bytes;
 	virtio_fuzz_recover(f, 0, 1);

@@ -21,9 +21,15 @@ static void on_msi(void *ctx, uint64_t addr, uint32_t data)
 
 void vguest_init(struct vguest *g, uint64_t size_bytes)
 {
-	*g = (struct vguest){ .next = MEM_PAGE_SIZE };
+	*g = (struct vguest){ 0 };
 	if (mem_init(&g->mem, size_bytes) < 0)
 		abort();
+	vguest_unplug(g);
+}
+
+void vguest_unplug(struct vguest *g)
+{
+	*g = (struct vguest){ .mem = g->mem, .next = MEM_PAGE_SIZE };
 	bus_init(&g->bus, &g->mem);
 	g->bus.msi = on_msi;
 	g->bus.msi_ctx = g;

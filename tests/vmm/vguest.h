@@ -42,6 +42,8 @@ struct vguest_buf {
 
 void vguest_init(struct vguest *g, uint64_t size_bytes);
 void vguest_done(struct vguest *g);
+/* As after vguest_init(), but for what is in RAM: no device, no interrupt seen. */
+void vguest_unplug(struct vguest *g);
 /* Puts the function into slot 1, maps its BARs, switches MSI-X on. */
 void vguest_plug(struct vguest *g, struct virtio_pci *p);
 /* RAM that nothing else uses; zero. */
