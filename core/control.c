@@ -1,10 +1,13 @@
 /* core/control.c: JSON lines over a stream socket, fds riding along.
  *
  * Sent messages wait in one buffer; fds are bound to the first byte of their
- * message (a mark keeps its offset), so that the receiver finds them when it
- * has read that line: the kernel never merges bytes across an SCM_RIGHTS
- * boundary. Received fds wait in a small queue and go to the next whole
- * message; a peer that sends more than one message can take is cut off.
+ * message (a mark keeps its offset), so that the receiver has them when it has
+ * read that line. Which of several lines they came with is not to be seen: one
+ * recvmsg(2) returns the bytes before a message with fds together with that
+ * message. So the message itself says how many are its own, and takes them, in
+ * order, off the queue of those received. That queue holds what two messages
+ * may have: of one whose line is not whole, and of the next, which came in the
+ * same read as the rest of it. When all bytes are dispatched none may be left.
  *
  * Used by: cli, supervisor, fabric, machine.   Depends on: core/loop.h.
  * Sources: unix(7), cmsg(3). */
@@ -19,7 +22,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-enum { OUT_LEN_MAX = 64 << 20, READ_SIZE = 65536 };
+enum { OUT_LEN_MAX = 64 << 20, READ_SIZE = 65536, WAITING_FDS_MAX = 2 * CONTROL_FDS_MAX };
 
 /* fds that leave with the byte at @offset of the send buffer. */
 struct fd_mark {
@@ -38,7 +41,7 @@ struct control {
 	struct bytes in, out;
 	size_t in_scanned; /* bytes of in known to hold no newline */
 	struct fd_mark *marks, **marks_end;
-	int fds[CONTROL_FDS_MAX], n_fds; /* received, not yet handed out */
+	int fds[WAITING_FDS_MAX], n_fds; /* received, not yet handed out */
 	bool busy; /* in a callback: free only marks */
 	bool freed, ended;
 };
@@ -208,6 +211,21 @@ static int flush(struct control *c)
 	return r;
 }
 
+/* The message's line without its end; NULL when it cannot be had. */
+static char *text_of(json_t *msg, int n_fds)
+{
+	json_t *with;
+	char *text;
+
+	if (n_fds == 0)
+		return json_dumps(msg, JSON_COMPACT);
+	with = json_copy(msg);
+	(void)json_object_set_new(with, "fds", json_integer(n_fds));
+	text = json_dumps(with, JSON_COMPACT);
+	json_decref(with);
+	return text;
+}
+
 int control_send(struct control *c, json_t *msg, const int *fds, int n_fds)
 {
 	char *text;
@@ -217,7 +235,7 @@ int control_send(struct control *c, json_t *msg, const int *fds, int n_fds)
 		return -EPIPE;
 	if (n_fds > CONTROL_FDS_MAX)
 		return -EINVAL;
-	text = json_dumps(msg, JSON_COMPACT);
+	text = text_of(msg, n_fds);
 	if (!text)
 		return -EINVAL;
 	if (c->out.len + strlen(text) > OUT_LEN_MAX)
@@ -252,7 +270,7 @@ static int keep_fds(struct control *c, struct msghdr *msg)
 			continue;
 		n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		memcpy(fds, CMSG_DATA(h), n * sizeof(int));
-		if (c->n_fds + (int)n > CONTROL_FDS_MAX) {
+		if (c->n_fds + (int)n > WAITING_FDS_MAX) {
 			close_fds(fds, (int)n);
 			return -EPROTO;
 		}
@@ -286,11 +304,26 @@ static ssize_t receive(struct control *c)
 	return n;
 }
 
+/* Takes what @msg claims off the queue. Returns how many; -EPROTO when that many
+ * did not come. */
+static int claim_fds(struct control *c, json_t *msg, int *fds)
+{
+	json_t *claim = json_object_get(msg, "fds");
+	json_int_t n = claim ? json_integer_value(claim) : 0;
+
+	if (n < 0 || n > CONTROL_FDS_MAX || n > c->n_fds || (claim && !json_is_integer(claim)))
+		return -EPROTO;
+	memcpy(fds, c->fds, sizeof(int) * (size_t)n);
+	c->n_fds -= (int)n;
+	memmove(c->fds, c->fds + n, sizeof(int) * (size_t)c->n_fds);
+	return (int)n;
+}
+
 /* Hands out one whole message, if there is one. Returns 1, 0, or -EPROTO. */
 static int dispatch_one(struct control *c)
 {
 	uint8_t *start = c->in.data, *nl;
-	int fds[CONTROL_FDS_MAX], n_fds = c->n_fds;
+	int fds[CONTROL_FDS_MAX], n_fds;
 	size_t len;
 	json_t *msg;
 
@@ -299,7 +332,7 @@ static int dispatch_one(struct control *c)
 		     NULL;
 	if (!nl) {
 		c->in_scanned = c->in.len;
-		return c->in.len > CONTROL_LEN_MAX ? -EPROTO : 0;
+		return c->in.len > CONTROL_LEN_MAX || (c->in.len == 0 && c->n_fds) ? -EPROTO : 0;
 	}
 	len = (size_t)(nl - start);
 	if (len > CONTROL_LEN_MAX)
@@ -307,12 +340,11 @@ static int dispatch_one(struct control *c)
 	msg = json_loadb((const char *)start, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 	bytes_consume(&c->in, len + 1);
 	c->in_scanned = 0;
-	if (!json_is_object(msg)) {
+	n_fds = json_is_object(msg) ? claim_fds(c, msg, fds) : -EPROTO;
+	if (n_fds < 0) {
 		json_decref(msg);
 		return -EPROTO;
 	}
-	memcpy(fds, c->fds, sizeof fds);
-	c->n_fds = 0;
 	c->fn(c->ctx, c, msg, fds, n_fds, 0);
 	close_fds(fds, n_fds);
 	json_decref(msg);

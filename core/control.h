@@ -1,9 +1,11 @@
 /* core/control.h: the control protocol: JSON messages over a stream socket.
  *
  * A message is one JSON object on one line, at most CONTROL_LEN_MAX bytes; fds
- * may ride along (SCM_RIGHTS, at most CONTROL_FDS_MAX). Used between the
- * command line and a supervisor, and between a supervisor and its fabric and
- * machines. A peer that breaks the form is cut off (-EPROTO). */
+ * may ride along (SCM_RIGHTS, at most CONTROL_FDS_MAX) with its first byte, and
+ * then its key "fds" says how many. Used between the command line and a
+ * supervisor, and between a supervisor and its fabric and machines. A peer that
+ * breaks the form is cut off (-EPROTO): a message that claims fds which did not
+ * come, or fds that no message claims, too. */
 #ifndef MUSTER_CORE_CONTROL_H
 #define MUSTER_CORE_CONTROL_H
 
@@ -32,7 +34,8 @@ struct control *control_free(struct control *c);
 /* Serves this connection also while its loop is held (loop_hold()). */
 void control_keep(struct control *c);
 
-/* Queues @msg (borrowed); the fds are duplicated. Never blocks.
+/* Queues @msg (borrowed); the fds are duplicated, and its key "fds" is added where
+ * there are some. Never blocks.
  * Returns 0; -ENOBUFS when more than 64 MiB wait; -EPIPE after the end. */
 int control_send(struct control *c, json_t *msg, const int *fds, int n_fds);
 /* True when all that was queued has been handed to the kernel. */

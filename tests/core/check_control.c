@@ -5,6 +5,7 @@
 #include "tests/unit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,7 +15,7 @@ static int pair[2];
 static struct control *conn;
 static struct {
 	int n_msgs, n_fds, last_n, status;
-	int fd;
+	int fd, fds_of[4]; /* fds of the n-th message */
 	bool ended, free_on_msg;
 } seen;
 
@@ -26,7 +27,7 @@ static void on_msg(void *ctx, struct control *c, json_t *msg, int *fds, int n_fd
 		seen.status = status;
 		return;
 	}
-	seen.n_msgs++;
+	seen.fds_of[seen.n_msgs++ & 3] = n_fds;
 	seen.last_n = (int)json_integer_value(json_object_get(msg, "n"));
 	seen.n_fds += n_fds;
 	if (n_fds > 0)
@@ -110,6 +111,8 @@ START_TEST(test_fds_ride_with_their_message)
 		;
 	ck_assert_int_eq(seen.n_msgs, 2);
 	ck_assert_int_eq(seen.n_fds, 1);
+	ck_assert_int_eq(seen.fds_of[0], 0);
+	ck_assert_int_eq(seen.fds_of[1], 1);
 	ck_assert_int_eq(write(seen.fd, "!", 1), 1);
 	ck_assert_int_eq(read(p[0], &c, 1), 1);
 	ck_assert_int_eq(c, '!');
@@ -119,6 +122,74 @@ START_TEST(test_fds_ride_with_their_message)
 	(void)control_free(other);
 	json_decref(one);
 	json_decref(two);
+}
+END_TEST
+
+/* Writes @text with @n fds at its first byte, as control.c does. */
+static void put_with_fds(const char *text, int n)
+{
+	union { char buf[CMSG_SPACE(sizeof(int) * CONTROL_FDS_MAX)]; struct cmsghdr align; } u = { 0 };
+	struct iovec iov = { .iov_base = (char *)(uintptr_t)text, .iov_len = strlen(text) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf,
+			      .msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)n) };
+	struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
+
+	h->cmsg_level = SOL_SOCKET;
+	h->cmsg_type = SCM_RIGHTS;
+	h->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)n);
+	for (int i = 0; i < n; i++)
+		memcpy(CMSG_DATA(h) + i * (int)sizeof(int), &pair[1], sizeof(int));
+	ck_assert_int_eq(sendmsg(pair[1], &msg, 0), (ssize_t)iov.iov_len);
+}
+
+static int open_fds(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* The end of one line and the next line come in one read, both with fds. */
+START_TEST(test_fds_of_lines_read_together)
+{
+	int before = open_fds();
+
+	put_with_fds("{\"n\":1,\"fds\":16", CONTROL_FDS_MAX);
+	(void)loop_step(loop, 0);
+	ck_assert_int_eq(seen.n_msgs, 0);
+	ck_assert_int_eq(write(pair[1], "}\n{\"n\":2}\n", 10), 10);
+	put_with_fds("{\"n\":3,\"fds\":16}\n", CONTROL_FDS_MAX);
+	(void)loop_step(loop, 0);
+	ck_assert(!seen.ended);
+	ck_assert_int_eq(seen.n_msgs, 3);
+	ck_assert_int_eq(seen.fds_of[0], 16);
+	ck_assert_int_eq(seen.fds_of[1], 0);
+	ck_assert_int_eq(seen.fds_of[2], 16);
+	close(seen.fd);
+	ck_assert_int_eq(open_fds(), before + 1); /* the first message's, taken */
+}
+END_TEST
+
+static const struct { const char *line; int n_fds; } false_claim[] = {
+	{ "{\"fds\":1}\n", 0 },  { "{\"fds\":2}\n", 1 },      { "{\"fds\":-1}\n", 1 },
+	{ "{\"fds\":17}\n", 16 }, { "{\"fds\":\"1\"}\n", 1 }, { "{\"n\":1}\n", 1 },
+};
+
+START_TEST(test_false_claims_end)
+{
+	int before = open_fds();
+
+	if (false_claim[_i].n_fds)
+		put_with_fds(false_claim[_i].line, false_claim[_i].n_fds);
+	else
+		put(false_claim[_i].line);
+	(void)loop_step(loop, 0);
+	ck_assert(seen.ended);
+	ck_assert_int_eq(seen.status, -EPROTO);
+	conn = control_free(conn);
+	ck_assert_int_eq(open_fds(), before - 1);
 }
 END_TEST
 
@@ -195,6 +266,8 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(t, test_bad_form_ends, 0, sizeof bad / sizeof *bad);
 	tcase_add_test(t, test_endless_line_ends);
 	tcase_add_test(t, test_fds_ride_with_their_message);
+	tcase_add_test(t, test_fds_of_lines_read_together);
+	tcase_add_loop_test(t, test_false_claims_end, 0, sizeof false_claim / sizeof *false_claim);
 	tcase_add_test(t, test_end_and_free_in_callback);
 	tcase_add_test(t, test_clean_end);
 	tcase_add_test(t, test_much_waits_and_arrives);

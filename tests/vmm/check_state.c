@@ -682,8 +682,8 @@ START_TEST(the_supervisor_saves_and_starts_again)
 	cfg.control_fd = control[1];
 	m = make();
 	control[1] = -1; /* the machine's */
-	ask("{\"do\":\"save\"}\n", fd);
-	ask("{\"do\":\"save\"}\n", read_only);
+	ask("{\"do\":\"save\",\"fds\":1}\n", fd);
+	ask("{\"do\":\"save\",\"fds\":1}\n", read_only);
 	ask("{\"do\":\"save\"}\n", -1);
 	ask("{\"do\":\"quit\"}\n", -1);
 	ck_assert_int_eq(machine_run(m, &why), MACHINE_END_QUIT);
