@@ -96,6 +96,7 @@ struct machine {
 	bool serial_waits; /* EPOLLOUT is asked for */
 	bool ended, paused, pause_told;
 	bool restored; /* made from a saved state */
+	bool announces; /* it was loaded, and its cards have not yet been told to announce themselves */
 	uint64_t icount_base; /* instructions retired before the engine's first */
 	enum machine_end end; /* once ended */
 	char *why; /* once ended; owned; may be NULL */

@@ -225,6 +225,9 @@ void machine_set_paused(struct machine *m, bool paused)
 	if (!paused)
 		virtio_console_hold(m->console, false);
 	grant_wishes(m);
+	for (size_t i = 0; i < m->n_nics && !paused && m->announces; i++)
+		virtio_net_announce(m->nic[i].net);
+	m->announces = m->announces && paused;
 	if (m->cpu->ops->set_paused)
 		m->cpu->ops->set_paused(m->cpu, paused);
 	machine_tell(m, paused ? "paused" : "resumed");

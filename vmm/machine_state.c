@@ -16,7 +16,9 @@
  * A machine is loaded only where it is made: a file that is refused leaves no
  * machine, never half of one. After a load it is paused; when it goes on, each
  * card looks at its rings and each port at its socket, since a kick that was
- * given before cannot be seen any more.
+ * given before cannot be seen any more. It may be on another host, or its
+ * network may have forgotten it: so each card asks its guest to announce itself.
+ * Not on a virtual clock, where the future shall be the one without the load.
  *
  * Used by: vmm/machine.c, vmm/machine_io.c.   Depends on: core/state.h. */
 #include "vmm/machine_impl.h"
@@ -225,6 +227,7 @@ int machine_load(struct machine *m, char **ret_why)
 	r = load_from(m, p, (size_t)st.st_size, ret_why);
 	(void)munmap(p, (size_t)st.st_size);
 	m->paused = m->restored = r == 0;
+	m->announces = r == 0 && !m->clock.is_virtual;
 	loop_hold(m->loop, m->paused);
 	return r;
 }

@@ -117,18 +117,43 @@ static void hold(void *ctx, bool on)
 }
 
 /* What a driver tells the control queue: mostly what is known there. */
+static void command(struct bench *b, struct virtio_fuzz *f, struct wire_reader *in)
+{
+	static const uint8_t known[] = { 4, 5, 4, 5, 3, 0, 1 }; /* pairs, offloads, … */
+	struct vguest_buf buf[2] = { { FUZZ_RAM / 2 + 4096, 0, false }, { FUZZ_RAM / 2 + 8192, 1, true } };
+	uint8_t *p = vguest_ptr(&f->g, buf[0].gpa), how = wire_get_u8(in);
+	bool mq = virtio_has(&b->net->dev, VIRTIO_NET_F_MQ);
+
+	p[0] = how & 8 ? known[how % 7] : how & 7; /* class, command, data */
+	p[1] = how & 0x40 ? how >> 4 & 3 : 0;
+	buf[0].len = how & 8 ? 10 : 2 + (wire_get_u8(in) & 31);
+	for (unsigned i = 2; i < buf[0].len; i++)
+		p[i] = how & 8 ? 0 : wire_get_u8(in) & 3;
+	if (how & 8) {
+		p[2] = wire_get_u8(in) & (p[0] == 5 ? 0x82 : 7); /* GUEST_CSUM, GUEST_TSO4 */
+		p[3] = p[0] == 5 ? wire_get_u8(in) & 3 : 0;
+	}
+	virtio_fuzz_send(f, mq ? 2u * b->net->n_pairs : VIRTIO_NET_CTRLQ, buf, 2);
+}
+
+/* A command; or a datagram of one of a few flows, so that their answers have a pair. */
 static void driver(void *ctx, struct virtio_fuzz *f, struct wire_reader *in)
 {
-	struct vguest_buf buf[2] = { { FUZZ_RAM / 2 + 4096, 0, false }, { FUZZ_RAM / 2 + 8192, 1, true } };
-	uint8_t *p = vguest_ptr(&f->g, buf[0].gpa);
+	struct vguest_buf buf = { FUZZ_RAM / 2 + 4096, VIRTIO_NET_HDR_LEN + 60, false };
+	struct bench *b = ctx;
+	uint8_t *p = vguest_ptr(&f->g, buf.gpa), how = wire_get_u8(in);
 
-	(void)ctx;
-	p[0] = wire_get_u8(in) & 7; /* class, command, data */
-	p[1] = wire_get_u8(in) & 3;
-	buf[0].len = 2 + (wire_get_u8(in) & 31);
-	for (unsigned i = 2; i < buf[0].len; i++)
-		p[i] = wire_get_u8(in) & 3;
-	virtio_fuzz_send(f, VIRTIO_NET_CTRLQ, buf, 2);
+	if (how & 1) {
+		command(b, f, in);
+		return;
+	}
+	memset(p, 0, buf.len);
+	p += VIRTIO_NET_HDR_LEN;
+	store_be16(p + 12, how & 2 ? 0x0800 : 0x86DD);
+	p[14] = how & 2 ? 0x45 : 0x60;
+	p[how & 2 ? 23 : 20] = 17;
+	p[30] = how >> 4;
+	virtio_fuzz_send(f, 2u * (how >> 2 & 3) % (2u * b->net->n_pairs) + 1, &buf, 1);
 }
 
 /* A right driver sends one frame. */
@@ -137,6 +162,11 @@ static void send_one(struct bench *b, struct virtio_fuzz *f)
 	struct vguest_buf buf = { FUZZ_RAM / 2, VIRTIO_NET_HDR_LEN + 60, false };
 	uint64_t before;
 
+	if (b->net->n_active < 1 || b->net->n_active > b->net->n_pairs ||
+	    (b->net->offloads & ~b->net->dev.accepted) || b->net->tx_blocked >> b->net->n_pairs) {
+		fprintf(stderr, "the card uses what it has not\n");
+		abort();
+	}
 	virtio_net_set_link(b->net, true);
 	drain(b);
 	virtio_fuzz_recover(f, 0, VIRTIO_NET_QUEUE_COUNT);
@@ -169,7 +199,9 @@ static struct ring_pair *wire(struct bench *b)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct virtio_fuzz *f = virtio_fuzz_begin();
-	struct virtio_net_config cfg = { .mem = &f->g.mem, .mtu = 1500, .link_up = true };
+	/* Half of the inputs meet a card with several pairs. */
+	struct virtio_net_config cfg = { .mem = &f->g.mem, .mtu = 1500, .link_up = true,
+					 .n_pairs = len && data[len - 1] & 1 ? 4 : 1 };
 	struct bench b = { 0 };
 
 	cfg.rings = wire(&b);

@@ -12,7 +12,7 @@
 #include "core/wire.h"
 #include "tests/vmm/vguest.h"
 
-enum { FUZZ_RAM = 1 << 20, FUZZ_QUEUE_MAX = 8 };
+enum { FUZZ_RAM = 1 << 20, FUZZ_QUEUE_MAX = 12 };
 
 struct virtio_fuzz {
 	struct vguest g;

@@ -297,6 +297,9 @@ static void use_net(struct machine *m)
 	(void)virtio_up(m, &m->nic[1].net->pci, 1 << 16);
 	virtio_net_set_link(m->nic[1].net, false);
 	m->nic[1].net->stats.rx_frames = 77;
+	m->nic[1].net->flow[5] = 2;
+	m->nic[1].net->tx_turn = 1;
+	m->nic[1].net->tx_owed[1] = 3;
 	m->nic[1].net->segments = frame_new(NULL, 60);
 	m->nic[1].net->segments->len = 60;
 	memset(m->nic[1].net->segments->data, 0x3C, 60);
@@ -540,6 +543,29 @@ START_TEST(a_real_clock_goes_on_where_it_stood)
 }
 END_TEST
 
+/* Not on a virtual clock (1), whose future is the one without the load. */
+START_TEST(a_loaded_card_asks_its_guest_to_announce_itself_once)
+{
+	CLEANUP(bytes) struct bytes b = { 0 };
+	struct machine *m, *twin;
+
+	cfg.clock_virtual = _i;
+	m = make();
+	(void)virtio_up(m, &m->nic[1].net->pci,
+			(uint32_t)(VIRTIO_NET_F_CTRL_VQ | VIRTIO_NET_F_STATUS | VIRTIO_NET_F_GUEST_ANNOUNCE));
+	save(m, &b);
+	twin = load_well(&b);
+	machine_set_paused(twin, false);
+	ck_assert_uint_eq(bus_mmio_read(&twin->bus, 0xD0000000 + 0x2006, 2), _i ? 1 : 3);
+	twin->nic[1].net->dev.config[6] = 1; /* as if it were acknowledged */
+	machine_set_paused(twin, true);
+	machine_set_paused(twin, false);
+	ck_assert_uint_eq(bus_mmio_read(&twin->bus, 0xD0000000 + 0x2006, 2), 1);
+	(void)machine_free(twin);
+	(void)machine_free(m);
+}
+END_TEST
+
 /* ---- what is refused ------------------------------------------------------------------ */
 
 static void refused(const uint8_t *data, size_t len, const char *says)
@@ -596,13 +622,50 @@ START_TEST(a_newer_section_is_refused_with_its_place)
 	save(m, &b);
 	while (forge_next(b.data, &at, &sec)) {
 		char place[96];
+		uint8_t version = b.data[sec.head + 8]++;
 
-		b.data[sec.head + 8] = 2;
 		forge_reseal(b.data, b.len);
-		(void)snprintf(place, sizeof place, "at byte %zu: version 2 is newer than 1", sec.head);
+		(void)snprintf(place, sizeof place, "at byte %zu: version %u is newer than %u", sec.head,
+			       version + 1u, (unsigned)version);
 		refused(b.data, b.len, place);
-		b.data[sec.head + 8] = 1;
+		b.data[sec.head + 8] = version;
 	}
+	(void)machine_free(m);
+}
+END_TEST
+
+/* Version 1 of a card's section: of one pair of queues, and little else. What
+ * lies at the end of version 2 for one pair, before the frames that were cut: */
+enum { PAIR_2_LEN = 2 + 8 + 1 + 1 + 1 + 1 + 2, FRAMES_LEN = 4 };
+
+START_TEST(a_card_of_the_old_version_is_taken)
+{
+	static const uint8_t pair_1[] = { 1, 1, 7, 0 }; /* blocked, starved, owed */
+	CLEANUP(bytes) struct bytes b = { 0 };
+	CLEANUP(bytes) struct bytes old = { 0 };
+	struct forge_section sec;
+	struct machine *m, *twin;
+	size_t at = STATE_HEADER_LEN, tail;
+
+	cfg.cpus = 1;
+	m = make();
+	save(m, &b);
+	while (forge_next(b.data, &at, &sec) && memcmp(b.data + sec.head, "vnet", STATE_TAG_LEN) != 0)
+		;
+	ck_assert_uint_eq(b.data[sec.head + 8], 2);
+	tail = at - FRAMES_LEN - PAIR_2_LEN;
+	bytes_append(&old, b.data, tail);
+	bytes_append(&old, pair_1, sizeof pair_1);
+	bytes_append(&old, b.data + at - FRAMES_LEN, b.len - at + FRAMES_LEN);
+	old.data[sec.head + 8] = 1;
+	store_le64(old.data + sec.head + 12, sec.len - PAIR_2_LEN + sizeof pair_1);
+	forge_reseal(old.data, old.len);
+	twin = load_well(&old);
+	ck_assert_uint_eq(twin->nic[0].net->tx_blocked, 1);
+	ck_assert(twin->nic[0].net->rx_starved);
+	ck_assert_uint_eq(twin->nic[0].net->tx_owed[0], 7);
+	ck_assert_uint_eq(twin->nic[0].net->n_active, 1);
+	(void)machine_free(twin);
 	(void)machine_free(m);
 }
 END_TEST
@@ -715,10 +778,12 @@ static Suite *make_suite(void)
 			    (int)(sizeof chip / sizeof chip[0]));
 	tcase_add_test(t, a_loaded_machine_answers_as_before);
 	tcase_add_test(t, a_pending_interrupt_reaches_the_new_processor);
+	tcase_add_loop_test(t, a_loaded_card_asks_its_guest_to_announce_itself_once, 0, 2);
 	tcase_add_loop_test(t, the_future_after_a_load_is_the_one_without, 0, 10);
 	tcase_add_test(t, a_real_clock_goes_on_where_it_stood);
 	tcase_add_test(t, damage_in_any_section_is_refused_with_its_place);
 	tcase_add_test(t, a_newer_section_is_refused_with_its_place);
+	tcase_add_test(t, a_card_of_the_old_version_is_taken);
 	tcase_add_loop_test(t, another_machines_state_is_refused, 0,
 			    (int)(sizeof other / sizeof other[0]));
 	tcase_add_test(t, the_supervisor_saves_and_starts_again);

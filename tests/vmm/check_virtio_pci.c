@@ -190,6 +190,82 @@ START_TEST(queues_are_set_up_in_their_state_only)
 }
 END_TEST
 
+/* Each step before the one it needs (§3.1.1): none is taken. */
+static const struct {
+	const char *what;
+	uint8_t from, write, want;
+} step[] = {
+	{ "the driver before acknowledge", 0, 2, 0 },
+	{ "features before the driver", 1, 9, 1 },
+	{ "running before its features", 3, 7, 3 },
+	{ "running from nothing", 0, 4, 0 },
+	{ "all but acknowledge", 0, 14, 0 },
+	{ "taking acknowledge back", 11, 10, 11 },
+	{ "taking features back", 11, 3, 11 },
+	{ "taking running back", 15, 11, 15 },
+	{ "saying what the device says", 15, 15 | VIRTIO_NEEDS_RESET, 15 },
+	{ "a bit that is none", 15, 15 | 32, 15 },
+	{ "giving up", 15, 15 | VIRTIO_FAILED, 15 | VIRTIO_FAILED },
+	{ "giving up at once", 0, VIRTIO_FAILED, VIRTIO_FAILED },
+	{ "a reset while it runs", 15, 0, 0 },
+};
+
+START_TEST(a_step_out_of_order_is_not_taken)
+{
+	static const uint8_t way[] = { 1, 3, 11, 15 };
+
+	vguest_set(&g, VG_ACCEPTED_SELECT, 4, 1);
+	vguest_set(&g, VG_ACCEPTED, 4, VIRTIO_F_VERSION_1 >> 32);
+	for (unsigned i = 0; i < sizeof way && way[i] <= step[_i].from; i++)
+		vguest_set(&g, VG_STATUS, 1, way[i]);
+	ck_assert_uint_eq(vguest_get(&g, VG_STATUS, 1), step[_i].from);
+	vguest_set(&g, VG_STATUS, 1, step[_i].write);
+	ck_assert_msg(vguest_get(&g, VG_STATUS, 1) == step[_i].want, "%s: %#x", step[_i].what,
+		      (unsigned)vguest_get(&g, VG_STATUS, 1));
+}
+END_TEST
+
+START_TEST(no_queue_comes_up_while_the_device_runs)
+{
+	vguest_negotiate(&g, VIRTIO_F_VERSION_1);
+	vguest_driver_ok(&g);
+	ck_assert_uint_eq(vguest_get(&g, VG_STATUS, 1), VG_ALL_READY);
+	vguest_queue_up(&g, &q, 0, QUEUE_SIZE);
+	ck_assert_uint_eq(vguest_get(&g, VG_QUEUE_ENABLE, 2), 0);
+	ck_assert_uint_eq(vguest_get(&g, VG_QUEUE_DESC, 8), 0);
+	ck_assert_uint_eq(vguest_get(&g, VG_STATUS, 1), VG_ALL_READY);
+}
+END_TEST
+
+START_TEST(a_broken_device_does_nothing_until_its_reset)
+{
+	struct vguest_buf buf = { vguest_alloc(&g, 8, 8), 8, true };
+	uint32_t id, len;
+
+	vguest_negotiate(&g, VIRTIO_F_VERSION_1);
+	vguest_queue_up(&g, &q, 0, QUEUE_SIZE);
+	vguest_driver_ok(&g);
+	vguest_avail(&g, &q, 999);
+	vguest_kick(&g, &q);
+	vguest_set(&g, VG_ACCEPTED_SELECT, 4, 0);
+	vguest_set(&g, VG_ACCEPTED, 4, VIRTIO_F_EVENT_IDX);
+	ck_assert_uint_eq(vguest_get(&g, VG_ACCEPTED, 4), 0);
+	vguest_set(&g, VG_STATUS, 1, VG_ALL_READY);
+	ck_assert_uint_eq(vguest_get(&g, VG_STATUS, 1), VG_ALL_READY | VIRTIO_NEEDS_RESET);
+	vguest_pci_set(&g, PCI_COMMAND, 2, PCI_COMMAND_MEM); /* nor by way of the bus */
+	vguest_pci_set(&g, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_MASTER);
+	vguest_add(&g, &q, &buf, 1);
+	vguest_kick(&g, &q);
+	ck_assert(!vguest_used(&g, &q, &id, &len));
+	ck_assert_uint_eq(vguest_negotiate(&g, VIRTIO_F_VERSION_1), 11);
+	vguest_queue_up(&g, &q, 0, QUEUE_SIZE);
+	vguest_driver_ok(&g);
+	vguest_add(&g, &q, &buf, 1);
+	vguest_kick(&g, &q);
+	ck_assert(vguest_used(&g, &q, &id, &len));
+}
+END_TEST
+
 START_TEST(a_queue_enabled_in_the_wrong_place_needs_a_reset)
 {
 	vguest_negotiate(&g, VIRTIO_F_VERSION_1);
@@ -331,6 +407,9 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_legacy_driver_is_refused);
 	tcase_add_test(t, features_stand_after_features_ok);
 	tcase_add_test(t, queues_are_set_up_in_their_state_only);
+	tcase_add_loop_test(t, a_step_out_of_order_is_not_taken, 0, sizeof step / sizeof step[0]);
+	tcase_add_test(t, no_queue_comes_up_while_the_device_runs);
+	tcase_add_test(t, a_broken_device_does_nothing_until_its_reset);
 	tcase_add_test(t, a_queue_enabled_in_the_wrong_place_needs_a_reset);
 	tcase_add_test(t, a_queue_that_is_not_there_reads_as_zero);
 	tcase_add_test(t, a_bell_before_driver_ok_is_not_heard);
