@@ -78,9 +78,12 @@ uint64_t guest_clock_budget(const struct guest_clock *c, nsec_t at)
 
 nsec_t guest_clock_host_time(const struct guest_clock *c, nsec_t at)
 {
-	if (at == NSEC_NEVER || at > NSEC_NEVER - c->origin)
+	nsec_t host;
+
+	/* A machine may be older than its host has been up: origin is negative then. */
+	if (at == NSEC_NEVER || __builtin_add_overflow(at, c->origin, &host))
 		return NSEC_NEVER;
-	return at + c->origin;
+	return host;
 }
 
 void guest_timer_init(struct guest_timer *t, struct guest_clock *c,
