@@ -52,6 +52,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -71,9 +72,9 @@ static const struct policy {
 	bool has_nothing; /* namespaces, an empty root, nobody's rights */
 	bool has_env;
 	bool is_inspectable; /* dumpable: by its own user's debugger */
-	bool gets_no_files; /* no further descriptor, and bounded memory */
+	bool gets_one_file; /* one descriptor more at a time, and bounded memory */
 } policies[] = {
-	[SANDBOX_MACHINE] = { "machine", .has_nothing = true, .gets_no_files = true },
+	[SANDBOX_MACHINE] = { "machine", .has_nothing = true, .gets_one_file = true },
 	[SANDBOX_FABRIC] = { "fabric", .has_nothing = true },
 	[SANDBOX_JANITOR] = { "janitor", .has_nothing = false },
 	[SANDBOX_SUPERVISOR] = { "supervisor", .has_env = true, .is_inspectable = true },
@@ -275,7 +276,7 @@ int sandbox_isolate(enum sandbox_role role, const char *dir, char **ret_why)
 	/* The library reads the time zone's file at the first date; now it can. */
 	tzset();
 	json_object_seed(0); /* from /dev/urandom, at the first object */
-	if (p->gets_no_files)
+	if (p->gets_one_file)
 		bound_memory();
 	if (p->has_nothing) {
 		leave_host();
@@ -288,6 +289,19 @@ int sandbox_isolate(enum sandbox_role role, const char *dir, char **ret_why)
 	if (r == 0 && p->has_nothing && (r = proc_die_with_parent(parent)) < 0)
 		*ret_why = str_dup("its parent is gone");
 	return r;
+}
+
+/* Descriptors are given the lowest free number, so all up to that are in use: one
+ * more can be had, by a control message (the pipe which a state goes into). */
+static void bound_descriptors(void)
+{
+	/* SYSCALLS(setup): eventfd2 */
+	int fd = eventfd(0, EFD_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	(void)close(fd);
+	limit(RLIMIT_NOFILE, (rlim_t)fd + 1);
 }
 
 /* ---- limits and the list ------------------------------------------------------------------- */
@@ -308,8 +322,8 @@ int sandbox_lock(enum sandbox_role role, char **ret_why)
 		limit(RLIMIT_MEMLOCK, 0);
 		limit(RLIMIT_MSGQUEUE, 0);
 	}
-	if (p->gets_no_files)
-		limit(RLIMIT_NOFILE, 0);
+	if (p->gets_one_file)
+		bound_descriptors();
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter) != 0) {
 		int r = errno;
 
