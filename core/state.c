@@ -358,6 +358,18 @@ bool state_has(const struct state *s, const char *tag, uint32_t instance)
 	return find(s, tag, instance) != NULL;
 }
 
+void state_refuse(struct state *s, const char *tag, uint32_t instance, const char *what)
+{
+	const struct section *sec;
+	char place[PLACE_SIZE];
+
+	if (!s->is_load || s->error)
+		return;
+	sec = find(s, tag, instance);
+	place_of(tag, instance, sec ? sec->at : 0, place);
+	refuse(s, "%s: %s", place, what);
+}
+
 static void open_for_load(struct state *s, const char *tag, uint32_t instance, uint32_t version)
 {
 	char place[PLACE_SIZE];

@@ -80,6 +80,8 @@ void state_expect(struct state *s, bool holds, const char *what);
 /* The same for a number that is this machine's own: written, and refused when
  * the file has another. @what: "network cards". */
 void state_same(struct state *s, uint64_t v, const char *what);
+/* Loading: refuses the file for what section @tag told, which was taken already. */
+void state_refuse(struct state *s, const char *tag, uint32_t instance, const char *what);
 
 /* Saving: writes the end. Loading: refused when a section was not taken.
  * Returns 0, -EBADMSG (see state_why()), or the -errno of a write. */

@@ -7,13 +7,14 @@
 #include "vmm/guest_clock.h"
 
 #include "core/state.h"
+#include "vmm/cpu/cpu.h"
 
 #include <string.h>
 
 void guest_clock_init_real(struct guest_clock *c)
 {
 	*c = (struct guest_clock){ .origin = clock_now(), .wall_start = clock_wall(),
-				   .deadline = NSEC_NEVER };
+				   .tsc_khz = CPU_TSC_KHZ, .deadline = NSEC_NEVER };
 }
 
 void guest_clock_init_virtual(struct guest_clock *c, uint64_t mips, nsec_t wall_start,
@@ -21,7 +22,7 @@ void guest_clock_init_virtual(struct guest_clock *c, uint64_t mips, nsec_t wall_
 {
 	*c = (struct guest_clock){ .is_virtual = true, .mips = mips, .wall_start = wall_start,
 				   .icount = icount, .icount_ctx = icount_ctx,
-				   .deadline = NSEC_NEVER };
+				   .tsc_khz = CPU_TSC_KHZ, .deadline = NSEC_NEVER };
 }
 
 static nsec_t virtual_ns(const struct guest_clock *c)
@@ -37,6 +38,40 @@ nsec_t guest_clock_now(const struct guest_clock *c)
 		return virtual_ns(c);
 	return c->paused ? c->frozen : clock_now() - c->origin;
 }
+
+/* ---- the TSC ---------------------------------------------------------------------- */
+
+/* A tick is 10^6 / khz nanoseconds; the numbers of 64 bits meet in 128. */
+static uint64_t ticks_of(const struct guest_clock *c, nsec_t ns)
+{
+	if (c->tsc_khz == CPU_TSC_KHZ)
+		return (uint64_t)ns;
+	return (uint64_t)((unsigned __int128)ns * c->tsc_khz / CPU_TSC_KHZ);
+}
+
+uint64_t guest_clock_tsc(const struct guest_clock *c)
+{
+	return c->tsc_start + ticks_of(c, guest_clock_now(c));
+}
+
+nsec_t guest_clock_tsc_time(const struct guest_clock *c, uint64_t tsc)
+{
+	nsec_t now = guest_clock_now(c);
+	unsigned __int128 at;
+
+	if (tsc <= c->tsc_start + ticks_of(c, now))
+		return now;
+	at = ((unsigned __int128)(tsc - c->tsc_start) * CPU_TSC_KHZ + c->tsc_khz - 1) / c->tsc_khz;
+	return at < NSEC_NEVER ? (nsec_t)at : NSEC_NEVER;
+}
+
+void guest_clock_set_tsc(struct guest_clock *c, uint32_t khz, uint64_t tsc)
+{
+	c->tsc_khz = khz;
+	c->tsc_start = tsc - ticks_of(c, guest_clock_now(c));
+}
+
+/* ---- pauses, and the host's time ---------------------------------------------------- */
 
 void guest_clock_pause(struct guest_clock *c)
 {
@@ -148,16 +183,30 @@ void guest_clock_run(struct guest_clock *c)
 
 /* What no clock reaches; sums of two of them still are numbers. */
 static const nsec_t time_max = (nsec_t)1 << 61;
-enum { MIPS_MAX = 1000000 };
+enum { MIPS_MAX = 1000000, TSC_KHZ_MIN = 1000, TSC_KHZ_MAX = 100000000, VERSION_TSC = 2 };
+static const uint64_t tsc_max = UINT64_C(1) << 62;
+
+/* The TSC, or what it was before files told of it. */
+static void tsc_state(const struct guest_clock *c, struct state *s, bool told, uint32_t *khz, uint64_t *tsc)
+{
+	*khz = c->tsc_khz;
+	*tsc = guest_clock_tsc(c);
+	if (!told)
+		return;
+	state_u32(s, khz);
+	state_u64(s, tsc);
+	state_expect(s, *khz >= TSC_KHZ_MIN && *khz <= TSC_KHZ_MAX && *tsc <= tsc_max,
+		     "a TSC that cannot be");
+}
 
 /* The clock is asked for the time by all that comes behind it, even when the file
  * was refused: it takes nothing over before all was found to be in order. */
 void guest_clock_state(struct guest_clock *c, struct state *s)
 {
 	nsec_t at = c->is_virtual ? c->skipped : guest_clock_now(c), wall_start = c->wall_start;
-	uint64_t mips = c->mips;
+	uint64_t mips = c->mips, tsc;
+	uint32_t khz, version = state_begin(s, "clck", 0, VERSION_TSC);
 
-	(void)state_begin(s, "clck", 0, 1);
 	state_same(s, c->is_virtual, "virtual clocks");
 	state_i64(s, &wall_start);
 	state_expect(s, wall_start >= 0 && wall_start <= time_max, "a year beyond all");
@@ -169,6 +218,7 @@ void guest_clock_state(struct guest_clock *c, struct state *s)
 	}
 	state_i64(s, &at);
 	state_expect(s, at >= 0 && at <= time_max, "a time beyond all");
+	tsc_state(c, s, version >= VERSION_TSC, &khz, &tsc);
 	state_end(s);
 	if (!state_is_load(s) || !state_ok(s))
 		return;
@@ -176,6 +226,10 @@ void guest_clock_state(struct guest_clock *c, struct state *s)
 	c->mips = mips;
 	*(c->is_virtual ? &c->skipped : &c->frozen) = at;
 	c->paused = true;
+	if (version >= VERSION_TSC)
+		guest_clock_set_tsc(c, khz, tsc);
+	else
+		c->tsc_khz = CPU_TSC_KHZ;
 }
 
 /* @max: the latest instant that is believed. */

@@ -1,7 +1,10 @@
 /* vmm/guest_clock.h: the machine's clock: all time that a guest can see.
  *
- * Guest time starts at 0 when the machine starts and is in nanoseconds; the
- * TSC runs at 1 GHz, so a TSC tick of the bus is a nanosecond of this clock.
+ * Guest time starts at 0 when the machine starts and is in nanoseconds. The
+ * bus's TSC is the same time in ticks of another length: tsc_khz of them a
+ * millisecond, 1,000,000 unless the machine was made with, or comes from, a host
+ * whose processors have another and cannot scale it. A processor's TSC is that
+ * and its own offset (IA32_TSC_ADJUST).
  *
  *  real     host's monotonic clock, less the pauses. Read at the edge by the
  *           run loop and, between two instructions, by the devices through
@@ -47,6 +50,9 @@ struct guest_clock {
 	uint64_t (*icount)(void *ctx); /* instructions retired, exact */
 	void *icount_ctx;
 	nsec_t wall_start; /* CLOCK_REALTIME at guest time 0, for the RTC */
+	uint32_t tsc_khz; /* not 0 */
+	uint64_t tsc_start; /* the TSC at guest time 0, modulo 2^64: where a processor of the
+			     * host's kept it, it has run a little faster or slower than this clock */
 	struct guest_timer *timer[GUEST_TIMER_MAX]; /* borrowed */
 	size_t n_timers;
 	nsec_t deadline; /* the earliest of them */
@@ -62,6 +68,13 @@ void guest_clock_init_virtual(struct guest_clock *c, uint64_t mips, nsec_t wall_
 			      uint64_t (*icount)(void *ctx), void *icount_ctx);
 
 nsec_t guest_clock_now(const struct guest_clock *c);
+/* The bus's TSC now. */
+uint64_t guest_clock_tsc(const struct guest_clock *c);
+/* The first instant at which it is @tsc or more: now, when it is; NSEC_NEVER when
+ * no clock reaches that. */
+nsec_t guest_clock_tsc_time(const struct guest_clock *c, uint64_t tsc);
+/* It is @tsc now, and runs at @khz (not 0). Timers are not looked at. */
+void guest_clock_set_tsc(struct guest_clock *c, uint32_t khz, uint64_t tsc);
 /* Guest time stands still until resume. Pausing twice is pausing once. */
 void guest_clock_pause(struct guest_clock *c);
 void guest_clock_resume(struct guest_clock *c);
@@ -80,7 +93,7 @@ void guest_timer_set(struct guest_timer *t, nsec_t at);
 /* Calls every timer that is due, in order of time. Each is disarmed first. */
 void guest_clock_run(struct guest_clock *c);
 
-/* Saves or loads the clock itself: its guest time and wall clock. After a load
+/* Saves or loads the clock itself: its guest time, TSC and wall clock. After a load
  * it is paused at the time that was saved; the instructions which the engine
  * has counted are the machine's to restore. */
 void guest_clock_state(struct guest_clock *c, struct state *s);

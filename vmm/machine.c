@@ -154,6 +154,8 @@ static void make_clock(struct machine *m)
 		guest_clock_init_virtual(&m->clock, mips, VIRTUAL_WALL_START, clock_icount, m);
 	else
 		guest_clock_init_real(&m->clock);
+	if (m->cfg.tsc_khz)
+		m->clock.tsc_khz = m->cfg.tsc_khz;
 	m->clock.on_earlier = clock_earlier;
 	m->clock.on_earlier_ctx = m;
 }
@@ -276,9 +278,14 @@ static int load(struct machine *m, char **ret_why)
 
 	entropy(m, cfg.seed, sizeof cfg.seed);
 	r = linux64_load(&m->mem, &cfg, &state, ret_why);
-	if (r == 0)
-		m->cpu->ops->set_state(m->cpu, &state);
-	return r;
+	if (r < 0)
+		return r;
+	state.tsc_khz = m->clock.tsc_khz;
+	m->cpu->ops->set_state(m->cpu, &state);
+	if (!machine_cpus_error(m))
+		return 0;
+	*ret_why = str_printf("the processor cannot be set up: %s", machine_cpus_error(m));
+	return -EIO;
 }
 
 static int check_config(const struct machine_config *cfg, char **ret_why)
@@ -289,6 +296,8 @@ static int check_config(const struct machine_config *cfg, char **ret_why)
 	else if (cfg->n_nics > MACHINE_NIC_MAX)
 		*ret_why = str_printf("%zu network cards: a machine has room for %d", cfg->n_nics,
 				      MACHINE_NIC_MAX);
+	else if (cfg->tsc_khz && (cfg->tsc_khz < 1000 || cfg->tsc_khz > 100000000))
+		*ret_why = str_printf("a TSC of %u kHz: it runs at 1 MHz to 100 GHz", cfg->tsc_khz);
 	else if (cfg->memory_bytes < 2 << 20)
 		*ret_why = str_printf("%llu KiB of memory is too little: no kernel fits",
 				      (unsigned long long)cfg->memory_bytes >> 10);
@@ -311,6 +320,8 @@ static int assemble(struct machine *m, char **ret_why)
 	prng_init(&m->prng, m->cfg.seed, m->cfg.name ? m->cfg.name : "");
 	make_clock(m);
 	r = m->cfg.engine == MACHINE_ENGINE_KVM ? machine_kvm_make_cpu(m, ret_why) : machine_cpus_new(m);
+	if (r == 0 && m->kvm && !m->cfg.tsc_khz)
+		m->clock.tsc_khz = kvm_cpu_tsc_khz(m->cpu);
 	if (r == 0)
 		r = loop_new(&m->loop);
 	if (r == 0 && m->kvm)
@@ -344,6 +355,7 @@ int machine_new(const struct machine_config *cfg, struct machine **ret_machine, 
 	}
 	m->cfg = *cfg;
 	m->slice = SLICE_FIRST;
+	m->turn_left = MACHINE_TURN;
 	r = assemble(m, &why);
 	if (r < 0) {
 		*ret_why = why;

@@ -6,7 +6,8 @@
  *   to the machine:   {"do":"pause"} {"do":"resume"} {"do":"powerdown"} (ACPI button)
  *                     {"do":"balloon","bytes":N} (what the guest shall give back)
  *                     {"do":"quit"} {"do":"link","nic":N,"up":BOOL} {"do":"stats"}
- *                     {"do":"save"} with a file's fd: the state is written there, from its offset on
+ *                     {"do":"save"} with the fd of a pipe's end, or of a file (not from a cell, whose files
+ *                     are bounded): the state is written there; its clock stands meanwhile
  *   from the machine: {"event":"started","engine":"soft|kvm","why":"..."}
  *                     {"event":"paused"} {"event":"resumed"}
  *                     {"event":"stats","instructions":N,"cpu_ns":N,"nics":[{...counters}],
@@ -44,6 +45,8 @@ struct machine_config {
 	enum machine_engine engine; /* KVM: the real clock only */
 	const char *engine_why; /* why this one, for the started event; may be NULL */
 	bool clock_virtual;
+	uint32_t tsc_khz; /* of the guest's TSC; 0: the engine's own. A machine that is to go on under
+			     a KVM which cannot scale is started with that host's; restore: not looked at */
 	uint32_t virtual_mips; /* virtual clock: instructions per guest microsecond; 0: 100 */
 	uint64_t seed; /* for the guest-visible entropy of a virtual clock */
 	bool entropy_from_host; /* rng from the host; false: from seed */
@@ -78,7 +81,7 @@ struct machine;
  * caller frees it. Returns 0 or -errno. */
 int machine_new(const struct machine_config *cfg, struct machine **ret_machine, char **ret_why);
 struct machine *machine_free(struct machine *m);
-/* Writes the machine's whole state to @fd (a file) as it is between two
+/* Writes the machine's whole state to @fd (a file or pipe) as it is between two
  * instructions: before machine_run(), from its control socket or from a probe.
  * @ret_bytes: how many. @ret_why: a message on failure, the caller frees it; the
  * file is then incomplete and will be refused. Returns 0 or -errno. */

@@ -31,6 +31,9 @@ enum { SLOT_NIC = 1, SLOT_CONSOLE = SLOT_NIC + MACHINE_NIC_MAX, SLOT_RNG,
        SLOT_BALLOON };
 /* What waits for a slow reader of the serial port before it is dropped. */
 enum { SERIAL_OUT_MAX = 1 << 20, SERIAL_LINE_SIZE = 256 };
+/* Instructions of a turn under the soft engine: long enough that a switch costs little, short
+ * enough that four busy processors answer an IPI well within a timer tick. */
+enum { MACHINE_TURN = 20000 };
 
 struct machine_nic_slot {
 	struct ring_pair rings;

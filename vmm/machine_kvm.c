@@ -25,6 +25,13 @@ static int ack(void *ctx)
 	return i8259_ack(&p->m->pic);
 }
 
+static void ack_back(void *ctx, uint8_t vector)
+{
+	struct machine_cpu *p = ctx;
+
+	i8259_unack(&p->m->pic, vector);
+}
+
 static void eoi(void *ctx, uint8_t vector)
 {
 	struct machine_cpu *p = ctx;
@@ -50,6 +57,7 @@ int machine_kvm_make_cpu(struct machine *m, char **ret_why)
 	machine_cpu_see(m, p);
 	p->bus.intr_ack = ack;
 	p->bus.eoi = eoi;
+	p->bus.intr_back = ack_back;
 	r = kvm_vm_new(&m->mem, &m->kvm, ret_why);
 	if (r == 0)
 		r = kvm_cpu_new(m->kvm, &p->bus, 0, m->cfg.cpus, &p->cpu, ret_why);
@@ -83,9 +91,19 @@ static void route(void *ctx, unsigned pin)
 	kvm_vm_route(m->kvm, pin, addr, data);
 }
 
+static void no_intr(void *ctx, bool level)
+{
+	(void)ctx; /* the processor asks KVM's APIC */
+	(void)level;
+}
+
 void machine_kvm_wire(struct machine *m)
 {
 	m->ioapic.changed = route;
+	/* In which KVM's APICs are saved and loaded; nothing else comes by them. */
+	for (unsigned i = 0; i < m->n_cpus; i++)
+		lapic_init(&m->vcpu[i].lapic, i, &m->clock, NULL,
+			   &(struct lapic_hooks){ .ctx = &m->vcpu[i], .set_intr = no_intr });
 }
 
 /* ---- waiting --------------------------------------------------------------------------- */

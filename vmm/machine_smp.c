@@ -1,7 +1,7 @@
 /* vmm/machine_smp.c: the machine's processors: what each sees of the machine, and whose turn it is.
  *
  * One thread runs them, one at a time, in the order of their APIC IDs. A turn
- * lasts TURN instructions, or until the processor halts or executes PAUSE: it
+ * lasts MACHINE_TURN instructions, or until the processor halts or executes PAUSE: it
  * spins then, and whatever it waits for must be done by another. A switch is
  * between two instructions, so LOCK, XCHG and all else are atomic without more.
  *
@@ -23,9 +23,6 @@
 
 #include <errno.h>
 
-/* Long enough that a switch costs little, short enough that four busy processors
- * answer an IPI well within a timer tick. */
-enum { TURN = 20000 };
 enum { APIC_BASE_AP = 0xFEE00800 };
 
 /* ---- what a processor asks of the machine -------------------------------------- */
@@ -74,7 +71,7 @@ static uint64_t cpu_tsc_read(void *ctx)
 {
 	struct machine_cpu *p = ctx;
 
-	return (uint64_t)guest_clock_now(&p->m->clock);
+	return guest_clock_tsc(&p->m->clock);
 }
 
 static uint64_t cpu_cr8_read(void *ctx)
@@ -219,6 +216,7 @@ static void set_waiting(struct machine_cpu *p)
 
 	p->cpu->ops->get_state(p->cpu, &s);
 	s.apic_base = APIC_BASE_AP;
+	s.tsc_khz = p->m->clock.tsc_khz;
 	cpu_state_init(&s);
 	p->cpu->ops->set_state(p->cpu, &s);
 }
@@ -238,7 +236,6 @@ int machine_cpus_new(struct machine *m)
 		else
 			set_waiting(p);
 	}
-	m->turn_left = TURN;
 	return 0;
 }
 
@@ -313,7 +310,7 @@ const char *machine_cpus_error(const struct machine *m)
 static void next_turn(struct machine *m)
 {
 	m->turn = (m->turn + 1) % m->n_cpus;
-	m->turn_left = TURN;
+	m->turn_left = MACHINE_TURN;
 }
 
 /* The processor whose turn it is runs at most @n instructions. */

@@ -11,7 +11,13 @@
  * of instructions, out of which that time is made. Levels of interrupt lines
  * are in the interrupt controllers' sections, so no device raises its own.
  *
- * Under KVM a machine is neither saved nor loaded: its local APIC is the kernel's.
+ * Both engines write, and take, the same sections. KVM's local APIC passes through
+ * a struct lapic (lapic_from_regs()), whose timer is armed for no longer than that;
+ * before anything is looked at the processors are brought to rest, so that nothing
+ * is half done in KVM either. What KVM's processors have kept of the TSC becomes the
+ * clock's, since their sections are distances from it. Turns and counted instructions
+ * are the soft engine's: KVM hands on what it was given, and nobody waits, for a
+ * processor that is halted halts again.
  *
  * A machine is loaded only where it is made: a file that is refused leaves no
  * machine, never half of one. After a load it is paused; when it goes on, each
@@ -50,16 +56,42 @@ static void machine_section(struct machine *m, struct state *s)
 		m->icount_base += n - machine_instructions(m);
 }
 
+/* The local APIC of an engine that has its own. On a load after the processor's
+ * own state, whose apic_base says which registers there are. */
+static void engine_apic_section(struct machine_cpu *p, struct state *s, uint64_t apic_base)
+{
+	struct cpu_apic regs;
+
+	if (!state_is_load(s)) {
+		p->cpu->ops->get_apic(p->cpu, &regs);
+		lapic_from_regs(&p->lapic, apic_base, &regs);
+	}
+	lapic_state(&p->lapic, s);
+	if (state_is_load(s) && state_ok(s)) {
+		lapic_to_regs(&p->lapic, &regs);
+		p->cpu->ops->set_apic(p->cpu, &regs);
+	}
+	guest_timer_set(&p->lapic.timer, NSEC_NEVER);
+}
+
 static void cpu_sections(struct machine *m, struct state *s, unsigned i)
 {
 	struct machine_cpu *p = &m->vcpu[i];
+	const struct cpu_ops *ops = p->cpu->ops;
 	struct cpu_state c;
 
-	p->cpu->ops->get_state(p->cpu, &c);
+	ops->get_state(p->cpu, &c);
 	cpu_state_fields(&c, s, i);
+	if (c.tsc_khz != m->clock.tsc_khz)
+		state_refuse(s, "cpu ", i, "a TSC at another speed than its machine's");
 	if (state_is_load(s) && state_ok(s))
-		p->cpu->ops->set_state(p->cpu, &c);
-	lapic_state(&p->lapic, s);
+		ops->set_state(p->cpu, &c);
+	if (ops->get_apic)
+		engine_apic_section(p, s, c.apic_base);
+	else
+		lapic_state(&p->lapic, s);
+	if (*ops->error(p->cpu))
+		state_refuse(s, "cpu ", i, ops->error(p->cpu));
 }
 
 /* Whose turn it is, and who waits: what a slice's end does not change. */
@@ -73,6 +105,8 @@ static void turns_section(struct machine *m, struct state *s)
 	state_u64(s, &m->turn_left);
 	state_expect(s, m->turn_left > 0, "an empty turn");
 	for (unsigned i = 0; i < m->n_cpus; i++) {
+		if (m->kvm)
+			m->vcpu[i].waits = false;
 		state_bool(s, &m->vcpu[i].waits);
 		state_bool(s, &m->vcpu[i].init_pending);
 	}
@@ -156,27 +190,42 @@ static void describe(struct machine *m, struct state *s)
 
 /* ---- save ------------------------------------------------------------------------- */
 
+/* The clock stands, or goes on; so do the clocks which an engine has itself. */
+static void stop_time(struct machine *m, bool stop)
+{
+	if (stop)
+		guest_clock_pause(&m->clock);
+	else
+		guest_clock_resume(&m->clock);
+	for (unsigned i = 0; i < m->n_cpus; i++)
+		if (m->vcpu[i].cpu->ops->set_paused)
+			m->vcpu[i].cpu->ops->set_paused(m->vcpu[i].cpu, stop);
+}
+
 int machine_save(struct machine *m, int fd, uint64_t *ret_bytes, char **ret_why)
 {
 	struct state *s;
 	int r;
 
-	if (m->ended || m->kvm) {
-		*ret_why = str_dup(m->ended ? "the machine has ended" :
-					      "the KVM engine does not give its local APIC's state");
-		return m->ended ? -EINVAL : -ENOTSUP;
+	if (m->ended) {
+		*ret_why = str_dup("the machine has ended");
+		return -EINVAL;
 	}
 	r = state_save_new(fd, &s);
 	if (r < 0) {
 		*ret_why = str_dup(strerror(-r));
 		return r;
 	}
-	guest_clock_pause(&m->clock);
+	stop_time(m, true);
+	if (m->kvm)
+		guest_clock_set_tsc(&m->clock, m->clock.tsc_khz, kvm_cpu_paused_tsc(m->cpu));
 	describe(m, s);
 	r = state_finish(s);
 	if (!m->paused)
-		guest_clock_resume(&m->clock);
-	if (r < 0)
+		stop_time(m, false);
+	if (r < 0 && machine_cpus_error(m))
+		*ret_why = str_dup(machine_cpus_error(m));
+	else if (r < 0)
 		*ret_why = str_printf("the state cannot be written: %s", state_why(s));
 	else
 		*ret_bytes = state_len(s);
@@ -210,10 +259,6 @@ int machine_load(struct machine *m, char **ret_why)
 	void *p;
 	int r;
 
-	if (m->kvm) {
-		*ret_why = str_dup("the KVM engine does not take a saved state");
-		return -ENOTSUP;
-	}
 	if (fstat(m->cfg.state_fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= 0) {
 		*ret_why = str_dup("the saved state is no file, or an empty one");
 		return -EINVAL;
@@ -224,6 +269,7 @@ int machine_load(struct machine *m, char **ret_why)
 		*ret_why = str_printf("the saved state cannot be read: %s", strerror(-r));
 		return r;
 	}
+	stop_time(m, true);
 	r = load_from(m, p, (size_t)st.st_size, ret_why);
 	(void)munmap(p, (size_t)st.st_size);
 	m->paused = m->restored = r == 0;

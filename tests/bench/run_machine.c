@@ -2,7 +2,7 @@
  * tells what it cost. The developer's tool; nothing of it is installed.
  *
  *   run-machine -k bzImage [-i initrd] [-p pmem] [-m 128] [-c "words"] [-n NICS]
- *               [--engine soft|kvm] [--cpus N] [--virtual] [--hash-every N] [--seconds S]
+ *               [--engine soft|kvm] [--cpus N] [--tsc-khz K] [--virtual] [--hash-every N] [--seconds S]
  *               [--save-at N --save FILE] [--load FILE]
  *
  * --save-at saves the state when N instructions were retired (with --hash-every a
@@ -27,7 +27,7 @@
 
 struct options {
 	const char *kernel, *initrd, *pmem, *cmdline, *save, *load;
-	uint64_t memory_mib, hash_every, n_nics, seconds, cpus, save_at;
+	uint64_t memory_mib, hash_every, n_nics, seconds, cpus, save_at, tsc_khz;
 	bool is_virtual, is_kvm;
 };
 
@@ -87,6 +87,7 @@ static int run(struct options *o, int serial_fd)
 				      .cpus = (unsigned)o->cpus,
 				      .engine = o->is_kvm ? MACHINE_ENGINE_KVM : MACHINE_ENGINE_SOFT,
 				      .clock_virtual = o->is_virtual,
+				      .tsc_khz = (uint32_t)o->tsc_khz,
 				      .seed = 1,
 				      .entropy_from_host = !o->is_virtual,
 				      .restore = o->load != NULL,
@@ -169,6 +170,7 @@ static int parse(int argc, char **argv, struct options *o)
 					       { "hash-every", required_argument, NULL, 'H' },
 					       { "seconds", required_argument, NULL, 's' },
 					       { "cpus", required_argument, NULL, 'C' },
+					       { "tsc-khz", required_argument, NULL, 't' },
 					       { "engine", required_argument, NULL, 'e' },
 					       { "save", required_argument, NULL, 'S' },
 					       { "save-at", required_argument, NULL, 'a' },
@@ -210,6 +212,9 @@ static int parse(int argc, char **argv, struct options *o)
 		case 'C':
 			o->cpus = strtoull(optarg, NULL, 10);
 			break;
+		case 't':
+			o->tsc_khz = strtoull(optarg, NULL, 10);
+			break;
 		case 'S':
 			o->save = optarg;
 			break;
@@ -239,7 +244,7 @@ int main(int argc, char **argv)
 
 	if (parse(argc, argv, &o) < 0) {
 		(void)fprintf(stderr, "usage: run-machine -k KERNEL [-i INITRD] [-m MIB] [-c WORDS] "
-				      "[-n NICS] [--engine soft|kvm] [--cpus N] [--virtual] [--hash-every N] "
+				      "[-n NICS] [--engine soft|kvm] [--cpus N] [--tsc-khz K] [--virtual] [--hash-every N] "
 				      "[--seconds S] [--save-at N --save FILE] [--load FILE]\n");
 		return 2;
 	}

@@ -97,7 +97,7 @@ struct bare *bare_new(void)
 	ck_assert_ptr_nonnull(b->s);
 	memset(b->s, 0, sizeof(*b->s));
 	b->bus = (struct cpu_bus){ b, on_mmio_read, on_mmio_write, on_pio_read, on_pio_write, on_intr_ack,
-				   on_tsc_read, on_cr8_read, on_cr8_write, on_apic_read, on_apic_write, NULL };
+				   on_tsc_read, on_cr8_read, on_cr8_write, on_apic_read, on_apic_write, NULL, NULL };
 	b->s->mem = &b->mem;
 	b->s->bus = &b->bus;
 	b->apic_base = 0xFEE00900;

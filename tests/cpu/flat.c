@@ -143,7 +143,7 @@ struct flat *flat_new(bool real)
 		abort();
 	f->vector = -1;
 	f->bus = (struct cpu_bus){ f, mmio_read, mmio_write, pio_read, pio_write, intr_ack, tsc_read,
-				   cr8_read, cr8_write, apic_msr_read, apic_msr_write, NULL };
+				   cr8_read, cr8_write, apic_msr_read, apic_msr_write, NULL, NULL };
 	if (soft_cpu_new(&f->mem, &f->bus, &f->cpu) != 0)
 		abort();
 	if (real)

@@ -62,6 +62,15 @@ static int intr_ack(void *ctx)
 	return g->intr_vector;
 }
 
+static void intr_back(void *ctx, uint8_t vector)
+{
+	struct guest *g = ctx;
+
+	g->n_backs++;
+	g->back_vector = vector;
+	g->cpu->ops->set_intr(g->cpu, true);
+}
+
 static void eoi(void *ctx, uint8_t vector)
 {
 	struct guest *g = ctx;
@@ -113,7 +122,7 @@ static void put_tables(struct guest *g)
 	put_handlers(g);
 }
 
-static void long_mode(struct cpu_state *s, unsigned cpl)
+static void long_mode(const struct guest *g, struct cpu_state *s, unsigned cpl)
 {
 	const struct cpu_segment code = { .limit = UINT32_MAX, .sel = cpl ? SEL_CODE3 : SEL_CODE0,
 					  .attr = (uint16_t)(0xA9B | cpl << 5) };
@@ -127,6 +136,7 @@ static void long_mode(struct cpu_state *s, unsigned cpl)
 	s->ldtr.attr |= CPU_SEG_UNUSABLE;
 	s->gdtr = (struct cpu_table){ .base = GUEST_GDT, .limit = 0x4F };
 	s->idtr = (struct cpu_table){ .base = GUEST_IDT, .limit = 0xFFF };
+	s->tsc_khz = kvm_cpu_tsc_khz(g->cpu);
 	s->cr0 = UINT64_C(0x80000033);
 	s->cr3 = GUEST_PML4;
 	s->cr4 = 0x620; /* PAE, OSFXSR, OSXMMEXCPT */
@@ -159,12 +169,12 @@ struct guest *guest_new(void)
 	ck_assert_int_eq(mem_init(&g->mem, MEM_BYTES), 0);
 	g->bus = (struct cpu_bus){ .ctx = g, .mmio_read = mmio_read, .mmio_write = mmio_write,
 				   .pio_read = pio_read, .pio_write = pio_write, .intr_ack = intr_ack,
-				   .tsc_read = tsc_read, .eoi = eoi };
+				   .tsc_read = tsc_read, .eoi = eoi, .intr_back = intr_back };
 	g->eoi_vector = -1;
 	if (kvm_vm_new(&g->mem, &g->vm, &why) < 0 || kvm_cpu_new(g->vm, &g->bus, 0, 1, &g->cpu, &why) < 0)
 		ck_abort_msg("%s", why);
 	put_tables(g);
-	long_mode(&g->state, 0);
+	long_mode(g, &g->state, 0);
 	return g;
 }
 
@@ -186,7 +196,7 @@ enum cpu_stop guest_resume(struct guest *g)
 enum cpu_stop guest_run(struct guest *g, const char *start, const char *end, unsigned cpl)
 {
 	memcpy(mem_ptr(&g->mem, GUEST_CODE, (uint64_t)(end - start)), start, (size_t)(end - start));
-	long_mode(&g->state, cpl);
+	long_mode(g, &g->state, cpl);
 	g->cpu->ops->set_state(g->cpu, &g->state);
 	ck_assert_str_eq(g->cpu->ops->error(g->cpu), "");
 	g->n_access = 0;

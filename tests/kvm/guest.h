@@ -38,7 +38,8 @@ struct guest {
 	bool stopped;
 	uint32_t stop_value; /* of the write to GUEST_STOP; handlers: 0x100 + vector */
 	int intr_vector; /* what intr_ack() gives */
-	unsigned n_acks;
+	unsigned n_acks, n_backs; /* intr_ack() and intr_back() called */
+	int back_vector; /* the last that came back */
 	int eoi_vector; /* the last one told; -1 */
 	uint64_t clock; /* tsc_read() */
 };

@@ -2,6 +2,10 @@
 #include "tests/unit.h"
 #include "vmm/dev/i8259.h"
 #include "vmm/dev/i82093.h"
+#include "core/bytes.h"
+#include "core/cleanup.h"
+#include "core/state.h"
+#include "vmm/cpu/cpu.h"
 #include "vmm/dev/lapic.h"
 
 #include <string.h>
@@ -275,6 +279,120 @@ START_TEST(messages_find_their_logical_set)
 }
 END_TEST
 
+/* What an engine acknowledged and did not deliver: asked again it gives the same,
+ * of the master and of the slave, and then is over as ever. */
+START_TEST(an_acknowledged_request_comes_back)
+{
+	static const struct { unsigned irq; uint8_t vector; } from[] = { { 1, 0x31 }, { 12, 0x3C } };
+
+	pic_start();
+	for (unsigned i = 0; i < 2; i++) {
+		i8259_set(&pic, from[i].irq, true);
+		ck_assert_int_eq(lapic_ack(&lapic), from[i].vector);
+		ck_assert(!intr);
+		i8259_unack(&pic, from[i].vector);
+		ck_assert(intr);
+		ck_assert_uint_eq(pic.chip[0].isr | pic.chip[1].isr, 0);
+		ck_assert_int_eq(lapic_ack(&lapic), from[i].vector);
+		bus_pio_write(&bus, 0xA0, 1, 0x20);
+		bus_pio_write(&bus, 0x20, 1, 0x20);
+		ck_assert(!intr);
+		i8259_set(&pic, from[i].irq, false);
+	}
+	i8259_unack(&pic, 0x37); /* a spurious one */
+	i8259_unack(&pic, 0x99); /* not its own */
+	ck_assert(!intr);
+}
+END_TEST
+
+static void lapic_sections(struct bytes *ret)
+{
+	struct state *s = NULL;
+	const uint8_t *data;
+	size_t len;
+
+	ck_assert_int_eq(state_save_new(-1, &s), 0);
+	lapic_state(&lapic, s);
+	ck_assert_int_eq(state_finish(s), 0);
+	data = state_data(s, &len);
+	ret->len = 0;
+	bytes_append(ret, data, len);
+	(void)state_free(s);
+}
+
+/* Timer modes: one-shot, periodic, deadline, one-shot that is over; 4: x2APIC. */
+START_TEST(an_apic_is_told_as_registers_and_back)
+{
+	CLEANUP(bytes) struct bytes before = { 0 };
+	CLEANUP(bytes) struct bytes after = { 0 };
+	static const uint32_t mode[] = { 0x40, 0x20041, 0x40042, 0x40, 0x20043 };
+	struct apic_msg msg = { .vector = 0x71, .level = true };
+	struct cpu_apic regs;
+	uint64_t base;
+
+	guest_clock_set_tsc(&clk, 2400123, 99);
+	reg(0xD0, 0x02000000);
+	reg(0xE0, 0x3FFFFFFF);
+	reg(0x3E0, 0xB); /* by 1: the register page knows no fraction of a tick */
+	reg(0x320, mode[_i]);
+	reg(0x350, 0x10700);
+	reg(0x370, 0xFE);
+	reg(0x310, 0x03000000);
+	if (_i == 2)
+		ck_assert(lapic_msr_write(&lapic, 0x6E0, 5000000));
+	else
+		reg(0x380, _i == 3 ? 10 : 700000);
+	ck_assert(lapic_deliver(&lapic, &msg));
+	ck_assert_int_eq(lapic_ack(&lapic), 0x71);
+	reg(0x80, 0x20);
+	msg.vector = 0x45;
+	ck_assert(lapic_deliver(&lapic, &msg));
+	if (_i == 4)
+		ck_assert(lapic_msr_write(&lapic, 0x1B, LAPIC_BASE | 0xD00));
+	icount = 1234;
+	guest_clock_run(&clk); /* of the one-shot of 10 */
+	if (_i == 4)
+		lapic.ldr = 0; /* x2APIC has its own, which is none of the registers kept */
+	lapic_sections(&before);
+	base = lapic.apic_base;
+	lapic_to_regs(&lapic, &regs);
+	ck_assert_uint_eq(regs.reg[0x39], _i == 2 || _i == 3 ? 0 : 700000 - 1234);
+	ck_assert_uint_eq(regs.reg[0x12], 0);
+	ck_assert_uint_eq(regs.reg[0x10 + 3], 1u << 17); /* ISR, TMR, IRR */
+	ck_assert_uint_eq(regs.reg[0x18 + 3], 1u << 17);
+	ck_assert_uint_eq(regs.reg[0x20 + 2], 1u << 5 | (_i == 3 ? 1 : 0));
+	ck_assert_uint_eq(regs.deadline, _i == 2 ? 5000000 : 0);
+	setup();
+	icount = 1234;
+	guest_clock_set_tsc(&clk, 2400123, 99 + 2961); /* as it was: 1234 ns of 2.400123 ticks */
+	lapic_from_regs(&lapic, base, &regs);
+	lapic_sections(&after);
+	if (_i == 3) { /* its initial count is not told, else KVM would start it */
+		ck_assert_uint_eq(lapic.initial, 0);
+		lapic.initial = 10;
+		lapic.timer_start = 0;
+		lapic_sections(&after);
+	}
+	ck_assert_uint_eq(before.len, after.len);
+	ck_assert_int_eq(memcmp(before.data, after.data, after.len), 0);
+}
+END_TEST
+
+/* One that is due when it is told is in IRR, and not told again. */
+START_TEST(a_timer_that_is_due_fires_before_it_is_told)
+{
+	struct cpu_apic regs;
+
+	reg(0x320, 0x40042);
+	ck_assert(lapic_msr_write(&lapic, 0x6E0, 1000));
+	icount = 1000;
+	lapic_to_regs(&lapic, &regs);
+	ck_assert_uint_eq(regs.reg[0x20 + 2], 1u << 2);
+	ck_assert_uint_eq(regs.deadline, 0);
+	ck_assert_int_eq(lapic.timer.at, NSEC_NEVER);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("irq");
@@ -289,6 +407,9 @@ static Suite *make_suite(void)
 	tcase_add_test(t, the_timer_keeps_its_modes);
 	tcase_add_test(t, x2apic_checks_its_msrs);
 	tcase_add_test(t, messages_find_their_logical_set);
+	tcase_add_test(t, an_acknowledged_request_comes_back);
+	tcase_add_loop_test(t, an_apic_is_told_as_registers_and_back, 0, 5);
+	tcase_add_test(t, a_timer_that_is_due_fires_before_it_is_told);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -255,6 +255,54 @@ START_TEST(acpi_counts_powers_off_and_has_a_button)
 }
 END_TEST
 
+/* A machine may have run for longer than its host: one that was saved elsewhere. */
+START_TEST(a_clock_older_than_its_host_still_has_deadlines)
+{
+	struct guest_clock c;
+
+	guest_clock_init_real(&c);
+	guest_clock_pause(&c);
+	c.frozen = 315000000 * NSEC_PER_SEC; /* ten years */
+	guest_clock_resume(&c);
+	ck_assert_int_lt(c.origin, 0);
+	ck_assert_int_eq(guest_clock_host_time(&c, c.frozen + 5), c.frozen + 5 + c.origin);
+	ck_assert_int_eq(guest_clock_host_time(&c, NSEC_NEVER), NSEC_NEVER);
+	c.origin = 1000;
+	ck_assert_int_eq(guest_clock_host_time(&c, NSEC_NEVER - 1), NSEC_NEVER);
+}
+END_TEST
+
+static const uint32_t speed[] = { 1000000, 2400123, 999999, 3700000, 1000 };
+
+/* The TSC is the time in its own ticks, and the time of a tick is the first
+ * nanosecond at which it is there. */
+START_TEST(the_tsc_runs_at_its_speed)
+{
+	static const nsec_t times[] = { 0, 1, 417, 1000, 123456789, 86400 * NSEC_PER_SEC, (nsec_t)1 << 55 };
+
+	guest_clock_set_tsc(&clk, speed[_i], 77);
+	for (unsigned i = 0; i < sizeof times / sizeof times[0]; i++) {
+		uint64_t tsc;
+
+		icount = (uint64_t)times[i];
+		tsc = guest_clock_tsc(&clk);
+		ck_assert_uint_eq(tsc, 77 + (uint64_t)((unsigned __int128)times[i] * speed[_i] / 1000000));
+		ck_assert_int_eq(guest_clock_tsc_time(&clk, tsc), times[i]); /* it is there */
+		icount = (uint64_t)guest_clock_tsc_time(&clk, tsc + 5);
+		ck_assert_uint_ge(guest_clock_tsc(&clk), tsc + 5);
+		icount--;
+		ck_assert_uint_lt(guest_clock_tsc(&clk), tsc + 5);
+	}
+	if (speed[_i] <= 1000000)
+		ck_assert_int_eq(guest_clock_tsc_time(&clk, UINT64_MAX), NSEC_NEVER);
+	icount = 5000000;
+	guest_clock_set_tsc(&clk, speed[_i], 1);
+	ck_assert_uint_eq(guest_clock_tsc(&clk), 1);
+	icount += 1000000000;
+	ck_assert_uint_eq(guest_clock_tsc(&clk) / 1000, speed[_i]);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("timer");
@@ -263,6 +311,8 @@ static Suite *make_suite(void)
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, virtual_time_is_instructions_and_skips);
 	tcase_add_test(t, a_timer_that_never_moves_on_does_not_hold_the_machine);
+	tcase_add_test(t, a_clock_older_than_its_host_still_has_deadlines);
+	tcase_add_loop_test(t, the_tsc_runs_at_its_speed, 0, (int)(sizeof speed / sizeof speed[0]));
 	tcase_add_test(t, the_pit_ticks_at_its_rate);
 	tcase_add_test(t, the_pit_counts_down_and_latches);
 	tcase_add_test(t, the_rtc_tells_and_takes_the_time);

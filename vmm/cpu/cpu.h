@@ -61,13 +61,22 @@ struct cpu_state {
 	uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
 	uint64_t pat, misc_enable, mtrr_def_type, apic_base, tsc_offset; /* guest TSC = bus TSC + offset */
 	uint64_t mtrr_fixed[11], mtrr_var[16];
-	uint32_t tsc_khz; /* CPU_TSC_KHZ but under a KVM whose host cannot scale its TSC; tsc_offset is in its ticks */
+	uint32_t tsc_khz; /* of the bus's TSC; CPU_TSC_KHZ but on, or from, a host whose KVM cannot scale it */
 	/* What lies between two instructions. */
 	bool halted; /* in HLT */
 	bool shadow; /* STI or MOV SS just ran: interrupts wait one instruction */
 	bool nmi_masked; /* NMI handler runs, IRET not seen yet */
 	bool nmi_pending;
 	bool wait_sipi; /* INIT was received: runs nothing until a start-up IPI (SDM vol. 3 §8.4.3) */
+};
+
+/* The local APIC of an engine that has one of its own: its register page
+ * (SDM vol. 3 table 11-1), and what is beside it. */
+enum { CPU_APIC_REG_COUNT = 64 };
+struct cpu_apic {
+	uint32_t reg[CPU_APIC_REG_COUNT]; /* by offset / 16; the ID in bits 24-31 in x2APIC mode too */
+	uint64_t deadline; /* IA32_TSC_DEADLINE in ticks of the bus's TSC; 0: none */
+	bool extint; /* the 8259s' INT is up */
 };
 
 struct state;
@@ -96,6 +105,8 @@ struct cpu_bus {
 	bool (*apic_msr_write)(void *ctx, uint32_t msr, uint64_t v);
 	/* Engines with a LAPIC of their own: a level-triggered vector was finished. */
 	void (*eoi)(void *ctx, uint8_t vector);
+	/* The same: a vector that intr_ack() gave comes back, for it was not delivered. */
+	void (*intr_back)(void *ctx, uint8_t vector);
 };
 
 /* Why cpu_ops->run() came back. */
@@ -117,13 +128,17 @@ struct cpu_ops {
 	struct cpu *(*free)(struct cpu *c);
 	void (*get_state)(struct cpu *c, struct cpu_state *ret_state);
 	void (*set_state)(struct cpu *c, const struct cpu_state *state);
+	/* Engines with a LAPIC of their own, else NULL; while paused (below). After
+	 * set_state() of the same state, whose apic_base says the mode. */
+	void (*get_apic)(struct cpu *c, struct cpu_apic *ret_apic);
+	void (*set_apic)(struct cpu *c, const struct cpu_apic *apic);
 	/* Runs at most @n_max instructions (HLT idles count none). */
 	enum cpu_stop (*run)(struct cpu *c, uint64_t n_max);
 	/* The LAPIC's INTR line; for an engine with a LAPIC of its own the 8259's. May be called from within bus callbacks. */
 	void (*set_intr)(struct cpu *c, bool asserted);
 	void (*nmi)(struct cpu *c);
-	/* The machine's clock stopped, or goes on: called after it did. NULL: the
-	 * engine has no clock but the bus's. */
+	/* The machine's clock stopped, or goes on: called after it did. What was half
+	 * done is done before it stands. NULL: the engine has no clock but the bus's. */
 	void (*set_paused)(struct cpu *c, bool paused);
 	/* Makes run() come back soon. Async-signal-safe and thread-safe. */
 	void (*kick)(struct cpu *c);

@@ -164,4 +164,6 @@ void i82093_state(struct i82093 *a, struct state *s)
 		state_expect(s, !(a->entry[i] & ~ENTRY_BITS), "an entry with reserved bits");
 	}
 	state_end(s);
+	for (unsigned i = 0; i < IOAPIC_PIN_COUNT && state_is_load(s) && state_ok(s) && a->changed; i++)
+		a->changed(a->send_ctx, i);
 }

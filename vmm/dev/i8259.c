@@ -111,6 +111,32 @@ uint8_t i8259_ack(struct i8259 *p)
 	return vector;
 }
 
+/* A spurious vector was never in service: there is nothing to undo. */
+static bool chip_unack(struct i8259_chip *c, unsigned n)
+{
+	uint8_t bit = (uint8_t)(1 << n);
+
+	if (!c->auto_eoi && !(c->isr & bit))
+		return false;
+	c->isr &= (uint8_t)~bit;
+	c->irr |= bit;
+	return true;
+}
+
+/* With automatic EOI and rotation the order of priorities stays as it became. */
+void i8259_unack(struct i8259 *p, uint8_t vector)
+{
+	unsigned n = (unsigned)vector - p->chip[0].base, slave = (unsigned)vector - p->chip[1].base;
+
+	if (n < 8 && n != CASCADE) {
+		(void)chip_unack(&p->chip[0], n);
+	} else if (slave < 8) {
+		(void)chip_unack(&p->chip[1], slave);
+		(void)chip_unack(&p->chip[0], CASCADE);
+	}
+	update(p);
+}
+
 static void write_ocw2(struct i8259_chip *c, uint8_t v)
 {
 	unsigned level = v & 7;

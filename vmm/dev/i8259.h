@@ -30,6 +30,8 @@ void i8259_init(struct i8259 *p, struct bus *bus, struct irq_line out);
 void i8259_set(struct i8259 *p, unsigned irq, bool level);
 /* INTA: the vector, acknowledged. A request that went away gives IR7's, as the chip does. */
 uint8_t i8259_ack(struct i8259 *p);
+/* Undoes the last i8259_ack(), which gave @vector: the processor did not take it after all. */
+void i8259_unack(struct i8259 *p, uint8_t vector);
 bool i8259_pending(const struct i8259 *p);
 
 /* Saves or loads both chips, with the levels of their inputs. */

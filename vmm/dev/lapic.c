@@ -15,6 +15,7 @@
 #include "vmm/dev/lapic.h"
 
 #include "core/state.h"
+#include "vmm/cpu/cpu.h"
 
 enum { REG_ID = 0x02, REG_VERSION = 0x03, REG_TPR = 0x08, REG_APR = 0x09, REG_PPR = 0x0A,
        REG_EOI = 0x0B, REG_LDR = 0x0D, REG_DFR = 0x0E, REG_SVR = 0x0F, REG_ISR = 0x10,
@@ -228,11 +229,16 @@ static unsigned timer_mode(const struct lapic *l)
 	return l->lvt[LVT_TIMER] >> 17 & 3;
 }
 
+static bool timer_counts(const struct lapic *l)
+{
+	return l->initial && timer_mode(l) != TIMER_TSC_DEADLINE;
+}
+
 static uint32_t timer_current(const struct lapic *l)
 {
 	uint64_t ticks;
 
-	if (l->initial == 0 || timer_mode(l) == TIMER_TSC_DEADLINE)
+	if (!timer_counts(l))
 		return 0;
 	ticks = (uint64_t)(guest_clock_now(l->clock) - l->timer_start) / divisor(l);
 	if (timer_mode(l) == TIMER_PERIODIC)
@@ -246,8 +252,8 @@ static void timer_arm(struct lapic *l)
 	nsec_t now = guest_clock_now(l->clock), at = NSEC_NEVER;
 
 	if (timer_mode(l) == TIMER_TSC_DEADLINE) {
-		if (l->tsc_deadline && l->tsc_deadline < (uint64_t)NSEC_NEVER)
-			at = (nsec_t)l->tsc_deadline;
+		if (l->tsc_deadline)
+			at = guest_clock_tsc_time(l->clock, l->tsc_deadline);
 	} else if (l->initial && timer_mode(l) == TIMER_PERIODIC) {
 		at = l->timer_start + ((now - l->timer_start) / period + 1) * period;
 	} else if (l->initial && l->timer_start + period > now) {
@@ -342,16 +348,14 @@ static uint32_t reg_read(struct lapic *l, unsigned reg)
 	}
 }
 
+/* What each LVT entry implements (figure 11-8). */
+static const uint32_t lvt_bits[LAPIC_LVT_COUNT] = { 0x700FF, 0x107FF, 0x107FF, 0x1A7FF, 0x1A7FF, 0x100FF };
+
 static void lvt_write(struct lapic *l, unsigned n, uint32_t v)
 {
-	/* What each entry implements (figure 11-8). */
-	static const uint32_t mask[LAPIC_LVT_COUNT] = { 0x700FF, 0x107FF, 0x107FF,
-							0x1A7FF, 0x1A7FF, 0x100FF };
 	unsigned mode = timer_mode(l);
 
-	if (n == LVT_TIMER)
-		v &= 0x700FF;
-	l->lvt[n] = (v & mask[n]) | (n == LVT_TIMER ? v & LVT_MASKED : 0);
+	l->lvt[n] = v & lvt_bits[n];
 	if (!(l->svr & SVR_ENABLE))
 		l->lvt[n] |= LVT_MASKED;
 	if (n != LVT_TIMER)
@@ -609,11 +613,13 @@ void lapic_init(struct lapic *l, uint32_t id, struct guest_clock *clock, struct 
 		bus_mmio_add(bus, &l->region, LAPIC_BASE);
 }
 
+/* ---- state ------------------------------------------------------------------------- */
+
 /* The deadline as a distance from now, so that it stays one when the clock is
  * another; an unarmed one is told apart (KVM takes a deadline of 0 for none). */
 static void deadline_state(struct lapic *l, struct state *s)
 {
-	uint64_t now = (uint64_t)guest_clock_now(l->clock), left = l->tsc_deadline - now;
+	uint64_t now = guest_clock_tsc(l->clock), left = l->tsc_deadline - now;
 	bool armed = l->tsc_deadline != 0;
 
 	state_bool(s, &armed);
@@ -629,6 +635,7 @@ void lapic_state(struct lapic *l, struct state *s)
 {
 	uint32_t *const reg[] = { &l->tpr, &l->ldr, &l->dfr, &l->svr, &l->esr, &l->esr_shadow,
 				  &l->divide, &l->initial };
+	nsec_t start;
 
 	(void)state_begin(s, "lapc", l->id, 1);
 	state_u64(s, &l->apic_base);
@@ -645,7 +652,9 @@ void lapic_state(struct lapic *l, struct state *s)
 	state_u32s(s, l->isr, 8);
 	state_u32s(s, l->tmr, 8);
 	state_bool(s, &l->extint);
-	guest_clock_state_time(l->clock, s, &l->timer_start);
+	start = timer_counts(l) ? l->timer_start : guest_clock_now(l->clock);
+	guest_clock_state_time(l->clock, s, &start);
+	l->timer_start = start;
 	deadline_state(l, s);
 	guest_timer_state(&l->timer, s);
 	state_end(s);
@@ -653,4 +662,67 @@ void lapic_state(struct lapic *l, struct state *s)
 		return;
 	l->intr = !(ready(l) >= 0 || (l->extint && extint_open(l)));
 	update(l);
+}
+
+/* ---- an engine's own APIC ------------------------------------------------------------ */
+
+/* The count's start, as far as the count tells it: a fraction of a tick is lost. */
+static void timer_from_regs(struct lapic *l, uint32_t current)
+{
+	nsec_t now = guest_clock_now(l->clock), at = NSEC_NEVER;
+
+	if (current > l->initial)
+		current = l->initial;
+	l->timer_start = now - (nsec_t)((l->initial - current) * divisor(l));
+	if (timer_mode(l) == TIMER_TSC_DEADLINE && l->tsc_deadline)
+		at = guest_clock_tsc_time(l->clock, l->tsc_deadline);
+	else if (timer_counts(l) && current)
+		at = now + (nsec_t)(current * divisor(l));
+	else if (timer_counts(l) && timer_mode(l) == TIMER_PERIODIC)
+		at = now;
+	guest_timer_set(&l->timer, at);
+}
+
+void lapic_from_regs(struct lapic *l, uint64_t apic_base, const struct cpu_apic *regs)
+{
+	const uint32_t *r = regs->reg;
+
+	l->apic_base = apic_base;
+	l->tpr = r[REG_TPR] & 0xFF;
+	l->ldr = is_x2apic(l) ? 0 : r[REG_LDR] & 0xFF000000;
+	l->dfr = r[REG_DFR] | 0x0FFFFFFF;
+	l->svr = r[REG_SVR] & 0x1FF;
+	l->esr = r[REG_ESR];
+	l->esr_shadow = 0;
+	l->divide = r[REG_DIVIDE] & 0xB;
+	l->initial = r[REG_INITIAL];
+	l->icr = (r[REG_ICR] & 0xCCFFF) | (uint64_t)r[REG_ICR_HIGH] << 32;
+	for (unsigned i = 0; i < LAPIC_LVT_COUNT; i++)
+		l->lvt[i] = r[REG_LVT + i] & lvt_bits[i];
+	for (unsigned i = 0; i < 8; i++) {
+		l->isr[i] = r[REG_ISR + i];
+		l->tmr[i] = r[REG_TMR + i];
+		l->irr[i] = r[REG_IRR + i];
+	}
+	l->tsc_deadline = regs->deadline;
+	l->extint = regs->extint;
+	timer_from_regs(l, r[REG_CURRENT]);
+}
+
+/* KVM starts a one-shot count that it is given as over at once, to fire; so one
+ * that has fired is given as never started. */
+void lapic_to_regs(struct lapic *l, struct cpu_apic *ret_regs)
+{
+	uint32_t *r = ret_regs->reg;
+
+	if (l->timer.at <= guest_clock_now(l->clock)) {
+		guest_timer_set(&l->timer, NSEC_NEVER);
+		timer_fired(l, guest_clock_now(l->clock));
+	}
+	*ret_regs = (struct cpu_apic){ .deadline = l->tsc_deadline, .extint = l->extint };
+	for (unsigned reg = 0; reg < CPU_APIC_REG_COUNT; reg++)
+		r[reg] = reg_read(l, reg);
+	r[REG_ID] = l->id << 24; /* in both modes */
+	if (timer_mode(l) == TIMER_ONE_SHOT && l->timer.at == NSEC_NEVER)
+		r[REG_INITIAL] = r[REG_CURRENT] = 0;
 }

@@ -7,6 +7,7 @@
 #include "vmm/bus.h"
 #include "vmm/guest_clock.h"
 
+struct cpu_apic;
 struct state;
 
 #define LAPIC_BASE UINT64_C(0xFEE00000)
@@ -89,5 +90,11 @@ void apic_msg_to_msi(const struct apic_msg *msg, uint64_t *ret_addr, uint32_t *r
 /* Saves or loads the APIC, after its clock; a load ends in telling the processor
  * its INTR. The section's instance is the APIC ID. */
 void lapic_state(struct lapic *l, struct state *s);
+
+/* The APIC of an engine that has its own (cpu_ops.get_apic), as this one, and back:
+ * so there is one form in which an APIC is saved. The clock stands meanwhile.
+ * @apic_base: IA32_APIC_BASE. lapic_to_regs() first lets the timer fire that is due. */
+void lapic_from_regs(struct lapic *l, uint64_t apic_base, const struct cpu_apic *regs);
+void lapic_to_regs(struct lapic *l, struct cpu_apic *ret_regs);
 
 #endif

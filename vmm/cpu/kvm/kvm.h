@@ -49,6 +49,9 @@ int kvm_cpu_new(struct kvm_vm *vm, const struct cpu_bus *bus, uint32_t apic_id, 
 		struct cpu **ret_cpu, char **ret_why);
 /* The TSC's frequency that the guest sees. */
 uint32_t kvm_cpu_tsc_khz(const struct cpu *c);
+/* The bus's TSC as a paused processor kept it, or as it was set: the host's
+ * processor and the machine's clock run a little apart. */
+uint64_t kvm_cpu_paused_tsc(struct cpu *c);
 uint64_t kvm_cpu_exits(const struct cpu *c, enum kvm_exit_kind kind);
 
 #endif

@@ -91,8 +91,7 @@ static enum cpu_stop give_up(struct kvm_cpu *k, const char *what, uint64_t detai
 	return CPU_STOP_ERROR;
 }
 
-/* What KVM_RUN came back for. CPU_STOP_COUNT: go on. */
-static enum cpu_stop serve_exit(struct kvm_cpu *k)
+enum cpu_stop kvm_serve_exit(struct kvm_cpu *k)
 {
 	struct kvm_run *run = k->run;
 
@@ -159,9 +158,11 @@ static void offer_intr(struct kvm_cpu *k)
 static enum cpu_stop kvm_run(struct cpu *c, uint64_t n_max)
 {
 	struct kvm_cpu *k = kvm_of(c);
-	enum cpu_stop stop = CPU_STOP_COUNT;
+	enum cpu_stop stop = k->stop_seen;
 
 	(void)n_max;
+	k->stop_seen = CPU_STOP_COUNT;
+	k->has_run = true;
 	k->thread = pthread_self();
 	__atomic_store_n(&k->has_thread, true, __ATOMIC_RELEASE);
 	while (stop == CPU_STOP_COUNT) {
@@ -169,7 +170,7 @@ static enum cpu_stop kvm_run(struct cpu *c, uint64_t n_max)
 			return CPU_STOP_ERROR;
 		offer_intr(k);
 		if (ioctl(k->fd, KVM_RUN, 0) == 0) {
-			stop = serve_exit(k);
+			stop = kvm_serve_exit(k);
 		} else if (errno == EINTR) {
 			if (__atomic_exchange_n(&k->run->immediate_exit, 0, __ATOMIC_ACQ_REL)) {
 				k->n_left[KVM_LEFT_KICK]++;
@@ -249,6 +250,8 @@ static const struct cpu_ops kvm_ops = {
 	.free = kvm_free,
 	.get_state = kvm_state_get,
 	.set_state = kvm_state_set,
+	.get_apic = kvm_apic_get,
+	.set_apic = kvm_apic_set,
 	.run = kvm_run,
 	.set_intr = kvm_set_intr,
 	.nmi = kvm_nmi,
@@ -306,7 +309,7 @@ int kvm_cpu_new(struct kvm_vm *vm, const struct cpu_bus *bus, uint32_t apic_id, 
 		return -ENOMEM;
 	}
 	*k = (struct kvm_cpu){ .cpu.ops = &kvm_ops, .vm = vm, .bus = bus, .fd = -1,
-			       .apic_id = apic_id, .n_cpus = n_cpus };
+			       .apic_id = apic_id, .n_cpus = n_cpus, .stop_seen = CPU_STOP_COUNT };
 	r = set_up(k);
 	if (r < 0) {
 		*ret_why = k->error[0] ? str_dup(k->error)

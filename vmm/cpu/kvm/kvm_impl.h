@@ -9,7 +9,7 @@
 #include <pthread.h>
 
 enum { KVM_PIN_COUNT = 24, KVM_SLOT_MAX = 3, KVM_ERROR_SIZE = 160,
-       KVM_LAPIC_LVTT = 0x320, KVM_LAPIC_TMCCT = 0x390 };
+       KVM_APIC_TMCCT = 0x390 };
 
 struct kvm_slot {
 	uint64_t gpa, len; /* bytes; len 0: unused */
@@ -30,12 +30,15 @@ struct kvm_cpu {
 	int fd;
 	struct kvm_run *run; /* shared with the kernel */
 	size_t run_size;
-	uint32_t apic_id, n_cpus, tsc_khz;
+	uint32_t apic_id, n_cpus;
+	uint32_t tsc_khz, host_khz; /* the guest's; what KVM gave unasked */
 	struct cpu_state model; /* registers that KVM does not keep: misc_enable, mtrr_cap, ... */
 	bool intr_line; /* the 8259's INT */
 	bool has_tsc_offset; /* the kernel takes KVM_VCPU_TSC_OFFSET */
 	pthread_t thread; /* the one in run() */
 	bool has_thread;
+	bool has_run; /* KVM_RUN was called */
+	enum cpu_stop stop_seen; /* while settling, for the next run(); CPU_STOP_COUNT: none */
 	bool paused;
 	uint64_t paused_tsc, paused_deadline; /* while paused */
 	uint32_t paused_count; /* the LAPIC timer's, when it counts */
@@ -65,8 +68,21 @@ bool kvm_msr_get(struct kvm_cpu *k, uint32_t msr, uint64_t *ret_v);
 bool kvm_msr_set(struct kvm_cpu *k, uint32_t msr, uint64_t v);
 void kvm_fail(struct kvm_cpu *k, const char *what);
 
+/* kvm_cpu.c: Does what KVM_RUN came back for. CPU_STOP_COUNT: go on. */
+enum cpu_stop kvm_serve_exit(struct kvm_cpu *k);
+
+/* kvm_apic.c. kvm_apic_settle(): what is between two instructions in KVM alone
+ * becomes architectural state. @k: is not in run(). */
+void kvm_apic_settle(struct kvm_cpu *k);
+void kvm_apic_get(struct cpu *c, struct cpu_apic *ret_apic);
+void kvm_apic_set(struct cpu *c, const struct cpu_apic *apic);
+uint32_t kvm_apic_reg(const struct kvm_lapic_state *l, unsigned at);
+bool kvm_apic_in_deadline_mode(const struct kvm_lapic_state *l);
+
 /* kvm_clock.c: Returns 0 or -errno. */
 int kvm_clock_init(struct kvm_cpu *k);
+/* The guest's TSC runs at @khz. False: that cannot be had, and the error says so. */
+bool kvm_clock_set_khz(struct kvm_cpu *k, uint32_t khz);
 /* The guest's TSC becomes the bus's clock and its TSC_ADJUST. */
 void kvm_clock_align(struct kvm_cpu *k);
 void kvm_clock_set_paused(struct cpu *c, bool paused);

@@ -7,9 +7,14 @@
  * A segment's limit is in bytes on both sides. FXSAVE's image is the first half
  * KiB of KVM's XSAVE area; the model has nothing beyond.
  *
- * What is not in it: a vector that KVM has taken from its LAPIC and not delivered
- * yet, because the delivery met a page that the host had first to provide. The
- * architecture has no such moment; it is a matter of KVM's LAPIC.
+ * KVM has moments that the architecture has not: an event whose delivery was begun
+ * and broken off, because it met a page that the host had first to provide. An
+ * interrupt of that kind is put back (kvm_apic.c), an NMI is pending again, and a
+ * fault comes again with its instruction. A debug trap would not, if a guest that
+ * single-steps were saved in just that moment.
+ *
+ * Start-up: KVM's states of a processor that waits for INIT or for a start-up IPI
+ * are one here, wait_sipi.
  *
  * Used by: kvm_cpu.c.   Sources: api.rst §4.11-4.14, §4.18, §4.31, §4.42. */
 #include "vmm/cpu/kvm/kvm_impl.h"
@@ -247,22 +252,34 @@ static void debug_set(struct kvm_cpu *k, const struct cpu_state *st)
 
 /* ---- between two instructions ------------------------------------------------------ */
 
+/* Asked first: KVM takes an INIT or start-up IPI that waits when it is asked. */
+static void run_state_get(struct kvm_cpu *k, struct cpu_state *st)
+{
+	struct kvm_mp_state mp = { 0 };
+
+	if (ioctl(k->fd, KVM_GET_MP_STATE, &mp) < 0)
+		kvm_fail(k, "reading the run state");
+	st->halted = mp.mp_state == KVM_MP_STATE_HALTED;
+	st->wait_sipi = mp.mp_state == KVM_MP_STATE_UNINITIALIZED || mp.mp_state == KVM_MP_STATE_INIT_RECEIVED;
+}
+
+/* An NMI on its way masks others only because of itself. */
 static void events_get(struct kvm_cpu *k, struct cpu_state *st)
 {
 	struct kvm_vcpu_events e = { 0 };
-	struct kvm_mp_state mp = { 0 };
 
-	if (ioctl(k->fd, KVM_GET_VCPU_EVENTS, &e) < 0 || ioctl(k->fd, KVM_GET_MP_STATE, &mp) < 0)
+	if (ioctl(k->fd, KVM_GET_VCPU_EVENTS, &e) < 0)
 		kvm_fail(k, "reading events");
 	st->shadow = e.interrupt.shadow;
-	st->nmi_masked = e.nmi.masked;
+	st->nmi_masked = e.nmi.masked && !e.nmi.injected;
 	st->nmi_pending = e.nmi.pending || e.nmi.injected;
-	st->halted = mp.mp_state == KVM_MP_STATE_HALTED;
 }
 
 static void events_set(struct kvm_cpu *k, const struct cpu_state *st)
 {
-	struct kvm_mp_state mp = { st->halted ? KVM_MP_STATE_HALTED : KVM_MP_STATE_RUNNABLE };
+	struct kvm_mp_state mp = { st->wait_sipi ? KVM_MP_STATE_INIT_RECEIVED :
+				   st->halted	 ? KVM_MP_STATE_HALTED :
+						   KVM_MP_STATE_RUNNABLE };
 	struct kvm_vcpu_events e = {
 		.flags = KVM_VCPUEVENT_VALID_SHADOW | KVM_VCPUEVENT_VALID_NMI_PENDING,
 		.interrupt.shadow = !st->shadow		 ? 0 :
@@ -281,6 +298,7 @@ void kvm_state_get(struct cpu *c, struct cpu_state *st)
 	struct kvm_regs regs = { 0 };
 
 	*st = k->model;
+	run_state_get(k, st);
 	if (ioctl(k->fd, KVM_GET_REGS, &regs) < 0)
 		kvm_fail(k, "reading registers");
 	regs_copy(st, &regs, true);
@@ -298,7 +316,14 @@ void kvm_state_set(struct cpu *c, const struct cpu_state *st)
 	struct kvm_regs regs = { 0 };
 
 	k->error[0] = '\0';
+	k->stop_seen = CPU_STOP_COUNT;
 	k->model.misc_enable = st->misc_enable;
+	if (st->tsc_khz != k->tsc_khz) {
+		if (!kvm_clock_set_khz(k, st->tsc_khz))
+			return;
+		if (kvm_model_cpuid(k) < 0)
+			kvm_fail(k, "setting CPUID");
+	}
 	sregs_set(k, st);
 	regs_copy(&copy, &regs, false);
 	if (ioctl(k->fd, KVM_SET_REGS, &regs) < 0)

@@ -18,6 +18,7 @@
  * Used by: the machine.   Depends on: block.c, event.c, mmu.c.
  * Sources: SDM vol. 3 §6.8.1, §6.8.3 (shadows), §17.3.1.4 (single step). */
 #include "vmm/cpu/soft/block.h"
+#include "vmm/cpu/msr.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -255,6 +256,8 @@ static void get_state(struct cpu *c, struct cpu_state *st)
 	st->cr4 = s->cr4;
 	st->cr8 = s->bus->cr8_read ? s->bus->cr8_read(s->bus->ctx) : s->msr.cr8;
 	st->efer = s->efer;
+	if (s->bus->apic_msr_read) /* the LAPIC's, as CR8 is */
+		(void)s->bus->apic_msr_read(s->bus->ctx, MSR_APIC_BASE, &st->apic_base);
 	memcpy(st->dr, s->dr, sizeof(st->dr));
 	st->dr6 = s->dr6;
 	st->dr7 = s->dr7;
