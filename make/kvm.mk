@@ -10,13 +10,29 @@ $(CHECK_KVM): $(call obj,tests/kvm/check_kvm.c tests/kvm/guest.c) $(call lib,cpu
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(CHECK_LIBS) $(PKG_LIBS)
 
-UNIT_BIN += $(CHECK_KVM)
-build-tests check-unit: $(CHECK_KVM)
+CHECK_KVM_STATE := $(O)/tests/kvm/check_kvm_state
+$(CHECK_KVM_STATE): $(call obj,tests/kvm/check_kvm_state.c tests/kvm/guest.c) $(call lib,vmm cpu core)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(CHECK_LIBS) $(PKG_LIBS)
+
+UNIT_BIN += $(CHECK_KVM) $(CHECK_KVM_STATE)
+build-tests check-unit: $(CHECK_KVM) $(CHECK_KVM_STATE)
+
+# A guest handed from machine to machine (tests/kvm/relay.c), and what runs in it; for labs too.
+RELAY := $(O)/relay
+RELAY_GUEST := $(O)/relay-guest
+RELAY_OBJ := $(call obj,tests/kvm/relay.c)
+$(RELAY): $(RELAY_OBJ) $(call lib,vmm cpu core)
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS)
+$(RELAY_OBJ): $(O)/flags
+$(RELAY_GUEST): tests/kvm/relay_guest.c $(O)/flags
+	$(CC) -D_GNU_SOURCE $(WARN) -O2 -static -pthread -o $@ $< -lm
+check-lab: $(RELAY) $(RELAY_GUEST)
 
 .PHONY: check-kvm check-kvm-native
 check-kvm-native: $(CHECK_KVM)
 	@tests/run-units $^
-check-kvm: $(O)/muster $(O)/run-machine $(CHECK_KVM) images-data
+check-kvm: $(O)/muster $(O)/run-machine $(CHECK_KVM) $(CHECK_KVM_STATE) $(RELAY) $(RELAY_GUEST) images-data
 	@make/deps build image test
 	@$(O)/muster images build tiny --if-missing
 	@O=$(O) tests/kvm/proof full

@@ -3,6 +3,7 @@
  * machine, with the place named. */
 #include "core/bytes.h"
 #include "core/control.h"
+#include "tests/ask.h"
 #include "tests/forge.h"
 #include "tests/tick_guest.h"
 #include "tests/unit.h"
@@ -659,24 +660,9 @@ END_TEST
 
 /* ---- the supervisor's way --------------------------------------------------------------- */
 
-/* Sends a message with a file. */
 static void ask(const char *text, int fd)
 {
-	union { char buf[CMSG_SPACE(sizeof(int))]; struct cmsghdr align; } u = { 0 };
-	struct iovec iov = { .iov_base = (char *)(uintptr_t)text, .iov_len = strlen(text) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct cmsghdr *c;
-
-	if (fd >= 0) {
-		msg.msg_control = u.buf;
-		msg.msg_controllen = sizeof u.buf;
-		c = CMSG_FIRSTHDR(&msg);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof fd);
-		memcpy(CMSG_DATA(c), &fd, sizeof fd);
-	}
-	ck_assert_int_eq(sendmsg(control[0], &msg, 0), (ssize_t)iov.iov_len);
+	ck_assert(ask_machine(control[0], text, fd));
 }
 
 /* Waits for the event; returns its number "bytes". */
