@@ -37,6 +37,7 @@ struct agent {
 	int fd; /* owned */
 	enum agent_state state;
 	bool in_callback, wants_free;
+	bool plain; /* knows the documented arguments only */
 	struct loop_source *source, *timer;
 	struct bytes in, out;
 	size_t out_done; /* bytes of out already written */
@@ -86,6 +87,16 @@ struct agent *agent_free(struct agent *a)
 bool agent_is_synced(const struct agent *a)
 {
 	return a->state == AGENT_IDLE || a->state == AGENT_CALLING;
+}
+
+void agent_set_plain(struct agent *a)
+{
+	a->plain = true;
+}
+
+bool agent_is_plain(const struct agent *a)
+{
+	return a->plain;
 }
 
 /* The bound of a call is on silence: a long question or answer may take its time. */
@@ -318,6 +329,7 @@ void agent_sync(struct agent *a, agent_event_fn *fn, void *ctx)
 	if (a->state == AGENT_DEAD)
 		return;
 	a->state = AGENT_SYNCING;
+	a->plain = false;
 	a->sync_fn = fn;
 	a->sync_ctx = ctx;
 	send_sync(a);

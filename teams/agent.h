@@ -37,6 +37,9 @@ struct agent *agent_free(struct agent *a);
 enum { AGENT_SYNC_MS = 100 };
 void agent_sync(struct agent *a, agent_event_fn *fn, void *ctx);
 bool agent_is_synced(const struct agent *a);
+/* An agent that refuses arguments which are Muster's own; kept until it is synced anew. */
+void agent_set_plain(struct agent *a);
+bool agent_is_plain(const struct agent *a);
 
 /* Asks. @args: taken over, may be NULL. @timeout_ns: from when it is on the
  * wire; after it the reply is an error and the stream is synced anew.

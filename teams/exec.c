@@ -3,8 +3,10 @@
  * The agent's protocol has no event for a command's end, so it is asked: after
  * 4 ms, then after half as long again each time, at most every 50 ms. A short
  * command costs milliseconds, a long one twenty questions a second. Where the
- * caller takes parts, an agent that knows "stream-output" (ours) is asked for
- * it, and for more at once while there is more; another's output comes whole.
+ * caller takes parts, "stream-output" is asked for, which our agent knows, and
+ * more at once while there is more. QEMU's agent refuses an argument it does not
+ * know: then the command is asked for again without it (it has not run), the
+ * agent is remembered to be such, and the output comes whole.
  *
  * Used by: vm.c (run lines, ready), serve.c (muster exec).
  * Sources: QEMU docs/interop/qemu-ga-ref: guest-exec, guest-exec-status. */
@@ -27,6 +29,7 @@ struct exec_job {
 	exec_done_fn *fn;
 	exec_part_fn *part; /* NULL: not wanted */
 	void *ctx;
+	json_t *plain; /* the arguments without "stream-output", until it has started; may be NULL */
 	json_int_t pid; /* 0: not started yet */
 	nsec_t deadline, poll_ns;
 	struct loop_source *timer;
@@ -39,6 +42,7 @@ struct exec_job *exec_free(struct exec_job *j)
 		return NULL;
 	agent_forget(j->agent, j);
 	j->timer = loop_remove(j->timer);
+	json_decref(j->plain);
 	free(j);
 	return NULL;
 }
@@ -168,11 +172,22 @@ static void on_timer(void *ctx, nsec_t now)
 		ask(j);
 }
 
+static const char stream_output[] = "stream-output";
+
 static void on_started(void *ctx, json_t *reply, const char *error)
 {
 	struct exec_job *j = ctx;
-	json_t *pid = json_object_get(reply, "pid");
+	json_t *pid = json_object_get(reply, "pid"), *plain = j->plain;
 
+	j->plain = NULL;
+	/* QAPI names the argument: "Parameter 'stream-output' is unexpected". */
+	if (error && plain && strstr(error, stream_output)) {
+		agent_set_plain(j->agent);
+		if (agent_call(j->agent, "guest-exec", plain, CALL_TIMEOUT_S * NSEC_PER_SEC, on_started, j) < 0)
+			finish_error(j, error, false);
+		return;
+	}
+	json_decref(plain);
 	if (error || !json_is_integer(pid) || json_integer_value(pid) <= 0) {
 		finish_error(j, error ? error : "the guest agent gave no process id", false);
 		return;
@@ -197,8 +212,6 @@ static json_t *exec_arguments(const struct exec_spec *spec)
 	(void)json_object_set_new(args, "arg", arg);
 	(void)json_object_set_new(args, "env", env);
 	(void)json_object_set_new(args, "capture-output", json_true());
-	if (spec->part)
-		(void)json_object_set_new(args, "stream-output", json_true());
 	if (spec->input)
 		(void)json_object_set_new(args, "input-data", json_string(spec->input));
 	return args;
@@ -208,6 +221,7 @@ int exec_start(struct loop *loop, struct agent *agent, const struct exec_spec *s
 	       exec_done_fn *fn, void *ctx, struct exec_job **ret_job)
 {
 	struct exec_job *j;
+	json_t *args;
 	int r;
 
 	if (!json_is_string(json_array_get(spec->argv, 0)))
@@ -219,9 +233,13 @@ int exec_start(struct loop *loop, struct agent *agent, const struct exec_spec *s
 			       .ctx = ctx };
 	j->deadline = spec->timeout_ns == NSEC_NEVER ? NSEC_NEVER : clock_now() + spec->timeout_ns;
 	r = loop_add_timer(loop, j->deadline, on_timer, j, &j->timer);
+	args = r == 0 ? exec_arguments(spec) : NULL;
+	if (r == 0 && spec->part && !agent_is_plain(agent)) {
+		j->plain = json_copy(args);
+		(void)json_object_set_new(args, stream_output, json_true());
+	}
 	if (r == 0)
-		r = agent_call(agent, "guest-exec", exec_arguments(spec),
-			       CALL_TIMEOUT_S * NSEC_PER_SEC, on_started, j);
+		r = agent_call(agent, "guest-exec", args, CALL_TIMEOUT_S * NSEC_PER_SEC, on_started, j);
 	if (r < 0) {
 		(void)exec_free(j);
 		return r;

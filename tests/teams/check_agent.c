@@ -255,16 +255,29 @@ static void on_done(void *ctx, const struct exec_result *r)
 	(void)snprintf(done_error, sizeof done_error, "%s", r->error ? r->error : "");
 }
 
-static void exec_begin(nsec_t timeout)
+static void exec_again(nsec_t timeout, exec_part_fn *part)
 {
 	static const char *const env[] = { "A=b" };
-	struct exec_spec spec = { .argv = json_pack("[s,s,s]", "/bin/sh", "-c", "true"),
+	struct exec_spec spec = { .argv = json_pack("[s,s,s]", "/bin/sh", "-c", "true"), .part = part,
 				  .env = env, .n_env = 1, .timeout_ns = timeout };
 
 	n_done = 0;
-	become_synced();
 	ck_assert_int_eq(exec_start(loop, agent, &spec, on_done, NULL, &job), 0);
 	json_decref(spec.argv);
+}
+
+static void exec_begin(nsec_t timeout)
+{
+	become_synced();
+	exec_again(timeout, NULL);
+}
+
+static bool on_part(void *ctx, const char *stream, const struct bytes *part)
+{
+	(void)ctx;
+	(void)stream;
+	(void)part;
+	return true;
 }
 
 /* The poll's timer is a few milliseconds: the loop waits for it itself. */
@@ -320,6 +333,40 @@ START_TEST(test_exec_bad_start)
 	guest_says_text(bad_starts[_i]);
 	ck_assert_uint_eq(n_done, 1);
 	ck_assert_str_ne(done_error, "");
+}
+END_TEST
+
+/* QEMU's agent refuses "stream-output": it is asked again without, and not offered it again
+ * until it may be another agent. The error is qemu-ga 7.2's. */
+START_TEST(test_exec_agent_without_streams)
+{
+	static const char refusal[] =
+		"{\"error\": {\"class\": \"GenericError\", \"desc\": \"Parameter 'stream-output' is unexpected\"}}\n";
+	const char *heard;
+
+	become_synced();
+	exec_again(NSEC_NEVER, on_part);
+	ck_assert_ptr_nonnull(strstr(guest_hears(), "\"stream-output\":true"));
+	guest_says_text(refusal);
+	heard = guest_hears();
+	ck_assert_ptr_nonnull(strstr(heard, "\"path\":\"/bin/sh\",\"arg\":[\"-c\",\"true\"]"));
+	ck_assert_ptr_nonnull(strstr(heard, "\"capture-output\":true"));
+	ck_assert_ptr_null(strstr(heard, "stream-output"));
+	ck_assert_uint_eq(n_done, 0);
+	guest_says_text("{\"return\": {\"pid\": 5}}\n");
+	until_asked();
+	guest_says_text("{\"return\": {\"exited\": true, \"exitcode\": 0, \"out-data\": \"aGkK\"}}\n");
+	ck_assert_uint_eq(n_done, 1);
+	ck_assert_str_eq(done_error, "");
+	ck_assert_str_eq(done_out, "hi\n");
+	exec_again(NSEC_NEVER, on_part);
+	ck_assert_ptr_null(strstr(guest_hears(), "stream-output"));
+	/* It is asked once only. */
+	guest_says_text(refusal);
+	ck_assert_uint_eq(n_done, 1);
+	ck_assert_str_ne(done_error, "");
+	agent_sync(agent, on_sync, NULL);
+	ck_assert(!agent_is_plain(agent));
 }
 END_TEST
 
@@ -403,6 +450,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, test_exec);
 	tcase_add_test(t, test_exec_signal);
 	tcase_add_loop_test(t, test_exec_bad_start, 0, (int)(sizeof bad_starts / sizeof *bad_starts));
+	tcase_add_test(t, test_exec_agent_without_streams);
 	tcase_add_test(t, test_exec_bad_output);
 	tcase_add_test(t, test_exec_timeout_kills);
 	tcase_add_test(t, test_exec_free_forgets);
