@@ -1,6 +1,6 @@
 # Guest programs and the scripts that build images, laid beside the program as
 # they lie below $(PREFIX)/share/muster when installed.
-AGENT_SRC := images/agent/main.c images/agent/exec.c images/agent/file.c images/agent/info.c images/agent/base64.c
+AGENT_SRC := images/agent/main.c images/agent/exec.c images/agent/file.c images/agent/bulk.c images/agent/info.c images/agent/base64.c
 GUEST_CFLAGS := -std=gnu17 -Os $(WARN) -D_GNU_SOURCE -I. $(if $(filter 1,$(WERROR)),-Werror)
 IMAGE_FILES := $(shell find images -type f ! -path 'images/agent/*' ! -name '*.[ch]')
 

@@ -52,6 +52,21 @@ json_t *command_shutdown(json_t *args);
  * base64 or memory is out. */
 char *base64_encode(const void *data, size_t len);
 unsigned char *base64_decode(const char *text, size_t *ret_len);
+unsigned char *base64_decode_len(const char *text, size_t len, size_t *ret_len);
+
+/* bulk.c: the long string of a file's bytes, kept from the JSON library. */
+/* Cuts the value of "buf-b64" out of the request of @len bytes at @line, which lives until
+ * bulk_done(). Returns the request without it (the caller frees), NULL where there is nothing
+ * to cut: then the line is as it was. */
+char *bulk_cut(char *line, size_t len, size_t *ret_len);
+/* What was cut out of the request at hand, not terminated; NULL: nothing. */
+const char *bulk_request(size_t *ret_len);
+/* The answer at hand has "buf-b64":"" in place of @text, which is taken over. */
+void bulk_reply(char *text);
+/* How many bytes of the printed @answer stand before the string *ret_text, which goes in there. */
+size_t bulk_reply_at(const char *answer, const char **ret_text);
+/* The request is answered. */
+void bulk_done(void);
 
 /* main.c: the table, for guest-info. */
 struct agent_command {

@@ -58,7 +58,7 @@ json_t *command_file_close(json_t *args)
 
 json_t *command_file_read(json_t *args)
 {
-	json_t *count = json_object_get(args, "count"), *reply;
+	json_t *count = json_object_get(args, "count");
 	json_int_t want = count ? json_integer_value(count) : READ_DEFAULT;
 	FILE **f = find(args);
 	char *data, *text;
@@ -78,24 +78,28 @@ json_t *command_file_read(json_t *args)
 		return agent_error("failed to read file: %s", strerror(errno));
 	}
 	text = base64_encode(data, n);
-	reply = json_pack("{s:I, s:s, s:b}", "count", (json_int_t)n, "buf-b64", text ? text : "", "eof",
-			  feof(*f) != 0);
-	free(text);
 	free(data);
-	return reply;
+	if (!text)
+		return agent_error("out of memory");
+	bulk_reply(text);
+	return json_pack("{s:I, s:s, s:b}", "count", (json_int_t)n, "buf-b64", "", "eof", feof(*f) != 0);
 }
 
 json_t *command_file_write(json_t *args)
 {
-	const char *text = agent_arg_str(args, "buf-b64");
-	json_t *count = json_object_get(args, "count");
+	json_t *coded = json_object_get(args, "buf-b64"), *count = json_object_get(args, "count");
 	FILE **f = find(args);
 	unsigned char *data;
-	size_t len, n;
+	size_t cut, len, n;
+	const char *text = bulk_request(&cut);
 
 	if (!f)
 		return NULL;
-	data = text ? base64_decode(text, &len) : NULL;
+	if (!text) {
+		text = json_string_value(coded);
+		cut = json_string_length(coded);
+	}
+	data = text ? base64_decode_len(text, cut, &len) : NULL;
 	if (!data)
 		return agent_error("buf-b64 is not base64");
 	if (count && (size_t)json_integer_value(count) < len)

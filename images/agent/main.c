@@ -147,9 +147,14 @@ static void answer(int fd, json_t *request)
 		(void)json_object_set(reply, "id", id);
 	text = json_dumps(reply, JSON_COMPACT);
 	if (text) {
+		const char *bulk;
+		size_t head = bulk_reply_at(text, &bulk);
+
 		if (delimited)
 			send_all(fd, "\xff", 1);
-		send_all(fd, text, strlen(text));
+		send_all(fd, text, head);
+		send_all(fd, bulk, strlen(bulk));
+		send_all(fd, text + head, strlen(text + head));
 		send_all(fd, "\n", 1);
 	}
 	free(text);
@@ -159,13 +164,14 @@ static void answer(int fd, json_t *request)
 static struct {
 	char *data;
 	size_t len, size;
+	size_t scanned; /* of len: bytes that hold no newline */
 	bool skipping; /* a request that was too long: up to its newline */
 } in;
 
 static void take_line(int fd, char *line, size_t len)
 {
 	json_t *request;
-	char *flush = memrchr(line, 0xFF, len);
+	char *flush = memrchr(line, 0xFF, len), *rest;
 
 	if (flush) {
 		len -= (size_t)(flush + 1 - line);
@@ -173,10 +179,13 @@ static void take_line(int fd, char *line, size_t len)
 	}
 	if (len == 0)
 		return;
-	request = json_loadb(line, len, 0, NULL);
+	rest = bulk_cut(line, len, &len);
+	request = json_loadb(rest ? rest : line, len, 0, NULL);
 	if (request)
 		answer(fd, request);
 	json_decref(request);
+	free(rest);
+	bulk_done();
 }
 
 static void take_input(int fd, const char *data, size_t n)
@@ -187,7 +196,7 @@ static void take_input(int fd, const char *data, size_t n)
 		char *grown = in.len + n <= REQUEST_LEN_MAX ? realloc(in.data, (in.len + n) * 2) : NULL;
 
 		if (!grown) {
-			in.len = 0;
+			in.len = in.scanned = 0;
 			in.skipping = true;
 			return;
 		}
@@ -196,8 +205,16 @@ static void take_input(int fd, const char *data, size_t n)
 	}
 	memcpy(in.data + in.len, data, n);
 	in.len += n;
-	while (in.len > 0 && (nl = memchr(in.data, '\n', in.len))) {
-		size_t len = (size_t)(nl - in.data);
+	while (in.len > in.scanned) {
+		size_t len;
+
+		nl = memchr(in.data + in.scanned, '\n', in.len - in.scanned);
+		if (!nl) {
+			in.scanned = in.len;
+			break;
+		}
+		len = (size_t)(nl - in.data);
+		in.scanned = 0;
 
 		if (!in.skipping)
 			take_line(fd, in.data, len);

@@ -220,11 +220,94 @@ START_TEST(test_exec_not_found)
 }
 END_TEST
 
+/* The answer as it is sent: printed, and the long string put in. The caller frees. */
+static char *as_sent(json_t *answer)
+{
+	char *text = json_dumps(answer, JSON_COMPACT), *whole = NULL;
+	const char *bulk;
+	size_t head = bulk_reply_at(text, &bulk);
+
+	ck_assert_int_gt(asprintf(&whole, "%.*s%s%s", (int)head, text, bulk, text + head), 0);
+	free(text);
+	bulk_done();
+	return whole;
+}
+
+/* Requests, what of them the parser gets, what is kept from it; NULL: it gets all. */
+static const struct {
+	const char *line, *rest, *text;
+} cuts[] = {
+	{ "{\"buf-b64\":\"Zm9v\",\"handle\":1}", "{\"buf-b64\":\"\",\"handle\":1}", "Zm9v" },
+	{ "{\"handle\":1, \"buf-b64\" : \"Zg==\"}", "{\"handle\":1, \"buf-b64\" : \"\"}", "Zg==" },
+	{ "{\"buf-b64\":\"\"}", "{\"buf-b64\":\"\"}", "" },
+	{ "{\"buf-b64\":\"Zm9v", NULL, NULL }, /* no end */
+	{ "{\"buf-b64\":\"Zm\\u0039v\"}", NULL, NULL }, /* an escape is the parser's */
+	{ "{\"buf-b64\":\"Zm\\\"9v\"}", NULL, NULL },
+	{ "{\"x\\\"buf-b64\":\"Zm9v\"}", NULL, NULL }, /* another key that ends so */
+	{ "{\"buf-b64\":7}", NULL, NULL },
+	{ "{\"buf-b64\"", NULL, NULL },
+	{ "{\"buf-b64\":", NULL, NULL },
+	{ "{\"path\":\"/etc/passwd\"}", NULL, NULL },
+};
+
+START_TEST(test_bulk_cut)
+{
+	char *line = strdup(cuts[_i].line);
+	size_t len = 0, text_len = 0;
+	char *rest = bulk_cut(line, strlen(line), &len);
+	const char *text = bulk_request(&text_len);
+
+	ck_assert_int_eq(rest != NULL, cuts[_i].rest != NULL);
+	ck_assert_int_eq(text != NULL, cuts[_i].text != NULL);
+	if (rest) {
+		ck_assert_uint_eq(len, strlen(cuts[_i].rest));
+		ck_assert_int_eq(memcmp(rest, cuts[_i].rest, len), 0);
+		ck_assert_uint_eq(text_len, strlen(cuts[_i].text));
+		ck_assert_int_eq(memcmp(text, cuts[_i].text, text_len), 0);
+	}
+	ck_assert_str_eq(line, cuts[_i].line);
+	bulk_done();
+	ck_assert_ptr_null(bulk_request(&text_len));
+	free(rest);
+	free(line);
+}
+END_TEST
+
+/* What was cut is what is written, and not what the parser saw in its place. */
+START_TEST(test_bulk_write)
+{
+	char path[] = "/tmp/muster-agent.XXXXXX", line[] = "{\"buf-b64\":\"Zm9vYg==\"}", got[8] = "";
+	int fd = mkstemp(path);
+	json_t *args = json_pack("{s:s, s:s}", "path", path, "mode", "w"), *r;
+	size_t len;
+	char *rest = bulk_cut(line, sizeof line - 1, &len);
+
+	ck_assert_int_ge(fd, 0);
+	r = command_file_open(args);
+	json_decref(args);
+	args = json_loadb(rest, len, 0, NULL);
+	ck_assert_ptr_nonnull(args);
+	(void)json_object_set_new(args, "handle", r);
+	r = command_file_write(args);
+	ck_assert_int_eq(json_integer_value(json_object_get(r, "count")), 4);
+	json_decref(r);
+	bulk_done();
+	json_decref(command_file_close(args));
+	ck_assert_int_eq((int)read(fd, got, sizeof got), 4);
+	ck_assert_str_eq(got, "foob");
+	json_decref(args);
+	free(rest);
+	close(fd);
+	unlink(path);
+}
+END_TEST
+
 START_TEST(test_files)
 {
 	char path[] = "/tmp/muster-agent.XXXXXX";
 	int fd = mkstemp(path);
 	json_t *args = json_pack("{s:s, s:s}", "path", path, "mode", "w+"), *handle, *r;
+	char *printed;
 
 	ck_assert_int_ge(fd, 0);
 	handle = command_file_open(args);
@@ -240,7 +323,9 @@ START_TEST(test_files)
 	ck_assert_int_eq(json_integer_value(json_object_get(r, "position")), 3);
 	json_decref(r);
 	r = command_file_read(args);
-	ck_assert_str_eq(json_string_value(json_object_get(r, "buf-b64")), "YmFy");
+	printed = as_sent(r);
+	ck_assert_ptr_nonnull(strstr(printed, "\"buf-b64\":\"YmFy\""));
+	free(printed);
 	ck_assert(json_is_true(json_object_get(r, "eof")));
 	json_decref(r);
 	r = command_file_close(args);
@@ -277,6 +362,8 @@ static Suite *make_suite(void)
 	tcase_add_test(t, test_exec_much_output);
 	tcase_add_test(t, test_exec_stream_output);
 	tcase_add_test(t, test_exec_not_found);
+	tcase_add_loop_test(t, test_bulk_cut, 0, sizeof cuts / sizeof *cuts);
+	tcase_add_test(t, test_bulk_write);
 	tcase_add_test(t, test_files);
 	tcase_add_test(t, test_file_mode_refused);
 	suite_add_tcase(s, t);
