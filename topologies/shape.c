@@ -82,15 +82,16 @@ static int set_ge(struct shape_dir *d, const char *v, char **ret_why)
 
 	out.has_ge = true;
 	out.loss = 0;
-	out.ge_p = out.ge_r = out.ge_good = 0;
+	out.ge_p = out.ge_r = -1; /* to be given; 0% is a chance too: the state is never left */
+	out.ge_good = 0;
 	out.ge_bad = 1;
 	while ((part = strsep(&rest, ","))) {
 		r = set_ge_part(&out, part, ret_why);
 		if (r)
 			return r;
 	}
-	if (out.ge_p <= 0 || out.ge_r <= 0) {
-		*ret_why = str_printf("a loss model has p and r, both more than 0%%");
+	if (out.ge_p < 0 || out.ge_r < 0) {
+		*ret_why = str_printf("a loss model has p and r");
 		return -EINVAL;
 	}
 	*d = out;

@@ -326,6 +326,22 @@ START_TEST(gilbert_elliott_bursts)
 }
 END_TEST
 
+/* p or r of 0: the state is never left. Good loses nothing, so with p = 0 nothing is lost; and
+ * with p = 1, r = 0 everything from the second frame on. */
+START_TEST(gilbert_elliott_never_changes)
+{
+	struct link_shape s = { .has_ge = true, .ge_p = _i, .ge_r = 0, .ge_bad = 1 };
+	struct link *l = make(&s, 3);
+
+	for (uint32_t i = 0; i < 10000; i++) {
+		got.n = 0;
+		put(l, i, 64, i);
+	}
+	ck_assert_uint_eq(link_counters(l)->lost_frames[LOSS_RANDOM], _i ? 9999 : 0);
+	link_free(l);
+}
+END_TEST
+
 START_TEST(jitter_spreads_and_keeps_order)
 {
 	static const struct {
@@ -581,6 +597,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_lost_frame_has_used_the_bottleneck);
 	tcase_add_test(t, a_seed_gives_one_sequence);
 	tcase_add_test(t, gilbert_elliott_bursts);
+	tcase_add_loop_test(t, gilbert_elliott_never_changes, 0, 2);
 	tcase_add_loop_test(t, jitter_spreads_and_keeps_order, 0, 3);
 	tcase_add_loop_test(t, jitter_under_load_does_not_ratchet, 0, 3);
 	tcase_add_test(t, reorder_lets_frames_overtake);

@@ -270,7 +270,11 @@ START_TEST(test_shape_keys)
 	ck_assert_int_eq(shape_set_key(&d, "rte", "5Mbit", &why), -EINVAL);
 	ck_assert_str_eq(why, "unknown key 'rte'; did you mean 'rate'?");
 	free(why);
+	ck_assert_int_eq(shape_set_key(&d, "loss", "p=0%,r=0%,good=3%", &why), 0);
+	ck_assert(d.has_ge && d.ge_p >= 0 && d.ge_p <= 0 && d.ge_r >= 0 && d.ge_r <= 0);
 	ck_assert_int_eq(shape_set_key(&d, "loss", "p=1%", &why), -EINVAL);
+	free(why);
+	ck_assert_int_eq(shape_set_key(&d, "loss", "r=1%", &why), -EINVAL);
 	free(why);
 }
 END_TEST
