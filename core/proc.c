@@ -68,18 +68,26 @@ int proc_die_with_parent(pid_t parent)
 	return getppid() == parent ? 0 : -ESRCH;
 }
 
-static int int_compare(const void *a, const void *b)
+/* Shell's sort. Not qsort(): for more than 1 KiB glibc asks sysinfo(2) how much memory there is, and
+ * this runs in the supervisor's cell. */
+static void sort_ints(int *v, size_t n)
 {
-	int x = *(const int *)a, y = *(const int *)b;
+	for (size_t gap = n / 2; gap > 0; gap /= 2)
+		for (size_t i = gap; i < n; i++) {
+			int x = v[i];
+			size_t k = i;
 
-	return (x > y) - (x < y);
+			for (; k >= gap && v[k - gap] > x; k -= gap)
+				v[k] = v[k - gap];
+			v[k] = x;
+		}
 }
 
 void proc_close_fds_except(int *keep, size_t n)
 {
 	unsigned next = 3;
 
-	qsort(keep, n, sizeof *keep, int_compare);
+	sort_ints(keep, n);
 	for (size_t i = 0; i < n; i++) {
 		if (keep[i] < (int)next)
 			continue;
@@ -123,9 +131,8 @@ int proc_memory(pid_t pid, size_t *ret_rss_bytes, size_t *ret_private_bytes)
 		line += *line == '\n';
 		if (sscanf(line, "Rss: %zu", &kib) == 1)
 			rss = kib * 1024;
-		else if (sscanf(line, "Private_Clean: %zu", &kib) == 1 ||
-			 sscanf(line, "Private_Dirty: %zu", &kib) == 1)
-			private += kib * 1024;
+		else if (sscanf(line, "Anonymous: %zu", &kib) == 1)
+			private = kib * 1024;
 	}
 	*ret_rss_bytes = rss;
 	*ret_private_bytes = private;

@@ -18,7 +18,8 @@ int proc_die_with_parent(pid_t parent);
 /* Closes every fd ≥ 3 that is not in @keep (sorted in place). */
 void proc_close_fds_except(int *keep, size_t n);
 
-/* Resident set of a process in bytes; private (not shared) part too.
+/* Resident set of a process in bytes, and the part that is its own for certain: pages of no file and of
+ * no shared memory. A file's pages stay out even while nobody else maps it: they are the host's cache.
  * Returns 0 or -errno. */
 int proc_memory(pid_t pid, size_t *ret_rss_bytes, size_t *ret_private_bytes);
 

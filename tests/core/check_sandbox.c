@@ -2,6 +2,7 @@
  * them. What each role's list forbids in a whole team is lab-cell's to show;
  * here are the means one by one. Builds with sanitizers have no cells. */
 #include "core/bytes.h"
+#include "core/proc.h"
 #include "core/sandbox.h"
 #include "tests/unit.h"
 
@@ -14,6 +15,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
+
+enum { KEPT = 40, LOST = 41 }; /* descriptors */
 
 static char dir[] = "/tmp/check-sandbox.XXXXXX";
 static char *inside, *outside; /* files below and beside the janitor's folder */
@@ -28,12 +31,16 @@ static void setup(void)
 	ck_assert_int_eq(mkdir(folder, 0700), 0);
 	inside = str_printf("%s/own/file", dir);
 	outside = str_printf("%s/file", dir);
+	ck_assert_int_eq(dup2(STDERR_FILENO, KEPT), KEPT);
+	ck_assert_int_eq(dup2(STDERR_FILENO, LOST), LOST);
 	ck_assert_int_eq(file_write_all(inside, "", 0, 0600), 0);
 	ck_assert_int_eq(file_write_all(outside, "", 0, 0600), 0);
 }
 
 static void teardown(void)
 {
+	(void)close(KEPT);
+	(void)close(LOST);
 	ck_assert_int_eq(dir_remove_all(dir), 0);
 	free(inside);
 	free(outside);
@@ -66,6 +73,19 @@ static int do_allocate(void)
 	for (size_t size = 1; size < 1 << 26; size *= 2)
 		free(malloc(size));
 	return environ && environ[0] ? 1 : 7;
+}
+
+/* As a team's fabric starts: by the hundred descriptors. Those of @keep stay, others go. */
+static int do_close_fds(void)
+{
+	enum { COUNT = 2000 };
+	int keep[COUNT];
+
+	for (int i = 0; i < COUNT; i++)
+		keep[i] = 5000 - i;
+	keep[1000] = KEPT;
+	proc_close_fds_except(keep, COUNT);
+	return write(KEPT, "", 0) == 0 && write(LOST, "", 0) < 0 ? 7 : 1;
 }
 
 static int do_log(void)
@@ -133,7 +153,7 @@ static const struct {
 	{ SANDBOX_FABRIC, do_exec, true },	     { SANDBOX_JANITOR, do_nothing, false },
 	{ SANDBOX_JANITOR, do_write_beside, true },  { SANDBOX_JANITOR, do_exec, true },
 	{ SANDBOX_SUPERVISOR, do_nothing, false },   { SANDBOX_SUPERVISOR, do_exec, true },
-	{ SANDBOX_SUPERVISOR, do_map_code, true },
+	{ SANDBOX_SUPERVISOR, do_map_code, true },   { SANDBOX_SUPERVISOR, do_close_fds, false },
 };
 
 START_TEST(a_cell_allows_and_kills)
