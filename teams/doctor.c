@@ -9,6 +9,7 @@
 
 #include "core/bytes.h"
 #include "teams/engine.h"
+#include "teams/host_memory.h"
 #include "teams/probe_kvm.h"
 #include "vmm/cpu/kvm/kvm.h"
 
@@ -152,16 +153,11 @@ static void check_netem(json_t *report)
 
 static void check_memory(json_t *report)
 {
-	CLEANUP(bytes) struct bytes text = { 0 };
-	unsigned long long kib = 0;
-	char *at = NULL;
+	uint64_t bytes = 0;
 
-	if (file_read_all("/proc/meminfo", 1 << 16, &text) == 0 && text.len > 0)
-		at = strstr((char *)text.data, "MemAvailable:");
-	if (at)
-		(void)sscanf(at, "MemAvailable: %llu", &kib);
-	add(report, "memory", kib / 1024 >= MEMORY_WANTED_MIB,
-	    str_printf("%llu MiB available", kib / 1024),
+	(void)host_memory_available("", &bytes);
+	add(report, "memory", bytes >> 20 >= MEMORY_WANTED_MIB,
+	    str_printf("%llu MiB available", (unsigned long long)bytes >> 20),
 	    "give VMs less (memory:), run fewer, or add memory: 1 GiB is wanted for a small team");
 }
 

@@ -1,5 +1,8 @@
 /* teams/status.c: what `muster status` shows, as JSON.
  *
+ * A VM's resident memory is its own: what the guest touched, and its monitor's. The image is one file
+ * in the host's cache for all guests that use it, and is nobody's.
+ *
  * Used by: serve.c. */
 #include "core/addr.h"
 #include "core/bytes.h"
@@ -36,7 +39,7 @@ static json_t *vm_json(const struct supervisor *sup, const struct vm *v)
 	o = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:o,s:f}", "name", v->tv->name, "state",
 		      vm_state_str(v->state), "engine", v->engine[0] ? v->engine : "-", "pid",
 		      (json_int_t)v->pid, "memory_bytes", (json_int_t)v->tv->memory_bytes,
-		      "resident_bytes", (json_int_t)rss, "nics", nics, "uptime_s",
+		      "resident_bytes", (json_int_t)private, "nics", nics, "uptime_s",
 		      v->pid > 0 ? (double)(now - v->started_ns) / 1e9 : 0.0);
 	if (v->engine_why && v->engine_why[0])
 		(void)json_object_set_new(o, "engine_why", json_string(v->engine_why));

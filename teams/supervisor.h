@@ -16,7 +16,8 @@ struct supervisor_options {
 /* Forks the supervisor of @team. @lock_fd: from store_lock(), handed on (the
  * caller closes its own). @ret_fd: a connection to it (teams/client.h), on
  * which every event comes. The caller reaps *ret_pid or leaves it to init.
- * Returns 0 or -errno with a message; -ENOTSUP: this host lacks the engine that is asked for. */
+ * Returns 0 or -errno with a message; -ENOTSUP: this host lacks the engine that is asked for, or
+ * the memory. */
 int supervisor_start(const struct store *store, const struct team *team,
 		     const struct supervisor_options *opt, int lock_fd, int *ret_fd,
 		     pid_t *ret_pid, char **ret_why);
