@@ -7,7 +7,10 @@
  * loop's next turn, never from within a callback of what is being undone.
  *
  * The order of VMs: a VM starts when every VM of its `after` has been ready;
- * those that wait for nobody start together.
+ * those that wait for nobody start together, but no more boot at a time than
+ * BOOTS_A_PROCESSOR allows: a hundred guests that boot at once leave the supervisor
+ * itself no processor, and each of them runs out of its `ready` time. A VM boots until its
+ * agent answers, which depends on no other VM, so nobody waits in a circle.
  *
  * Used by: the commands up and test (through supervisor_start()).
  * Depends on: spawn.c, vm.c, serve.c, events.c, undo.c. */
@@ -17,6 +20,7 @@
 #include "core/log.h"
 #include "core/proc.h"
 #include "core/sandbox.h"
+#include "teams/host_memory.h"
 #include "teams/supervisor_private.h"
 
 #include <errno.h>
@@ -25,9 +29,10 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 #include <sys/wait.h>
 
-enum { FLUSH_BOUND_MS = 1000 };
+enum { FLUSH_BOUND_MS = 1000, BOOTS_A_PROCESSOR = 2, BOOTS_LEAST = 4 };
 
 static const char *const state_names[] = { "starting", "up", "broken", "paused", "ending" };
 _Static_assert(sizeof state_names / sizeof *state_names == SUP_STATE_COUNT, "one name a state");
@@ -74,14 +79,37 @@ static bool may_start(const struct supervisor *sup, const struct vm *v)
 	return true;
 }
 
+/* How many VMs boot: their processors are busy and nobody talks to them yet. */
+static size_t n_booting(const struct supervisor *sup)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < sup->n_vms; i++)
+		n += sup->vms[i].state == VM_BOOTING;
+	return n;
+}
+
+/* Starts the next VM that may, one at a turn of the loop, so that `status` and `down` are served
+ * meanwhile. */
 static void start_what_may(struct supervisor *sup)
 {
+	if (n_booting(sup) >= sup->boots_max)
+		return;
 	for (size_t i = 0; i < sup->n_vms && sup->state == SUP_STARTING; i++) {
 		struct vm *v = &sup->vms[sup->team->order ? sup->team->order[i] : i];
 
-		if (v->state == VM_WAITING && may_start(sup, v))
-			vm_start_delayed(v);
+		if (v->state != VM_WAITING || !may_start(sup, v))
+			continue;
+		loop_set_timer(sup->start_timer, clock_now() + 1);
+		vm_start_delayed(v);
+		return;
 	}
+}
+
+static void on_start_timer(void *ctx, nsec_t now)
+{
+	(void)now;
+	start_what_may(ctx);
 }
 
 static bool all_were_ready(const struct supervisor *sup)
@@ -118,10 +146,11 @@ void sup_vm_changed(struct supervisor *sup, struct vm *v)
 	if (v->state == VM_FAILED) {
 		vm_failed(sup, v);
 	} else if (sup->state == SUP_STARTING && v->state == VM_STOPPED && v->boot_ns == 0) {
-		return;
-	} else if (v->state == VM_READY && sup->state == SUP_STARTING) {
-		start_what_may(sup);
-		if (all_were_ready(sup))
+		loop_set_timer(sup->start_timer, clock_now() + 1);
+	} else if (sup->state == SUP_STARTING) {
+		if (v->state != VM_BOOTING)
+			loop_set_timer(sup->start_timer, clock_now() + 1);
+		if (v->state == VM_READY && all_were_ready(sup))
 			sup_set_state(sup, SUP_UP);
 	}
 }
@@ -311,6 +340,8 @@ static int add_signals(struct supervisor *sup)
 		r = loop_add_signal(sup->loop, SIGINT, on_term, sup, &source);
 	if (r == 0)
 		r = loop_add_timer(sup->loop, NSEC_NEVER, on_end_timer, sup, &sup->end_timer);
+	if (r == 0)
+		r = loop_add_timer(sup->loop, NSEC_NEVER, on_start_timer, sup, &sup->start_timer);
 	return r;
 }
 
@@ -394,12 +425,18 @@ int supervisor_start(const struct store *store, const struct team *team,
 		     const struct supervisor_options *opt, int lock_fd, int *ret_fd,
 		     pid_t *ret_pid, char **ret_why)
 {
+	size_t boots = (size_t)get_nprocs() * BOOTS_A_PROCESSOR;
 	struct supervisor sup = { .store = store, .team = team, .opt = *opt, .lock_fd = lock_fd,
 				  .log_fd = -1, .janitor_fd = -1, .listen_fd = -1,
-				  .state = SUP_STARTING };
+				  .state = SUP_STARTING,
+				  .boots_max = boots > BOOTS_LEAST ? boots : BOOTS_LEAST };
 	int fds[2], r = engine_find(team, &sup.engine, ret_why);
+	uint64_t available;
 	pid_t pid;
 
+	/* A host that does not tell is not refused. */
+	if (r == 0 && host_memory_available("", &available) == 0)
+		r = host_memory_check(team, available, ret_why);
 	if (r == 0)
 		r = open_files(&sup, ret_why);
 	if (r < 0) {

@@ -78,13 +78,14 @@ struct supervisor {
 	/* machines */
 	struct vm *vms;
 	size_t n_vms;
+	size_t boots_max; /* VMs that boot at a time */
 	/* clients */
 	int listen_fd;
 	struct loop_source *listen_source;
 	struct client *clients[CLIENTS_MAX];
 	size_t n_clients;
 	struct sup_op op;
-	struct loop_source *end_timer;
+	struct loop_source *end_timer, *start_timer;
 	char *end_why; /* NULL: as asked */
 	int end_status; /* of the `up` that waits: 1, or 4 where the host lacks something */
 };
