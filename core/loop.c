@@ -7,6 +7,12 @@
  * A held loop takes the fds that are not kept out of the epoll set and puts
  * them back later: what waits on them then is reported (level-triggered).
  *
+ * A shared loop is used by several threads under one lock of their own, which
+ * the loop gives up while it waits. What another thread does meanwhile takes
+ * effect at once (epoll sets may be changed under a wait), but an earlier timer:
+ * that, and loop_wake(), end the wait through an eventfd, and only when a wait
+ * that would last too long is under way.
+ *
  * Used by: supervisor, fabric, machine, cli.   Depends on: core/clock.h.
  * Sources: epoll_pwait2(2), signalfd(2). */
 #include "core/loop.h"
@@ -17,6 +23,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <time.h>
 
@@ -52,6 +59,12 @@ struct loop {
 	bool quitting;
 	bool held;
 	int status;
+	/* A shared loop's; leave is NULL for others. */
+	void (*leave)(void *ctx), (*enter)(void *ctx);
+	void *lock_ctx;
+	int wake_fd; /* own; -1 */
+	bool waiting, woken; /* without the lock; told to come back */
+	nsec_t waits_until;
 };
 
 int loop_new(struct loop **ret_loop)
@@ -60,6 +73,7 @@ int loop_new(struct loop **ret_loop)
 
 	if (!loop)
 		return -ENOMEM;
+	loop->wake_fd = -1;
 	/* SYSCALLS(setup): epoll_create1 */
 	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (loop->epoll_fd < 0) {
@@ -89,10 +103,54 @@ struct loop *loop_free(struct loop *loop)
 	while (loop->all)
 		(void)loop_remove(loop->all);
 	bury_dead(loop);
+	cleanup_fd(&loop->wake_fd);
 	(void)close(loop->epoll_fd);
 	free(loop->heap);
 	free(loop);
 	return NULL;
+}
+
+/* ---- several threads ------------------------------------------------------ */
+
+int loop_share(struct loop *loop, void (*leave)(void *ctx), void (*enter)(void *ctx), void *ctx)
+{
+	struct epoll_event e = { .events = EPOLLIN }; /* no source */
+	int r = 0;
+
+	/* SYSCALLS(setup): eventfd2 */
+	loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (loop->wake_fd < 0 || epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->wake_fd, &e) < 0) {
+		r = -errno;
+		cleanup_fd(&loop->wake_fd);
+		return r;
+	}
+	loop->leave = leave;
+	loop->enter = enter;
+	loop->lock_ctx = ctx;
+	return 0;
+}
+
+void loop_wake(struct loop *loop, nsec_t by)
+{
+	uint64_t one = 1;
+
+	if (!loop->waiting || loop->woken || by >= loop->waits_until)
+		return;
+	loop->woken = true;
+	/* SYSCALLS(machine): write */
+	if (write(loop->wake_fd, &one, sizeof one) < 0)
+		abort(); /* an eventfd of ours, whose count is 0 or 1 */
+}
+
+/* Under the lock again. */
+static void woken(struct loop *loop)
+{
+	uint64_t count;
+
+	/* SYSCALLS(machine): read */
+	if (read(loop->wake_fd, &count, sizeof count) < 0 && errno != EAGAIN)
+		abort(); /* the same */
+	loop->woken = false;
 }
 
 /* ---- the heap of timers: the earliest first ------------------------------- */
@@ -148,8 +206,10 @@ void loop_set_timer(struct loop_source *s, nsec_t at)
 
 	heap_remove(loop, s);
 	s->at = at;
-	if (at != NSEC_NEVER && !s->dead)
-		heap_up(loop, loop->n_heap++, s);
+	if (at == NSEC_NEVER || s->dead)
+		return;
+	heap_up(loop, loop->n_heap++, s);
+	loop_wake(loop, at);
 }
 
 /* Room for one more timer, so that arming never fails later. */
@@ -371,25 +431,34 @@ static int wait_for(struct loop *loop, nsec_t until, struct epoll_event *events)
 		ts.tv_sec = left / NSEC_PER_SEC;
 		ts.tv_nsec = left % NSEC_PER_SEC;
 	}
+	if (loop->leave && at > 0) {
+		loop->waits_until = at;
+		loop->waiting = true;
+		loop->leave(loop->lock_ctx);
+	}
 	/* SYSCALLS(machine fabric supervisor): epoll_pwait2 */
 	n = epoll_pwait2(loop->epoll_fd, events, EVENTS_PER_WAIT, limit, NULL);
 	if (n < 0)
-		return errno == EINTR ? 0 : -errno;
+		n = errno == EINTR ? 0 : -errno;
+	if (loop->waiting) {
+		loop->enter(loop->lock_ctx);
+		loop->waiting = false;
+	}
 	return n;
 }
 
-int loop_step(struct loop *loop, nsec_t until)
+/* A source may have been removed by another thread since the wait's end: it is
+ * buried after the round. */
+static int serve_events(struct loop *loop, const struct epoll_event *events, int n)
 {
-	struct epoll_event events[EVENTS_PER_WAIT];
-	int n = wait_for(loop, until, events), served = 0;
+	int served = 0;
 
-	if (n < 0)
-		return n;
-	loop->depth++;
 	for (int i = 0; i < n; i++) {
 		struct loop_source *s = events[i].data.ptr;
 
-		if (s->dead || is_held(s))
+		if (!s)
+			woken(loop);
+		if (!s || s->dead || is_held(s))
 			continue;
 		served++;
 		if (s->kind == SOURCE_SIGNAL)
@@ -397,21 +466,23 @@ int loop_step(struct loop *loop, nsec_t until)
 		else
 			s->on_fd(s->ctx, s->fd, events[i].events);
 	}
-	if (loop->n_heap > 0)
-		served += serve_timers(loop, clock_now());
-	if (--loop->depth == 0)
-		bury_dead(loop);
 	return served;
 }
 
-int loop_wait_fd(const struct loop *loop)
+int loop_step(struct loop *loop, nsec_t until)
 {
-	return loop->epoll_fd;
-}
+	struct epoll_event events[EVENTS_PER_WAIT];
+	int n, served = 0;
 
-nsec_t loop_due(const struct loop *loop)
-{
-	return loop->n_heap > 0 ? loop->heap[0]->at : NSEC_NEVER;
+	loop->depth++;
+	n = wait_for(loop, until, events);
+	if (n > 0)
+		served = serve_events(loop, events, n);
+	if (n >= 0 && loop->n_heap > 0)
+		served += serve_timers(loop, clock_now());
+	if (--loop->depth == 0)
+		bury_dead(loop);
+	return n < 0 ? n : served;
 }
 
 int loop_run(struct loop *loop)

@@ -1,6 +1,6 @@
 /* core/loop.h: the event loop at the edge of a process: fds, timers, signals.
  *
- * One thread; epoll with a heap of timers, whose wait is exact to the
+ * One thread, or several under one lock (loop_share()); epoll with a heap of timers, whose wait is exact to the
  * nanosecond (epoll_pwait2). Callbacks may add and remove any source, their
  * own included. The loop owns its sources' records, never their fds.
  *
@@ -24,6 +24,13 @@ typedef void loop_signal_fn(void *ctx, int signo);
 /* Returns 0 or -errno. */
 int loop_new(struct loop **ret_loop);
 struct loop *loop_free(struct loop *loop); /* accepts NULL; returns NULL */
+
+/* Several threads use the loop from now on, each only while it holds a lock of
+ * theirs. One of them steps it: @leave gives the lock up while it waits for later,
+ * @enter takes it again. Returns 0 or -errno. */
+int loop_share(struct loop *loop, void (*leave)(void *ctx), void (*enter)(void *ctx), void *ctx);
+/* Ends the shared loop's wait when it would last beyond @by; else does nothing. */
+void loop_wake(struct loop *loop, nsec_t by);
 
 /* @events: EPOLLIN, EPOLLOUT, ... Returns 0 or -errno. */
 int loop_add_fd(struct loop *loop, int fd, uint32_t events, loop_fd_fn *fn,
@@ -49,11 +56,6 @@ int loop_run(struct loop *loop);
 /* Waits at most until @until (clock_now() clock; 0 polls), serves what is due
  * once. Returns the number of callbacks called, or -errno. */
 int loop_step(struct loop *loop, nsec_t until);
-/* A descriptor that polls readable when some source's does: to wait for the loop
- * in another thread, which must not call loop_*(). Timers do not show in it. */
-int loop_wait_fd(const struct loop *loop);
-/* When the earliest timer is due; NSEC_NEVER: none is armed. */
-nsec_t loop_due(const struct loop *loop);
 void loop_quit(struct loop *loop, int status);
 
 #endif

@@ -1,7 +1,8 @@
 # The KVM engine's tests.
 #
 #   make check-kvm        inside a machine with a true kvm-amd, emulated by QEMU: the unit tests,
-#                         a boot, the firewall lab (needs the image tiny)
+#                         boots with one and four processors, the firewall lab (needs the image tiny)
+#   make soak-smp-kvm     there: four processors under load for ten minutes
 #   make bench-kvm        start to init and exits, beside QEMU under KVM, in the same machine
 #   make check-kvm-native the unit tests on this host's /dev/kvm (part of make check)
 CHECK_KVM := $(O)/tests/kvm/check_kvm
@@ -36,6 +37,12 @@ check-kvm: $(O)/muster $(O)/run-machine $(CHECK_KVM) $(CHECK_KVM_STATE) $(RELAY)
 	@make/deps build image test
 	@$(O)/muster images build tiny --if-missing
 	@O=$(O) tests/kvm/proof full
+
+.PHONY: soak-smp-kvm
+soak-smp-kvm: $(O)/muster $(O)/run-machine $(CHECK_KVM) $(CHECK_KVM_STATE) $(RELAY) $(RELAY_GUEST) images-data
+	@make/deps build image test
+	@$(O)/muster images build tiny --if-missing
+	@O=$(O) tests/kvm/proof soak
 
 # Beside QEMU in the same nested machine.
 .PHONY: bench-kvm

@@ -56,13 +56,6 @@ int engine_find(const struct team *team, struct engine_host *ret, char **ret_why
 		if (team->vms[i].engine == ENGINE_KVM && !needs)
 			needs = &team->vms[i];
 	}
-	for (size_t i = 0; i < team->n_vms; i++) {
-		if (team->vms[i].engine == ENGINE_KVM && team->vms[i].cpus > 1) {
-			*ret_why = str_printf("%s: engine 'kvm' runs one CPU, not %u (engine: auto takes the soft engine then)",
-					      team->vms[i].name, team->vms[i].cpus);
-			return -ENOTSUP;
-		}
-	}
 	if (!asks)
 		return 0;
 	engine_probe(ret);
@@ -76,8 +69,6 @@ int engine_find(const struct team *team, struct engine_host *ret, char **ret_why
 
 bool engine_is_kvm(const struct team_vm *vm, const struct engine_host *h, const char **ret_why)
 {
-	*ret_why = vm->engine != ENGINE_AUTO || !h->why ? "the team file asks for it" :
-		   h->has_kvm && vm->cpus > 1	      ? "under KVM a machine has one processor so far" :
-							h->why;
-	return vm->engine == ENGINE_KVM || (vm->engine == ENGINE_AUTO && h->has_kvm && vm->cpus == 1);
+	*ret_why = vm->engine != ENGINE_AUTO || !h->why ? "the team file asks for it" : h->why;
+	return vm->engine == ENGINE_KVM || (vm->engine == ENGINE_AUTO && h->has_kvm);
 }

@@ -44,6 +44,8 @@ void machine_end_now(struct machine *m, enum machine_end end, char *why)
 	m->end = end;
 	m->why = why;
 	machine_cpus_stop(m);
+	if (m->threads)
+		machine_threads_end(m->threads);
 }
 
 /* ---- interrupts -------------------------------------------------------------- */
@@ -137,12 +139,14 @@ static uint64_t clock_icount(void *ctx)
 	return machine_instructions(ctx);
 }
 
-/* A timer was armed that is due within the running slice. */
+/* A timer was armed that is due within the running slice, or before the loop looks again. */
 static void clock_earlier(void *ctx)
 {
 	struct machine *m = ctx;
 
-	if (m->clock.is_virtual || m->clock.deadline < m->slice_end)
+	if (m->threads)
+		loop_wake(m->loop, guest_clock_host_time(&m->clock, m->clock.deadline));
+	else if (m->clock.is_virtual || m->clock.deadline < m->slice_end)
 		machine_cpus_stop(m);
 }
 
@@ -319,13 +323,11 @@ static int assemble(struct machine *m, char **ret_why)
 	m->mem_made = true;
 	prng_init(&m->prng, m->cfg.seed, m->cfg.name ? m->cfg.name : "");
 	make_clock(m);
-	r = m->cfg.engine == MACHINE_ENGINE_KVM ? machine_kvm_make_cpu(m, ret_why) : machine_cpus_new(m);
-	if (r == 0 && m->kvm && !m->cfg.tsc_khz)
-		m->clock.tsc_khz = kvm_cpu_tsc_khz(m->cpu);
+	r = m->cfg.engine == MACHINE_ENGINE_KVM ? machine_kvm_make_cpus(m, ret_why) : machine_cpus_new(m);
 	if (r == 0)
 		r = loop_new(&m->loop);
 	if (r == 0 && m->kvm)
-		r = machine_kvm_watch(m);
+		r = machine_threads_new(m, &m->threads);
 	if (r == 0) {
 		make_chips(m);
 		r = make_virtio(m);
@@ -370,7 +372,7 @@ struct machine *machine_free(struct machine *m)
 {
 	if (!m)
 		return NULL;
-	m->watch = machine_watch_free(m->watch);
+	m->threads = machine_threads_free(m->threads);
 	machine_io_close(m);
 	for (size_t i = 0; i < m->n_nics; i++) {
 		(void)virtio_net_free(m->nic[i].net);

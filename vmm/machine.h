@@ -41,7 +41,7 @@ struct machine_nic {
 struct machine_config {
 	const char *name; /* "TEAM/VM", for messages */
 	uint64_t memory_bytes;
-	unsigned cpus; /* 1 to MACHINE_CPU_MAX; KVM: 1 */
+	unsigned cpus; /* 1 to MACHINE_CPU_MAX */
 	enum machine_engine engine; /* KVM: the real clock only */
 	const char *engine_why; /* why this one, for the started event; may be NULL */
 	bool clock_virtual;

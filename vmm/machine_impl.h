@@ -23,7 +23,7 @@
 #include "vmm/dev/virtio_rng.h"
 #include "vmm/guest_clock.h"
 #include "vmm/machine.h"
-#include "vmm/machine_watch.h"
+#include "vmm/machine_threads.h"
 #include "vmm/mem.h"
 
 /* Where the functions sit on PCI bus 0: NICs from slot 1 on. */
@@ -62,11 +62,12 @@ struct machine {
 	unsigned n_cpus; /* made so far: all of them once assembled */
 	struct cpu *cpu; /* vcpu[0]'s */
 	struct apic_bus apics;
-	struct cpu *running; /* the one that is in ops->run(); NULL: none is */
+	struct cpu *running; /* soft: the one that is in ops->run(); NULL: none is */
 	unsigned turn; /* whose turn it is */
 	uint64_t turn_left; /* instructions until the turn passes on */
 	struct kvm_vm *kvm; /* owned; NULL: the soft engine */
-	struct machine_watch *watch; /* owned; kicks a KVM processor; NULL: the soft engine */
+	struct machine_threads *threads; /* owned; NULL: the soft engine */
+	struct loop_source *serial_timer; /* output of a KVM guest that waits to be sent; NULL: the soft engine */
 	struct i82093 ioapic;
 	struct i8259 pic;
 	struct i8254 pit;
@@ -122,6 +123,8 @@ void machine_end_now(struct machine *m, enum machine_end end, char *why);
 /* machine_smp.c: the processors. machine_cpus_new(): 0 or -errno; free what it made in any case. */
 int machine_cpus_new(struct machine *m);
 void machine_cpus_free(struct machine *m);
+/* All but the first wait for their start-up IPI. */
+void machine_cpu_set_waiting(struct machine_cpu *p);
 /* Fills @p->bus: the machine as a processor sees it. */
 void machine_cpu_see(struct machine *m, struct machine_cpu *p);
 /* Once the bus is there: local APICs, and how they reach each other. */
@@ -135,14 +138,13 @@ bool machine_cpus_wait(const struct machine *m);
 void machine_cpus_stop(struct machine *m);
 /* Why the last one could not go on; may be NULL. */
 const char *machine_cpus_error(const struct machine *m);
+/* What a run of a processor came back with. */
+void machine_cpu_stopped(struct machine *m, enum cpu_stop stop);
 /* machine_kvm.c: the machine on KVM. Returns 0 or -errno with @ret_why (else untouched). */
-int machine_kvm_make_cpu(struct machine *m, char **ret_why);
-int machine_kvm_watch(struct machine *m);
+int machine_kvm_make_cpus(struct machine *m, char **ret_why);
 /* Wires the chips' interrupts to KVM's LAPIC, instead of machine.c's. */
 void machine_kvm_wire(struct machine *m);
-/* Arms the watch for what is due next. Called before each run. */
-void machine_kvm_arm(struct machine *m);
-/* The 8259's line; messages to the LAPIC. */
+/* A message to the LAPICs. */
 void machine_kvm_send(struct machine *m, const struct apic_msg *msg);
 
 /* machine_io.c: serial port and control socket. Return 0 or -errno. */
@@ -155,7 +157,10 @@ void machine_serial_flush(struct machine *m);
 void machine_tell(struct machine *m, const char *event);
 void machine_tell_end(struct machine *m);
 
-/* Stops or lets go on: the clock, and the devices' dealings with the host. */
+/* The processors are stopped, then the clock, and those that an engine has itself; or
+ * all goes on. */
+void machine_stop_time(struct machine *m, bool stop);
+/* Stops or lets go on: time, and the devices' dealings with the host. */
 void machine_set_paused(struct machine *m, bool paused);
 
 /* machine_state.c: fills a machine that was just assembled from its state_fd.

@@ -1,6 +1,6 @@
 /* vmm/machine_io.c: the machine's serial line and its supervisor.
  *
- * Serial output is gathered and sent between two slices; a reader who does not
+ * Serial output is gathered and sent between two slices, under KVM a few milliseconds after its first byte; a reader who does not
  * take it delays no guest: beyond SERIAL_OUT_MAX bytes are dropped and counted.
  * A Linux guest's panic line is remembered, for the reset that follows it.
  * Input is read only as far as the UART has room. When the supervisor's socket
@@ -54,8 +54,8 @@ void machine_serial_out(void *machine, uint8_t byte)
 		m->serial_dropped++;
 	else
 		bytes_append(&m->serial_out, &byte, 1);
-	if (m->watch && m->serial_out.len == 1) /* a KVM guest comes back only when asked */
-		machine_watch_arm(m->watch, clock_now() + SERIAL_DELAY_MS * NSEC_PER_MSEC);
+	if (m->serial_timer && m->serial_out.len == 1)
+		loop_set_timer(m->serial_timer, clock_now() + SERIAL_DELAY_MS * NSEC_PER_MSEC);
 }
 
 static void serial_events(struct machine *m)
@@ -97,6 +97,12 @@ void machine_serial_flush(struct machine *m)
 		m->serial_waits = waits;
 		serial_events(m);
 	}
+}
+
+static void serial_due(void *ctx, nsec_t now)
+{
+	(void)now;
+	machine_serial_flush(ctx);
 }
 
 void machine_serial_room(void *machine)
@@ -211,14 +217,27 @@ static void grant_wishes(struct machine *m)
 	virtio_balloon_set_target(m->balloon, m->balloon_wanted);
 }
 
+/* The order: nothing runs once the clocks stand, nor before they go on. */
+void machine_stop_time(struct machine *m, bool stop)
+{
+	if (m->threads && stop)
+		machine_threads_stop(m->threads);
+	if (stop)
+		guest_clock_pause(&m->clock);
+	else
+		guest_clock_resume(&m->clock);
+	for (unsigned i = 0; i < m->n_cpus; i++)
+		if (m->vcpu[i].cpu->ops->set_paused)
+			m->vcpu[i].cpu->ops->set_paused(m->vcpu[i].cpu, stop);
+	if (m->threads && !stop)
+		machine_threads_go(m->threads);
+}
+
 void machine_set_paused(struct machine *m, bool paused)
 {
 	m->paused = paused;
 	loop_hold(m->loop, paused);
-	if (paused)
-		guest_clock_pause(&m->clock);
-	else
-		guest_clock_resume(&m->clock);
+	machine_stop_time(m, paused);
 	/* A load left them held. */
 	for (size_t i = 0; i < m->n_nics && !paused; i++)
 		virtio_net_hold(m->nic[i].net, false);
@@ -228,8 +247,6 @@ void machine_set_paused(struct machine *m, bool paused)
 	for (size_t i = 0; i < m->n_nics && !paused && m->announces; i++)
 		virtio_net_announce(m->nic[i].net);
 	m->announces = m->announces && paused;
-	if (m->cpu->ops->set_paused)
-		m->cpu->ops->set_paused(m->cpu, paused);
 	machine_tell(m, paused ? "paused" : "resumed");
 }
 
@@ -306,6 +323,8 @@ int machine_io_open(struct machine *m)
 	if (m->cfg.serial_fd >= 0)
 		r = loop_add_fd(m->loop, m->cfg.serial_fd, EPOLLIN, serial_ready, m,
 				&m->serial_source);
+	if (r == 0 && m->threads)
+		r = loop_add_timer(m->loop, NSEC_NEVER, serial_due, m, &m->serial_timer);
 	if (r == 0 && m->cfg.control_fd >= 0)
 		r = control_new(m->loop, m->cfg.control_fd, control_message, m, &m->control);
 	if (r == 0 && m->control)
@@ -316,5 +335,6 @@ int machine_io_open(struct machine *m)
 void machine_io_close(struct machine *m)
 {
 	m->serial_source = loop_remove(m->serial_source);
+	m->serial_timer = loop_remove(m->serial_timer);
 	m->control = control_free(m->control);
 }

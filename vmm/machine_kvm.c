@@ -1,47 +1,114 @@
 /* vmm/machine_kvm.c: the machine on KVM: where its wiring differs.
  *
- * The LAPIC is KVM's: messages of the I/O APIC and of MSI-X go to it as they
- * are; the 8259s' INT is a line of the engine, which asks for the vector when
- * KVM says that LINT0 lets it through. Level-triggered pins of the I/O APIC are
- * routed, so that KVM tells of their EOIs.
+ * The LAPICs are KVM's: messages of the I/O APIC and of MSI-X go to them as they
+ * are; the 8259s' INT is a line of the first processor, which asks for the vector
+ * when KVM says that LINT0 lets it through. INIT and start-up IPIs are between
+ * KVM's LAPICs, and the machine does not hear of them. Level-triggered pins of the
+ * I/O APIC are routed, so that KVM tells of their EOIs, whichever processor it is.
  *
- * The run loop is machine_run.c's. KVM_RUN comes back only when kicked, so
- * before each run the watch is armed with what is due first: a timer of the
- * machine's clock or of the loop. Whatever arms an earlier timer from within an
- * access kicks (clock_earlier() in machine.c); serial output asks for a kick
- * within a few milliseconds.
+ * Each processor has a thread; its accesses come to the bus under the machine's
+ * lock (machine_threads.c). All that is due to the machine's clock and loop is its
+ * own thread's.
  *
  * Used by: vmm/machine.c, vmm/machine_run.c.   Depends on: vmm/cpu/kvm/kvm.h. */
 #include "vmm/machine_impl.h"
 
 #include <errno.h>
 
-/* ---- what the processor asks of the machine beside the bus ------------------------ */
+/* ---- what a processor asks of the machine, from its thread --------------------------- */
 
-static int ack(void *ctx)
+static uint64_t mmio_read(void *ctx, uint64_t gpa, unsigned size)
+{
+	struct machine_cpu *p = ctx;
+	uint64_t v;
+
+	machine_threads_lock(p->m->threads);
+	v = bus_mmio_read(&p->m->bus, gpa, size);
+	machine_threads_unlock(p->m->threads);
+	return v;
+}
+
+static void mmio_write(void *ctx, uint64_t gpa, unsigned size, uint64_t v)
 {
 	struct machine_cpu *p = ctx;
 
-	return i8259_ack(&p->m->pic);
+	machine_threads_lock(p->m->threads);
+	bus_mmio_write(&p->m->bus, gpa, size, v);
+	machine_threads_unlock(p->m->threads);
+}
+
+static uint32_t pio_read(void *ctx, uint16_t port, unsigned size)
+{
+	struct machine_cpu *p = ctx;
+	uint32_t v;
+
+	machine_threads_lock(p->m->threads);
+	v = bus_pio_read(&p->m->bus, port, size);
+	machine_threads_unlock(p->m->threads);
+	return v;
+}
+
+static void pio_write(void *ctx, uint16_t port, unsigned size, uint32_t v)
+{
+	struct machine_cpu *p = ctx;
+
+	machine_threads_lock(p->m->threads);
+	bus_pio_write(&p->m->bus, port, size, v);
+	machine_threads_unlock(p->m->threads);
+}
+
+/* Another thread may have lowered the line since it was seen. */
+static int ack(void *ctx)
+{
+	struct machine_cpu *p = ctx;
+	int vector;
+
+	machine_threads_lock(p->m->threads);
+	vector = i8259_pending(&p->m->pic) ? i8259_ack(&p->m->pic) : -1;
+	machine_threads_unlock(p->m->threads);
+	return vector;
 }
 
 static void ack_back(void *ctx, uint8_t vector)
 {
 	struct machine_cpu *p = ctx;
 
+	machine_threads_lock(p->m->threads);
 	i8259_unack(&p->m->pic, vector);
+	machine_threads_unlock(p->m->threads);
 }
 
 static void eoi(void *ctx, uint8_t vector)
 {
 	struct machine_cpu *p = ctx;
 
+	machine_threads_lock(p->m->threads);
 	i82093_eoi(&p->m->ioapic, vector);
+	machine_threads_unlock(p->m->threads);
 }
 
-int machine_kvm_make_cpu(struct machine *m, char **ret_why)
+static int make_cpu(struct machine *m, unsigned i, char **ret_why)
 {
-	struct machine_cpu *p = &m->vcpu[0];
+	struct machine_cpu *p = &m->vcpu[i];
+	int r;
+
+	machine_cpu_see(m, p);
+	p->bus.mmio_read = mmio_read;
+	p->bus.mmio_write = mmio_write;
+	p->bus.pio_read = pio_read;
+	p->bus.pio_write = pio_write;
+	p->bus.intr_ack = ack;
+	p->bus.eoi = eoi;
+	p->bus.intr_back = ack_back;
+	r = kvm_cpu_new(m->kvm, &p->bus, i, m->cfg.cpus, &p->cpu, ret_why);
+	if (r < 0)
+		return r;
+	m->n_cpus++;
+	return 0;
+}
+
+int machine_kvm_make_cpus(struct machine *m, char **ret_why)
+{
 	int r = kvm_usable(ret_why);
 
 	if (r < 0)
@@ -50,22 +117,17 @@ int machine_kvm_make_cpu(struct machine *m, char **ret_why)
 		*ret_why = str_printf("a virtual clock needs the soft engine");
 		return -EINVAL;
 	}
-	if (m->cfg.cpus > 1) {
-		*ret_why = str_printf("under KVM a machine has one processor; %u are asked for", m->cfg.cpus);
-		return -EINVAL;
-	}
-	machine_cpu_see(m, p);
-	p->bus.intr_ack = ack;
-	p->bus.eoi = eoi;
-	p->bus.intr_back = ack_back;
 	r = kvm_vm_new(&m->mem, &m->kvm, ret_why);
-	if (r == 0)
-		r = kvm_cpu_new(m->kvm, &p->bus, 0, m->cfg.cpus, &p->cpu, ret_why);
-	if (r == 0) {
-		m->cpu = p->cpu;
-		m->n_cpus = 1;
-	}
-	return r;
+	for (unsigned i = 0; i < m->cfg.cpus && r == 0; i++)
+		r = make_cpu(m, i, ret_why);
+	if (r < 0)
+		return r;
+	m->cpu = m->vcpu[0].cpu;
+	if (!m->cfg.tsc_khz)
+		m->clock.tsc_khz = kvm_cpu_tsc_khz(m->cpu);
+	for (unsigned i = 1; i < m->n_cpus; i++)
+		machine_cpu_set_waiting(&m->vcpu[i]);
+	return 0;
 }
 
 /* ---- interrupts --------------------------------------------------------------------- */
@@ -104,26 +166,4 @@ void machine_kvm_wire(struct machine *m)
 	for (unsigned i = 0; i < m->n_cpus; i++)
 		lapic_init(&m->vcpu[i].lapic, i, &m->clock, NULL,
 			   &(struct lapic_hooks){ .ctx = &m->vcpu[i], .set_intr = no_intr });
-}
-
-/* ---- waiting --------------------------------------------------------------------------- */
-
-static void kick(void *ctx)
-{
-	struct machine *m = ctx;
-
-	m->cpu->ops->kick(m->cpu);
-}
-
-int machine_kvm_watch(struct machine *m)
-{
-	return machine_watch_new(loop_wait_fd(m->loop), kick, m, &m->watch);
-}
-
-void machine_kvm_arm(struct machine *m)
-{
-	nsec_t at = guest_clock_host_time(&m->clock, m->clock.deadline);
-
-	m->slice_end = m->clock.deadline;
-	machine_watch_arm(m->watch, nsec_min(at, loop_due(m->loop)));
 }

@@ -10,7 +10,8 @@
  * while it is halted RAM is swept for them, piece by piece, so that they are
  * the host's again. An idle guest is swept once and then left alone.
  *
- * KVM runs the guest until it is kicked (machine_kvm.c); the rest is the same.
+ * Under KVM the processors have threads (machine_threads.c); this one serves the
+ * loop and the clock, and holds the machine's lock but while it waits.
  *
  * Virtual clock: the engine gets exactly the instructions up to the next timer,
  * so interrupts land at exact counts; in HLT time skips to the next timer. The
@@ -23,6 +24,7 @@
 #include "core/sandbox.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* The sweep: a piece of RAM each time, and a pass only after so much work. */
 #define SWEEP_INSTRUCTIONS UINT64_C(200000000)
@@ -81,7 +83,7 @@ static void probe(struct machine *m)
 	m->probe(m->probe_ctx, m);
 }
 
-static void stopped(struct machine *m, enum cpu_stop stop)
+void machine_cpu_stopped(struct machine *m, enum cpu_stop stop)
 {
 	const char *text = machine_cpus_error(m);
 
@@ -93,17 +95,6 @@ static void stopped(struct machine *m, enum cpu_stop stop)
 								 text ? text : "no reason given"));
 }
 
-/* Until something is due or the host has something. HLT waits inside KVM. */
-static bool run_kvm(struct machine *m)
-{
-	machine_kvm_arm(m);
-	m->running = m->cpu;
-	stopped(m, m->cpu->ops->run(m->cpu, UINT64_MAX));
-	m->running = NULL;
-	m->slice_end = 0;
-	return false;
-}
-
 /* One slice. Returns whether all processors wait for an interrupt. */
 static bool run_slice(struct machine *m)
 {
@@ -113,7 +104,7 @@ static bool run_slice(struct machine *m)
 
 	if (!m->clock.is_virtual && stop != CPU_STOP_HALT)
 		measure(m, machine_instructions(m) - before, guest_clock_now(&m->clock) - start);
-	stopped(m, stop);
+	machine_cpu_stopped(m, stop);
 	probe(m);
 	return stop == CPU_STOP_HALT;
 }
@@ -155,6 +146,8 @@ static int serve(struct machine *m, bool halted)
 		until = 0;
 	} else if (m->paused) {
 		until = NSEC_NEVER;
+	} else if (m->threads) {
+		until = guest_clock_host_time(&m->clock, m->clock.deadline);
 	} else if (halted && machine_cpus_wait(m)) {
 		sweep(m);
 		if (!m->clock.is_virtual)
@@ -167,33 +160,36 @@ static int serve(struct machine *m, bool halted)
 	return loop_step(m->loop, until);
 }
 
-/* The guest's first instruction comes after this. Under KVM it stays with its
- * supervisor's list of calls: the machine's does not have KVM's. */
+/* The guest's first instruction comes after this. Threads are made when the
+ * namespaces are, which take a process of one, and before the list, which has no
+ * clone(2). Under KVM it stays with its supervisor's list: the machine's does not
+ * have KVM's calls. */
 static void enter_cell(struct machine *m)
 {
 	CLEANUP(free) char *why = NULL;
+	bool cell = m->cfg.cell && !m->kvm;
+	int r = cell ? sandbox_isolate(SANDBOX_MACHINE, NULL, &why) : 0;
 
-	if (!m->cfg.cell || m->kvm)
-		return;
-	if (sandbox_isolate(SANDBOX_MACHINE, NULL, &why) < 0 || sandbox_lock(SANDBOX_MACHINE, &why) < 0)
+	if (r == 0 && m->threads) {
+		r = machine_threads_start(m->threads);
+		if (r < 0)
+			why = str_printf("no thread for a processor: %s", strerror(-r));
+	}
+	if (r == 0 && cell)
+		r = sandbox_lock(SANDBOX_MACHINE, &why);
+	if (r < 0)
 		machine_end_now(m, MACHINE_END_ERROR, str_printf("its cell cannot be locked: %s", why));
 }
 
-enum machine_end machine_run(struct machine *m, char **ret_why)
+static void run(struct machine *m)
 {
-	int r = machine_io_open(m);
 	bool halted = false;
 
-	if (r < 0)
-		machine_end_now(m, MACHINE_END_ERROR,
-				str_printf("the machine's sockets: error %d", -r));
-	enter_cell(m);
-	machine_tell(m, "started");
-	if (m->restored && !m->cfg.restore_paused)
-		machine_set_paused(m, false);
 	while (!m->ended) {
-		if (!m->paused)
-			halted = m->kvm ? run_kvm(m) : run_slice(m);
+		int r;
+
+		if (!m->paused && !m->threads)
+			halted = run_slice(m);
 		r = serve(m, halted);
 		if (r < 0)
 			machine_end_now(m, MACHINE_END_ERROR,
@@ -201,8 +197,31 @@ enum machine_end machine_run(struct machine *m, char **ret_why)
 		if (!m->paused)
 			guest_clock_run(&m->clock);
 	}
+	if (m->threads)
+		machine_threads_stop(m->threads);
+}
+
+enum machine_end machine_run(struct machine *m, char **ret_why)
+{
+	int r;
+
+	if (m->threads)
+		machine_threads_lock(m->threads);
+	r = machine_io_open(m);
+	if (r < 0)
+		machine_end_now(m, MACHINE_END_ERROR,
+				str_printf("the machine's sockets: error %d", -r));
+	enter_cell(m);
+	machine_tell(m, "started");
+	if (m->restored && !m->cfg.restore_paused)
+		machine_set_paused(m, false);
+	else if (m->threads && !m->paused)
+		machine_threads_go(m->threads);
+	run(m);
 	machine_serial_flush(m);
 	machine_tell_end(m);
+	if (m->threads)
+		machine_threads_unlock(m->threads);
 	*ret_why = m->why;
 	m->why = NULL;
 	return m->end;

@@ -1,6 +1,7 @@
 /* vmm/machine_smp.c: the machine's processors: what each sees of the machine, and whose turn it is.
  *
- * One thread runs them, one at a time, in the order of their APIC IDs. A turn
+ * Under KVM each has a thread (machine_threads.c). Under the soft engine
+ * one thread runs them, one at a time, in the order of their APIC IDs. A turn
  * lasts MACHINE_TURN instructions, or until the processor halts or executes PAUSE: it
  * spins then, and whatever it waits for must be done by another. A switch is
  * between two instructions, so LOCK, XCHG and all else are atomic without more.
@@ -209,8 +210,7 @@ static int make_cpu(struct machine *m, struct machine_cpu *p)
 			soft_cpu_new(&m->mem, &p->bus, &p->cpu);
 }
 
-/* All but the first wait for their start-up IPI. */
-static void set_waiting(struct machine_cpu *p)
+void machine_cpu_set_waiting(struct machine_cpu *p)
 {
 	struct cpu_state s;
 
@@ -234,7 +234,7 @@ int machine_cpus_new(struct machine *m)
 		if (i == 0)
 			m->cpu = p->cpu;
 		else
-			set_waiting(p);
+			machine_cpu_set_waiting(p);
 	}
 	return 0;
 }

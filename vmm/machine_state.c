@@ -190,18 +190,6 @@ static void describe(struct machine *m, struct state *s)
 
 /* ---- save ------------------------------------------------------------------------- */
 
-/* The clock stands, or goes on; so do the clocks which an engine has itself. */
-static void stop_time(struct machine *m, bool stop)
-{
-	if (stop)
-		guest_clock_pause(&m->clock);
-	else
-		guest_clock_resume(&m->clock);
-	for (unsigned i = 0; i < m->n_cpus; i++)
-		if (m->vcpu[i].cpu->ops->set_paused)
-			m->vcpu[i].cpu->ops->set_paused(m->vcpu[i].cpu, stop);
-}
-
 int machine_save(struct machine *m, int fd, uint64_t *ret_bytes, char **ret_why)
 {
 	struct state *s;
@@ -216,13 +204,13 @@ int machine_save(struct machine *m, int fd, uint64_t *ret_bytes, char **ret_why)
 		*ret_why = str_dup(strerror(-r));
 		return r;
 	}
-	stop_time(m, true);
+	machine_stop_time(m, true);
 	if (m->kvm)
 		guest_clock_set_tsc(&m->clock, m->clock.tsc_khz, kvm_cpu_paused_tsc(m->cpu));
 	describe(m, s);
 	r = state_finish(s);
 	if (!m->paused)
-		stop_time(m, false);
+		machine_stop_time(m, false);
 	if (r < 0 && machine_cpus_error(m))
 		*ret_why = str_dup(machine_cpus_error(m));
 	else if (r < 0)
@@ -269,7 +257,7 @@ int machine_load(struct machine *m, char **ret_why)
 		*ret_why = str_printf("the saved state cannot be read: %s", strerror(-r));
 		return r;
 	}
-	stop_time(m, true);
+	machine_stop_time(m, true);
 	r = load_from(m, p, (size_t)st.st_size, ret_why);
 	(void)munmap(p, (size_t)st.st_size);
 	m->paused = m->restored = r == 0;

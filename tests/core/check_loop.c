@@ -5,6 +5,7 @@
 #include "core/prng.h"
 #include "tests/unit.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -155,6 +156,78 @@ START_TEST(test_a_held_loop_serves_the_kept_alone)
 }
 END_TEST
 
+/* ---- several threads ------------------------------------------------------------ */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static bool is_left;
+
+static void leave(void *ctx)
+{
+	(void)ctx;
+	is_left = true;
+	(void)pthread_mutex_unlock(&lock);
+}
+
+static void enter(void *ctx)
+{
+	(void)ctx;
+	(void)pthread_mutex_lock(&lock);
+	is_left = false;
+}
+
+static struct loop_source *shared_timer;
+static int other_does;
+
+enum { OTHER_WAKES, OTHER_ARMS, OTHER_REMOVES, OTHER_COUNT };
+
+/* Once the loop waits, which is until the end of time. */
+static void *other_thread(void *arg)
+{
+	bool done = false;
+
+	(void)arg;
+	while (!done) {
+		(void)pthread_mutex_lock(&lock);
+		done = is_left;
+		if (done && other_does == OTHER_ARMS)
+			loop_set_timer(shared_timer, 1);
+		if (done && other_does == OTHER_REMOVES)
+			shared_timer = loop_remove(shared_timer);
+		if (done && other_does != OTHER_ARMS)
+			loop_wake(loop, 5);
+		(void)pthread_mutex_unlock(&lock);
+	}
+	return NULL;
+}
+
+static void on_shared_timer(void *ctx, nsec_t now)
+{
+	(void)ctx;
+	(void)now;
+	ck_assert(!is_left);
+	n_calls++;
+}
+
+START_TEST(test_another_thread_ends_a_wait)
+{
+	pthread_t thread;
+
+	n_calls = 0;
+	other_does = _i;
+	ck_assert_int_eq(loop_share(loop, leave, enter, NULL), 0);
+	ck_assert_int_eq(loop_add_timer(loop, NSEC_NEVER, on_shared_timer, NULL, &shared_timer), 0);
+	loop_wake(loop, 0); /* none waits: nothing is left of it */
+	(void)pthread_mutex_lock(&lock);
+	ck_assert_int_eq(pthread_create(&thread, NULL, other_thread, NULL), 0);
+	while (loop_step(loop, NSEC_NEVER) == 0 && _i == OTHER_ARMS)
+		;
+	(void)pthread_mutex_unlock(&lock);
+	(void)pthread_join(thread, NULL);
+	ck_assert_int_eq(n_calls, _i == OTHER_ARMS);
+	ck_assert_int_eq(loop_step(loop, 0), 0);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("loop");
@@ -165,6 +238,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, test_removal_in_a_callback);
 	tcase_add_test(t, test_signal_quits);
 	tcase_add_test(t, test_a_held_loop_serves_the_kept_alone);
+	tcase_add_loop_test(t, test_another_thread_ends_a_wait, 0, OTHER_COUNT);
 	suite_add_tcase(s, t);
 	return s;
 }

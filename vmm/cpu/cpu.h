@@ -134,7 +134,7 @@ struct cpu_ops {
 	void (*set_apic)(struct cpu *c, const struct cpu_apic *apic);
 	/* Runs at most @n_max instructions (HLT idles count none). */
 	enum cpu_stop (*run)(struct cpu *c, uint64_t n_max);
-	/* The LAPIC's INTR line; for an engine with a LAPIC of its own the 8259's. May be called from within bus callbacks. */
+	/* The LAPIC's INTR line; for an engine with a LAPIC of its own the 8259's, and from any thread. May be called from within bus callbacks. */
 	void (*set_intr)(struct cpu *c, bool asserted);
 	void (*nmi)(struct cpu *c);
 	/* The machine's clock stopped, or goes on: called after it did. What was half

@@ -5,7 +5,9 @@
  * are the machine's (KVM's split irqchip), so the machine sends messages and
  * the engine tells it of EOIs through cpu_bus.eoi.
  *
- * All calls but cpu_ops.kick() come from the thread that runs the processor.
+ * While a thread is in a processor's run(), others may call its kick() and
+ * set_intr(), and what takes a kvm_vm; all else is for the thread itself, or for
+ * any one thread while none is in run().
  *
  * Used by: vmm/machine_kvm.c, tests/kvm.
  * Sources: Linux Documentation/virt/kvm/api.rst. */

@@ -11,6 +11,10 @@
  * itself is set by its offset (KVM_VCPU_TSC_OFFSET): a write of the MSR would be
  * taken for an attempt to synchronise processors and be ignored when it is near.
  *
+ * The TSCs of a machine's processors differ by their TSC_ADJUST and nothing else: the
+ * first that is set after all stood still decides the offset for all (tsc_base). So
+ * all are paused before one goes on, and none runs before all have gone on.
+ *
  * A pause: what is half done is finished (kvm_apic_settle()), then TSC, deadline
  * and count are noted, and put back when the clock goes on, so no timer has run
  * meanwhile and the TSC never steps back. Timers that came due in KVM during the
@@ -68,10 +72,10 @@ int kvm_clock_init(struct kvm_cpu *k)
 	return 0;
 }
 
-/* The TSC is @want now. */
+/* The TSC is @want now, or what another processor's says since all stood. */
 static void set_tsc(struct kvm_cpu *k, uint64_t want)
 {
-	uint64_t offset = 0, now = 0;
+	uint64_t offset = 0, now = 0, adjust = 0;
 	struct kvm_device_attr attr = { .group = KVM_VCPU_TSC_CTRL, .attr = KVM_VCPU_TSC_OFFSET,
 					.addr = (uintptr_t)&offset };
 
@@ -79,9 +83,17 @@ static void set_tsc(struct kvm_cpu *k, uint64_t want)
 		(void)kvm_msr_set(k, MSR_TSC, want);
 		return;
 	}
-	if (ioctl(k->fd, KVM_GET_DEVICE_ATTR, &attr) < 0 || !kvm_msr_get(k, MSR_TSC, &now))
-		return;
-	offset += want - now;
+	(void)kvm_msr_get(k, MSR_TSC_ADJUST, &adjust);
+	if (k->vm->has_tsc_base && k->vm->tsc_base_khz == k->tsc_khz) {
+		offset = k->vm->tsc_base + adjust;
+	} else {
+		if (ioctl(k->fd, KVM_GET_DEVICE_ATTR, &attr) < 0 || !kvm_msr_get(k, MSR_TSC, &now))
+			return;
+		offset += want - now;
+		k->vm->tsc_base = offset - adjust;
+		k->vm->tsc_base_khz = k->tsc_khz;
+		k->vm->has_tsc_base = k->n_cpus > 1;
+	}
 	(void)ioctl(k->fd, KVM_SET_DEVICE_ATTR, &attr);
 }
 
@@ -126,10 +138,16 @@ void kvm_clock_set_paused(struct cpu *c, bool paused)
 	if (paused == k->paused)
 		return;
 	k->paused = paused;
-	if (paused)
+	if (paused) {
+		k->vm->n_paused++;
 		stop(k);
-	else
+	}
+	if (k->vm->n_paused == k->n_cpus)
+		k->vm->has_tsc_base = false;
+	if (!paused) {
+		k->vm->n_paused--;
 		go_on(k);
+	}
 }
 
 uint64_t kvm_cpu_paused_tsc(struct cpu *c)

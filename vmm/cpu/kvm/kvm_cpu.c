@@ -5,6 +5,11 @@
  * CPU_STOP_HALT is never told, and instructions are not counted: a budget is not
  * looked at. Whoever has something for the thread kicks.
  *
+ * A processor is run by one thread at a time, and not always by the same; while
+ * none runs it, any one thread may ask for its state. Another thread's interrupt for
+ * it comes through KVM (messages), or by the line of the 8259s, which is an atomic
+ * and a kick.
+ *
  * kick() sets immediate_exit, which ends the next KVM_RUN as soon as what it has
  * to finish of the last access is finished, and from another thread sends SIGRTMIN,
  * which ends the one under way. The flag is taken back only by the return it
@@ -140,7 +145,7 @@ static void offer_intr(struct kvm_cpu *k)
 	int vector;
 
 	k->run->request_interrupt_window = 0;
-	if (!k->intr_line)
+	if (!__atomic_load_n(&k->intr_line, __ATOMIC_ACQUIRE))
 		return;
 	if (!k->run->ready_for_interrupt_injection) {
 		k->run->request_interrupt_window = 1;
@@ -163,13 +168,13 @@ static enum cpu_stop kvm_run(struct cpu *c, uint64_t n_max)
 	(void)n_max;
 	k->stop_seen = CPU_STOP_COUNT;
 	k->has_run = true;
-	k->thread = pthread_self();
+	k->thread = pthread_self(); /* before has_thread says that it counts */
 	__atomic_store_n(&k->has_thread, true, __ATOMIC_RELEASE);
 	while (stop == CPU_STOP_COUNT) {
-		if (k->error[0])
-			return CPU_STOP_ERROR;
 		offer_intr(k);
-		if (ioctl(k->fd, KVM_RUN, 0) == 0) {
+		if (k->error[0])
+			stop = CPU_STOP_ERROR;
+		else if (ioctl(k->fd, KVM_RUN, 0) == 0) {
 			stop = kvm_serve_exit(k);
 		} else if (errno == EINTR) {
 			if (__atomic_exchange_n(&k->run->immediate_exit, 0, __ATOMIC_ACQ_REL)) {
@@ -180,14 +185,25 @@ static enum cpu_stop kvm_run(struct cpu *c, uint64_t n_max)
 			kvm_fail(k, "run");
 		}
 	}
+	__atomic_store_n(&k->has_thread, false, __ATOMIC_RELEASE);
 	return stop;
 }
 
 /* ---- signals ----------------------------------------------------------------------- */
 
+static bool runs_elsewhere(const struct kvm_cpu *k)
+{
+	return __atomic_load_n(&k->has_thread, __ATOMIC_ACQUIRE) && !pthread_equal(k->thread, pthread_self());
+}
+
+/* Its own thread offers it before it goes on; another has to get it out of the guest. */
 static void kvm_set_intr(struct cpu *c, bool asserted)
 {
-	kvm_of(c)->intr_line = asserted;
+	struct kvm_cpu *k = kvm_of(c);
+
+	__atomic_store_n(&k->intr_line, asserted, __ATOMIC_RELEASE);
+	if (asserted && runs_elsewhere(k))
+		c->ops->kick(c);
 }
 
 static void kvm_nmi(struct cpu *c)
@@ -200,7 +216,7 @@ static void kvm_kick(struct cpu *c)
 	struct kvm_cpu *k = kvm_of(c);
 
 	__atomic_store_n(&k->run->immediate_exit, 1, __ATOMIC_RELEASE);
-	if (__atomic_load_n(&k->has_thread, __ATOMIC_ACQUIRE) && !pthread_equal(k->thread, pthread_self()))
+	if (runs_elsewhere(k))
 		(void)pthread_kill(k->thread, SIGRTMIN);
 }
 
@@ -287,6 +303,11 @@ static int set_up(struct kvm_cpu *k)
 		r = kvm_clock_init(k);
 	if (r < 0)
 		return r;
+	if (k->n_cpus > 1 && !k->has_tsc_offset) {
+		(void)snprintf(k->error, sizeof k->error,
+			       "KVM cannot keep the TSCs of several processors equal (it can from Linux 5.16 on)");
+		return -ENOTSUP;
+	}
 	cpu_state_reset(&reset);
 	reset.tsc_khz = k->tsc_khz;
 	k->model = reset;

@@ -21,6 +21,11 @@ struct kvm_vm {
 	int kvm_fd, fd;
 	struct kvm_slot slot[KVM_SLOT_MAX];
 	struct kvm_irq_routing_entry route[KVM_PIN_COUNT]; /* type 0: none */
+	/* kvm_clock.c: what the TSCs of all processors are the host's and */
+	uint64_t tsc_base;
+	uint32_t tsc_base_khz;
+	bool has_tsc_base;
+	unsigned n_paused; /* processors */
 };
 
 struct kvm_cpu {
@@ -33,10 +38,10 @@ struct kvm_cpu {
 	uint32_t apic_id, n_cpus;
 	uint32_t tsc_khz, host_khz; /* the guest's; what KVM gave unasked */
 	struct cpu_state model; /* registers that KVM does not keep: misc_enable, mtrr_cap, ... */
-	bool intr_line; /* the 8259's INT */
+	bool intr_line; /* the 8259's INT; atomic: any thread sets it */
 	bool has_tsc_offset; /* the kernel takes KVM_VCPU_TSC_OFFSET */
 	pthread_t thread; /* the one in run() */
-	bool has_thread;
+	bool has_thread; /* atomic */
 	bool has_run; /* KVM_RUN was called */
 	enum cpu_stop stop_seen; /* while settling, for the next run(); CPU_STOP_COUNT: none */
 	bool paused;
