@@ -37,6 +37,7 @@
 #include "core/sandbox_hook.h"
 #else
 #define cell_hook_before(role) ((void)0)
+#define cell_hook_threads(role) ((void)0)
 #define cell_hook_inside(role) ((void)0)
 #endif
 
@@ -73,11 +74,17 @@ static const struct policy {
 	bool has_env;
 	bool is_inspectable; /* dumpable: by its own user's debugger */
 	bool gets_one_file; /* one descriptor more at a time, and bounded memory */
+	bool may_grow_tasks; /* the kernel makes some on its behalf */
 } policies[] = {
 	[SANDBOX_MACHINE] = { "machine", .has_nothing = true, .gets_one_file = true },
+	/* Since Linux 6.13 KVM makes a thread of its own at a machine's first KVM_RUN,
+	 * which counts as the user's (virt/kvm, call to vhost_task_create()). */
+	[SANDBOX_MACHINE_KVM] = { "machine-kvm", .has_nothing = true, .gets_one_file = true,
+				  .may_grow_tasks = true },
 	[SANDBOX_FABRIC] = { "fabric", .has_nothing = true },
 	[SANDBOX_JANITOR] = { "janitor", .has_nothing = false },
 	[SANDBOX_SUPERVISOR] = { "supervisor", .has_env = true, .is_inspectable = true },
+	[SANDBOX_SUPERVISOR_KVM] = { "supervisor-kvm", .has_env = true, .is_inspectable = true },
 };
 _Static_assert(sizeof policies / sizeof *policies == SANDBOX_ROLE_COUNT, "one policy a role");
 
@@ -318,12 +325,14 @@ int sandbox_lock(enum sandbox_role role, char **ret_why)
 		(void)signal(SIGXFSZ, SIG_IGN); /* a full log is no reason to die */
 		limit(RLIMIT_FSIZE, file_size_max);
 		limit(RLIMIT_CORE, 0);
-		limit(RLIMIT_NPROC, 0);
+		if (!p->may_grow_tasks)
+			limit(RLIMIT_NPROC, 0);
 		limit(RLIMIT_MEMLOCK, 0);
 		limit(RLIMIT_MSGQUEUE, 0);
 	}
 	if (p->gets_one_file)
 		bound_descriptors();
+	cell_hook_threads(role);
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter) != 0) {
 		int r = errno;
 

@@ -14,9 +14,12 @@
  * in brackets are roles (below), `setup` (made by a child before its cell is
  * locked) and `all` (every role). A call may be bound to arguments, counted
  * from 0: `N == A B` (the low 32 bits are one of these), `N & A` (has all these
- * bits), `N !& A` (has none), `N null` (64 bits of zero); several are parted by
- * commas. The supervisor's list holds the children's too: a filter is
- * inherited, and each process can only tighten it. */
+ * bits), `N !& A` (has none), `N null` (64 bits of zero), `N self` (the process's
+ * own number); several are parted by commas. `(absent)` has the call fail with
+ * ENOSYS. The supervisor's list holds the children's too: a filter is inherited,
+ * and each process can only tighten it. What only machines on KVM need is under
+ * `machine-kvm` and `setup-kvm`; a machine on KVM has `machine` too, and the
+ * supervisor of a team without one has nothing of it. */
 #ifndef MUSTER_CORE_SANDBOX_H
 #define MUSTER_CORE_SANDBOX_H
 
@@ -24,9 +27,11 @@
 
 enum sandbox_role {
 	SANDBOX_MACHINE, /* runs what a hostile guest wrote */
+	SANDBOX_MACHINE_KVM, /* the same, on KVM, with threads */
 	SANDBOX_FABRIC, /* reads what machines wrote */
 	SANDBOX_JANITOR, /* removes one folder and kills one group */
 	SANDBOX_SUPERVISOR, /* opens files and forks the others */
+	SANDBOX_SUPERVISOR_KVM, /* of a team with a machine on KVM */
 	SANDBOX_ROLE_COUNT
 };
 const char *sandbox_role_str(enum sandbox_role role);

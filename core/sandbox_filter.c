@@ -9,6 +9,7 @@
  * Used by: sandbox.c.   Sources: seccomp(2), bpf(2). */
 #include "core/sandbox_filter.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/kvm.h>
@@ -22,6 +23,11 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <unistd.h>
+
+/* Where a filter means its own process; sandbox_filter() puts its number there.
+ * No argument that is compared has this value. */
+enum { SELF_MARK = 0x53454C46 };
 
 /* The host is little-endian: an argument's low half comes first. */
 #define ARG_LOW(n) ((uint32_t)(offsetof(struct seccomp_data, args) + 8 * (n)))
@@ -29,9 +35,12 @@
 #define LOAD(at) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(at))
 #define IF_EQ(k, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(k), yes, no)
 #define IF_ANY(k, yes, no) BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (uint32_t)(k), yes, no)
+#define IF_SELF(yes, no) IF_EQ(SELF_MARK, yes, no)
 #define MASK(k) BPF_STMT(BPF_ALU | BPF_AND | BPF_K, (uint32_t)(k))
 #define ALLOW BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 #define KILL BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS)
+/* As from a kernel without the call: the C library then uses an older one. */
+#define ABSENT BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS)
 #define BEGIN                                                                                      \
 	LOAD(offsetof(struct seccomp_data, arch)), IF_EQ(AUDIT_ARCH_X86_64, 1, 0), KILL,           \
 		LOAD(offsetof(struct seccomp_data, nr))
@@ -44,11 +53,17 @@ struct sock_fprog sandbox_filter(enum sandbox_role role)
 {
 	static const struct sock_fprog programs[] = {
 		[SANDBOX_MACHINE] = PROGRAM(cell_machine),
+		[SANDBOX_MACHINE_KVM] = PROGRAM(cell_machine_kvm),
 		[SANDBOX_FABRIC] = PROGRAM(cell_fabric),
 		[SANDBOX_JANITOR] = PROGRAM(cell_janitor),
 		[SANDBOX_SUPERVISOR] = PROGRAM(cell_supervisor),
+		[SANDBOX_SUPERVISOR_KVM] = PROGRAM(cell_supervisor_kvm),
 	};
+	const struct sock_fprog *p = &programs[role];
 
 	_Static_assert(sizeof programs / sizeof programs[0] == SANDBOX_ROLE_COUNT, "one list a role");
-	return programs[role];
+	for (unsigned i = 0; i < p->len; i++)
+		if (p->filter[i].code == (BPF_JMP | BPF_JEQ | BPF_K) && p->filter[i].k == SELF_MARK)
+			p->filter[i].k = (uint32_t)getpid();
+	return *p;
 }

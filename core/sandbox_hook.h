@@ -8,6 +8,8 @@
 /* Before anything is given up. It may fork children, which return and enter
  * the cell as the process itself does. */
 void cell_hook_before(enum sandbox_role role);
+/* The process's threads stand, the list comes next. */
+void cell_hook_threads(enum sandbox_role role);
 /* All is given up. Children that it forked end here. */
 void cell_hook_inside(enum sandbox_role role);
 

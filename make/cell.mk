@@ -15,13 +15,15 @@ $(O)/obj/core/sandbox_filter.o: $(CELL_TABLE)
 $(O)/fuzz/obj/core/sandbox_filter.o: $(CELL_TABLE)
 $(O)/fuzz/obj/core/sandbox_filter.o: FUZZ_CFLAGS += -I$(O)/gen
 
-# A program whose cells try what is forbidden, from inside (tests/lab/lab-cell).
+# A program whose cells try what is forbidden, from inside (tests/lab/lab-cell). It can be told
+# to take a KVM that no guest of ours would boot on.
 CELL_HOOK := $(O)/muster-cell
 CELL_HOOK_OBJ := $(O)/hook/core/sandbox.o $(O)/hook/tests/lab/cell_hook.o
 $(CELL_HOOK_OBJ): $(O)/hook/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -DMUSTER_CELL_HOOK -MMD -MP -c -o $@ $<
 $(CELL_HOOK): $(call obj,cli/main.c) $(CELL_HOOK_OBJ) $(call lib,$(NEEDS_cli))
-	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS)
+	$(CC) $(ALL_LDFLAGS) -Wl,--wrap=probe_kvm,--wrap=kvm_usable -o $@ $(filter %.o,$^) \
+		-Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS)
 check-lab: $(CELL_HOOK)
 -include $(CELL_HOOK_OBJ:.o=.d)

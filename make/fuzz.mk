@@ -42,7 +42,6 @@ fuzz-guided: $(O)/fuzz/guided_$(T)
 	@mkdir -p $(O)/fuzz/corpus/$(T)
 	$< -max_total_time=$(FOR) -max_len=1024 -artifact_prefix=$(O)/fuzz/ $(O)/fuzz/corpus/$(T)
 
-# make and CI run these from a folder of their own: a crash leaves its input there.
 FUZZ_DEVICES := $(FUZZ_BIN) $(FUZZ_CHIP_BIN)
 NIGHTLY ?= 10000000
 INPUTS ?= 20000

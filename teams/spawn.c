@@ -330,7 +330,6 @@ static _Noreturn void machine_child(struct supervisor *sup, struct vm *v, struct
 
 	if (engine_is_kvm(tv, &sup->engine, &cfg.engine_why))
 		cfg.engine = MACHINE_ENGINE_KVM;
-	cfg.cell = cfg.engine != MACHINE_ENGINE_KVM;
 	for (size_t i = 0; i < tv->n_nics && i < MACHINE_NIC_MAX; i++) {
 		nics[i] = (struct machine_nic){ .mac = tv->nics[i].mac, .mtu = tv->nics[i].mtu,
 						.link_up = !v->nic_down[i],

@@ -237,19 +237,16 @@ static int make_vms(struct supervisor *sup, char **ret_why)
 
 static int enter_cell(struct supervisor *sup, char **ret_why)
 {
+	enum sandbox_role role = SANDBOX_SUPERVISOR;
 	const char *why;
 	int r;
 
-	/* KVM's calls have no annotations: such a team's supervisor and machines
-	 * are not locked, the fabric and the janitor are. */
-	for (size_t i = 0; i < sup->n_vms; i++) {
-		if (!engine_is_kvm(&sup->team->vms[i], &sup->engine, &why))
-			continue;
-		log_warn("cell: none for supervisor and machines: %s runs on KVM", sup->team->vms[i].name);
-		return 0;
-	}
-	r = sandbox_isolate(SANDBOX_SUPERVISOR, NULL, ret_why);
-	return r < 0 ? r : sandbox_lock(SANDBOX_SUPERVISOR, ret_why);
+	/* Its list is its children's too: KVM's calls are in it only where they are made. */
+	for (size_t i = 0; i < sup->n_vms; i++)
+		if (engine_is_kvm(&sup->team->vms[i], &sup->engine, &why))
+			role = SANDBOX_SUPERVISOR_KVM;
+	r = sandbox_isolate(role, NULL, ret_why);
+	return r < 0 ? r : sandbox_lock(role, ret_why);
 }
 
 /* All that stands before the first machine. */

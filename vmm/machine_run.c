@@ -160,23 +160,22 @@ static int serve(struct machine *m, bool halted)
 	return loop_step(m->loop, until);
 }
 
-/* The guest's first instruction comes after this. Threads are made when the
- * namespaces are, which take a process of one, and before the list, which has no
- * clone(2). Under KVM it stays with its supervisor's list: the machine's does not
- * have KVM's calls. */
+/* The guest's first instruction comes after this. Threads are made between the
+ * cell's two steps: the first is for a process with one, the second forbids more. */
 static void enter_cell(struct machine *m)
 {
+	enum sandbox_role role = m->kvm ? SANDBOX_MACHINE_KVM : SANDBOX_MACHINE;
 	CLEANUP(free) char *why = NULL;
-	bool cell = m->cfg.cell && !m->kvm;
-	int r = cell ? sandbox_isolate(SANDBOX_MACHINE, NULL, &why) : 0;
+	int r = m->cfg.cell ? sandbox_isolate(role, NULL, &why) : 0;
 
 	if (r == 0 && m->threads) {
+		kvm_vm_made(m->kvm);
 		r = machine_threads_start(m->threads);
 		if (r < 0)
 			why = str_printf("no thread for a processor: %s", strerror(-r));
 	}
-	if (r == 0 && cell)
-		r = sandbox_lock(SANDBOX_MACHINE, &why);
+	if (r == 0 && m->cfg.cell)
+		r = sandbox_lock(role, &why);
 	if (r < 0)
 		machine_end_now(m, MACHINE_END_ERROR, str_printf("its cell cannot be locked: %s", why));
 }

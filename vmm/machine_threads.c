@@ -29,6 +29,7 @@
 #include "vmm/machine_impl.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -42,7 +43,7 @@ struct machine_threads {
 	pthread_t thread[MACHINE_CPU_MAX];
 };
 
-/* SYSCALLS(machine): futex */
+/* SYSCALLS(machine-kvm): futex */
 void machine_threads_lock(struct machine_threads *t)
 {
 	(void)pthread_mutex_lock(&t->lock);
@@ -127,6 +128,11 @@ static int start_thread(struct machine_threads *t, unsigned i)
 	(void)sigfillset(&most);
 	(void)sigdelset(&most, SIGRTMIN);
 	(void)pthread_sigmask(SIG_SETMASK, &most, &before);
+	/* clone3's flags cannot be looked at: without it the C library uses clone. */
+	/* SYSCALLS(setup-kvm): clone3(absent) clone(0 & CLONE_THREAD|CLONE_SIGHAND|CLONE_VM, 0 !& CLONE_NEWUSER) */
+	/* SYSCALLS(setup-kvm): mprotect(2 !& PROT_EXEC) */
+	/* The thread's own first calls may come after the list did. */
+	/* SYSCALLS(machine-kvm): set_robust_list rseq rt_sigprocmask */
 	r = pthread_create(&t->thread[i], NULL, thread_main, &t->m->vcpu[i]);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return -r;
@@ -149,6 +155,9 @@ int machine_threads_start(struct machine_threads *t)
 {
 	int r = 0;
 
+	/* A thread's own heap would be 64 MiB of address space, and calls to find out how
+	 * many there may be; nearly all of it is behind one lock here anyway. */
+	(void)mallopt(M_ARENA_MAX, 1);
 	t->hold = true;
 	for (unsigned i = 0; i < t->m->n_cpus && r == 0; i++) {
 		r = start_thread(t, i);

@@ -7,8 +7,12 @@
 #include "tests/unit.h"
 
 #include <fcntl.h>
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -123,6 +127,54 @@ static int do_exec(void)
 	return execl("/bin/true", "true", (char *)NULL);
 }
 
+/* The signal by which a machine's threads end a KVM_RUN. */
+static int do_kick_itself(void)
+{
+	sigset_t kick;
+
+	(void)sigemptyset(&kick);
+	(void)sigaddset(&kick, SIGRTMIN);
+	(void)pthread_sigmask(SIG_BLOCK, &kick, NULL);
+	return pthread_kill(pthread_self(), SIGRTMIN) == 0 ? 7 : 1;
+}
+
+static int do_kick_parent(void)
+{
+	return (int)syscall(SYS_tgkill, getppid(), getppid(), SIGRTMIN);
+}
+
+static int do_end_itself(void)
+{
+	return (int)syscall(SYS_tgkill, getpid(), getpid(), SIGTERM);
+}
+
+static int do_make_vm(void)
+{
+	return ioctl(-1, KVM_CREATE_VM, 0) < 0 && errno == EBADF ? 7 : 1;
+}
+
+static int do_run_vcpu(void)
+{
+	return ioctl(-1, KVM_RUN, 0) < 0 && errno == EBADF ? 7 : 1;
+}
+
+static void *return_arg(void *arg)
+{
+	return arg;
+}
+
+static int do_make_thread(void)
+{
+	pthread_t t;
+
+	return pthread_create(&t, NULL, return_arg, NULL) == 0 && pthread_join(t, NULL) == 0 ? 7 : 1;
+}
+
+static int do_clone_user(void)
+{
+	return (int)syscall(SYS_clone, CLONE_THREAD | CLONE_SIGHAND | CLONE_VM | CLONE_NEWUSER, 0, 0, 0, 0);
+}
+
 static int do_tidy(void)
 {
 	CLEANUP(free) char *folder = str_printf("%s/own", dir);
@@ -154,6 +206,18 @@ static const struct {
 	{ SANDBOX_JANITOR, do_write_beside, true },  { SANDBOX_JANITOR, do_exec, true },
 	{ SANDBOX_SUPERVISOR, do_nothing, false },   { SANDBOX_SUPERVISOR, do_exec, true },
 	{ SANDBOX_SUPERVISOR, do_map_code, true },   { SANDBOX_SUPERVISOR, do_close_fds, false },
+	{ SANDBOX_SUPERVISOR, do_make_vm, true },    { SANDBOX_SUPERVISOR, do_make_thread, true },
+	{ SANDBOX_SUPERVISOR_KVM, do_make_vm, false },
+	{ SANDBOX_SUPERVISOR_KVM, do_make_thread, false },
+	{ SANDBOX_SUPERVISOR_KVM, do_clone_user, true },
+	{ SANDBOX_SUPERVISOR_KVM, do_exec, true },
+	{ SANDBOX_MACHINE, do_kick_itself, true },   { SANDBOX_MACHINE, do_run_vcpu, true },
+	{ SANDBOX_MACHINE_KVM, do_kick_itself, false },
+	{ SANDBOX_MACHINE_KVM, do_kick_parent, true },
+	{ SANDBOX_MACHINE_KVM, do_end_itself, true },
+	{ SANDBOX_MACHINE_KVM, do_run_vcpu, false }, { SANDBOX_MACHINE_KVM, do_make_vm, true },
+	{ SANDBOX_MACHINE_KVM, do_make_thread, true },
+	{ SANDBOX_MACHINE_KVM, do_open, true },	     { SANDBOX_MACHINE_KVM, do_exec, true },
 };
 
 START_TEST(a_cell_allows_and_kills)
@@ -190,6 +254,43 @@ START_TEST(the_janitor_removes_its_folder_and_no_other)
 }
 END_TEST
 
+/* A thread that was there before the list has it too. */
+static int made = -1;
+static void *open_later(void *arg)
+{
+	char c;
+
+	if (read(*(int *)arg, &c, 1) == 1)
+		made = open("/etc/passwd", O_RDONLY);
+	return NULL;
+}
+
+START_TEST(all_threads_are_locked)
+{
+	int fds[2], status = -1;
+	char *why = NULL;
+	pthread_t t;
+	pid_t pid;
+
+	if (!sandbox_is_wanted(SANDBOX_MACHINE_KVM))
+		return;
+	ck_assert_int_eq(pipe(fds), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (sandbox_isolate(SANDBOX_MACHINE_KVM, NULL, &why) < 0 ||
+		    pthread_create(&t, NULL, open_later, &fds[0]) != 0 ||
+		    sandbox_lock(SANDBOX_MACHINE_KVM, &why) < 0 || write(fds[1], "x", 1) != 1)
+			_exit(99);
+		(void)pthread_join(t, NULL);
+		_exit(made >= 0 ? 98 : 97);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+	(void)close(fds[0]);
+	(void)close(fds[1]);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("sandbox");
@@ -198,6 +299,7 @@ static Suite *make_suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, a_cell_allows_and_kills, 0, sizeof tries / sizeof *tries);
 	tcase_add_test(t, the_janitor_removes_its_folder_and_no_other);
+	tcase_add_test(t, all_threads_are_locked);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -9,11 +9,22 @@
  *
  * With CELL_TRY=ROLE:ATTEMPT the process itself makes that one, and dies.
  *
+ * A machine on KVM has threads: an attempt whose name begins with "thread:" is
+ * made by one that stood before the list came. The children have no processor:
+ * a KVM machine belongs to the process that made it.
+ *
+ * With CELL_KVM=1 any KVM that opens is taken for one that can show the model and
+ * is fast, as no guest has to boot here.
+ *
  * Linked into muster-cell (make/cell.mk) with core/sandbox.c built for it. */
 #include "core/sandbox_hook.h"
+#include "teams/probe_kvm.h"
+#include "vmm/cpu/kvm/kvm.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kvm.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -27,9 +38,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SURVIVED = 0, ERRNO_MASK = 127, X32 = 0x40000000 };
-enum { M = 1 << SANDBOX_MACHINE, F = 1 << SANDBOX_FABRIC, J = 1 << SANDBOX_JANITOR,
-       S = 1 << SANDBOX_SUPERVISOR, MF = M | F, MFJ = M | F | J, ALL = M | F | J | S };
+/* SELF stands for the process's number in an argument. */
+enum { SURVIVED = 0, ERRNO_MASK = 127, X32 = 0x40000000, SELF = -0x5E1F, KICK = __SIGRTMIN + 2 };
+/* K: on KVM, T: of those another thread than the one that locked the cell. */
+enum { K = 1 << SANDBOX_MACHINE_KVM, MX = 1 << SANDBOX_MACHINE, M = MX | K, F = 1 << SANDBOX_FABRIC,
+       J = 1 << SANDBOX_JANITOR, S = 1 << SANDBOX_SUPERVISOR | 1 << SANDBOX_SUPERVISOR_KVM,
+       MF = M | F, MFJ = M | F | J, ALL = M | F | J | S, T = 1 << SANDBOX_ROLE_COUNT };
 
 static char path[] = "/etc/passwd", file_to_make[] = "/tmp/muster-cell-made", shell[] = "/bin/true";
 static struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "/tmp/muster-cell" };
@@ -80,6 +94,13 @@ static const struct attempt {
 	{ "dup2", MFJ, SYS_dup2, { 0, 1 } },
 	{ "fcntl-append-off", MFJ, SYS_fcntl, { 2, F_SETFL, 0 } },
 	{ "ioctl", MFJ, SYS_ioctl, { 0, 0x5401, P(buf) } },
+	{ "ioctl-kvm-create-vm", ALL & ~(1 << SANDBOX_SUPERVISOR_KVM), SYS_ioctl, { 0, KVM_CREATE_VM, 0 } },
+	{ "ioctl-kvm-create-vcpu", MFJ, SYS_ioctl, { 0, KVM_CREATE_VCPU, 0 } },
+	{ "ioctl-kvm-create-device", ALL, SYS_ioctl, { 0, KVM_CREATE_DEVICE, P(buf) } },
+	{ "ioctl-kvm-enable-cap", MFJ, SYS_ioctl, { 0, KVM_ENABLE_CAP, P(buf) } },
+	{ "ioctl-kvm-run", MX | F | J, SYS_ioctl, { 0, KVM_RUN, 0 } },
+	{ "ioctl-tun", ALL, SYS_ioctl, { 0, 0x400454ca, P(buf) } },
+	{ "ioctl-console-input", ALL, SYS_ioctl, { 0, 0x5412, P(buf) } },
 	{ "ftruncate", MFJ, SYS_ftruncate, { 2, 0 } },
 	{ "pwrite", ALL, SYS_pwrite64, { 2, P(buf), 0, 0 } },
 	{ "sendfile", ALL, SYS_sendfile, { 1, 0, 0, 1 } },
@@ -111,9 +132,9 @@ static const struct attempt {
 	{ "fork", ALL, SYS_fork, { 0 } },
 	{ "vfork", ALL, SYS_vfork, { 0 } },
 	{ "clone", MFJ, SYS_clone, { SIGCHLD } },
-	{ "clone-thread", ALL, SYS_clone, { CLONE_THREAD | CLONE_SIGHAND | CLONE_VM } },
+	{ "clone-thread", MFJ | 1 << SANDBOX_SUPERVISOR, SYS_clone, { CLONE_THREAD | CLONE_SIGHAND | CLONE_VM } },
 	{ "clone-user", ALL, SYS_clone, { CLONE_NEWUSER | SIGCHLD } },
-	{ "clone3", ALL, SYS_clone3, { P(buf), 64 } },
+	{ "clone3", MFJ | 1 << SANDBOX_SUPERVISOR, SYS_clone3, { P(buf), 64 } },
 	{ "ptrace", ALL, SYS_ptrace, { 0 } },
 	{ "process_vm_readv", ALL, SYS_process_vm_readv, { 1, P(buf), 1, P(buf), 1, 0 } },
 	{ "process_vm_writev", ALL, SYS_process_vm_writev, { 1, P(buf), 1, P(buf), 1, 0 } },
@@ -122,6 +143,17 @@ static const struct attempt {
 	{ "kill-by-another-signal", ALL, SYS_kill, { 1, 0 } },
 	{ "tkill", ALL, SYS_tkill, { 1, 0 } },
 	{ "tgkill", ALL, SYS_tgkill, { 1, 1, 0 } },
+	{ "tgkill-another", MFJ, SYS_tgkill, { 1, 1, KICK } },
+	{ "tgkill-another-signal", ALL, SYS_tgkill, { SELF, SELF, SIGTERM } },
+	{ "thread:openat", K | T, SYS_openat, { AT_FDCWD, P(path) } },
+	{ "thread:socket-inet", K | T, SYS_socket, { AF_INET, SOCK_STREAM, 0 } },
+	{ "thread:clone-thread", K | T, SYS_clone, { CLONE_THREAD | CLONE_SIGHAND | CLONE_VM } },
+	{ "thread:clone3", K | T, SYS_clone3, { P(buf), 64 } },
+	{ "thread:execve", K | T, SYS_execve, { P(shell), 0, 0 } },
+	{ "thread:ptrace", K | T, SYS_ptrace, { 0 } },
+	{ "thread:ioctl-kvm-create-vm", K | T, SYS_ioctl, { 0, KVM_CREATE_VM, 0 } },
+	{ "thread:mmap-exec", K | T, SYS_mmap, { 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0 } },
+	{ "thread:tgkill-another", K | T, SYS_tgkill, { 1, 1, KICK } },
 	{ "pidfd_open", ALL, SYS_pidfd_open, { 1, 0 } },
 	{ "pidfd_getfd", ALL, SYS_pidfd_getfd, { 0, 0, 0 } },
 	{ "mmap-exec", ALL, SYS_mmap, { 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0 } },
@@ -163,17 +195,24 @@ static const struct attempt {
 	{ "control:write", ALL, SYS_write, { -1, P(buf), 0 } },
 	{ "control:mmap", ALL, SYS_mmap, { 0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0 } },
 	{ "control:brk", ALL, SYS_brk, { 0 } },
+	{ "control:kick", K, SYS_tgkill, { SELF, SELF, KICK } },
+	{ "control:thread:write", K | T, SYS_write, { -1, P(buf), 0 } },
 };
 enum { N_ATTEMPTS = sizeof attempts / sizeof *attempts };
 
 static char results[4096], wanted[128];
 static const struct attempt *mine; /* this is a child, and its attempt */
-static bool is_int80;
+static bool is_int80, is_locked;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t locked = PTHREAD_COND_INITIALIZER;
+static bool takes_any_kvm;
 
 /* Before main(): the cell has no environment. */
 __attribute__((constructor)) static void read_environment(void)
 {
 	const char *r = getenv("CELL_RESULTS"), *w = getenv("CELL_TRY");
+
+	takes_any_kvm = getenv("CELL_KVM") != NULL;
 
 	(void)snprintf(results, sizeof results, "%s", r ? r : "");
 	(void)snprintf(wanted, sizeof wanted, "%s", w ? w : "");
@@ -222,7 +261,45 @@ void cell_hook_before(enum sandbox_role role)
 
 static long make(const struct attempt *a)
 {
-	return syscall(a->nr, a->a[0], a->a[1], a->a[2], a->a[3], a->a[4], a->a[5]);
+	long v[6];
+
+	for (size_t i = 0; i < 6; i++)
+		v[i] = a->a[i] == SELF ? getpid() : a->a[i];
+	return syscall(a->nr, v[0], v[1], v[2], v[3], v[4], v[5]);
+}
+
+static _Noreturn void make_mine(void)
+{
+	_exit(make(mine) < 0 ? errno & ERRNO_MASK : SURVIVED);
+}
+
+static void *other_thread(void *arg)
+{
+	(void)arg;
+	(void)pthread_mutex_lock(&lock);
+	while (!is_locked)
+		(void)pthread_cond_wait(&locked, &lock);
+	make_mine();
+}
+
+void cell_hook_threads(enum sandbox_role role)
+{
+	pthread_t thread;
+
+	(void)role;
+	if (mine && (mine->roles & T) && pthread_create(&thread, NULL, other_thread, NULL) != 0)
+		abort();
+}
+
+/* The other thread makes the attempt and ends the process. */
+static _Noreturn void wait_for_it(void)
+{
+	(void)pthread_mutex_lock(&lock);
+	is_locked = true;
+	(void)pthread_cond_signal(&locked);
+	(void)pthread_mutex_unlock(&lock);
+	for (;;)
+		(void)pthread_cond_wait(&locked, &lock);
 }
 
 /* The 32-bit ABI, whose numbers mean other calls: 20 is its getpid. */
@@ -241,11 +318,32 @@ void cell_hook_inside(enum sandbox_role role)
 		int80();
 		_exit(SURVIVED);
 	}
+	if (mine && (mine->roles & T))
+		wait_for_it();
 	if (mine)
-		_exit(make(mine) < 0 ? errno & ERRNO_MASK : SURVIVED);
+		make_mine();
 	if (strncmp(wanted, sandbox_role_str(role), len) != 0 || wanted[len] != ':')
 		return;
 	for (size_t i = 0; i < N_ATTEMPTS; i++)
 		if (strcmp(wanted + len + 1, attempts[i].name) == 0)
 			(void)make(&attempts[i]);
+}
+
+/* ---- a KVM that need not be good ------------------------------------------------------ */
+
+void __real_probe_kvm(struct probe_kvm_result *ret);
+void __wrap_probe_kvm(struct probe_kvm_result *ret);
+int __real_kvm_usable(char **ret_why);
+int __wrap_kvm_usable(char **ret_why);
+
+void __wrap_probe_kvm(struct probe_kvm_result *ret)
+{
+	__real_probe_kvm(ret);
+	if (takes_any_kvm && ret->verdict == KVM_SLOW)
+		ret->verdict = KVM_FAST;
+}
+
+int __wrap_kvm_usable(char **ret_why)
+{
+	return takes_any_kvm ? 0 : __real_kvm_usable(ret_why);
 }

@@ -30,6 +30,9 @@ int kvm_usable(char **ret_why);
 /* @mem: borrowed, outlives it. @ret_why: what the host lacks, the caller frees
  * it. Returns 0 or -errno. */
 int kvm_vm_new(struct mem *mem, struct kvm_vm **ret_vm, char **ret_why);
+/* All its processors are made: /dev/kvm itself, by which other machines could be,
+ * is closed. */
+void kvm_vm_made(struct kvm_vm *vm);
 struct kvm_vm *kvm_vm_free(struct kvm_vm *vm); /* its processors are gone; accepts NULL */
 
 /* A message to the local APICs (SDM vol. 3 §11.11). One that no APIC takes is lost. */

@@ -79,9 +79,11 @@ static void run_nothing(struct kvm_cpu *k)
 	(void)sigaddset(&one, SIGRTMIN);
 	(void)pthread_sigmask(SIG_BLOCK, &one, &before);
 	(void)pthread_kill(pthread_self(), SIGRTMIN);
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_SET_SIGNAL_MASK) */
 	if (ioctl(k->fd, KVM_SET_SIGNAL_MASK, &mask) < 0)
 		kvm_fail(k, "signal mask");
 	for (unsigned n = 0, done = 0; n < SETTLE_MAX && !k->error[0] && k->stop_seen == CPU_STOP_COUNT; n++) {
+		/* SYSCALLS(machine-kvm): ioctl(1 == KVM_RUN) */
 		if (ioctl(k->fd, KVM_RUN, 0) == 0)
 			k->stop_seen = kvm_serve_exit(k);
 		else if (errno == EINTR && ++done == ROUNDS)
@@ -91,6 +93,7 @@ static void run_nothing(struct kvm_cpu *k)
 		else if (errno != EAGAIN)
 			kvm_fail(k, "run");
 	}
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_SET_SIGNAL_MASK) */
 	(void)ioctl(k->fd, KVM_SET_SIGNAL_MASK, NULL);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL); /* the signal comes now, and does nothing */
 	if (kicked)
@@ -100,6 +103,7 @@ static void run_nothing(struct kvm_cpu *k)
 /* The vector whose delivery has begun and which is in service for that; -1: none. */
 static int begun(struct kvm_cpu *k, const struct kvm_lapic_state *l, struct kvm_vcpu_events *ret_events)
 {
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_GET_VCPU_EVENTS) */
 	if (ioctl(k->fd, KVM_GET_VCPU_EVENTS, ret_events) < 0)
 		kvm_fail(k, "reading events");
 	if (!ret_events->interrupt.injected)
@@ -113,12 +117,14 @@ static void give_back(struct kvm_cpu *k)
 	struct kvm_lapic_state l = { 0 };
 	struct kvm_vcpu_events e = { 0 };
 
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_GET_LAPIC) */
 	if (ioctl(k->fd, KVM_GET_LAPIC, &l) < 0)
 		kvm_fail(k, "reading the local APIC");
 	if (begun(k, &l, &e) >= 0 || !e.interrupt.injected)
 		return;
 	e.interrupt.injected = 0;
 	e.flags = 0; /* shadow and NMI stay as they are */
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_SET_VCPU_EVENTS) */
 	if (ioctl(k->fd, KVM_SET_VCPU_EVENTS, &e) < 0)
 		kvm_fail(k, "setting events");
 	else if (k->bus->intr_back)
@@ -152,6 +158,7 @@ void kvm_apic_get(struct cpu *c, struct cpu_apic *ret_apic)
 	uint64_t adjust = 0;
 	int vector;
 
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_GET_LAPIC) */
 	if (ioctl(k->fd, KVM_GET_LAPIC, &l) < 0)
 		kvm_fail(k, "reading the local APIC");
 	vector = begun(k, &l, &e);
@@ -174,6 +181,7 @@ void kvm_apic_set(struct cpu *c, const struct cpu_apic *apic)
 
 	for (unsigned i = 0; i < CPU_APIC_REG_COUNT; i++)
 		reg_set(&l, i * REG_STRIDE, apic->reg[i]);
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_SET_LAPIC) */
 	if (ioctl(k->fd, KVM_SET_LAPIC, &l) < 0)
 		kvm_fail(k, "setting the local APIC");
 	(void)kvm_msr_get(k, MSR_TSC_ADJUST, &adjust);

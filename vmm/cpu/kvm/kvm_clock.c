@@ -62,6 +62,7 @@ int kvm_clock_init(struct kvm_cpu *k)
 					.addr = (uintptr_t)&offset };
 	int khz;
 
+	/* SYSCALLS(setup-kvm): ioctl(1 == KVM_SET_TSC_KHZ KVM_GET_TSC_KHZ) */
 	if (ioctl(k->vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_CONTROL) > 0)
 		(void)ioctl(k->fd, KVM_SET_TSC_KHZ, (unsigned long)CPU_TSC_KHZ);
 	khz = ioctl(k->fd, KVM_GET_TSC_KHZ, 0);
@@ -83,6 +84,7 @@ static void set_tsc(struct kvm_cpu *k, uint64_t want)
 		(void)kvm_msr_set(k, MSR_TSC, want);
 		return;
 	}
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_GET_DEVICE_ATTR KVM_SET_DEVICE_ATTR) */
 	(void)kvm_msr_get(k, MSR_TSC_ADJUST, &adjust);
 	if (k->vm->has_tsc_base && k->vm->tsc_base_khz == k->tsc_khz) {
 		offset = k->vm->tsc_base + adjust;
@@ -111,6 +113,7 @@ static void stop(struct kvm_cpu *k)
 {
 	struct kvm_lapic_state l = { 0 };
 
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_GET_LAPIC KVM_SET_LAPIC) */
 	kvm_apic_settle(k);
 	(void)kvm_msr_get(k, MSR_TSC, &k->paused_tsc);
 	(void)kvm_msr_get(k, MSR_TSC_DEADLINE, &k->paused_deadline);

@@ -90,6 +90,7 @@ static enum cpu_stop give_up(struct kvm_cpu *k, const char *what, uint64_t detai
 {
 	struct kvm_regs regs = { 0 };
 
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_GET_REGS) */
 	(void)ioctl(k->fd, KVM_GET_REGS, &regs);
 	(void)snprintf(k->error, sizeof k->error, "KVM: %s (%llu) at rip 0x%llx", what,
 		       (unsigned long long)detail, (unsigned long long)regs.rip);
@@ -156,6 +157,7 @@ static void offer_intr(struct kvm_cpu *k)
 		return;
 	intr.irq = (uint32_t)vector;
 	k->run->ready_for_interrupt_injection = 0;
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_INTERRUPT) */
 	if (ioctl(k->fd, KVM_INTERRUPT, &intr) < 0)
 		kvm_fail(k, "interrupt");
 }
@@ -172,6 +174,7 @@ static enum cpu_stop kvm_run(struct cpu *c, uint64_t n_max)
 	__atomic_store_n(&k->has_thread, true, __ATOMIC_RELEASE);
 	while (stop == CPU_STOP_COUNT) {
 		offer_intr(k);
+		/* SYSCALLS(machine-kvm): ioctl(1 == KVM_RUN) */
 		if (k->error[0])
 			stop = CPU_STOP_ERROR;
 		else if (ioctl(k->fd, KVM_RUN, 0) == 0) {
@@ -208,6 +211,7 @@ static void kvm_set_intr(struct cpu *c, bool asserted)
 
 static void kvm_nmi(struct cpu *c)
 {
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_NMI) */
 	(void)ioctl(kvm_of(c)->fd, KVM_NMI);
 }
 
@@ -216,6 +220,8 @@ static void kvm_kick(struct cpu *c)
 	struct kvm_cpu *k = kvm_of(c);
 
 	__atomic_store_n(&k->run->immediate_exit, 1, __ATOMIC_RELEASE);
+	/* glibc's SIGRTMIN is two above the kernel's. */
+	/* SYSCALLS(machine-kvm): tgkill(0 self, 2 == __SIGRTMIN+2) getpid gettid rt_sigprocmask */
 	if (runs_elsewhere(k))
 		(void)pthread_kill(k->thread, SIGRTMIN);
 }
@@ -279,6 +285,7 @@ static const struct cpu_ops kvm_ops = {
 
 static int open_vcpu(struct kvm_cpu *k)
 {
+	/* SYSCALLS(setup-kvm): ioctl(1 == KVM_GET_VCPU_MMAP_SIZE KVM_CREATE_VCPU) */
 	int size = ioctl(k->vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
 	void *run;
 

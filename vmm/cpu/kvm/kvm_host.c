@@ -82,6 +82,7 @@ static int check_processor(int kvm_fd, char **ret_why)
 	if (!list)
 		return -ENOMEM;
 	list->nent = CPUID_MAX;
+	/* SYSCALLS(setup-kvm): ioctl(1 == KVM_GET_SUPPORTED_CPUID) */
 	if (ioctl(kvm_fd, KVM_GET_SUPPORTED_CPUID, list) < 0) {
 		r = -errno;
 		*ret_why = str_printf("KVM does not tell its processor's features: %s", strerror(-r));
@@ -96,6 +97,7 @@ static int check_processor(int kvm_fd, char **ret_why)
 
 static int check_interface(int kvm_fd, char **ret_why)
 {
+	/* SYSCALLS(setup-kvm): ioctl(1 == KVM_GET_API_VERSION KVM_CHECK_EXTENSION) */
 	int version = ioctl(kvm_fd, KVM_GET_API_VERSION, 0);
 
 	if (version != API_VERSION) {

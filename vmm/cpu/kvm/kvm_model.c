@@ -41,6 +41,7 @@ int kvm_model_filter(int vm_fd)
 		filter.ranges[i] = (struct kvm_msr_filter_range){
 			.flags = KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE,
 			.base = passed[i].first, .nmsrs = passed[i].n, .bitmap = ones };
+	/* SYSCALLS(setup-kvm): ioctl(1 == KVM_ENABLE_CAP KVM_X86_SET_MSR_FILTER) */
 	if (ioctl(vm_fd, KVM_ENABLE_CAP, &exits) < 0 || ioctl(vm_fd, KVM_X86_SET_MSR_FILTER, &filter) < 0)
 		return -errno;
 	return 0;
@@ -91,6 +92,7 @@ int kvm_model_cpuid(struct kvm_cpu *k)
 	cpu_model_cpuid(&k->model, 0x40000000, 0, 0, 1, &top);
 	add(&l, k, 0x40000000, 0, false);
 	add(&l, k, top.eax, 0, false);
+	/* SYSCALLS(setup-kvm): ioctl(1 == KVM_SET_CPUID2) */
 	return ioctl(k->fd, KVM_SET_CPUID2, &l) < 0 ? -errno : 0;
 }
 

@@ -45,6 +45,7 @@ bool kvm_msr_get(struct kvm_cpu *k, uint32_t msr, uint64_t *ret_v)
 {
 	struct msr_list l = { .head = { .nmsrs = 1 }, .entry = { { .index = msr } } };
 
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_GET_MSRS) */
 	if (ioctl(k->fd, KVM_GET_MSRS, &l) != 1)
 		return false;
 	*ret_v = l.entry[0].data;
@@ -55,6 +56,7 @@ bool kvm_msr_set(struct kvm_cpu *k, uint32_t msr, uint64_t v)
 {
 	struct msr_list l = { .head = { .nmsrs = 1 }, .entry = { { .index = msr, .data = v } } };
 
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_SET_MSRS) */
 	return ioctl(k->fd, KVM_SET_MSRS, &l) == 1;
 }
 
@@ -102,6 +104,7 @@ static void msrs_get(struct kvm_cpu *k, struct cpu_state *st)
 	l.head.nmsrs = places(st, p);
 	for (unsigned i = 0; i < l.head.nmsrs; i++)
 		l.entry[i].index = p[i].msr;
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_GET_MSRS) */
 	n = ioctl(k->fd, KVM_GET_MSRS, &l);
 	if (n < (int)l.head.nmsrs)
 		kvm_fail(k, "reading MSRs");
@@ -117,6 +120,7 @@ static void msrs_set(struct kvm_cpu *k, struct cpu_state *st)
 	l.head.nmsrs = places(st, p);
 	for (unsigned i = 0; i < l.head.nmsrs; i++)
 		l.entry[i] = (struct kvm_msr_entry){ .index = p[i].msr, .data = *p[i].v };
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_SET_MSRS) */
 	if (ioctl(k->fd, KVM_SET_MSRS, &l) < (int)l.head.nmsrs)
 		kvm_fail(k, "setting MSRs");
 }
@@ -170,6 +174,7 @@ static void sregs_get(struct kvm_cpu *k, struct cpu_state *st)
 	struct kvm_sregs s = { 0 };
 	const struct kvm_segment *from[CPU_SEG_COUNT] = { &s.es, &s.cs, &s.ss, &s.ds, &s.fs, &s.gs };
 
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_GET_SREGS) */
 	if (ioctl(k->fd, KVM_GET_SREGS, &s) < 0)
 		kvm_fail(k, "reading special registers");
 	for (unsigned i = 0; i < CPU_SEG_COUNT; i++)
@@ -205,6 +210,7 @@ static void sregs_set(struct kvm_cpu *k, const struct cpu_state *st)
 	s.cr8 = st->cr8;
 	s.efer = st->efer;
 	s.apic_base = st->apic_base;
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_SET_SREGS) */
 	if (ioctl(k->fd, KVM_SET_SREGS, &s) < 0)
 		kvm_fail(k, "setting special registers");
 }
@@ -213,6 +219,7 @@ static void fx_get(struct kvm_cpu *k, struct cpu_state *st)
 {
 	struct kvm_xsave x = { 0 };
 
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_GET_XSAVE) */
 	if (ioctl(k->fd, KVM_GET_XSAVE, &x) < 0)
 		kvm_fail(k, "reading the FPU");
 	memcpy(&st->fx, x.region, sizeof st->fx);
@@ -226,6 +233,7 @@ static void fx_set(struct kvm_cpu *k, const struct cpu_state *st)
 
 	memcpy(x.region, &st->fx, sizeof st->fx);
 	x.region[XSAVE_HEADER_WORD] = XSTATE_X87_SSE;
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_SET_XSAVE) */
 	if (ioctl(k->fd, KVM_SET_XSAVE, &x) < 0)
 		kvm_fail(k, "setting the FPU");
 }
@@ -234,6 +242,7 @@ static void debug_get(struct kvm_cpu *k, struct cpu_state *st)
 {
 	struct kvm_debugregs d = { 0 };
 
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_GET_DEBUGREGS) */
 	if (ioctl(k->fd, KVM_GET_DEBUGREGS, &d) < 0)
 		kvm_fail(k, "reading debug registers");
 	memcpy(st->dr, d.db, sizeof st->dr);
@@ -246,6 +255,7 @@ static void debug_set(struct kvm_cpu *k, const struct cpu_state *st)
 	struct kvm_debugregs d = { .dr6 = st->dr6, .dr7 = st->dr7 };
 
 	memcpy(d.db, st->dr, sizeof d.db);
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_SET_DEBUGREGS) */
 	if (ioctl(k->fd, KVM_SET_DEBUGREGS, &d) < 0)
 		kvm_fail(k, "setting debug registers");
 }
@@ -257,6 +267,7 @@ static void run_state_get(struct kvm_cpu *k, struct cpu_state *st)
 {
 	struct kvm_mp_state mp = { 0 };
 
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_GET_MP_STATE) */
 	if (ioctl(k->fd, KVM_GET_MP_STATE, &mp) < 0)
 		kvm_fail(k, "reading the run state");
 	st->halted = mp.mp_state == KVM_MP_STATE_HALTED;
@@ -268,6 +279,7 @@ static void events_get(struct kvm_cpu *k, struct cpu_state *st)
 {
 	struct kvm_vcpu_events e = { 0 };
 
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_GET_VCPU_EVENTS) */
 	if (ioctl(k->fd, KVM_GET_VCPU_EVENTS, &e) < 0)
 		kvm_fail(k, "reading events");
 	st->shadow = e.interrupt.shadow;
@@ -288,6 +300,7 @@ static void events_set(struct kvm_cpu *k, const struct cpu_state *st)
 		.nmi = { .pending = st->nmi_pending, .masked = st->nmi_masked },
 	};
 
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_SET_MP_STATE KVM_SET_VCPU_EVENTS) */
 	if (ioctl(k->fd, KVM_SET_MP_STATE, &mp) < 0 || ioctl(k->fd, KVM_SET_VCPU_EVENTS, &e) < 0)
 		kvm_fail(k, "setting events");
 }
@@ -299,6 +312,7 @@ void kvm_state_get(struct cpu *c, struct cpu_state *st)
 
 	*st = k->model;
 	run_state_get(k, st);
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_GET_REGS) */
 	if (ioctl(k->fd, KVM_GET_REGS, &regs) < 0)
 		kvm_fail(k, "reading registers");
 	regs_copy(st, &regs, true);
@@ -326,6 +340,7 @@ void kvm_state_set(struct cpu *c, const struct cpu_state *st)
 	}
 	sregs_set(k, st);
 	regs_copy(&copy, &regs, false);
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_SET_REGS) */
 	if (ioctl(k->fd, KVM_SET_REGS, &regs) < 0)
 		kvm_fail(k, "setting registers");
 	fx_set(k, st);

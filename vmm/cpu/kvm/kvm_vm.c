@@ -33,6 +33,7 @@ static int set_slot(const struct kvm_vm *vm, unsigned i, uint32_t flags)
 
 	if (!r.memory_size)
 		return 0;
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_SET_USER_MEMORY_REGION) */
 	return ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &r) < 0 ? -errno : 0;
 }
 
@@ -64,6 +65,8 @@ static int create(struct kvm_vm *vm, char **ret_why)
 	const char *what = "machine";
 	int r = 0;
 
+	/* SYSCALLS(setup-kvm): ioctl(1 == KVM_CREATE_VM KVM_SET_IDENTITY_MAP_ADDR KVM_SET_TSS_ADDR) */
+	/* SYSCALLS(setup-kvm): ioctl(1 == KVM_ENABLE_CAP) */
 	vm->fd = ioctl(vm->kvm_fd, KVM_CREATE_VM, 0);
 	if (vm->fd < 0) {
 		r = -errno;
@@ -115,6 +118,11 @@ int kvm_vm_new(struct mem *mem, struct kvm_vm **ret_vm, char **ret_why)
 	return 0;
 }
 
+void kvm_vm_made(struct kvm_vm *vm)
+{
+	cleanup_fd(&vm->kvm_fd);
+}
+
 struct kvm_vm *kvm_vm_free(struct kvm_vm *vm)
 {
 	if (!vm)
@@ -133,6 +141,7 @@ void kvm_vm_msi(struct kvm_vm *vm, uint64_t addr, uint32_t data)
 			       .data = data };
 
 	/* A guest may address what is not there: that message is lost. */
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_SIGNAL_MSI) */
 	(void)ioctl(vm->fd, KVM_SIGNAL_MSI, &msi);
 }
 
@@ -146,6 +155,7 @@ static void send_routes(const struct kvm_vm *vm)
 	for (unsigned i = 0; i < KVM_PIN_COUNT; i++)
 		if (vm->route[i].type)
 			list.entry[list.head.nr++] = vm->route[i];
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_SET_GSI_ROUTING) */
 	(void)ioctl(vm->fd, KVM_SET_GSI_ROUTING, &list);
 }
 
@@ -194,6 +204,7 @@ int kvm_vm_dirty_collect(struct kvm_vm *vm, uint8_t *bits)
 		if (!log)
 			return -ENOMEM;
 		get.dirty_bitmap = log;
+		/* SYSCALLS(machine-kvm): ioctl(1 == KVM_GET_DIRTY_LOG) */
 		if (ioctl(vm->fd, KVM_GET_DIRTY_LOG, &get) < 0)
 			return -errno;
 		for (uint64_t p = 0; p < n; p++)
