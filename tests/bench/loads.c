@@ -2,7 +2,7 @@
  * program that runs natively, in our machine and in the peer's, and prints
  * "name seconds" for each.
  *
- *   loads [DIVISOR]     each load shortened by DIVISOR (1)
+ *   loads [DIVISOR [NAME]]     each load, or that one, shortened by DIVISOR (1)
  *
  * What each is for: xorshift the ALU, shellsort branches and loads, getppid the
  * way into the kernel and back, mmap page faults and TLB flushes, divide SSE
@@ -134,6 +134,8 @@ int main(int argc, char **argv)
 	for (size_t k = 0; k < sizeof(loads) / sizeof(loads[0]); k++) {
 		double start = now();
 
+		if (argc > 2 && strcmp(argv[2], loads[k].name) != 0)
+			continue;
 		loads[k].run();
 		printf("load %s %.4f\n", loads[k].name, now() - start);
 		(void)fflush(stdout);

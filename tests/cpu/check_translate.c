@@ -314,6 +314,29 @@ START_TEST(code_cache_overflow)
 }
 END_TEST
 
+/* A jump to another page leads to the new code once the page was written to. */
+START_TEST(jump_to_replaced_page)
+{
+	/* here: inc eax; jmp there.  there: add ecx, 1; jmp here */
+	static const uint8_t here[] = { 0xFF, 0xC0, 0xE9, 0x09, 0x10, 0, 0 };
+	static const uint8_t there[] = { 0x83, 0xC1, 0x01, 0xE9, 0xE8, 0xEF, 0xFF, 0xFF }, two = 2;
+	struct flat *f = new_machine("eager");
+	struct soft *s = flat_soft(f);
+
+	flat_load(f, FLAT_FREE, here, sizeof(here));
+	flat_load(f, FLAT_FREE + 0x1010, there, sizeof(there));
+	s->rip = FLAT_FREE;
+	ck_assert_int_eq(flat_run(f, 400), CPU_STOP_BUDGET);
+	ck_assert_uint_eq(s->r[CPU_RCX], 100);
+	flat_load(f, FLAT_FREE + 0x1012, &two, 1);
+	ck_assert_int_eq(flat_run(f, 400), CPU_STOP_BUDGET);
+	ck_assert_uint_eq(s->r[CPU_RAX], 200);
+	ck_assert_uint_eq(s->r[CPU_RCX], 300);
+	ck_assert_uint_eq(s->rip, FLAT_FREE);
+	flat_free(f);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("translate");
@@ -322,6 +345,7 @@ static Suite *make_suite(void)
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, random_programs);
 	tcase_add_test(tc, code_cache_overflow);
+	tcase_add_test(tc, jump_to_replaced_page);
 	suite_add_tcase(suite, tc);
 	return suite;
 }

@@ -148,7 +148,7 @@ static void kill_block(struct soft *s, struct block *b)
 	if (b->gpa2)
 		page_remove(s, b->gpa2, b);
 	b->enter = uop_dead;
-	b->code = translate_none(c->translate);
+	translate_drop(c->translate, b);
 	b->dead = true;
 	if (s->in_block && s->block == b)
 		s->block_dead = true;
@@ -198,6 +198,8 @@ void block_code_forget(struct block_cache *c)
 
 			slot += b->n_slots;
 			b->code = translate_none(c->translate);
+			b->has_code = false;
+			b->edges_in = 0;
 			b->heat = 0;
 			if (!b->dead)
 				b->enter = translate_count;

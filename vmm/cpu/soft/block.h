@@ -63,6 +63,20 @@ const struct block *block_find(struct soft *s);
 /* One instruction at s->rip, in the scratch block. */
 const struct block *block_single(struct soft *s);
 
+/* The block at s->rip when the jump cache and the TLB know it; else NULL. */
+static inline const struct block *block_jump_target(const struct soft *s)
+{
+	const struct jump_entry *j = &s->blocks->jump[jump_index(s->rip)];
+	const struct tlb_entry *e = &s->tlb[TLB_INDEX(s->rip)];
+
+	if (UOP_UNLIKELY(j->rip != s->rip || !j->block || j->block->dead))
+		return NULL;
+	if (UOP_UNLIKELY(e->exec_tag != (s->rip & ~UINT64_C(0xFFF)) ||
+			 (e->phys ^ j->block->gpa) >> MEM_PAGE_SHIFT))
+		return NULL;
+	return j->block;
+}
+
 /* block_build.c: decodes from @lin, whose bytes are at @gpa, at most @n_max
  * instructions into @b and its slots (BLOCK_MAX_SLOTS). Raises fetch faults. */
 void block_build(struct soft *s, struct block *b, uint64_t lin, uint64_t gpa, unsigned n_max);

@@ -196,6 +196,7 @@ static struct tlb_entry *tlb_fill(struct soft *s, uint64_t lin, unsigned access)
 	}
 	entry_drop(e, index);
 	e->phys = w.phys;
+	e->pfn = (uint32_t)(w.phys >> MEM_PAGE_SHIFT);
 	e->global = w.global;
 	e->page_shift = w.page_shift;
 	host = mem_ptr(s->mem, w.phys, MEM_PAGE_SIZE);

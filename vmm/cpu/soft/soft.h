@@ -95,7 +95,7 @@ bool fpu_lookup(const struct insn *i, struct insn_row *ret_row);
 /* The TLB: direct-mapped, one for supervisor and one for user accesses.
  * A tag is the page's linear address when that kind of access may go straight
  * to host memory, else TLB_INVALID(index) (never matches: its index bits differ). */
-enum { TLB_BITS = 10, TLB_SIZE = 1 << TLB_BITS };
+enum { TLB_BITS = 12, TLB_SIZE = 1 << TLB_BITS };
 struct tlb_entry {
 	uint64_t read_tag, write_tag; /* write_tag only when D is set and no code is in the page */
 	uint64_t exec_tag; /* for instruction fetch: phys is valid */
@@ -106,7 +106,8 @@ struct tlb_entry {
 	uint8_t page_shift; /* of the guest's page: 12, 21, 22, 30 */
 	uint8_t listed; /* stands in tlb_filled */
 	uint8_t may_write; /* a store is allowed and D is set: only code in the page withholds write_tag */
-	uint8_t reserved[12];
+	uint32_t pfn; /* phys as a page number, for translated code */
+	uint8_t reserved[8];
 };
 _Static_assert(sizeof(struct tlb_entry) == 64, "a cache line; translated code scales by it");
 
@@ -119,6 +120,7 @@ struct soft {
 	uint64_t r[18];
 	uint64_t rip; /* next instruction, as offset in CS (linear minus CS base) */
 	uint64_t insn_rip; /* the instruction that runs */
+	uint64_t page_rip; /* within translated code: the linear address of the page that it stands for */
 	const struct uop *cur; /* the uop that runs (block.c's way to recover insn_rip on a fault) */
 	int64_t budget; /* instructions left before the dispatcher must look up */
 	struct tlb_entry *tlb; /* the current privilege's array */

@@ -12,6 +12,10 @@
  * b->code is where other translated code goes. A block without code has a
  * b->code that stores the registers and goes to b->enter.
  *
+ * Code is where its page is mapped by s->page_rip, so one translation serves
+ * every mapping, and only who changes the page writes it. Blocks jump to
+ * each other directly (translate_link.c).
+ *
  * The cache is one memfd mapped twice, writable and executable. It is bounded
  * (TRANSLATE_CACHE_BYTES); when it is full all code is dropped at once.
  *
@@ -29,6 +33,8 @@ struct translate *translate_new(void);
 struct translate *translate_free(struct translate *t);
 /* Gives @b code when it may have some: b->enter and b->code change. */
 void translate_block(struct soft *s, struct block *b);
+/* The code of @b is not to be used any more. */
+void translate_drop(struct translate *t, struct block *b);
 /* What b->code is for a block without code; NULL when @t is NULL. */
 const uint8_t *translate_none(const struct translate *t);
 /* uop_enter() that counts; what b->enter is while a block may become hot. */

@@ -9,6 +9,19 @@ void translate_exit(struct build *t, unsigned cond, const struct uop *u)
 	t->stubs[t->n_stubs++] = (struct exit_stub){ em_jump(&t->p, cond), u, t->has_mxcsr };
 }
 
+void translate_rip(struct build *t, unsigned dst, int64_t off)
+{
+	int64_t disp = translate_in_page(t, off);
+
+	em_load(&t->p, dst, OPD_S(page_rip));
+	if (disp != (int32_t)disp) {
+		em(&t->p, 8, 0x8D, dst, opd_mem(dst, (int32_t)off));
+		disp -= off;
+	}
+	if (disp)
+		em(&t->p, 8, 0x8D, dst, opd_mem(dst, (int32_t)disp));
+}
+
 void translate_ea(struct build *t, const struct plan *x)
 {
 	const struct insn *i = &x->i;
@@ -16,8 +29,8 @@ void translate_ea(struct build *t, const struct plan *x)
 	bool far_seg = i->seg == CPU_FS || i->seg == CPU_GS;
 
 	if (i->base == INSN_REG_RIP) {
-		o.disp += x->u->off;
-		em_load(&t->p, HOST_T1, OPD_S(r[INSN_REG_RIP]));
+		o.disp = 0;
+		translate_rip(t, HOST_T1, i->disp + x->u->off);
 	} else if (i->base == INSN_REG_NONE) {
 		em_imm64(&t->p, HOST_T1, 0);
 	} else {
@@ -103,40 +116,4 @@ bool translate_cond(struct build *t, const struct plan *x, unsigned cond)
 	em_alu_imm(&t->p, 4, 7, OPD_S(cc_op), CC_SUB);
 	translate_exit(t, COND_NE, x->u);
 	return from_sub(t, cond);
-}
-
-/* Whether @delta leads out of the block's page. */
-static bool is_far(const struct block *b, int32_t delta)
-{
-	int64_t off = (int64_t)(b->gpa & (MEM_PAGE_SIZE - 1)) + delta;
-
-	return off < 0 || off >= MEM_PAGE_SIZE;
-}
-
-void translate_edge(struct build *t, const struct uop **link, int32_t delta)
-{
-	uint8_t *unlinked;
-
-	if (is_far(t->b, delta)) {
-		em_load(&t->p, HOST_T1, OPD_S(r[INSN_REG_RIP]));
-		em_alu_imm(&t->p, 8, 0, opd_reg(HOST_T1), delta);
-		em_jump_to(&t->p, COND_COUNT, t->t->jump);
-		return;
-	}
-	if (delta == 0) {
-		em_jump_to(&t->p, COND_COUNT, t->loop);
-		return;
-	}
-	em_imm64(&t->p, HOST_T2, (uint64_t)(uintptr_t)link);
-	em_load(&t->p, HOST_T1, opd_mem(HOST_T2, 0));
-	em(&t->p, 8, 0x85, HOST_T1, opd_reg(HOST_T1));
-	unlinked = em_jump(&t->p, COND_E);
-	em_alu_imm(&t->p, 8, 0, OPD_S(r[INSN_REG_RIP]), delta);
-	em(&t->p, 4, 0xFF, 4, opd_mem(HOST_T1, offsetof(struct block, code)));
-	em_patch(unlinked, t->p);
-	em_load(&t->p, HOST_T1, OPD_S(r[INSN_REG_RIP]));
-	em_alu_imm(&t->p, 8, 0, opd_reg(HOST_T1), delta);
-	em_store(&t->p, OPD_S(rip), HOST_T1);
-	em_mov(&t->p, HOST_T1, HOST_T2);
-	em_jump_to(&t->p, COND_COUNT, t->t->to_unlinked);
 }

@@ -1,9 +1,10 @@
 /* vmm/cpu/soft/translate_emit.h: the translator's assembler: x86-64 bytes into
  * the writable view of the code cache.
  *
- * Host registers in translated code: a guest register from RAX to R11 lies in
- * the host register of its number, RSP in R12; R12 to R15 of the guest stay in
- * struct soft. R15 points at struct soft, R14 (T1) and R13 (T2) are free.
+ * Host registers in translated code: a guest register from RAX to R9 lies in
+ * the host register of its number, RSP in R12, R12 and R13 in R10 and R11; R10,
+ * R11, R14 and R15 of the guest stay in struct soft. R15 points at struct soft, R14
+ * (T1) and R13 (T2) are free.
  *
  * The caller sees to it that there is room (TRANSLATE_MAX_BYTES).
  *
@@ -14,7 +15,7 @@
 #include "vmm/cpu/soft/block.h"
 
 enum { HOST_RAX, HOST_RCX, HOST_RSP = 4, HOST_RSI = 6, HOST_RDI = 7, HOST_GUEST_RSP = 12, HOST_T2 = 13,
-       HOST_T1 = 14, HOST_S = 15, GUEST_IN_HOST = 12 /* guest registers below it */ };
+       HOST_T1 = 14, HOST_S = 15, HOST_NONE = 0xFF };
 
 /* A register, or memory. */
 struct opd {

@@ -3,11 +3,6 @@
  * Used by: translate.c. */
 #include "vmm/cpu/soft/translate_impl.h"
 
-static struct uop_links *links_of(struct build *t)
-{
-	return (struct uop_links *)(void *)((struct uop *)(void *)t->b + t->b->n_slots - 1);
-}
-
 static int32_t target(const struct plan *x)
 {
 	/* A fused uop's disp is its branch's. */
@@ -17,21 +12,17 @@ static int32_t target(const struct plan *x)
 static bool put_jcc(struct build *t, const struct plan *x)
 {
 	unsigned cond = x->i.opcode & 15;
-	struct uop_links *l = links_of(t);
-	uint8_t *taken;
 
 	if (!translate_cond(t, x, cond))
 		return false;
-	taken = em_jump(&t->p, cond);
-	translate_edge(t, &l->fall, x->u->off);
-	em_patch(taken, t->p);
-	translate_edge(t, &l->taken, target(x));
+	translate_edge(t, cond, target(x));
+	translate_edge(t, COND_COUNT, x->u->off);
 	return true;
 }
 
 static bool put_jmp(struct build *t, const struct plan *x)
 {
-	translate_edge(t, &links_of(t)->taken, target(x));
+	translate_edge(t, COND_COUNT, target(x));
 	return true;
 }
 
@@ -52,19 +43,20 @@ static void put_return_address(struct build *t, const struct plan *x)
 {
 	em(&t->p, 8, 0x8D, HOST_T1, opd_mem(HOST_GUEST_RSP, -8));
 	translate_tlb(t, x, 8, true);
-	em_load(&t->p, HOST_T2, OPD_S(r[INSN_REG_RIP]));
-	em_alu_imm(&t->p, 8, 0, opd_reg(HOST_T2), x->u->off);
+	translate_rip(t, HOST_T2, x->u->off);
 	em_store(&t->p, opd_mem(HOST_T1, 0), HOST_T2);
 }
 
 static bool put_call(struct build *t, const struct plan *x)
 {
-	em_load(&t->p, HOST_T1, OPD_S(r[INSN_REG_RIP]));
-	em_alu_imm(&t->p, 8, 0, opd_reg(HOST_T1), target(x));
-	check_canonical(t, x);
+	/* A page that is executed is canonical. */
+	if (translate_in_page(t, target(x)) >> MEM_PAGE_SHIFT) {
+		translate_rip(t, HOST_T1, target(x));
+		check_canonical(t, x);
+	}
 	put_return_address(t, x);
 	em_alu_imm(&t->p, 8, 5, opd_reg(HOST_GUEST_RSP), 8);
-	translate_edge(t, &links_of(t)->taken, target(x));
+	translate_edge(t, COND_COUNT, target(x));
 	return true;
 }
 

@@ -20,14 +20,16 @@ struct build;
 struct translate {
 	uint8_t *rw; /* the writable view */
 	ptrdiff_t to_rx; /* the executable view - the writable one */
-	uint8_t *next, *first; /* free from next; code of blocks from first */
+	/* Two halves: what runs, free from next; and ways out, edges and copies, free from cold. */
+	uint8_t *next, *first, *cold, *cold_first;
 	/* Parts that all code shares, in the writable view. */
 	uint8_t *enter; /* from C into b->code */
 	uint8_t *none; /* b->code of blocks without code: T1 is the block */
-	uint8_t *to_uop; /* leaves for the uop T1 */
+	uint8_t *to_uop; /* leaves for the uop T1 of block T2 */
+	uint8_t *to_here; /* leaves for the dispatcher at the start of block T1, which takes its budget back */
 	uint8_t *to_null; /* leaves for the dispatcher; s->rip is set */
-	uint8_t *to_unlinked; /* leaves through uop_unlinked(); T1 the link */
-	uint8_t *exec; /* called: runs the uop T1 by its executor; NZ: leave */
+	uint8_t *to_follow; /* leaves through translate_follow(); T1 the edge */
+	uint8_t *exec; /* called: runs the uop T1 of block T2 by its executor; NZ: leave */
 	uint8_t *jump; /* goes to the address T1 by the jump cache */
 	struct build *build; /* behind this struct: the block in the making */
 	unsigned heat; /* entries until a block is translated */
@@ -62,9 +64,8 @@ struct build {
 	struct translate *t;
 	struct soft *s;
 	struct block *b;
-	uint8_t *p;
-	uint8_t *entry; /* where b->code will be; T1 is the block */
-	uint8_t *loop; /* the same for a block that goes to itself */
+	uint8_t *p, *cold; /* where code goes, and what seldom runs */
+	uint8_t *entry; /* where b->code will be */
 	enum lazy lazy;
 	bool host_flags; /* the host's flags are the guest's */
 	bool sse_checked; /* SSE may be used: control registers were looked at */
@@ -75,12 +76,22 @@ struct build {
 };
 
 /* translate_code.c: pieces of code. */
+/* The host register of a guest register, or HOST_NONE. */
+static inline unsigned guest_host(unsigned g)
+{
+	/* R12 and R13 are what compilers keep values in; R10 and R11 they seldom use. */
+	static const uint8_t host[16] = { 0, 1, 2, 3, HOST_GUEST_RSP, 5, 6, 7,
+					  8, 9, HOST_NONE, HOST_NONE, 10, 11, HOST_NONE, HOST_NONE };
+
+	return g < 16 ? host[g] : HOST_NONE;
+}
+
 /* The guest register as an operand. */
 static inline struct opd guest_opd(unsigned g)
 {
-	if (g >= GUEST_IN_HOST)
+	if (guest_host(g) == HOST_NONE)
 		return opd_mem(HOST_S, (int32_t)(offsetof(struct soft, r) + 8 * g));
-	return opd_reg(g == CPU_RSP ? HOST_GUEST_RSP : g);
+	return opd_reg(guest_host(g));
 }
 
 /* Its host register; for one in memory it is loaded into @tmp. */
@@ -116,13 +127,28 @@ void translate_tlb(struct build *t, const struct plan *x, unsigned size, bool is
 void translate_mem(struct build *t, const struct plan *x, unsigned size, bool is_write);
 /* The host's flags become good for @cond. Returns false when that cannot be. */
 bool translate_cond(struct build *t, const struct plan *x, unsigned cond);
-/* Goes to the block at r[RIP] + @delta by its link. */
-void translate_edge(struct build *t, const struct uop **link, int32_t delta);
+/* Where the block's byte @off lies in relation to s->page_rip. */
+static inline int64_t translate_in_page(const struct build *t, int64_t off)
+{
+	return (int64_t)(t->b->gpa & (MEM_PAGE_SIZE - 1)) + off;
+}
+
+/* @dst = the linear address of the block's byte @off. Spoils no flags. */
+void translate_rip(struct build *t, unsigned dst, int64_t off);
 
 /* Stores the host's flags, which are the guest's, as the lazy form. Spoils T2. */
 void translate_keep_host_flags(struct build *t);
 /* MXCSR goes back into the image when it is newer. */
 void translate_put_mxcsr(struct build *t);
+
+/* translate_ways.c: makes the parts that all code shares. */
+void translate_make_ways(struct translate *t);
+
+/* translate_link.c */
+/* When @cond holds (COND_COUNT: always), goes to the block at the block's byte @delta. */
+void translate_edge(struct build *t, unsigned cond, int32_t delta);
+/* Follows the edge that @u is in truth, and links it when its target has code. */
+uop_fn translate_follow;
 
 /* translate_int.c, translate_flow.c, translate_sse.c: true when the instruction is theirs; fills @x. */
 bool translate_plan_int(struct plan *x);

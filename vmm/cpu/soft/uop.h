@@ -54,7 +54,7 @@ struct uop_links {
 _Static_assert(sizeof(struct uop_links) == sizeof(struct uop), "one slot");
 
 enum { UOP_GENERIC_SLOTS = 1 + (sizeof(struct insn) + sizeof(struct uop) - 1) / sizeof(struct uop),
-       BLOCK_HEADER_SLOTS = 2, BLOCK_MAX_INSNS = 48,
+       BLOCK_HEADER_SLOTS = 3, BLOCK_MAX_INSNS = 48,
        BLOCK_MAX_SLOTS = BLOCK_HEADER_SLOTS + BLOCK_MAX_INSNS * UOP_GENERIC_SLOTS + 2 };
 
 struct block {
@@ -72,6 +72,9 @@ struct block {
 	uint16_t heat; /* times it was entered while interpreted, up to TRANSLATE_HEAT */
 	uint64_t n_entered; /* by the dispatcher; for the profile */
 	const uint8_t *code; /* where translated code enters it: translate.h */
+	uint32_t edges_in; /* translated jumps that lead here: translate_link.c */
+	bool has_code;
+	uint8_t reserved[27];
 };
 _Static_assert(sizeof(struct block) == BLOCK_HEADER_SLOTS * sizeof(struct uop), "whole slots");
 
@@ -83,7 +86,7 @@ _Static_assert(sizeof(struct block) == BLOCK_HEADER_SLOTS * sizeof(struct uop), 
 
 /* Recently entered blocks of 64-bit mode by linear address. An entry holds
  * only while the TLB says that the address still leads there. */
-enum { JUMP_BITS = 12, JUMP_SIZE = 1 << JUMP_BITS };
+enum { JUMP_BITS = 14, JUMP_SIZE = 1 << JUMP_BITS };
 struct jump_entry {
 	uint64_t rip;
 	const struct block *block;
@@ -91,7 +94,7 @@ struct jump_entry {
 
 static inline unsigned jump_index(uint64_t rip)
 {
-	return (unsigned)(rip ^ rip >> JUMP_BITS) & (JUMP_SIZE - 1);
+	return (unsigned)(rip ^ rip >> MEM_PAGE_SHIFT) & (JUMP_SIZE - 1);
 }
 
 /* uop_flow.c */

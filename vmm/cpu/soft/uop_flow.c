@@ -139,13 +139,9 @@ const struct uop *uop_unlinked(struct soft *s, const struct uop **link)
 
 const struct uop *uop_jump(struct soft *s)
 {
-	const struct jump_entry *j = &s->blocks->jump[jump_index(s->rip)];
-	const struct tlb_entry *e = &s->tlb[TLB_INDEX(s->rip)];
+	const struct block *b = block_jump_target(s);
 
-	if (UOP_UNLIKELY(j->rip != s->rip || !j->block))
+	if (UOP_UNLIKELY(!b))
 		return NULL;
-	if (UOP_UNLIKELY(e->exec_tag != (s->rip & ~UINT64_C(0xFFF)) ||
-			 (e->phys ^ j->block->gpa) >> MEM_PAGE_SHIFT))
-		return NULL;
-	UOP_NEXT(s, (const struct uop *)(const void *)j->block);
+	UOP_NEXT(s, (const struct uop *)(const void *)b);
 }

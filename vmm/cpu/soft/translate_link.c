@@ -1,0 +1,154 @@
+/* vmm/cpu/soft/translate_link.c: how translated blocks jump to each other.
+ *
+ * A jump whose target is known is an edge. At first it leads to its stub, which leaves
+ * through translate_follow(); once the target has code the jump is patched to go there
+ * directly. Within a page that holds for every mapping of the page. An edge to
+ * another page also looks whether the TLB says that the page it was linked to is
+ * what the guest has mapped there and may execute: the same question that the
+ * interpreter asks.
+ *
+ * Every block lists the edges that lead to it; when its code goes they lead to
+ * their stubs again. Edges of a block that is gone stay in such lists, which does no
+ * harm: their code is not used for anything else until all is dropped.
+ *
+ * Used by: translate*.c.   Depends on: uop_flow.c. */
+#include "vmm/cpu/soft/translate_impl.h"
+
+struct edge {
+	uint32_t jump, stub; /* offsets in the cache: the displacement to patch; where it leads while unlinked */
+	uint32_t pfn; /* offset of the page number that is compared; 0: the target is in the same page */
+	uint32_t from_pfn; /* the page that the edge is in */
+	uint32_t next; /* offset of the next edge of the target's list; 0: none */
+	int64_t delta; /* target - page_rip */
+	struct block *to;
+};
+
+static uint32_t offset(const struct translate *t, const void *p)
+{
+	return (uint32_t)((const uint8_t *)p - t->rw);
+}
+
+static struct edge *edge_at(const struct translate *t, uint32_t off)
+{
+	return (struct edge *)(void *)(t->rw + off);
+}
+
+/* ---- code ----------------------------------------------------------------------- */
+
+/* The stub of the edge whose jump's displacement is at @jump. */
+static struct edge *put_stub(struct build *t, uint8_t *jump, int64_t delta)
+{
+	struct edge *e = (struct edge *)(void *)(((uintptr_t)t->cold + 7) & ~(uintptr_t)7);
+
+	t->cold = (uint8_t *)(e + 1);
+	*e = (struct edge){ .jump = offset(t->t, jump), .stub = offset(t->t, t->cold), .delta = delta,
+			    .from_pfn = (uint32_t)(t->b->gpa >> MEM_PAGE_SHIFT) };
+	em_patch(jump, t->cold);
+	em_imm64(&t->cold, HOST_T1, (uint64_t)(uintptr_t)e);
+	em_jump_to(&t->cold, COND_COUNT, t->t->to_follow);
+	return e;
+}
+
+/* At *@p the code that goes to another page, @delta from page_rip. */
+static void put_far(struct build *t, uint8_t **p, int64_t delta)
+{
+	enum { SHIFT = 6 };
+	int64_t page = delta & -MEM_PAGE_SIZE;
+	uint8_t *other_page, *other_frame, *pfn, *jump;
+	struct edge *e;
+
+	em_load(p, HOST_T1, OPD_S(page_rip));
+	em(p, 8, 0x8D, HOST_T1, opd_mem(HOST_T1, (int32_t)page));
+	em(p, 4, 0x8B, HOST_T2, opd_reg(HOST_T1));
+	em(p, 4, 0xC1, 5, opd_reg(HOST_T2)); /* shr */
+	em8(p, MEM_PAGE_SHIFT - SHIFT);
+	em_alu_imm(p, 4, 4, opd_reg(HOST_T2), (TLB_SIZE - 1) << SHIFT);
+	em(p, 8, 0x03, HOST_T2, OPD_S(tlb));
+	em(p, 8, 0x3B, HOST_T1, opd_mem(HOST_T2, offsetof(struct tlb_entry, exec_tag)));
+	other_page = em_jump(p, COND_NE);
+	em(p, 4, 0x81, 7, opd_mem(HOST_T2, offsetof(struct tlb_entry, pfn)));
+	pfn = *p;
+	em32(p, UINT32_MAX);
+	other_frame = em_jump(p, COND_NE);
+	em_store(p, OPD_S(page_rip), HOST_T1);
+	jump = em_jump(p, COND_COUNT);
+	e = put_stub(t, jump, delta);
+	e->pfn = offset(t->t, pfn);
+	em_patch(other_page, t->t->rw + e->stub);
+	em_patch(other_frame, t->t->rw + e->stub);
+}
+
+void translate_edge(struct build *t, unsigned cond, int32_t delta)
+{
+	int64_t in_page = translate_in_page(t, delta);
+
+	if (delta == 0) {
+		em_jump_to(&t->p, cond, t->entry);
+	} else if (in_page >> MEM_PAGE_SHIFT == 0) {
+		(void)put_stub(t, em_jump(&t->p, cond), in_page);
+	} else if (cond == COND_COUNT) {
+		put_far(t, &t->p, in_page);
+	} else {
+		em_jump_to(&t->p, cond, t->cold);
+		put_far(t, &t->cold, in_page);
+	}
+}
+
+/* ---- linking --------------------------------------------------------------------- */
+
+static void put_pfn(struct translate *t, const struct edge *e, uint32_t pfn)
+{
+	memcpy(t->rw + e->pfn, &pfn, sizeof(pfn));
+}
+
+static void unlink_edge(struct translate *t, struct edge *e)
+{
+	uint32_t *at = &e->to->edges_in, self = offset(t, e);
+
+	while (*at != self)
+		at = &edge_at(t, *at)->next;
+	*at = e->next;
+	e->to = NULL;
+	if (e->pfn) /* behind the comparison page_rip is the target's, which the stub does not want */
+		put_pfn(t, e, UINT32_MAX);
+	em_patch(t->rw + e->jump, t->rw + e->stub);
+}
+
+static void link_edge(struct translate *t, struct edge *e, struct block *b)
+{
+	uint32_t pfn = (uint32_t)(b->gpa >> MEM_PAGE_SHIFT);
+
+	if (!b->has_code || (!e->pfn && pfn != e->from_pfn))
+		return;
+	if (e->to)
+		unlink_edge(t, e);
+	e->to = b;
+	e->next = b->edges_in;
+	b->edges_in = offset(t, e);
+	if (e->pfn)
+		put_pfn(t, e, pfn);
+	em_patch(t->rw + e->jump, b->code - t->to_rx);
+}
+
+void translate_drop(struct translate *t, struct block *b)
+{
+	if (!t)
+		return;
+	while (b->edges_in)
+		unlink_edge(t, edge_at(t, b->edges_in));
+	b->has_code = false;
+	b->code = translate_none(t);
+}
+
+const struct uop *translate_follow(struct soft *s, const struct uop *u)
+{
+	struct edge *e = (struct edge *)(uintptr_t)u;
+	struct block *b;
+
+	s->rip = s->page_rip + (uint64_t)e->delta;
+	b = (struct block *)(uintptr_t)block_jump_target(s);
+	if (!b)
+		return NULL;
+	link_edge(s->blocks->translate, e, b);
+	UOP_NEXT(s, (const struct uop *)(const void *)b);
+}

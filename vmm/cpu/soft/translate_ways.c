@@ -1,0 +1,216 @@
+/* vmm/cpu/soft/translate_ways.c: the code that all translated code shares: ways in,
+ * ways out, calls of executors, indirect jumps.
+ *
+ * On entry from C the callee-saved registers are pushed and the guest's are
+ * loaded; on the way out it is the other way round. In between the host's
+ * stack is not touched but by calls of exec, so a longjmp out of an executor
+ * leaves nothing behind.
+ *
+ * Used by: translate.c.   Sources: System V ABI for x86-64 §3.2. */
+#include "vmm/cpu/soft/translate_impl.h"
+
+static const uint8_t saved[] = { 3, 5, 12, 13, 14, 15 }; /* RBX, RBP, R12 to R15 */
+
+static void em_push(uint8_t **p, unsigned h)
+{
+	if (h > 7)
+		em8(p, 0x41);
+	em8(p, 0x50 | (h & 7));
+}
+
+static void em_pop(uint8_t **p, unsigned h)
+{
+	if (h > 7)
+		em8(p, 0x41);
+	em8(p, 0x58 | (h & 7));
+}
+
+static void em_guest(uint8_t **p, bool is_load)
+{
+	for (unsigned g = 0; g < 16; g++) {
+		struct opd o = opd_mem(HOST_S, (int32_t)(offsetof(struct soft, r) + 8 * g));
+
+		if (guest_host(g) != HOST_NONE)
+			em(p, 8, is_load ? 0x8B : 0x89, guest_host(g), o);
+	}
+}
+
+/* The guest's registers are stored; RDI becomes s and RSI T1; the host's registers come back. */
+static void em_leave_stored(uint8_t **p)
+{
+	em_mov(p, HOST_RDI, HOST_S);
+	em_mov(p, HOST_RSI, HOST_T1);
+	em_alu_imm(p, 8, 0, opd_reg(HOST_RSP), 8);
+	for (size_t k = sizeof(saved); k--;)
+		em_pop(p, saved[k]);
+}
+
+static void em_leave(uint8_t **p)
+{
+	em_guest(p, false);
+	em_leave_stored(p);
+}
+
+/* RAX = the linear address of block @h. The guest's registers are stored. */
+static void em_block_rip(uint8_t **p, unsigned h)
+{
+	em(p, 4, 0x8B, HOST_RAX, opd_mem(h, offsetof(struct block, gpa)));
+	em_alu_imm(p, 4, 4, opd_reg(HOST_RAX), MEM_PAGE_SIZE - 1);
+	em(p, 8, 0x03, HOST_RAX, OPD_S(page_rip));
+}
+
+static void em_jump_c(uint8_t **p, uint64_t fn, bool is_call)
+{
+	em_imm64(p, HOST_RAX, fn);
+	em(p, 4, 0xFF, is_call ? 2 : 4, opd_reg(HOST_RAX));
+}
+
+static void em_return_null(uint8_t **p)
+{
+	em(p, 4, 0x31, HOST_RAX, opd_reg(HOST_RAX));
+	em8(p, 0xC3);
+}
+
+static void make_ways_out(struct translate *t)
+{
+	uint8_t **p = &t->next;
+
+	t->none = *p;
+	em_guest(p, false);
+	em_block_rip(p, HOST_T1);
+	em_store(p, OPD_S(rip), HOST_RAX);
+	em_store(p, OPD_S(block), HOST_T1); /* where uop_dead() looks for the link that led to it */
+	em_leave_stored(p);
+	em(p, 4, 0xFF, 4, opd_mem(HOST_RSI, offsetof(struct block, enter)));
+	t->to_uop = *p;
+	em_guest(p, false);
+	em_block_rip(p, HOST_T2);
+	em_store(p, OPD_S(r[INSN_REG_RIP]), HOST_RAX);
+	em_store(p, OPD_S(block), HOST_T2);
+	em_leave_stored(p);
+	em(p, 4, 0xFF, 4, opd_mem(HOST_RSI, offsetof(struct uop, fn)));
+	t->to_here = *p;
+	em_guest(p, false);
+	em_block_rip(p, HOST_T1);
+	em_store(p, OPD_S(rip), HOST_RAX);
+	em(p, 4, 0x0FB6, HOST_RAX, opd_mem(HOST_T1, offsetof(struct block, n_insns)));
+	em(p, 8, 0x01, HOST_RAX, OPD_S(budget));
+	em_leave_stored(p);
+	em_return_null(p);
+	t->to_null = *p;
+	em_leave(p);
+	em_return_null(p);
+	t->to_follow = *p;
+	em_leave(p);
+	em_jump_c(p, (uint64_t)(uintptr_t)translate_follow, false);
+}
+
+static void make_enter(struct translate *t)
+{
+	uint8_t **p = &t->next;
+
+	t->enter = *p;
+	for (size_t k = 0; k < sizeof(saved); k++)
+		em_push(p, saved[k]);
+	em_alu_imm(p, 8, 5, opd_reg(HOST_RSP), 8);
+	em_mov(p, HOST_S, HOST_RDI);
+	em_mov(p, HOST_T1, HOST_RSI);
+	em_load(p, HOST_T2, OPD_S(rip));
+	em_alu_imm(p, 8, 4, opd_reg(HOST_T2), -MEM_PAGE_SIZE);
+	em_store(p, OPD_S(page_rip), HOST_T2);
+	em_guest(p, true);
+	em(p, 4, 0xFF, 4, opd_mem(HOST_T1, offsetof(struct block, code)));
+}
+
+/* Runs the uop's instruction by its executor, as uop_generic() does.
+ * Returns whether the block must be left. */
+static int exec_uop(struct soft *s, const struct uop *u)
+{
+	const struct insn *i = (const struct insn *)(const void *)(u + 1);
+
+	s->cur = u;
+	s->rip = uop_rip(s, u);
+	s->insn_rip = s->rip - u->len;
+	i->exec(s, i);
+	if (UOP_LIKELY(!s->block_dead))
+		return 0;
+	s->budget += s->block->n_insns - u->n;
+	return 1;
+}
+
+static void make_exec(struct translate *t)
+{
+	uint8_t **p = &t->next;
+
+	t->exec = *p;
+	em_guest(p, false);
+	em_block_rip(p, HOST_T2);
+	em_store(p, OPD_S(r[INSN_REG_RIP]), HOST_RAX);
+	em_store(p, OPD_S(block), HOST_T2);
+	em_mov(p, HOST_RDI, HOST_S);
+	em_mov(p, HOST_RSI, HOST_T1);
+	em_alu_imm(p, 8, 5, opd_reg(HOST_RSP), 8);
+	em_jump_c(p, (uint64_t)(uintptr_t)exec_uop, true);
+	em_alu_imm(p, 8, 0, opd_reg(HOST_RSP), 8);
+	em(p, 4, 0x85, HOST_RAX, opd_reg(HOST_RAX));
+	em_guest(p, true);
+	em8(p, 0xC3);
+}
+
+/* uop_jump() in registers: RAX and RCX are free once they are stored. */
+static void make_jump(struct translate *t)
+{
+	const int32_t jump = (int32_t)offsetof(struct block_cache, jump);
+	uint8_t **p = &t->next, *miss[4];
+
+	t->jump = *p;
+	em_store(p, OPD_S(r[0]), HOST_RAX);
+	em_store(p, OPD_S(r[1]), HOST_RCX);
+	em_mov(p, HOST_T2, HOST_T1);
+	em(p, 8, 0xC1, 5, opd_reg(HOST_T2));
+	em8(p, MEM_PAGE_SHIFT);
+	em(p, 4, 0x8B, HOST_RAX, opd_reg(HOST_T2));
+	em(p, 4, 0x33, HOST_RAX, opd_reg(HOST_T1));
+	em_alu_imm(p, 4, 4, opd_reg(HOST_RAX), JUMP_SIZE - 1);
+	em(p, 4, 0xC1, 4, opd_reg(HOST_RAX)); /* shl */
+	em8(p, 4);
+	em(p, 8, 0x03, HOST_RAX, OPD_S(blocks));
+	em(p, 8, 0x3B, HOST_T1, opd_mem(HOST_RAX, jump + (int32_t)offsetof(struct jump_entry, rip)));
+	miss[0] = em_jump(p, COND_NE);
+	em_load(p, HOST_RAX, opd_mem(HOST_RAX, jump + (int32_t)offsetof(struct jump_entry, block)));
+	em(p, 8, 0x85, HOST_RAX, opd_reg(HOST_RAX));
+	miss[1] = em_jump(p, COND_E);
+	em_alu_imm(p, 4, 4, opd_reg(HOST_T2), TLB_SIZE - 1);
+	em(p, 4, 0xC1, 4, opd_reg(HOST_T2));
+	em8(p, 6);
+	em(p, 8, 0x03, HOST_T2, OPD_S(tlb));
+	em_mov(p, HOST_RCX, HOST_T1);
+	em_alu_imm(p, 8, 4, opd_reg(HOST_RCX), -MEM_PAGE_SIZE);
+	em(p, 8, 0x3B, HOST_RCX, opd_mem(HOST_T2, offsetof(struct tlb_entry, exec_tag)));
+	miss[2] = em_jump(p, COND_NE);
+	em_load(p, HOST_RCX, opd_mem(HOST_RAX, offsetof(struct block, gpa)));
+	em(p, 8, 0x33, HOST_RCX, opd_mem(HOST_T2, offsetof(struct tlb_entry, phys)));
+	em(p, 8, 0xC1, 5, opd_reg(HOST_RCX));
+	em8(p, MEM_PAGE_SHIFT);
+	miss[3] = em_jump(p, COND_NE);
+	em_alu_imm(p, 8, 4, opd_reg(HOST_T1), -MEM_PAGE_SIZE);
+	em_store(p, OPD_S(page_rip), HOST_T1);
+	em_mov(p, HOST_T1, HOST_RAX);
+	em_load(p, HOST_RAX, OPD_S(r[0]));
+	em_load(p, HOST_RCX, OPD_S(r[1]));
+	em(p, 4, 0xFF, 4, opd_mem(HOST_T1, offsetof(struct block, code)));
+	for (size_t k = 0; k < sizeof(miss) / sizeof(miss[0]); k++)
+		em_patch(miss[k], *p);
+	em_store(p, OPD_S(rip), HOST_T1);
+	em_load(p, HOST_RAX, OPD_S(r[0]));
+	em_load(p, HOST_RCX, OPD_S(r[1]));
+	em_jump_to(p, COND_COUNT, t->to_null);
+}
+
+void translate_make_ways(struct translate *t)
+{
+	make_ways_out(t);
+	make_enter(t);
+	make_exec(t);
+	make_jump(t);
+}
