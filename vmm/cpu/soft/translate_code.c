@@ -73,47 +73,24 @@ void translate_mem(struct build *t, const struct plan *x, unsigned size, bool is
 	translate_tlb(t, x, size, is_write);
 }
 
-static bool from_sub(struct build *t, unsigned cond)
+void translate_flags(struct build *t)
 {
-	if (cond >> 1 == COND_O >> 1)
-		return false;
-	if (cond >> 1 == COND_S >> 1 || cond >> 1 == COND_P >> 1) {
-		em_alu_imm(&t->p, 8, 7, OPD_S(cc_dst), 0);
-		return true;
-	}
-	em_load(&t->p, HOST_T2, OPD_S(cc_aux));
-	em(&t->p, 8, 0x3B, HOST_T2, OPD_S(cc_src));
-	return true;
-}
+	unsigned size = t->lazy_size;
 
-static bool from_result(struct build *t, unsigned cond)
-{
-	if (cond >> 1 != COND_E >> 1 && cond >> 1 != COND_S >> 1 && cond >> 1 != COND_P >> 1)
-		return false;
-	em_alu_imm(&t->p, 8, 7, OPD_S(cc_dst), 0);
-	return true;
-}
-
-bool translate_cond(struct build *t, const struct plan *x, unsigned cond)
-{
 	if (t->host_flags)
-		return true;
+		return;
+	t->host_flags = true;
 	switch (t->lazy) {
-	case LAZY_SUB:
-		return from_sub(t, cond);
-	case LAZY_LOGIC:
-		em_alu_imm(&t->p, 8, 7, OPD_S(cc_dst), 0);
-		return true;
 	case LAZY_ADD:
-	case LAZY_RESULT:
-		return from_result(t, cond);
+	case LAZY_SUB:
+		em_load(&t->p, HOST_T2, OPD_S(cc_aux));
+		em(&t->p, size, (t->lazy == LAZY_ADD ? 2u : 0x3A) | (size > 1), HOST_T2, OPD_S(cc_src));
+		return;
+	case LAZY_LOGIC:
+		em_alu_imm(&t->p, size, 7, OPD_S(cc_dst), 0);
+		return;
 	default:
-		break;
+		em_call_to(&t->p, t->t->flags);
+		return;
 	}
-	/* Nothing is known. A comparison is likely: CMP, JE, JG. */
-	if (cond >> 1 == COND_O >> 1 || !x->ends)
-		return false;
-	em_alu_imm(&t->p, 4, 7, OPD_S(cc_op), CC_SUB);
-	translate_exit(t, COND_NE, x->u);
-	return from_sub(t, cond);
 }

@@ -13,8 +13,7 @@ static bool put_jcc(struct build *t, const struct plan *x)
 {
 	unsigned cond = x->i.opcode & 15;
 
-	if (!translate_cond(t, x, cond))
-		return false;
+	translate_flags(t);
 	translate_edge(t, cond, target(x));
 	translate_edge(t, COND_COUNT, x->u->off);
 	return true;

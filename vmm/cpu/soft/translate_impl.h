@@ -4,7 +4,12 @@
  * when something may look: an instruction that may leave the code, one that
  * reads flags, the end of the block. translate.c reckons that backwards. Behind the
  * instruction the host's flags are the guest's until the next lookup of the
- * TLB, so a Jcc behind its CMP uses them as they are.
+ * TLB, so a Jcc behind its CMP uses them as they are; later they come back by doing
+ * the instruction again on the lazy form (translate_flags()).
+ *
+ * For ADD, SUB and the logical ones that form is raw: what the registers held, neither
+ * sign-extended nor with the result of a sum. Its cc_op says the size; every way out
+ * of the code makes it what flags.h says (translate_settle()).
  *
  * Used by: translate*.c. */
 #ifndef MUSTER_VMM_CPU_SOFT_TRANSLATE_IMPL_H
@@ -30,6 +35,7 @@ struct translate {
 	uint8_t *to_null; /* leaves for the dispatcher; s->rip is set */
 	uint8_t *to_follow; /* leaves through translate_follow(); T1 the edge */
 	uint8_t *exec; /* called: runs the uop T1 of block T2 by its executor; NZ: leave */
+	uint8_t *flags; /* called: the host's flags become those of the lazy form. Spoils T2 */
 	uint8_t *jump; /* goes to the address T1 by the jump cache */
 	struct build *build; /* behind this struct: the block in the making */
 	unsigned heat; /* entries until a block is translated */
@@ -37,7 +43,13 @@ struct translate {
 };
 
 /* What stands in the lazy form, as far as the code's maker knows. */
-enum lazy { LAZY_UNKNOWN, LAZY_ADD, LAZY_SUB, LAZY_LOGIC, LAZY_RESULT /* dst, and CF in src */ };
+enum lazy { LAZY_UNKNOWN, LAZY_ADD, LAZY_SUB, LAZY_LOGIC };
+
+/* cc_op of a raw form: of cc_aux and cc_src, or of cc_dst. */
+static inline uint32_t cc_raw(enum lazy lazy, unsigned size)
+{
+	return 0x100u << lazy | size;
+}
 
 /* How an instruction is translated. */
 struct plan;
@@ -67,6 +79,7 @@ struct build {
 	uint8_t *p, *cold; /* where code goes, and what seldom runs */
 	uint8_t *entry; /* where b->code will be */
 	enum lazy lazy;
+	uint8_t lazy_size;
 	bool host_flags; /* the host's flags are the guest's */
 	bool sse_checked; /* SSE may be used: control registers were looked at */
 	bool has_mxcsr; /* the host's MXCSR is the guest's, and newer than the image's */
@@ -125,8 +138,10 @@ void translate_ea(struct build *t, const struct plan *x);
 void translate_tlb(struct build *t, const struct plan *x, unsigned size, bool is_write);
 /* Both. */
 void translate_mem(struct build *t, const struct plan *x, unsigned size, bool is_write);
-/* The host's flags become good for @cond. Returns false when that cannot be. */
-bool translate_cond(struct build *t, const struct plan *x, unsigned cond);
+/* The host's flags become the guest's. Spoils T2. */
+void translate_flags(struct build *t);
+/* Makes a raw form what flags.h knows; nothing when it is that already. */
+void translate_settle(struct soft *s);
 /* Where the block's byte @off lies in relation to s->page_rip. */
 static inline int64_t translate_in_page(const struct build *t, int64_t off)
 {

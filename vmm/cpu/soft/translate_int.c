@@ -42,22 +42,19 @@ static void keep_value(struct build *t, struct opd to, unsigned size, struct opd
 	em_store(&t->p, to, tmp);
 }
 
-static void keep_op(struct build *t, enum cc_op op, enum lazy lazy)
+static void keep_op(struct build *t, enum cc_op op)
 {
 	em_store_imm(&t->p, 4, OPD_S(cc_op), (int32_t)op);
-	t->lazy = lazy;
+	t->lazy = LAZY_UNKNOWN;
 }
 
-/* The result in host register @h of an ALU operation. */
-static void keep_result(struct build *t, enum alu op, unsigned size, unsigned h)
+/* The form's operands are stored. */
+static void keep_raw(struct build *t, enum lazy lazy, unsigned size)
 {
-	keep_value(t, OPD_S(cc_dst), size, opd_reg(h), HOST_T2);
-	if (is_logic(op))
-		keep_op(t, CC_LOGIC, LAZY_LOGIC);
-	else if (op == ALU_ADD)
-		keep_op(t, CC_ADD, LAZY_ADD);
-	else
-		keep_op(t, CC_SUB, LAZY_SUB);
+	if (t->lazy != lazy || t->lazy_size != size)
+		em_store_imm(&t->p, 4, OPD_S(cc_op), (int32_t)cc_raw(lazy, size));
+	t->lazy = lazy;
+	t->lazy_size = (uint8_t)size;
 }
 
 void translate_keep_host_flags(struct build *t)
@@ -66,122 +63,133 @@ void translate_keep_host_flags(struct build *t)
 	em8(&t->p, 0x41); /* pop r13 */
 	em8(&t->p, 0x5D);
 	em_store(&t->p, OPD_S(cc_src), HOST_T2); /* flags.h masks the others */
-	keep_op(t, CC_FLAGS, LAZY_UNKNOWN);
-}
-
-/* T2 = CF, 0 or 1. False when it is not known where it is. */
-static bool take_carry(struct build *t)
-{
-	unsigned cond = COND_B;
-
-	if (!t->host_flags && t->lazy == LAZY_RESULT) {
-		em_load(&t->p, HOST_T2, OPD_S(cc_src));
-		em_alu_imm(&t->p, 4, 4, opd_reg(HOST_T2), FLAG_CF);
-		return true;
-	}
-	if (!t->host_flags) {
-		if (t->lazy == LAZY_UNKNOWN)
-			return false;
-		if (t->lazy == LAZY_LOGIC) {
-			em_imm64(&t->p, HOST_T2, 0);
-			return true;
-		}
-		em_load(&t->p, HOST_T2, t->lazy == LAZY_SUB ? OPD_S(cc_aux) : OPD_S(cc_dst));
-		em(&t->p, 8, 0x3B, HOST_T2, t->lazy == LAZY_SUB ? OPD_S(cc_src) : OPD_S(cc_aux));
-	}
-	em(&t->p, 1, 0x0F90 | cond, 0, opd_reg(HOST_T2));
-	em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
-	return true;
+	keep_op(t, CC_FLAGS);
 }
 
 /* ---- ALU ------------------------------------------------------------------------- */
 
-/* ALU operation between a host register and an operand, a register's or an immediate. */
-static void put_op(struct build *t, enum alu op, unsigned size, unsigned h, struct opd src, bool is_imm, int32_t imm)
+/* The second operand: a register of either kind, or an immediate. */
+struct source {
+	struct opd opd;
+	int32_t imm;
+	bool is_imm;
+};
+
+/* ALU operation on a host register. */
+static void put_op(struct build *t, enum alu op, unsigned size, unsigned h, const struct source *src)
 {
 	unsigned wide = size > 1;
 
-	if (op == ALU_TEST && is_imm) {
+	if (op == ALU_TEST && src->is_imm) {
 		em(&t->p, size, 0xF6 | wide, 0, opd_reg(h));
-		em_imm(&t->p, size, imm);
+		em_imm(&t->p, size, src->imm);
 	} else if (op == ALU_TEST) {
-		em(&t->p, size, 0x84 | wide, h, src);
-	} else if (is_imm) {
-		em_alu_imm(&t->p, size, op, opd_reg(h), imm);
+		em(&t->p, size, 0x84 | wide, h, src->opd);
+	} else if (src->is_imm) {
+		em_alu_imm(&t->p, size, op, opd_reg(h), src->imm);
 	} else {
-		em(&t->p, size, 2u | wide | (uint32_t)op << 3, h, src);
+		em(&t->p, size, 2u | wide | (uint32_t)op << 3, h, src->opd);
 	}
 }
 
-/* The destination is register @g; the source @src (in T2, in memory or in place) or @imm. */
-static void alu_to_reg(struct build *t, const struct plan *x, enum alu op, unsigned size, unsigned g, struct opd src,
-		       bool is_imm)
+/* Stores both operands, as far as the form needs them. Spoils @tmp when the source is in memory. */
+static void keep_operands(struct build *t, enum alu op, unsigned h, const struct source *src, unsigned tmp)
 {
-	bool keep = x->keep, lazy = keep && !is_logic(op) && !has_carry(op);
-	int32_t imm = (int32_t)x->u->imm;
-	unsigned h;
-
-	if (lazy) {
-		if (is_imm)
-			em_store_imm(&t->p, 8, OPD_S(cc_src), imm);
-		else
-			keep_value(t, OPD_S(cc_src), size, src, HOST_T1);
-		keep_value(t, OPD_S(cc_aux), size, guest_opd(g), HOST_T1);
-	}
-	h = guest_read(t, g, HOST_T1);
-	if (keep && !has_result(op)) {
-		em_mov(&t->p, HOST_T1, h);
-		h = HOST_T1;
-		put_op(t, op == ALU_CMP ? ALU_SUB : ALU_AND, size, h, src, is_imm, imm);
+	if (is_logic(op) || has_carry(op))
+		return;
+	em_store(&t->p, OPD_S(cc_aux), h);
+	if (src->is_imm) {
+		em_store_imm(&t->p, 8, OPD_S(cc_src), src->imm);
+	} else if (src->opd.is_mem) {
+		em_load(&t->p, tmp, src->opd);
+		em_store(&t->p, OPD_S(cc_src), tmp);
 	} else {
-		put_op(t, op, size, h, src, is_imm, imm);
+		em_store(&t->p, OPD_S(cc_src), src->opd.reg);
 	}
+}
+
+/* The host's flags are those of the operation, whose result is in @h. */
+static void keep_done(struct build *t, enum alu op, unsigned size, unsigned h)
+{
+	if (has_carry(op)) {
+		translate_keep_host_flags(t);
+	} else if (is_logic(op)) {
+		em_store(&t->p, OPD_S(cc_dst), h);
+		keep_raw(t, LAZY_LOGIC, size);
+	} else {
+		keep_raw(t, op == ALU_ADD ? LAZY_ADD : LAZY_SUB, size);
+	}
+}
+
+/* TEST whose result is wanted: in @tmp, unless both operands are @h. */
+static void put_test_keep(struct build *t, unsigned size, unsigned h, const struct source *src, unsigned tmp)
+{
+	if (!src->is_imm && !src->opd.is_mem && src->opd.reg == h) {
+		put_op(t, ALU_TEST, size, h, src);
+		tmp = h;
+	} else {
+		em_mov(&t->p, tmp, h);
+		put_op(t, ALU_AND, size, tmp, src);
+	}
+	t->host_flags = true;
+	keep_done(t, ALU_TEST, size, tmp);
+}
+
+/* The destination is register @g; the source @src (in T2, in struct soft or in place). */
+static void alu_to_reg(struct build *t, const struct plan *x, enum alu op, unsigned size, unsigned g,
+		       const struct source *src)
+{
+	unsigned h = guest_read(t, g, HOST_T1);
+
+	if (x->keep && op == ALU_TEST) {
+		put_test_keep(t, size, h, src, HOST_T1);
+		return;
+	}
+	if (x->keep)
+		keep_operands(t, op, h, src, HOST_T2);
+	put_op(t, op, size, h, src);
 	if (has_result(op))
 		guest_write(t, g, h);
 	t->host_flags = true;
-	if (keep && has_carry(op))
-		translate_keep_host_flags(t);
-	else if (keep)
-		keep_result(t, op, size, h);
+	if (x->keep)
+		keep_done(t, op, size, h);
 }
 
-/* Destination in memory at T1; the source a guest register or @imm. */
-static void alu_to_mem(struct build *t, const struct plan *x, enum alu op, unsigned size, bool is_imm)
+/* T2 = the memory operand at T1, raw. */
+static void load_t2(struct build *t, unsigned size)
 {
-	bool keep = x->keep, lazy = keep && !is_logic(op) && !has_carry(op);
-	struct opd at = opd_mem(HOST_T1, 0), src = guest_opd(x->u->src);
-	int32_t imm = (int32_t)x->u->imm;
-	unsigned wide = size > 1;
+	if (size < 4)
+		em(&t->p, 4, size == 1 ? 0x0FB6 : 0x0FB7, HOST_T2, opd_mem(HOST_T1, 0));
+	else
+		em(&t->p, size, 0x8B, HOST_T2, opd_mem(HOST_T1, 0));
+}
 
-	if (lazy) {
-		keep_value(t, OPD_S(cc_aux), size, at, HOST_T2);
-		if (is_imm)
-			em_store_imm(&t->p, 8, OPD_S(cc_src), imm);
-		else
-			keep_value(t, OPD_S(cc_src), size, src, HOST_T2);
+/* Destination in memory at T1; the source a guest register or an immediate. */
+static void alu_to_mem(struct build *t, const struct plan *x, enum alu op, unsigned size, const struct source *src)
+{
+	struct opd at = opd_mem(HOST_T1, 0);
+
+	if (x->keep && !is_logic(op) && !has_carry(op) && !src->is_imm && src->opd.is_mem) {
+		/* The source goes first, by way of T2. */
+		em_load(&t->p, HOST_T2, src->opd);
+		em_store(&t->p, OPD_S(cc_src), HOST_T2);
+		load_t2(t, size);
+		em_store(&t->p, OPD_S(cc_aux), HOST_T2);
+	} else {
+		load_t2(t, size);
+		if (x->keep && op != ALU_TEST)
+			keep_operands(t, op, HOST_T2, src, HOST_T2);
 	}
-	if (!has_result(op)) {
-		em_sx(&t->p, HOST_T2, size, at);
-		put_op(t, op == ALU_CMP ? ALU_SUB : ALU_AND, size, HOST_T2, src, is_imm, imm);
-		t->host_flags = true;
-		if (keep)
-			keep_result(t, op, size, HOST_T2);
+	if (x->keep && op == ALU_TEST) {
+		put_test_keep(t, size, HOST_T2, src, HOST_T2);
 		return;
 	}
-	if (is_imm) {
-		em_alu_imm(&t->p, size, op, at, imm);
-	} else {
-		unsigned h = guest_read(t, x->u->src, HOST_T2);
-
-		em(&t->p, size, wide | (uint32_t)op << 3, h, at);
-	}
+	put_op(t, op, size, HOST_T2, src);
+	if (has_result(op))
+		em(&t->p, size, size > 1 ? 0x89 : 0x88, HOST_T2, at);
 	t->host_flags = true;
-	if (keep && has_carry(op)) {
-		translate_keep_host_flags(t);
-	} else if (keep) {
-		em_sx(&t->p, HOST_T2, size, at);
-		keep_result(t, op, 8, HOST_T2);
-	}
+	if (x->keep)
+		keep_done(t, op, size, HOST_T2);
 }
 
 static bool is_imm_form(const struct insn *i)
@@ -202,23 +210,26 @@ static bool put_alu(struct build *t, const struct plan *x)
 	const struct insn *i = &x->i;
 	enum alu op = alu_of(i);
 	unsigned size = width(i);
-	bool is_imm = is_imm_form(i), in_reg = i->mod == 3 || !i->has_modrm;
+	bool in_reg = i->mod == 3 || !i->has_modrm;
 	bool is_load = i->opcode < 0x40 && (i->opcode & 6) == 2;
+	struct source src = { .opd = guest_opd(x->u->src), .imm = (int32_t)x->u->imm, .is_imm = is_imm_form(i) };
 
 	/* The carry survives registers' operands only. */
-	if (has_carry(op) && (!in_reg || !t->host_flags))
+	if (has_carry(op) && !in_reg)
 		return false;
-	if (in_reg) {
-		alu_to_reg(t, x, op, size, x->u->dst, guest_opd(x->u->src), is_imm);
+	if (has_carry(op))
+		translate_flags(t);
+	if (!in_reg)
+		translate_mem(t, x, size, has_result(op) && !is_load);
+	if (!in_reg && !is_load) {
+		alu_to_mem(t, x, op, size, &src);
 		return true;
 	}
-	translate_mem(t, x, size, has_result(op) && !is_load);
-	if (is_load) {
-		em_sx(&t->p, HOST_T2, size, opd_mem(HOST_T1, 0));
-		alu_to_reg(t, x, op, size, x->u->dst, opd_reg(HOST_T2), false);
-	} else {
-		alu_to_mem(t, x, op, size, is_imm);
+	if (!in_reg) {
+		load_t2(t, size);
+		src.opd = opd_reg(HOST_T2);
 	}
+	alu_to_reg(t, x, op, size, x->u->dst, &src);
 	return true;
 }
 
@@ -238,9 +249,10 @@ static bool put_inc_dec(struct build *t, const struct plan *x)
 {
 	unsigned size = width(&x->i), digit = x->i.reg & 7, g = x->u->dst, h;
 
-	if (x->keep && !take_carry(t))
-		return false;
 	if (x->keep) {
+		translate_flags(t);
+		em(&t->p, 1, 0x0F92, 0, opd_reg(HOST_T2)); /* setc */
+		em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
 		em_store(&t->p, OPD_S(cc_src), HOST_T2);
 		keep_value(t, OPD_S(cc_aux), size, guest_opd(g), HOST_T2);
 	}
@@ -250,7 +262,7 @@ static bool put_inc_dec(struct build *t, const struct plan *x)
 	t->host_flags = false; /* CF is right only when it was */
 	if (x->keep) {
 		keep_value(t, OPD_S(cc_dst), size, opd_reg(h), HOST_T2);
-		keep_op(t, digit ? CC_DEC : CC_INC, LAZY_RESULT);
+		keep_op(t, digit ? CC_DEC : CC_INC);
 	}
 	return true;
 }
@@ -259,16 +271,16 @@ static bool put_neg(struct build *t, const struct plan *x)
 {
 	unsigned size = width(&x->i), g = x->u->dst, h;
 
+	h = guest_read(t, g, HOST_T1);
 	if (x->keep) {
 		em_store_imm(&t->p, 8, OPD_S(cc_aux), 0);
-		keep_value(t, OPD_S(cc_src), size, guest_opd(g), HOST_T2);
+		em_store(&t->p, OPD_S(cc_src), h);
 	}
-	h = guest_read(t, g, HOST_T1);
 	em(&t->p, size, size > 1 ? 0xF7 : 0xF6, 3, opd_reg(h));
 	guest_write(t, g, h);
 	t->host_flags = true;
 	if (x->keep)
-		keep_result(t, ALU_SUB, size, h);
+		keep_raw(t, LAZY_SUB, size);
 	return true;
 }
 
@@ -301,7 +313,7 @@ static void keep_shift(struct build *t, unsigned digit, unsigned size, struct op
 	}
 	em_store(&t->p, OPD_S(cc_src), HOST_T2);
 	keep_value(t, OPD_S(cc_dst), size, result, HOST_T2);
-	keep_op(t, CC_MIX, LAZY_RESULT);
+	keep_op(t, CC_MIX);
 }
 
 /* SHL, SHR, SAR by an immediate; dword and qword. */
@@ -340,7 +352,7 @@ static bool put_imul(struct build *t, const struct plan *x)
 	em32(&t->p, FLAG_CF | FLAG_OF);
 	em_store(&t->p, OPD_S(cc_src), HOST_T2);
 	keep_value(t, OPD_S(cc_dst), size, opd_reg(h), HOST_T2);
-	keep_op(t, CC_MIX, LAZY_RESULT);
+	keep_op(t, CC_MIX);
 	return true;
 }
 
@@ -434,8 +446,7 @@ static bool put_cmov(struct build *t, const struct plan *x)
 {
 	unsigned cond = x->i.opcode & 15, h;
 
-	if (!translate_cond(t, x, cond))
-		return false;
+	translate_flags(t);
 	h = guest_read(t, x->i.reg, HOST_T1);
 	em(&t->p, x->i.opsize, 0x0F40 | cond, h, guest_opd(x->i.rm));
 	guest_write(t, x->i.reg, h);
@@ -446,8 +457,7 @@ static bool put_setcc(struct build *t, const struct plan *x)
 {
 	unsigned cond = x->i.opcode & 15;
 
-	if (!translate_cond(t, x, cond))
-		return false;
+	translate_flags(t);
 	em(&t->p, 1, 0x0F90 | cond, 0, guest_opd(x->i.rm));
 	return true;
 }

@@ -35,9 +35,28 @@ static void em_guest(uint8_t **p, bool is_load)
 	}
 }
 
+static void em_jump_c(uint8_t **p, uint64_t fn, bool is_call)
+{
+	em_imm64(p, HOST_RAX, fn);
+	em(p, 4, 0xFF, is_call ? 2 : 4, opd_reg(HOST_RAX));
+}
+
+/* The guest's registers are stored and the stack is aligned: the lazy flags become what C knows. */
+static void em_settle(uint8_t **p)
+{
+	uint8_t *is_settled;
+
+	em_alu_imm(p, 4, 7, OPD_S(cc_op), CC_COUNT);
+	is_settled = em_jump(p, COND_B);
+	em_mov(p, HOST_RDI, HOST_S);
+	em_jump_c(p, (uint64_t)(uintptr_t)translate_settle, true);
+	em_patch(is_settled, *p);
+}
+
 /* The guest's registers are stored; RDI becomes s and RSI T1; the host's registers come back. */
 static void em_leave_stored(uint8_t **p)
 {
+	em_settle(p);
 	em_mov(p, HOST_RDI, HOST_S);
 	em_mov(p, HOST_RSI, HOST_T1);
 	em_alu_imm(p, 8, 0, opd_reg(HOST_RSP), 8);
@@ -57,12 +76,6 @@ static void em_block_rip(uint8_t **p, unsigned h)
 	em(p, 4, 0x8B, HOST_RAX, opd_mem(h, offsetof(struct block, gpa)));
 	em_alu_imm(p, 4, 4, opd_reg(HOST_RAX), MEM_PAGE_SIZE - 1);
 	em(p, 8, 0x03, HOST_RAX, OPD_S(page_rip));
-}
-
-static void em_jump_c(uint8_t **p, uint64_t fn, bool is_call)
-{
-	em_imm64(p, HOST_RAX, fn);
-	em(p, 4, 0xFF, is_call ? 2 : 4, opd_reg(HOST_RAX));
 }
 
 static void em_return_null(uint8_t **p)
@@ -147,13 +160,66 @@ static void make_exec(struct translate *t)
 	em_block_rip(p, HOST_T2);
 	em_store(p, OPD_S(r[INSN_REG_RIP]), HOST_RAX);
 	em_store(p, OPD_S(block), HOST_T2);
+	em_alu_imm(p, 8, 5, opd_reg(HOST_RSP), 8);
+	em_settle(p);
 	em_mov(p, HOST_RDI, HOST_S);
 	em_mov(p, HOST_RSI, HOST_T1);
-	em_alu_imm(p, 8, 5, opd_reg(HOST_RSP), 8);
 	em_jump_c(p, (uint64_t)(uintptr_t)exec_uop, true);
 	em_alu_imm(p, 8, 0, opd_reg(HOST_RSP), 8);
 	em(p, 4, 0x85, HOST_RAX, opd_reg(HOST_RAX));
 	em_guest(p, true);
+	em8(p, 0xC3);
+}
+
+void translate_settle(struct soft *s)
+{
+	unsigned size = s->cc_op & 15;
+	unsigned shift = 64 - 8 * size;
+	uint64_t src = (uint64_t)((int64_t)(s->cc_src << shift) >> shift);
+	uint64_t aux = (uint64_t)((int64_t)(s->cc_aux << shift) >> shift);
+
+	if (s->cc_op == cc_raw(LAZY_LOGIC, size))
+		cc_set_logic(s, (uint64_t)((int64_t)(s->cc_dst << shift) >> shift));
+	else if (s->cc_op == cc_raw(LAZY_ADD, size))
+		cc_set(s, CC_ADD, (uint64_t)((int64_t)((aux + src) << shift) >> shift), src, aux);
+	else if (s->cc_op == cc_raw(LAZY_SUB, size))
+		cc_set(s, CC_SUB, (uint64_t)((int64_t)((aux - src) << shift) >> shift), src, aux);
+}
+
+static uint32_t settled_flags(struct soft *s)
+{
+	translate_settle(s);
+	return cc_flags(s);
+}
+
+/* What a comparison left has its own way: that is what is asked for most. */
+static void make_flags(struct translate *t)
+{
+	uint8_t **p = &t->next, *other;
+
+	t->flags = *p;
+	for (unsigned size = 4; size <= 8; size += 4) {
+		em_alu_imm(p, 4, 7, OPD_S(cc_op), (int32_t)cc_raw(LAZY_SUB, size));
+		other = em_jump(p, COND_NE);
+		em_load(p, HOST_T2, OPD_S(cc_aux));
+		em(p, size, 0x3B, HOST_T2, OPD_S(cc_src));
+		em8(p, 0xC3);
+		em_patch(other, *p);
+		em_alu_imm(p, 4, 7, OPD_S(cc_op), (int32_t)cc_raw(LAZY_LOGIC, size));
+		other = em_jump(p, COND_NE);
+		em_alu_imm(p, size, 7, OPD_S(cc_dst), 0);
+		em8(p, 0xC3);
+		em_patch(other, *p);
+	}
+	em_guest(p, false);
+	em_alu_imm(p, 8, 5, opd_reg(HOST_RSP), 8);
+	em_mov(p, HOST_RDI, HOST_S);
+	em_jump_c(p, (uint64_t)(uintptr_t)settled_flags, true);
+	em_alu_imm(p, 8, 0, opd_reg(HOST_RSP), 8);
+	em(p, 4, 0x8B, HOST_T2, opd_reg(HOST_RAX));
+	em_guest(p, true);
+	em_push(p, HOST_T2);
+	em8(p, 0x9D); /* popfq: only arithmetic flags may be set in it */
 	em8(p, 0xC3);
 }
 
@@ -212,5 +278,6 @@ void translate_make_ways(struct translate *t)
 	make_ways_out(t);
 	make_enter(t);
 	make_exec(t);
+	make_flags(t);
 	make_jump(t);
 }
