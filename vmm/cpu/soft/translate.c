@@ -4,7 +4,7 @@
  * ways out of it with what they need.
  *
  * Used by: block.c, soft_cpu.c, uop_flow.c.   Depends on: translate_ways.c,
- * translate_link.c, translate_code.c, translate_int.c, translate_flow.c, translate_sse.c.
+ * translate_link.c, translate_code.c, translate_int.c, translate_flow.c, translate_sse.c, translate_rest.c.
  * Sources: memfd_create(2). */
 #include "vmm/cpu/soft/translate_impl.h"
 
@@ -119,7 +119,8 @@ static bool make_plans(struct build *t)
 		x->u = u;
 		x->ends = x->i.flags & INSN_END;
 		if (len <= 0 || x->i.adsize != 8 ||
-		    !(is_generic ? translate_plan_sse(x) : translate_plan_flow(x) || translate_plan_int(x)))
+		    !(is_generic ? translate_plan_sse(x) || translate_plan_rest(x) :
+				   translate_plan_flow(x) || translate_plan_int(x)))
 			(void)plan_generic(x);
 		bytes += x->i.len;
 		left -= x->i.len;

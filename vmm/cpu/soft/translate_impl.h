@@ -165,9 +165,10 @@ void translate_edge(struct build *t, unsigned cond, int32_t delta);
 /* Follows the edge that @u is in truth, and links it when its target has code. */
 uop_fn translate_follow;
 
-/* translate_int.c, translate_flow.c, translate_sse.c: true when the instruction is theirs; fills @x. */
+/* translate_int.c, translate_flow.c, translate_sse.c, translate_rest.c: true when the instruction is theirs; fills @x. */
 bool translate_plan_int(struct plan *x);
 bool translate_plan_flow(struct plan *x);
 bool translate_plan_sse(struct plan *x);
+bool translate_plan_rest(struct plan *x);
 
 #endif

@@ -211,6 +211,12 @@ static void make_flags(struct translate *t)
 		em8(p, 0xC3);
 		em_patch(other, *p);
 	}
+	em_alu_imm(p, 4, 7, OPD_S(cc_op), CC_FLAGS);
+	other = em_jump(p, COND_NE);
+	em(p, 4, 0xFF, 6, OPD_S(cc_src)); /* push */
+	em8(p, 0x9D); /* popfq: only arithmetic flags can change by it */
+	em8(p, 0xC3);
+	em_patch(other, *p);
 	em_guest(p, false);
 	em_alu_imm(p, 8, 5, opd_reg(HOST_RSP), 8);
 	em_mov(p, HOST_RDI, HOST_S);
@@ -219,7 +225,7 @@ static void make_flags(struct translate *t)
 	em(p, 4, 0x8B, HOST_T2, opd_reg(HOST_RAX));
 	em_guest(p, true);
 	em_push(p, HOST_T2);
-	em8(p, 0x9D); /* popfq: only arithmetic flags may be set in it */
+	em8(p, 0x9D);
 	em8(p, 0xC3);
 }
 

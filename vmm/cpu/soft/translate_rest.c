@@ -1,0 +1,346 @@
+/* vmm/cpu/soft/translate_rest.c: integer instructions that have no uop of their
+ * own but are common enough: read-modify-write ones, shifts by CL, bit tests, exchanges,
+ * wide multiplications, conditional ones with memory, indirect branches through memory.
+ *
+ * Their uop is the generic one, so what the TLB refuses runs by the executor. Which
+ * instruction it is, the executor says: a form that is not legal has another one.
+ * Functions that return false run by it too, when the flags are looked at and
+ * would cost more than it does.
+ *
+ * Used by: translate.c.   Sources: SDM vol. 2. */
+#include "vmm/cpu/soft/int.h"
+#include "vmm/cpu/soft/translate_impl.h"
+
+static unsigned width(const struct insn *i)
+{
+	return i->opcode & 1 ? i->opsize : 1;
+}
+
+static bool is_mem(const struct plan *x)
+{
+	return x->i.mod != 3;
+}
+
+/* The register or memory operand; in memory, T1 is then its host address. */
+static struct opd operand(struct build *t, const struct plan *x, unsigned size, bool is_write)
+{
+	if (!is_mem(x))
+		return guest_opd(x->i.rm);
+	translate_mem(t, x, size, is_write);
+	return opd_mem(HOST_T1, 0);
+}
+
+/* The same for one that is written: a register of struct soft is worked on in T1, because a dword's
+ * result has an upper half of zeros. put_back() ends it. */
+static struct opd operand_rw(struct build *t, const struct plan *x, unsigned size, bool is_write)
+{
+	if (!is_mem(x))
+		return opd_reg(guest_read(t, x->i.rm, HOST_T1));
+	return operand(t, x, size, is_write);
+}
+
+static void put_back(struct build *t, const struct plan *x)
+{
+	if (!is_mem(x) && guest_host(x->i.rm) == HOST_NONE)
+		guest_write(t, x->i.rm, HOST_T1);
+}
+
+static void sign_extend(struct build *t, struct opd to, unsigned size, struct opd from)
+{
+	em_sx(&t->p, HOST_T2, size, from);
+	em_store(&t->p, to, HOST_T2);
+}
+
+/* INC and DEC of memory. They keep CF. */
+static bool put_inc_dec(struct build *t, const struct plan *x)
+{
+	unsigned size = width(&x->i), digit = x->i.reg & 1;
+	struct opd at = operand(t, x, size, true);
+
+	if (x->keep) {
+		translate_flags(t);
+		em(&t->p, 1, 0x0F92, 0, opd_reg(HOST_T2)); /* setc */
+		em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
+		em_store(&t->p, OPD_S(cc_src), HOST_T2);
+		sign_extend(t, OPD_S(cc_aux), size, at);
+	}
+	em(&t->p, size, size > 1 ? 0xFF : 0xFE, digit, at);
+	t->host_flags = false;
+	if (x->keep) {
+		sign_extend(t, OPD_S(cc_dst), size, at);
+		em_store_imm(&t->p, 4, OPD_S(cc_op), digit ? CC_DEC : CC_INC);
+		t->lazy = LAZY_UNKNOWN;
+	}
+	return true;
+}
+
+/* All but rotates through CF, when nobody looks at the flags. RCX is in RCX. */
+static bool put_shift(struct build *t, const struct plan *x)
+{
+	unsigned size = width(&x->i), digit = x->i.reg & 7;
+	struct opd at;
+
+	if (x->keep)
+		return false;
+	at = operand_rw(t, x, size, true);
+	em(&t->p, size, x->i.opcode, digit == 6 ? 4 : digit, at);
+	if (x->i.opcode < 0xD0)
+		em8(&t->p, (uint8_t)x->i.imm);
+	put_back(t, x);
+	t->host_flags = false;
+	return true;
+}
+
+/* BT and its kin with the bit in the operand: CF changes, the others stay. */
+static bool put_bit(struct build *t, const struct plan *x)
+{
+	bool by_imm = x->i.opcode == 0xBA;
+	unsigned op = by_imm ? 4 + (x->i.reg & 3) : 4 + (x->i.opcode >> 3 & 3);
+	/* A register of struct soft as memory would be a bit string. */
+	struct opd at = operand_rw(t, x, x->i.opsize, op != 4);
+
+	if (x->keep) {
+		translate_flags(t);
+		em8(&t->p, 0x9C); /* pushfq */
+		em8(&t->p, 0x41); /* pop r13 */
+		em8(&t->p, 0x5D);
+		em(&t->p, 4, 0xD1, 5, opd_reg(HOST_T2)); /* shr by 1 */
+	}
+	if (by_imm) {
+		em(&t->p, x->i.opsize, 0x0FBA, op, at);
+		em8(&t->p, (uint8_t)x->i.imm);
+	} else {
+		em(&t->p, x->i.opsize, 0x0F83 | op << 3, guest_host(x->i.reg), at);
+	}
+	if (op != 4)
+		put_back(t, x);
+	t->host_flags = false;
+	if (!x->keep)
+		return true;
+	em(&t->p, 4, 0x13, HOST_T2, opd_reg(HOST_T2)); /* adc: CF comes in at the bottom */
+	em_store(&t->p, OPD_S(cc_src), HOST_T2);
+	em_store_imm(&t->p, 4, OPD_S(cc_op), CC_FLAGS);
+	t->lazy = LAZY_UNKNOWN;
+	return true;
+}
+
+static bool put_cmov(struct build *t, const struct plan *x)
+{
+	struct opd from = operand(t, x, x->i.opsize, false);
+	unsigned h;
+
+	translate_flags(t);
+	if (guest_host(x->i.reg) == HOST_NONE) {
+		/* T1 is the address: the value goes through T2. */
+		em_load(&t->p, HOST_T2, guest_opd(x->i.reg));
+		h = HOST_T2;
+	} else {
+		h = guest_host(x->i.reg);
+	}
+	em(&t->p, x->i.opsize, 0x0F40u | (x->i.opcode & 15), h, from);
+	guest_write(t, x->i.reg, h);
+	return true;
+}
+
+static bool put_setcc(struct build *t, const struct plan *x)
+{
+	struct opd at = operand(t, x, 1, true);
+
+	translate_flags(t);
+	em(&t->p, 1, 0x0F90u | (x->i.opcode & 15), 0, at);
+	return true;
+}
+
+/* Like an ADD of the register to memory. The register is a host's. */
+static bool put_xadd(struct build *t, const struct plan *x)
+{
+	unsigned size = x->i.opsize, h = guest_host(x->i.reg);
+	struct opd at = operand(t, x, size, true);
+
+	em(&t->p, size, 0x8B, HOST_T2, at);
+	if (x->keep) {
+		em_store(&t->p, OPD_S(cc_aux), HOST_T2);
+		em_store(&t->p, OPD_S(cc_src), h);
+		em_store_imm(&t->p, 4, OPD_S(cc_op), (int32_t)cc_raw(LAZY_ADD, size));
+		t->lazy = LAZY_ADD;
+		t->lazy_size = (uint8_t)size;
+	}
+	em(&t->p, size, 0x0FC1, h, opd_reg(HOST_T2));
+	em(&t->p, size, 0x89, HOST_T2, at);
+	t->host_flags = true;
+	return true;
+}
+
+/* By hand: the host's CMPXCHG may clear the upper half of RAX where the executor keeps it. */
+static bool put_cmpxchg(struct build *t, const struct plan *x)
+{
+	unsigned size = x->i.opsize;
+	struct opd at = operand(t, x, size, true);
+	uint8_t *differ, *done;
+
+	em(&t->p, size, 0x8B, HOST_T2, at);
+	if (x->keep) {
+		em_store(&t->p, OPD_S(cc_aux), HOST_RAX);
+		em_store(&t->p, OPD_S(cc_src), HOST_T2);
+		em_store_imm(&t->p, 4, OPD_S(cc_op), (int32_t)cc_raw(LAZY_SUB, size));
+		t->lazy = LAZY_SUB;
+		t->lazy_size = (uint8_t)size;
+	}
+	em(&t->p, size, 0x3B, HOST_RAX, opd_reg(HOST_T2));
+	differ = em_jump(&t->p, COND_NE);
+	em(&t->p, size, 0x89, guest_read(t, x->i.reg, HOST_T2), at);
+	done = em_jump(&t->p, COND_COUNT);
+	em_patch(differ, t->p);
+	em(&t->p, size, 0x8B, HOST_RAX, opd_reg(HOST_T2));
+	em_patch(done, t->p);
+	t->host_flags = true;
+	return true;
+}
+
+static bool put_xchg(struct build *t, const struct plan *x)
+{
+	unsigned size = x->i.opsize, h = guest_host(x->i.reg);
+	struct opd at = operand(t, x, size, true);
+
+	em(&t->p, size, 0x8B, HOST_T2, at);
+	em(&t->p, size, 0x89, h, at);
+	em(&t->p, size, 0x8B, h, opd_reg(HOST_T2));
+	return true;
+}
+
+/* CF and OF say whether the upper half means anything: int_mul.c. */
+static void keep_product(struct build *t, unsigned size, unsigned h)
+{
+	em(&t->p, 1, 0x0F90, 0, opd_reg(HOST_T2)); /* seto */
+	em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
+	em(&t->p, 4, 0x69, HOST_T2, opd_reg(HOST_T2));
+	em32(&t->p, FLAG_CF | FLAG_OF);
+	em_store(&t->p, OPD_S(cc_src), HOST_T2);
+	sign_extend(t, OPD_S(cc_dst), size, opd_reg(h));
+	em_store_imm(&t->p, 4, OPD_S(cc_op), CC_MIX);
+	t->lazy = LAZY_UNKNOWN;
+}
+
+/* MUL and IMUL into RDX:RAX, which are where they are. */
+static bool put_mul(struct build *t, const struct plan *x)
+{
+	struct opd from = operand(t, x, x->i.opsize, false);
+
+	em(&t->p, x->i.opsize, 0xF7, x->i.reg & 7, from);
+	t->host_flags = false;
+	if (x->keep)
+		keep_product(t, x->i.opsize, HOST_RAX);
+	return true;
+}
+
+/* IMUL of memory into a register that is a host's. */
+static bool put_imul_mem(struct build *t, const struct plan *x)
+{
+	unsigned size = x->i.opsize, h = guest_host(x->i.reg);
+	struct opd from = operand(t, x, size, false);
+
+	if (x->i.map == 1) {
+		em(&t->p, size, 0x0FAF, h, from);
+	} else {
+		em(&t->p, size, 0x69, h, from);
+		em32(&t->p, (uint32_t)x->i.imm);
+	}
+	t->host_flags = false;
+	if (x->keep)
+		keep_product(t, size, h);
+	return true;
+}
+
+static bool put_bswap(struct build *t, const struct plan *x)
+{
+	unsigned g = (x->i.opcode & 7u) | (x->i.rex & 1u) << 3, h = guest_read(t, g, HOST_T1);
+
+	em8(&t->p, 0x40u | (x->i.opsize == 8 ? 8u : 0u) | h >> 3);
+	em8(&t->p, 0x0F);
+	em8(&t->p, 0xC8 | (h & 7));
+	guest_write(t, g, h);
+	return true;
+}
+
+/* CDQ, CQO. */
+static bool put_cdq(struct build *t, const struct plan *x)
+{
+	if (x->i.opsize == 8)
+		em8(&t->p, 0x48);
+	em8(&t->p, 0x99);
+	return true;
+}
+
+/* ---- who does what --------------------------------------------------------------- */
+
+static bool reg_is_plain(const struct insn *i, unsigned reg, unsigned size)
+{
+	return size > 1 || i->rex || reg < 4;
+}
+
+static bool use(struct plan *x, translate_fn *fn, bool writes_flags, bool reads_flags)
+{
+	x->fn = fn;
+	x->may_exit = is_mem(x);
+	x->writes_flags = writes_flags;
+	x->reads_flags = reads_flags;
+	return true;
+}
+
+static bool plan_shift(struct plan *x)
+{
+	unsigned digit = x->i.reg & 7;
+
+	if (digit == 2 || digit == 3 || (!is_mem(x) && !reg_is_plain(&x->i, x->i.rm, width(&x->i))))
+		return false;
+	return use(x, put_shift, false, true);
+}
+
+/* Those that want a dword or qword and, in host registers, what the other operand is. */
+static bool plan_wide(struct plan *x)
+{
+	soft_exec_fn *exec = x->i.exec;
+	bool in_host = guest_host(x->i.reg) != HOST_NONE;
+
+	if (exec == int_bt_imm)
+		return use(x, put_bit, false, true);
+	if (exec == int_bt_reg)
+		return !is_mem(x) && in_host && use(x, put_bit, false, true);
+	if (exec == int_mul || exec == int_imul)
+		return x->i.opcode & 1 && use(x, put_mul, true, false);
+	if (exec == int_bswap)
+		return use(x, put_bswap, false, false);
+	if (!is_mem(x))
+		return false;
+	if (exec == int_cmov)
+		return use(x, put_cmov, false, true);
+	if (exec == int_cmpxchg)
+		return x->i.opcode & 1 && use(x, put_cmpxchg, true, false);
+	if (!in_host)
+		return false;
+	if (exec == int_xadd)
+		return x->i.opcode & 1 && use(x, put_xadd, true, false);
+	if (exec == int_xchg)
+		return x->i.opcode & 1 && use(x, put_xchg, false, false);
+	return (exec == int_imul_r_rm || exec == int_imul_imm) && use(x, put_imul_mem, true, false);
+}
+
+bool translate_plan_rest(struct plan *x)
+{
+	soft_exec_fn *exec = x->i.exec;
+	int64_t disp = x->i.disp + (x->i.base == INSN_REG_RIP ? x->u->off : 0);
+
+	if (x->i.has_modrm && is_mem(x) && disp != (int32_t)disp)
+		return false;
+	if (x->i.map == 0 && x->i.opcode == 0x99 && x->i.opsize >= 4) {
+		x->fn = put_cdq;
+		return true;
+	}
+	if (x->i.has_modrm && is_mem(x) && (exec == int_inc_rm || exec == int_dec_rm))
+		return use(x, put_inc_dec, false, false);
+	if (exec == int_shift_imm || exec == int_shift_one || exec == int_shift_cl)
+		return plan_shift(x);
+	if (exec == int_setcc)
+		return is_mem(x) && use(x, put_setcc, false, true);
+	return x->i.opsize >= 4 && plan_wide(x);
+}
