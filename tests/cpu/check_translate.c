@@ -103,7 +103,7 @@ static void put_insn(struct program *p)
 	static const uint8_t two[] = { 0xAF, 0xB6, 0xB7, 0xBE, 0xBF, 0xA3, 0xBC, 0xC1, 0x6F, 0xEF, 0x7F, 0x28,
 				       0x29, 0x10, 0x11, 0xD4, 0x58, 0x59, 0x5C, 0x6E, 0x7E, 0xD6, 0x57, 0xFE, 0xB1, 0xAB, 0xB3, 0xBB };
 	static const uint8_t one[] = { 0x63, 0x85, 0x84, 0x88, 0x89, 0x8A, 0x8B, 0x8D, 0xD1, 0xD3, 0x87, 0xD2, 0x86 };
-	unsigned kind = rnd(p, 19), op;
+	unsigned kind = rnd(p, 20), op;
 
 	if (kind < 4) {
 		put_prefixes(p);
@@ -180,6 +180,20 @@ static void put_insn(struct program *p)
 		}
 		put(p, 0x0F);
 		put(p, 0xC8 | (rnd(p, 2) ? 0 : 5)); /* BSWAP */
+	} else if (kind == 18) {
+		static const uint8_t plain[] = { 0x9C, 0xFA, 0xFB }; /* PUSHF, CLI, STI */
+
+		op = rnd(p, 6);
+		if (op < 3) {
+			put(p, plain[op]);
+		} else if (op == 3) {
+			put(p, 0xFF); /* PUSH */
+			put_modrm(p, 6);
+		} else { /* AH to BH */
+			put(p, op == 4 ? 0xF6 : 0x80);
+			put(p, 0xC4 | (op == 4 ? 0 : rnd(p, 8) << 3) | rnd(p, 4));
+			put_n(p, 1);
+		}
 	} else {
 		put(p, 0x70 | rnd(p, 16)); /* over nothing: the block ends */
 		put(p, 0);

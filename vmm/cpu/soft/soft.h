@@ -120,6 +120,7 @@ struct soft {
 	uint64_t r[18];
 	uint64_t rip; /* next instruction, as offset in CS (linear minus CS base) */
 	uint64_t insn_rip; /* the instruction that runs */
+	uint64_t scratch, scratch_target; /* of one translated instruction */
 	uint64_t page_rip; /* within translated code: the linear address of the page that it stands for */
 	const struct uop *cur; /* the uop that runs (block.c's way to recover insn_rip on a fault) */
 	int64_t budget; /* instructions left before the dispatcher must look up */

@@ -94,3 +94,12 @@ void translate_flags(struct build *t)
 		return;
 	}
 }
+
+void translate_push_scratch(struct build *t, const struct plan *x)
+{
+	em(&t->p, 8, 0x8D, HOST_T1, opd_mem(HOST_GUEST_RSP, -8));
+	translate_tlb(t, x, 8, true);
+	em_load(&t->p, HOST_T2, OPD_S(scratch));
+	em_store(&t->p, opd_mem(HOST_T1, 0), HOST_T2);
+	em(&t->p, 8, 0x8D, HOST_GUEST_RSP, opd_mem(HOST_GUEST_RSP, -8));
+}

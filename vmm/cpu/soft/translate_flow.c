@@ -25,8 +25,7 @@ static bool put_jmp(struct build *t, const struct plan *x)
 	return true;
 }
 
-/* Leaves unless T1 is canonical. Spoils T2. */
-static void check_canonical(struct build *t, const struct plan *x)
+void translate_check_canonical(struct build *t, const struct plan *x)
 {
 	em_mov(&t->p, HOST_T2, HOST_T1);
 	em(&t->p, 8, 0xC1, 4, opd_reg(HOST_T2)); /* shl */
@@ -51,7 +50,7 @@ static bool put_call(struct build *t, const struct plan *x)
 	/* A page that is executed is canonical. */
 	if (translate_in_page(t, target(x)) >> MEM_PAGE_SHIFT) {
 		translate_rip(t, HOST_T1, target(x));
-		check_canonical(t, x);
+		translate_check_canonical(t, x);
 	}
 	put_return_address(t, x);
 	em_alu_imm(&t->p, 8, 5, opd_reg(HOST_GUEST_RSP), 8);
@@ -62,7 +61,7 @@ static bool put_call(struct build *t, const struct plan *x)
 static bool put_jmp_r(struct build *t, const struct plan *x)
 {
 	em_mov(&t->p, HOST_T1, guest_read(t, x->i.rm, HOST_T1));
-	check_canonical(t, x);
+	translate_check_canonical(t, x);
 	em_jump_to(&t->p, COND_COUNT, t->t->jump);
 	return true;
 }
@@ -72,7 +71,7 @@ static bool put_ret(struct build *t, const struct plan *x)
 	em_mov(&t->p, HOST_T1, HOST_GUEST_RSP);
 	translate_tlb(t, x, 8, false);
 	em_load(&t->p, HOST_T1, opd_mem(HOST_T1, 0));
-	check_canonical(t, x);
+	translate_check_canonical(t, x);
 	em_alu_imm(&t->p, 8, 0, opd_reg(HOST_GUEST_RSP), 8 + (int32_t)x->u->imm);
 	em_jump_to(&t->p, COND_COUNT, t->t->jump);
 	return true;
@@ -81,7 +80,7 @@ static bool put_ret(struct build *t, const struct plan *x)
 static bool put_call_reg(struct build *t, const struct plan *x)
 {
 	em_mov(&t->p, HOST_T1, guest_read(t, x->i.rm, HOST_T1));
-	check_canonical(t, x);
+	translate_check_canonical(t, x);
 	put_return_address(t, x);
 	em_mov(&t->p, HOST_T1, guest_read(t, x->i.rm, HOST_T1));
 	em_alu_imm(&t->p, 8, 5, opd_reg(HOST_GUEST_RSP), 8);

@@ -138,6 +138,13 @@ void translate_ea(struct build *t, const struct plan *x);
 void translate_tlb(struct build *t, const struct plan *x, unsigned size, bool is_write);
 /* Both. */
 void translate_mem(struct build *t, const struct plan *x, unsigned size, bool is_write);
+/* An ALU operation (0 ADD to 7 CMP, 8 TEST) of @imm on guest register @g; its flags are
+ * kept when the plan says so. Spoils T1 and T2. */
+void translate_alu_imm(struct build *t, const struct plan *x, unsigned op, unsigned size, unsigned g, int32_t imm);
+/* Pushes what is in s->scratch. */
+void translate_push_scratch(struct build *t, const struct plan *x);
+/* Leaves unless T1 is canonical. Spoils T2. */
+void translate_check_canonical(struct build *t, const struct plan *x);
 /* The host's flags become the guest's. Spoils T2. */
 void translate_flags(struct build *t);
 /* Makes a raw form what flags.h knows; nothing when it is that already. */

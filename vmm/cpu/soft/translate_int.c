@@ -192,6 +192,13 @@ static void alu_to_mem(struct build *t, const struct plan *x, enum alu op, unsig
 		keep_done(t, op, size, HOST_T2);
 }
 
+void translate_alu_imm(struct build *t, const struct plan *x, unsigned op, unsigned size, unsigned g, int32_t imm)
+{
+	struct source src = { .imm = imm, .is_imm = true };
+
+	alu_to_reg(t, x, (enum alu)op, size, g, &src);
+}
+
 static bool is_imm_form(const struct insn *i)
 {
 	return i->opcode >= 0xF6 || (i->opcode >= 0x80 && i->opcode < 0x84) || i->opcode >= 0xA8 ||

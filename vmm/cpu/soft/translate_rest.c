@@ -8,7 +8,9 @@
  * would cost more than it does.
  *
  * Used by: translate.c.   Sources: SDM vol. 2. */
+#include "vmm/cpu/soft/fpu.h"
 #include "vmm/cpu/soft/int.h"
+#include "vmm/cpu/soft/sys.h"
 #include "vmm/cpu/soft/translate_impl.h"
 
 static unsigned width(const struct insn *i)
@@ -271,6 +273,107 @@ static bool put_cdq(struct build *t, const struct plan *x)
 	return true;
 }
 
+/* An immediate to AH, CH, DH or BH: the register is turned round for it. They are in the host's
+ * registers of the same number. */
+static bool put_high_byte(struct build *t, const struct plan *x)
+{
+	unsigned g = x->i.rm & 3, op = x->i.opcode == 0xF6 ? 8 : x->i.reg & 7;
+
+	em(&t->p, 8, 0xC1, 1, opd_reg(g)); /* ror */
+	em8(&t->p, 8);
+	translate_alu_imm(t, x, op, 1, g, (int32_t)x->i.imm);
+	em(&t->p, 8, 0xC1, 0, opd_reg(g)); /* rol */
+	em8(&t->p, 8);
+	t->host_flags = false;
+	return true;
+}
+
+/* ---- the stack, and interrupts off and on ------------------------------------------ */
+
+static bool put_push_mem(struct build *t, const struct plan *x)
+{
+	translate_mem(t, x, 8, false);
+	em_load(&t->p, HOST_T2, opd_mem(HOST_T1, 0));
+	em_store(&t->p, OPD_S(scratch), HOST_T2);
+	translate_push_scratch(t, x);
+	return true;
+}
+
+/* What sys_pushf() pushes. */
+static bool put_pushf(struct build *t, const struct plan *x)
+{
+	translate_flags(t);
+	em8(&t->p, 0x9C); /* pushfq */
+	em8(&t->p, 0x41); /* pop r13 */
+	em8(&t->p, 0x5D);
+	em_alu_imm(&t->p, 4, 4, opd_reg(HOST_T2), FLAG_ARITH);
+	em(&t->p, 4, 0x0B, HOST_T2, OPD_S(rflags));
+	em_alu_imm(&t->p, 4, 4, opd_reg(HOST_T2), ~(FLAG_VM | FLAG_RF));
+	em_store(&t->p, OPD_S(scratch), HOST_T2);
+	translate_push_scratch(t, x);
+	return true;
+}
+
+static void need_cpl0(struct build *t, const struct plan *x)
+{
+	em_alu_imm(&t->p, 1, 7, OPD_S(cpl), 0);
+	translate_exit(t, COND_NE, x->u);
+	t->host_flags = false;
+}
+
+static bool put_cli(struct build *t, const struct plan *x)
+{
+	need_cpl0(t, x);
+	em_alu_imm(&t->p, 4, 4, OPD_S(rflags), ~FLAG_IF);
+	translate_edge(t, COND_COUNT, x->u->off);
+	return true;
+}
+
+/* The shadow lasts for the next instruction. It cannot be seen when nothing is pending and the run does not end
+ * there; else the executor makes one. */
+static bool put_sti(struct build *t, const struct plan *x)
+{
+	_Static_assert(offsetof(struct soft, nmi_pending) == offsetof(struct soft, intr_line) + 1, "read as one word");
+	need_cpl0(t, x);
+	em_alu_imm(&t->p, 2, 7, OPD_S(intr_line), 0);
+	translate_exit(t, COND_NE, x->u);
+	em_alu_imm(&t->p, 8, 7, OPD_S(budget), BLOCK_MAX_INSNS);
+	translate_exit(t, COND_L, x->u);
+	em_alu_imm(&t->p, 4, 1, OPD_S(rflags), FLAG_IF);
+	translate_edge(t, COND_COUNT, x->u->off);
+	return true;
+}
+
+static bool put_jmp_mem(struct build *t, const struct plan *x)
+{
+	translate_mem(t, x, 8, false);
+	em_load(&t->p, HOST_T1, opd_mem(HOST_T1, 0));
+	translate_check_canonical(t, x);
+	em_jump_to(&t->p, COND_COUNT, t->t->jump);
+	return true;
+}
+
+static bool put_call_mem(struct build *t, const struct plan *x)
+{
+	translate_mem(t, x, 8, false);
+	em_load(&t->p, HOST_T1, opd_mem(HOST_T1, 0));
+	translate_check_canonical(t, x);
+	em_store(&t->p, OPD_S(scratch_target), HOST_T1);
+	translate_rip(t, HOST_T2, x->u->off);
+	em_store(&t->p, OPD_S(scratch), HOST_T2);
+	translate_push_scratch(t, x);
+	em_load(&t->p, HOST_T1, OPD_S(scratch_target));
+	em_jump_to(&t->p, COND_COUNT, t->t->jump);
+	return true;
+}
+
+static bool put_nothing(struct build *t, const struct plan *x)
+{
+	(void)t;
+	(void)x;
+	return true;
+}
+
 /* ---- who does what --------------------------------------------------------------- */
 
 static bool reg_is_plain(const struct insn *i, unsigned reg, unsigned size)
@@ -325,6 +428,35 @@ static bool plan_wide(struct plan *x)
 	return (exec == int_imul_r_rm || exec == int_imul_imm) && use(x, put_imul_mem, true, false);
 }
 
+/* Those that leave the block, and pushes. */
+static bool plan_flow(struct plan *x)
+{
+	static const struct {
+		soft_exec_fn *exec;
+		translate_fn *fn;
+	} rows[] = { { int_push_rm, put_push_mem }, { int_jmp_rm, put_jmp_mem }, { int_call_rm, put_call_mem },
+		     { sys_pushf, put_pushf }, { sys_cli, put_cli }, { sys_sti, put_sti } };
+
+	for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]); k++) {
+		if (rows[k].exec != x->i.exec)
+			continue;
+		if (x->i.has_modrm && (!is_mem(x) || x->i.opsize == 2))
+			return false;
+		if (rows[k].exec == sys_pushf && x->i.opsize != 8)
+			return false;
+		x->fn = rows[k].fn;
+		x->may_exit = x->reads_flags = true;
+		return true;
+	}
+	return false;
+}
+
+static bool is_high_byte_imm(const struct insn *i)
+{
+	return (i->exec == int_test_rm_imm || i->exec == int_alu_rm_imm) && !(i->opcode & 1) && i->mod == 3 &&
+	       !reg_is_plain(i, i->rm, 1) && (i->exec == int_test_rm_imm || ((i->reg & 7) != 2 && (i->reg & 7) != 3));
+}
+
 bool translate_plan_rest(struct plan *x)
 {
 	soft_exec_fn *exec = x->i.exec;
@@ -332,6 +464,14 @@ bool translate_plan_rest(struct plan *x)
 
 	if (x->i.has_modrm && is_mem(x) && disp != (int32_t)disp)
 		return false;
+	if (plan_flow(x))
+		return true;
+	if (exec == fpu_hint) {
+		x->fn = put_nothing;
+		return true;
+	}
+	if (is_high_byte_imm(&x->i))
+		return use(x, put_high_byte, true, false);
 	if (x->i.map == 0 && x->i.opcode == 0x99 && x->i.opsize >= 4) {
 		x->fn = put_cdq;
 		return true;
