@@ -321,6 +321,10 @@ static int assemble(struct machine *m, char **ret_why)
 		return r;
 	}
 	m->mem_made = true;
+	/* Under KVM each page that is touched first is an exit, and its walk goes through two tables.
+	 * What the guest leaves free of a huge page it reports, and gets back page by page. */
+	if (m->cfg.engine == MACHINE_ENGINE_KVM)
+		mem_use_huge_pages(&m->mem);
 	prng_init(&m->prng, m->cfg.seed, m->cfg.name ? m->cfg.name : "");
 	make_clock(m);
 	r = m->cfg.engine == MACHINE_ENGINE_KVM ? machine_kvm_make_cpus(m, ret_why) : machine_cpus_new(m);

@@ -47,6 +47,8 @@ int mem_init(struct mem *m, uint64_t size_bytes);
  * persistent memory. -EINVAL too when the file is empty or no multiple of 2 MiB. */
 int mem_init_pmem(struct mem *m, uint64_t size_bytes, int pmem_fd);
 void mem_done(struct mem *m);
+/* RAM may come in the host's huge pages (transparent_hugepage): fewer faults for more memory. */
+void mem_use_huge_pages(struct mem *m);
 
 /* The host address of [gpa, gpa+len), or NULL unless all of it is RAM in one
  * piece (a range across the hole is not). len ≥ 1. */

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 
 static const uint64_t mem_min_bytes = UINT64_C(1) << 20, mem_max_bytes = UINT64_C(512) << 30;
-enum { pmem_align = 2 << 20 };
+enum { pmem_align = 2 << 20, HUGE_SIZE = 2 << 20 };
 
 static size_t code_bits_size(const struct mem *m)
 {
@@ -33,6 +33,30 @@ static void *map_lazy(size_t size)
 		return NULL;
 	(void)madvise(p, size, MADV_DONTDUMP);
 	return p;
+}
+
+/* The same, on a boundary of HUGE_SIZE: what the host's and the guest's tables map as one huge page
+ * must start on one in both. A page that is touched costs a page, whatever the host's default for
+ * huge pages; mem_use_huge_pages() is for who wants it otherwise. */
+static void *map_ram(size_t size)
+{
+	uint8_t *p = map_lazy(size + HUGE_SIZE);
+	size_t before = p ? -(uintptr_t)p % HUGE_SIZE : 0;
+
+	if (!p)
+		return NULL;
+	if (before)
+		(void)munmap(p, before);
+	p += before;
+	size = (size + MEM_PAGE_SIZE - 1) & ~(size_t)(MEM_PAGE_SIZE - 1);
+	(void)munmap(p + size, HUGE_SIZE - before);
+	(void)madvise(p, size, MADV_NOHUGEPAGE);
+	return p;
+}
+
+void mem_use_huge_pages(struct mem *m)
+{
+	(void)madvise(m->host, (size_t)m->size_bytes, MADV_HUGEPAGE);
 }
 
 static size_t map_size(const struct mem *m)
@@ -61,7 +85,7 @@ static int init(struct mem *m, uint64_t size_bytes, uint64_t pmem_bytes, int pme
 	if (size_bytes < mem_min_bytes || size_bytes > mem_max_bytes || size_bytes % MEM_PAGE_SIZE)
 		return -EINVAL;
 	made.low_bytes = size_bytes < MEM_LOW_END ? size_bytes : MEM_LOW_END;
-	made.host = map_lazy(map_size(&made));
+	made.host = map_ram(map_size(&made));
 	if (!made.host)
 		return -errno;
 	r = map_pmem(&made, pmem_fd);
