@@ -3,7 +3,8 @@
 #   make check-kvm        inside a machine with a true kvm-amd, emulated by QEMU: the unit tests,
 #                         boots with one and four processors, the firewall lab (needs the image tiny)
 #   make soak-smp-kvm     there: four processors under load for ten minutes
-#   make bench-kvm        start to init and exits, beside QEMU under KVM, in the same machine
+#   make bench-kvm        start to init, exits and memory beside QEMU under KVM, in the same machine; and the
+#                         network's and the idle guests' figures
 #   make check-kvm-native the unit tests on this host's /dev/kvm (part of make check)
 CHECK_KVM := $(O)/tests/kvm/check_kvm
 
@@ -44,9 +45,12 @@ soak-smp-kvm: $(O)/muster $(O)/run-machine $(CHECK_KVM) $(CHECK_KVM_STATE) $(REL
 	@$(O)/muster images build tiny --if-missing
 	@O=$(O) tests/kvm/proof soak
 
-# Beside QEMU in the same nested machine.
-.PHONY: bench-kvm
-bench-kvm: $(O)/muster $(O)/run-machine images-data
+# The second engine's figures: beside QEMU in the same nested machine, and those of the network.
+# bench-kvm-exits adds the exits by reason.
+.PHONY: bench-kvm bench-kvm-exits
+bench-kvm: $(O)/muster $(O)/run-machine images-data $(BENCH_TX)
 	@make/deps build image test bench
 	@$(O)/muster images build tiny --if-missing
-	@O=$(O) tests/kvm/bench
+	@O=$(O) tests/kvm/bench; nested=$$?; tests/bench/bench-net $(O) && exit $$nested
+bench-kvm-exits: $(O)/run-machine
+	@O=$(O) tests/kvm/bench --reasons

@@ -8,7 +8,7 @@ bench_top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 bench_rows=$(mktemp)
 bench_status=0
 
-median() { sort -g | awk '{v[NR] = $1} END {print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'; }
+median() { sort -g | awk '{v[NR] = $1} END {if (NR) print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2}'; }
 seconds() { # seconds COMMAND...: wall time, output dropped; fails when the command does
 	local t0=$EPOCHREALTIME
 	"$@" >"$bench_rows.out" 2>&1 </dev/null || { echo "run-bench: $* failed:" >&2; tail -n 5 "$bench_rows.out" >&2; return 1; }
@@ -35,8 +35,8 @@ bench_end() {
 	{
 		echo "# Figures"
 		echo
-		echo "Each row: the median of $RUNS runs of its target, the peer in the same run. Written by \`make bench\` and the"
-		echo "\`make bench-…\` targets. Last machine: $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores,"
+		echo "Each row: the median of 3 to 5 runs of its target, the peer in the same run. Written by \`make bench\`,"
+		echo "\`make bench-kvm\` and the other \`make bench-…\` targets. Last machine: $(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores,"
 		echo "Linux $(uname -r). Machines are noisy and shared, so the ratio is what counts."
 		echo
 		echo "| figure | ours | peer | ratio | must | stretch | verdict | date |"
