@@ -186,13 +186,10 @@ static const nsec_t time_max = (nsec_t)1 << 61;
 enum { MIPS_MAX = 1000000, TSC_KHZ_MIN = 1000, TSC_KHZ_MAX = 100000000, VERSION_TSC = 2 };
 static const uint64_t tsc_max = UINT64_C(1) << 62;
 
-/* The TSC, or what it was before files told of it. */
-static void tsc_state(const struct guest_clock *c, struct state *s, bool told, uint32_t *khz, uint64_t *tsc)
+static void tsc_state(const struct guest_clock *c, struct state *s, uint32_t *khz, uint64_t *tsc)
 {
 	*khz = c->tsc_khz;
 	*tsc = guest_clock_tsc(c);
-	if (!told)
-		return;
 	state_u32(s, khz);
 	state_u64(s, tsc);
 	state_expect(s, *khz >= TSC_KHZ_MIN && *khz <= TSC_KHZ_MAX && *tsc <= tsc_max,
@@ -205,8 +202,9 @@ void guest_clock_state(struct guest_clock *c, struct state *s)
 {
 	nsec_t at = c->is_virtual ? c->skipped : guest_clock_now(c), wall_start = c->wall_start;
 	uint64_t mips = c->mips, tsc;
-	uint32_t khz, version = state_begin(s, "clck", 0, VERSION_TSC);
+	uint32_t khz;
 
+	state_expect(s, state_begin(s, "clck", 0, VERSION_TSC) == VERSION_TSC, "a version that did not tell the TSC");
 	state_same(s, c->is_virtual, "virtual clocks");
 	state_i64(s, &wall_start);
 	state_expect(s, wall_start >= 0 && wall_start <= time_max, "a year beyond all");
@@ -218,7 +216,7 @@ void guest_clock_state(struct guest_clock *c, struct state *s)
 	}
 	state_i64(s, &at);
 	state_expect(s, at >= 0 && at <= time_max, "a time beyond all");
-	tsc_state(c, s, version >= VERSION_TSC, &khz, &tsc);
+	tsc_state(c, s, &khz, &tsc);
 	state_end(s);
 	if (!state_is_load(s) || !state_ok(s))
 		return;
@@ -226,10 +224,7 @@ void guest_clock_state(struct guest_clock *c, struct state *s)
 	c->mips = mips;
 	*(c->is_virtual ? &c->skipped : &c->frozen) = at;
 	c->paused = true;
-	if (version >= VERSION_TSC)
-		guest_clock_set_tsc(c, khz, tsc);
-	else
-		c->tsc_khz = CPU_TSC_KHZ;
+	guest_clock_set_tsc(c, khz, tsc);
 }
 
 /* @max: the latest instant that is believed. */

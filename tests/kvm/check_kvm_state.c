@@ -428,6 +428,52 @@ START_TEST(loaded_and_saved_again_it_is_the_same)
 }
 END_TEST
 
+/* A gate for vector 0x46 in the table at 0x1000; then each wake-up is counted, and behind the
+ * third one there is to be none. The handler counts, takes the cause away at the third, EOI. */
+GUEST_CODE_TEXT(code_level, "leaq 2f(%rip), %rax\n movw %ax, 0x1460\n movw $0x10, 0x1462\n movw $0x8e00, 0x1464\n"
+			    "shrl $16, %eax\n movw %ax, 0x1466\n movw $0xfff, 0x2000\n movq $0x1000, 0x2002\n"
+			    "lidt 0x2000\n movl $0x8000, %esp\n movl $0xfee00000, %ebx\n"
+			    "1: sti\n hlt\n cli\n cmpl $3, 0x3000\n jb 1b\n"
+			    "sti\n movl $1000, %ecx\n 3: pause\n loop 3b\n cli\n"
+			    "movw $0x604, %dx\n movw $0x3400, %ax\n outw %ax, %dx\n hlt\n"
+			    "2: pushq %rax\n pushq %rdx\n incl 0x3000\n cmpl $3, 0x3000\n jne 4f\n"
+			    "movw $0x600, %dx\n movw $0x100, %ax\n outw %ax, %dx\n"
+			    "4: movl $0, 0xb0(%rbx)\n popq %rdx\n popq %rax\n iretq\n");
+
+/* A level-triggered pin of the I/O APIC whose message waits in IRR, remote IRR set, its line
+ * up: saved so, under KVM each EOI must be told, and the message come again, until the line
+ * falls. @_i: as often it is loaded and saved again before it runs. */
+START_TEST(a_level_interrupt_goes_on)
+{
+	CLEANUP(free) char *why = NULL;
+	struct machine *m;
+
+	(void)close(cfg.kernel_fd);
+	cfg.kernel_fd = kernel_of(code_level, (size_t)(code_level_end - code_level));
+	m = make(false, kvm_khz());
+	lapic_mmio_write(&m->vcpu[0].lapic, 0xF0, 4, 0x1FF);
+	bus_mmio_write(&m->bus, IOAPIC_BASE, 4, 0x10 + 2 * ACPI_SCI);
+	bus_mmio_write(&m->bus, IOAPIC_BASE + 0x10, 4, 0x8046);
+	bus_pio_write(&m->bus, ACPI_PM1A_EVT + 2, 2, 0x100);
+	acpi_power_button(&m->acpi);
+	ck_assert(m->ioapic.entry[ACPI_SCI] & 1 << 14);
+	save(m, &saved);
+	(void)machine_free(m);
+	for (int i = 0; i <= _i; i++) {
+		m = load(true, &saved, &why);
+		ck_assert_msg(m != NULL, "%s", why);
+		if (i < _i) {
+			save(m, &saved);
+			(void)machine_free(m);
+		}
+	}
+	ck_assert_int_eq(machine_run(m, &why), MACHINE_END_POWEROFF);
+	ck_assert_uint_eq(*(uint32_t *)(void *)(m->mem.host + 0x3000), 3);
+	ck_assert(!(m->ioapic.entry[ACPI_SCI] & 1 << 14));
+	(void)machine_free(m);
+}
+END_TEST
+
 static void refused(const struct bytes *b, const char *says)
 {
 	CLEANUP(free) char *why = NULL;
@@ -488,7 +534,7 @@ START_TEST(a_speed_is_given_or_refused_with_both_numbers)
 }
 END_TEST
 
-enum { N_TESTS = 4 + 3 + 1 + 1 + 2 + 1 + 1 + 1, N_MACHINE_TESTS = 16 + 8 + 1 + 1 };
+enum { N_TESTS = 4 + 3 + 1 + 1 + 2 + 1 + 1 + 1, N_MACHINE_TESTS = 16 + 8 + 2 + 1 + 1 };
 
 static Suite *make_suite(void)
 {
@@ -520,6 +566,7 @@ static Suite *make_suite(void)
 	tcase_set_timeout(machines, 120);
 	tcase_add_loop_test(machines, a_machine_goes_on_under_the_other_engine, 0, 16);
 	tcase_add_loop_test(machines, loaded_and_saved_again_it_is_the_same, 0, 8);
+	tcase_add_loop_test(machines, a_level_interrupt_goes_on, 0, 2);
 	tcase_add_test(machines, damage_is_refused_with_its_place);
 	tcase_add_test(machines, a_speed_is_given_or_refused_with_both_numbers);
 	suite_add_tcase(suite, machines);

@@ -446,14 +446,16 @@ static void let_go(void *ctx, struct machine *m)
 
 /* Both stop as often, since how long a machine that ended runs on depends on it.
  * @_i thousand instructions and one before the save: in work, in the handler's
- * neighbourhood, in HLT. */
+ * neighbourhood, in HLT; and every other time at another TSC's speed. */
 START_TEST(the_future_after_a_load_is_the_one_without)
 {
-	struct machine *m = make(), *twin;
+	struct machine *m, *twin;
 	CLEANUP(free) char *why = NULL;
 	uint64_t hash, n;
 	nsec_t now;
 
+	cfg.tsc_khz = _i & 1 ? 2400123 : 0;
+	m = make();
 	saved = (struct bytes){ 0 };
 	machine_set_probe(m, (uint64_t)_i * 997 + 1, save_once, NULL);
 	ck_assert_int_eq(machine_run(m, &why), MACHINE_END_POWEROFF);
@@ -628,6 +630,52 @@ START_TEST(a_card_of_the_old_version_is_taken)
 }
 END_TEST
 
+/* Each processor counts as its machine does, and CPUID says how fast that is. */
+START_TEST(a_tsc_goes_on_at_its_speed)
+{
+	CLEANUP(bytes) struct bytes b = { 0 };
+	struct forge_section sec;
+	size_t at = STATE_HEADER_LEN;
+	struct machine *m, *twin;
+	struct cpu_state c;
+
+	cfg.tsc_khz = 2400123;
+	m = make();
+	guest_clock_skip_to(&m->clock, 1000000);
+	m->vcpu[1].lapic.lvt[0] = 0x40042;
+	ck_assert(lapic_msr_write(&m->vcpu[1].lapic, 0x6E0, 3000000));
+	save(m, &b);
+	cfg.tsc_khz = 0; /* the file says it */
+	twin = load_well(&b);
+	ck_assert_uint_eq(guest_clock_tsc(&twin->clock), 2400123);
+	ck_assert_uint_eq(twin->vcpu[1].lapic.tsc_deadline, 3000000);
+	ck_assert_int_eq(twin->vcpu[1].lapic.timer.at, 1249936); /* 3000000 ticks */
+	for (unsigned i = 0; i < 2; i++) {
+		twin->vcpu[i].cpu->ops->get_state(twin->vcpu[i].cpu, &c);
+		ck_assert_uint_eq(c.tsc_khz, 2400123);
+	}
+	(void)machine_free(twin);
+	(void)machine_free(m);
+	while (forge_next(b.data, &at, &sec)) {
+		uint8_t *version = b.data + sec.head + 8, *khz = b.data + sec.payload;
+
+		if (memcmp(b.data + sec.head, "clck", 4) == 0) {
+			*version = 1;
+			forge_reseal(b.data, b.len);
+			refused(b.data, b.len, "section clck.0");
+			*version = 2;
+		} else if (memcmp(b.data + sec.head, "cpu ", 4) == 0) {
+			while (load_le32(khz) != 2400123)
+				khz++;
+			*khz ^= 1;
+			forge_reseal(b.data, b.len);
+			refused(b.data, b.len, "a TSC at another speed than its machine's");
+			*khz ^= 1;
+		}
+	}
+}
+END_TEST
+
 /* Another machine's state. */
 static void more_memory(void) { cfg.memory_bytes = 2 * MEMORY; }
 static void fewer_nics(void) { cfg.n_nics = 1; }
@@ -724,6 +772,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(t, a_loaded_card_asks_its_guest_to_announce_itself_once, 0, 2);
 	tcase_add_loop_test(t, the_future_after_a_load_is_the_one_without, 0, 10);
 	tcase_add_test(t, a_real_clock_goes_on_where_it_stood);
+	tcase_add_test(t, a_tsc_goes_on_at_its_speed);
 	tcase_add_test(t, damage_in_any_section_is_refused_with_its_place);
 	tcase_add_test(t, a_newer_section_is_refused_with_its_place);
 	tcase_add_test(t, a_card_of_the_old_version_is_taken);
