@@ -13,7 +13,7 @@ $(CHECK_KVM): $(call obj,tests/kvm/check_kvm.c tests/kvm/guest.c) $(call lib,cpu
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(CHECK_LIBS) $(PKG_LIBS)
 
 CHECK_KVM_STATE := $(O)/tests/kvm/check_kvm_state
-$(CHECK_KVM_STATE): $(call obj,tests/kvm/check_kvm_state.c tests/kvm/guest.c) $(call lib,vmm cpu core)
+$(CHECK_KVM_STATE): $(call obj,tests/kvm/check_kvm_state.c tests/kvm/guest.c tests/vmm/smp_guest.c) $(call lib,vmm cpu core)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(CHECK_LIBS) $(PKG_LIBS)
 

@@ -10,6 +10,7 @@
 #include "tests/kvm/guest.h"
 #include "tests/tick_guest.h"
 #include "tests/unit.h"
+#include "tests/vmm/smp_guest.h"
 #include "vmm/cpu/msr.h"
 #include "vmm/machine_impl.h"
 
@@ -474,6 +475,85 @@ START_TEST(a_level_interrupt_goes_on)
 }
 END_TEST
 
+/* ---- several processors ------------------------------------------------------------------ */
+
+enum { CPUS = 3, EARLY = 24, LATE = 12 };
+
+static struct machine *make_smp(bool kvm)
+{
+	(void)close(cfg.kernel_fd);
+	cfg.kernel_fd = smp_guest_kernel();
+	cfg.cpus = CPUS;
+	return make(kvm, kvm_khz());
+}
+
+static void save_once(void *ctx, struct machine *m)
+{
+	(void)ctx;
+	if (saved.len)
+		return;
+	save(m, &saved);
+	machine_end_now(m, MACHINE_END_QUIT, NULL);
+}
+
+/* How many instructions a whole run has, about: the clock is the host's. */
+static uint64_t smp_instructions(void)
+{
+	struct machine *m = make_smp(false);
+	CLEANUP(free) char *why = NULL;
+	uint64_t n;
+
+	ck_assert_int_eq(machine_run(m, &why), MACHINE_END_POWEROFF);
+	n = machine_instructions(m);
+	(void)machine_free(m);
+	return n;
+}
+
+static void goes_on(bool kvm)
+{
+	CLEANUP(free) char *why = NULL;
+	struct machine *m;
+
+	ck_assert_msg(saved.len && !save_why, "%s", save_why ? save_why : "it was never saved");
+	m = load(kvm, &saved, &why);
+	ck_assert_msg(m != NULL, "%s", why);
+	ck_assert_msg(machine_run(m, &why) == MACHINE_END_POWEROFF, "%s", why ? why : "?");
+	smp_guest_check(&m->mem, CPUS, false);
+	(void)machine_free(m);
+}
+
+/* At instants from the first INIT to the last IPI: the first EARLY are 15 instructions
+ * apart, in which processors are started, the others spread over the rest. */
+START_TEST(processors_go_on_under_kvm)
+{
+	uint64_t n = smp_instructions(), at = _i < EARLY ? 220 + 15 * (uint64_t)_i : n * (uint64_t)(_i - EARLY) / LATE;
+	struct machine *m = make_smp(false);
+	CLEANUP(free) char *why = NULL;
+
+	machine_set_probe(m, at + 1, save_once, NULL);
+	ck_assert_int_eq(machine_run(m, &why), MACHINE_END_QUIT);
+	(void)machine_free(m);
+	goes_on(true);
+}
+END_TEST
+
+/* And back, 300 us apart: under KVM nothing is counted. */
+START_TEST(processors_come_from_kvm)
+{
+	for (unsigned i = 0; i < TRIES && !saved.len; i++) {
+		struct machine *m = make_smp(true);
+		CLEANUP(free) char *why = NULL;
+
+		ck_assert_int_eq(loop_add_timer(m->loop, clock_now() + _i / 2 * 300000, save_and_end, m, NULL), 0);
+		(void)machine_run(m, &why);
+		(void)machine_free(m);
+	}
+	goes_on(_i & 1);
+}
+END_TEST
+
+/* ---- what is refused ---------------------------------------------------------------------- */
+
 static void refused(const struct bytes *b, const char *says)
 {
 	CLEANUP(free) char *why = NULL;
@@ -534,7 +614,7 @@ START_TEST(a_speed_is_given_or_refused_with_both_numbers)
 }
 END_TEST
 
-enum { N_TESTS = 4 + 3 + 1 + 1 + 2 + 1 + 1 + 1, N_MACHINE_TESTS = 16 + 8 + 2 + 1 + 1 };
+enum { N_TESTS = 4 + 3 + 1 + 1 + 2 + 1 + 1 + 1, N_MACHINE_TESTS = 16 + 8 + 2 + EARLY + LATE + 24 + 1 + 1 };
 
 static Suite *make_suite(void)
 {
@@ -563,10 +643,12 @@ static Suite *make_suite(void)
 		return suite;
 	}
 	tcase_add_checked_fixture(machines, machine_setup, machine_teardown);
-	tcase_set_timeout(machines, 120);
+	tcase_set_timeout(machines, 60);
 	tcase_add_loop_test(machines, a_machine_goes_on_under_the_other_engine, 0, 16);
 	tcase_add_loop_test(machines, loaded_and_saved_again_it_is_the_same, 0, 8);
 	tcase_add_loop_test(machines, a_level_interrupt_goes_on, 0, 2);
+	tcase_add_loop_test(machines, processors_go_on_under_kvm, 0, EARLY + LATE);
+	tcase_add_loop_test(machines, processors_come_from_kvm, 0, 24);
 	tcase_add_test(machines, damage_is_refused_with_its_place);
 	tcase_add_test(machines, a_speed_is_given_or_refused_with_both_numbers);
 	suite_add_tcase(suite, machines);

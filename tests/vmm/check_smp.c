@@ -6,9 +6,7 @@
 #include "tests/vmm/smp_guest.h"
 #include "vmm/machine_impl.h"
 
-#include <elf.h>
 #include <string.h>
-#include <sys/mman.h>
 
 /* ---- messages --------------------------------------------------------------- */
 
@@ -259,59 +257,19 @@ END_TEST
 
 /* ---- a guest ------------------------------------------------------------------ */
 
-static int guest_kernel(void)
-{
-	size_t len = (size_t)(smp_guest_end - smp_guest);
-	Elf64_Ehdr eh = { .e_type = ET_EXEC, .e_machine = EM_X86_64, .e_entry = SMP_GUEST_AT,
-			  .e_phoff = sizeof eh, .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 1 };
-	Elf64_Phdr ph = { .p_type = PT_LOAD, .p_offset = sizeof eh + sizeof ph,
-			  .p_paddr = SMP_GUEST_AT, .p_filesz = len, .p_memsz = len };
-	int fd = memfd_create("kernel", MFD_CLOEXEC);
-
-	memcpy(eh.e_ident, ELFMAG, SELFMAG);
-	eh.e_ident[EI_CLASS] = ELFCLASS64;
-	eh.e_ident[EI_DATA] = ELFDATA2LSB;
-	ck_assert_int_eq(fd_write_all(fd, &eh, sizeof eh), 0);
-	ck_assert_int_eq(fd_write_all(fd, &ph, sizeof ph), 0);
-	ck_assert_int_eq(fd_write_all(fd, smp_guest, len), 0);
-	return fd;
-}
-
 static struct machine *make(unsigned cpus, bool is_virtual)
 {
 	struct machine_config cfg = { .name = "t/vm", .memory_bytes = 4 << 20, .cpus = cpus,
 				      .clock_virtual = is_virtual, .seed = 1, .initrd_fd = -1,
 				      .pmem_fd = -1, .serial_fd = -1, .agent_fd = -1,
 				      .control_fd = -1 };
-	CLEANUP(fd) int fd = guest_kernel();
+	CLEANUP(fd) int fd = smp_guest_kernel();
 	struct machine *m = NULL;
 	char *why = NULL;
 
 	cfg.kernel_fd = fd;
 	ck_assert_msg(machine_new(&cfg, &m, &why) == 0, "machine_new: %s", why ? why : "?");
 	return m;
-}
-
-static void check_result(const struct machine *m, unsigned cpus)
-{
-	struct smp_guest_result r;
-	unsigned others = cpus - 1;
-
-	ck_assert(mem_dma_read(&m->mem, SMP_GUEST_RESULT, &r, sizeof r));
-	ck_assert_uint_eq(r.started, others); /* the second start-up IPI is ignored */
-	ck_assert_uint_eq(r.ready, others);
-	ck_assert_uint_eq(r.under_lock, cpus * SMP_GUEST_ROUNDS);
-	ck_assert_uint_eq(r.by_xadd, cpus * SMP_GUEST_ROUNDS);
-	ck_assert_uint_eq(r.n_ipi, 3 * others);
-	ck_assert_uint_eq(r.n_nmi, others);
-	ck_assert_uint_eq(r.n_self, 1);
-	for (unsigned i = 1; i < cpus; i++) {
-		ck_assert_uint_eq(r.id_seen[i], 1);
-		ck_assert_uint_eq(r.stale[i], SMP_GUEST_OLD);
-		ck_assert_uint_eq(r.fresh[i], SMP_GUEST_NEW);
-		ck_assert_uint_eq(r.code_before[i], SMP_GUEST_OLD);
-		ck_assert_uint_eq(r.code_after[i], SMP_GUEST_NEW);
-	}
 }
 
 START_TEST(a_guest_uses_all_its_processors)
@@ -321,7 +279,7 @@ START_TEST(a_guest_uses_all_its_processors)
 	CLEANUP(free) char *why = NULL;
 
 	ck_assert_msg(machine_run(m, &why) == MACHINE_END_POWEROFF, "%s", why ? why : "?");
-	check_result(m, cpus);
+	smp_guest_check(&m->mem, cpus, true);
 	(void)machine_free(m);
 }
 END_TEST

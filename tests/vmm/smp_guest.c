@@ -10,10 +10,15 @@
  * It is entered as a kernel, in 64-bit mode with 4 GiB mapped one to one and the
  * loader's GDT (vmm/boot/linux64.c): 10 code, 18 data, page directory at B000.
  *
- * Used by: check_smp.c.   Sources: SDM vol. 3 §8.4.4.1 (start), §11.6.1 (ICR). */
+ * Used by: check_smp.c, tests/kvm/check_kvm_state.c.   Sources: SDM vol. 3 §8.4.4.1 (start), §11.6.1 (ICR). */
 #include "tests/vmm/smp_guest.h"
 
+#include "tests/kernel.h"
+
+#include <check.h>
 #include <stddef.h>
+
+extern const uint8_t smp_guest[], smp_guest_end[];
 
 _Static_assert(offsetof(struct smp_guest_result, lock) == 16, "as below");
 _Static_assert(offsetof(struct smp_guest_result, id_seen) == 40, "as below");
@@ -119,3 +124,36 @@ __asm__(".pushsection .rodata, \"a\"\n"
 	".code64\n"
 	"smp_guest_end:\n"
 	".popsection\n");
+
+_Static_assert((int)SMP_GUEST_AT == KERNEL_AT, "where kernel_of() puts it");
+
+int smp_guest_kernel(void)
+{
+	int fd = kernel_of(smp_guest, (size_t)(smp_guest_end - smp_guest));
+
+	ck_assert_int_ge(fd, 0);
+	return fd;
+}
+
+void smp_guest_check(const struct mem *m, unsigned cpus, bool own_tlb)
+{
+	struct smp_guest_result r;
+	unsigned others = cpus - 1;
+
+	ck_assert(mem_dma_read(m, SMP_GUEST_RESULT, &r, sizeof r));
+	ck_assert_uint_eq(r.started, others); /* the second start-up IPI is ignored */
+	ck_assert_uint_eq(r.ready, others);
+	ck_assert_uint_eq(r.under_lock, cpus * SMP_GUEST_ROUNDS);
+	ck_assert_uint_eq(r.by_xadd, cpus * SMP_GUEST_ROUNDS);
+	ck_assert_uint_eq(r.n_ipi, 3 * others);
+	ck_assert_uint_eq(r.n_nmi, others);
+	ck_assert_uint_eq(r.n_self, 1);
+	for (unsigned i = 1; i < cpus; i++) {
+		ck_assert_uint_eq(r.id_seen[i], 1);
+		if (own_tlb)
+			ck_assert_uint_eq(r.stale[i], SMP_GUEST_OLD);
+		ck_assert_uint_eq(r.fresh[i], SMP_GUEST_NEW);
+		ck_assert_uint_eq(r.code_before[i], SMP_GUEST_OLD);
+		ck_assert_uint_eq(r.code_after[i], SMP_GUEST_NEW);
+	}
+}

@@ -2,6 +2,9 @@
 #ifndef MUSTER_TESTS_VMM_SMP_GUEST_H
 #define MUSTER_TESTS_VMM_SMP_GUEST_H
 
+#include "vmm/mem.h"
+
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { SMP_GUEST_AT = 0x100000, SMP_GUEST_RESULT = 0x60000, SMP_GUEST_ROUNDS = 3000,
@@ -23,6 +26,10 @@ struct smp_guest_result {
 	uint32_t spins; /* rounds of the first processor's waits */
 };
 
-extern const uint8_t smp_guest[], smp_guest_end[];
+/* It as a kernel's file. The caller closes it. */
+int smp_guest_kernel(void);
+/* That a guest of @cpus processors, which has powered off, did all it was to do.
+ * @own_tlb: nothing else can have dropped an entry of a processor's TLB meanwhile. */
+void smp_guest_check(const struct mem *m, unsigned cpus, bool own_tlb);
 
 #endif
