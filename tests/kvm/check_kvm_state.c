@@ -59,15 +59,16 @@ static void fill(struct cpu_apic *a, uint32_t lvt_timer)
 	a->reg[DIVIDE] = 0xB;
 }
 
-/* 0: one-shot; 1: periodic; 2: deadline; 3: no timer. */
+/* 0: one-shot; 1: periodic; 2: deadline; 3: no timer; 4: x2APIC. */
 START_TEST(an_apic_comes_back)
 {
-	static const uint32_t lvt[] = { 0x40, 0x20041, 0x40042, 0x10000 };
+	static const uint32_t lvt[] = { 0x40, 0x20041, 0x40042, 0x10000, 0x10000 };
 	struct cpu_apic a, back;
 	struct cpu_state s = g->state;
 
 	g->clock = 1000;
 	s.tsc_offset = 77777;
+	s.apic_base |= _i == 4 ? 0x400 : 0;
 	g->cpu->ops->set_paused(g->cpu, true);
 	g->cpu->ops->set_state(g->cpu, &s);
 	fill(&a, lvt[_i]);
@@ -75,6 +76,8 @@ START_TEST(an_apic_comes_back)
 	a.reg[CURRENT] = _i < 2 ? 700000000 : 0;
 	a.deadline = _i == 2 ? UINT64_C(1) << 40 : 0;
 	a.extint = true;
+	if (_i == 4)
+		a.reg[LDR] = 1; /* made of the ID */
 	g->cpu->ops->set_apic(g->cpu, &a);
 	ck_assert_str_eq(g->cpu->ops->error(g->cpu), "");
 	g->cpu->ops->get_apic(g->cpu, &back);
@@ -225,6 +228,41 @@ START_TEST(a_timer_that_came_due_is_requested)
 	ck_assert(vector_in(a.reg + IRR, 0x47));
 	ck_assert_uint_eq(a.deadline, 0);
 	ck_assert_uint_eq(a.reg[CURRENT], 0);
+}
+END_TEST
+
+GUEST_CODE_TEXT(code_in, "movw $0x70, %dx\n inl %dx, %eax\n 1: jmp 1b\n");
+GUEST_CODE_TEXT(code_load, "movl $0xd0000000, %esi\n movl (%rsi), %eax\n 1: jmp 1b\n");
+
+static uint32_t kick_pio_read(void *ctx, uint16_t port, unsigned size)
+{
+	(void)ctx;
+	(void)port;
+	(void)size;
+	g->cpu->ops->kick(g->cpu);
+	return 0xA1B2C3D4;
+}
+
+static uint64_t kick_mmio_read(void *ctx, uint64_t gpa, unsigned size)
+{
+	(void)gpa;
+	return kick_pio_read(ctx, 0, size);
+}
+
+/* A kick in the middle of a read: the instruction is over when the processor stands.
+ * 0: a port; 1: memory. */
+START_TEST(an_access_under_way_is_finished)
+{
+	const char *start = _i ? code_load : code_in, *end = _i ? code_load_end : code_in_end;
+	struct cpu_state s;
+
+	g->bus.pio_read = kick_pio_read;
+	g->bus.mmio_read = kick_mmio_read;
+	ck_assert_int_eq(guest_run(g, start, end, 0), CPU_STOP_KICK);
+	g->cpu->ops->set_paused(g->cpu, true);
+	g->cpu->ops->get_state(g->cpu, &s);
+	ck_assert_uint_eq(s.gpr[CPU_RAX], 0xA1B2C3D4);
+	ck_assert_uint_eq(s.rip, GUEST_CODE + (uint64_t)(end - start) - 2);
 }
 END_TEST
 
@@ -614,7 +652,7 @@ START_TEST(a_speed_is_given_or_refused_with_both_numbers)
 }
 END_TEST
 
-enum { N_TESTS = 4 + 3 + 1 + 1 + 2 + 1 + 1 + 1, N_MACHINE_TESTS = 16 + 8 + 2 + EARLY + LATE + 24 + 1 + 1 };
+enum { N_TESTS = 5 + 3 + 1 + 1 + 2 + 2 + 1 + 1 + 1, N_MACHINE_TESTS = 16 + 8 + 2 + EARLY + LATE + 24 + 1 + 1 };
 
 static Suite *make_suite(void)
 {
@@ -629,11 +667,12 @@ static Suite *make_suite(void)
 	}
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_set_timeout(tc, 60);
-	tcase_add_loop_test(tc, an_apic_comes_back, 0, 4);
+	tcase_add_loop_test(tc, an_apic_comes_back, 0, 5);
 	tcase_add_loop_test(tc, a_timer_stands_while_paused, 0, 3);
 	tcase_add_test(tc, a_vector_on_its_way_is_requested);
 	tcase_add_test(tc, a_vector_of_the_8259_comes_back);
 	tcase_add_loop_test(tc, a_timer_that_came_due_is_requested, 0, 2);
+	tcase_add_loop_test(tc, an_access_under_way_is_finished, 0, 2);
 	tcase_add_test(tc, a_pause_keeps_kicks);
 	tcase_add_test(tc, a_processor_that_waits_for_its_start_comes_back);
 	tcase_add_test(tc, a_tsc_is_given_or_refused_with_both_numbers);

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -728,23 +729,28 @@ static json_int_t expect(const char *event)
 
 START_TEST(the_supervisor_saves_and_starts_again)
 {
-	int fd = memfd_create("state", MFD_CLOEXEC), read_only = open("/dev/null", O_RDONLY);
+	int fd = memfd_create("state", MFD_CLOEXEC), read_only = open("/dev/null", O_RDONLY), no_reader[2];
 	CLEANUP(free) char *why = NULL;
 	struct machine *m;
 	json_int_t n;
+
+	(void)signal(SIGPIPE, SIG_IGN); /* as every process of a team has it */
+	ck_assert_int_eq(pipe2(no_reader, O_CLOEXEC), 0);
+	(void)close(no_reader[0]);
 
 	cfg.control_fd = control[1];
 	m = make();
 	control[1] = -1; /* the machine's */
 	ask("{\"do\":\"save\",\"fds\":1}\n", fd);
 	ask("{\"do\":\"save\",\"fds\":1}\n", read_only);
+	ask("{\"do\":\"save\",\"fds\":1}\n", no_reader[1]);
 	ask("{\"do\":\"save\"}\n", -1);
 	ask("{\"do\":\"quit\"}\n", -1);
 	ck_assert_int_eq(machine_run(m, &why), MACHINE_END_QUIT);
 	(void)expect("started");
 	n = expect("saved");
-	(void)expect("save-failed");
-	(void)expect("save-failed");
+	for (unsigned i = 0; i < 3; i++)
+		(void)expect("save-failed");
 	(void)machine_free(m);
 	ck_assert_int_eq((int)lseek(fd, 0, SEEK_END), (int)n);
 	cfg.control_fd = -1;
@@ -755,6 +761,7 @@ START_TEST(the_supervisor_saves_and_starts_again)
 	(void)machine_free(m);
 	(void)close(fd);
 	(void)close(read_only);
+	(void)close(no_reader[1]);
 }
 END_TEST
 
