@@ -515,7 +515,7 @@ END_TEST
 
 /* ---- several processors ------------------------------------------------------------------ */
 
-enum { CPUS = 3, EARLY = 24, LATE = 12 };
+enum { CPUS = 3, EARLY = 24, LATE = 12, FROM_KVM = 24 };
 
 static struct machine *make_smp(bool kvm)
 {
@@ -652,12 +652,12 @@ START_TEST(a_speed_is_given_or_refused_with_both_numbers)
 }
 END_TEST
 
-enum { N_TESTS = 5 + 3 + 1 + 1 + 2 + 2 + 1 + 1 + 1, N_MACHINE_TESTS = 16 + 8 + 2 + EARLY + LATE + 24 + 1 + 1 };
+enum { N_TESTS = 5 + 3 + 1 + 1 + 2 + 2 + 1 + 1 + 1, N_MACHINE_TESTS = 16 + 8 + 2 + EARLY + LATE + FROM_KVM + 1 + 1 };
 
 static Suite *make_suite(void)
 {
 	Suite *suite = suite_create("state under KVM");
-	TCase *tc = tcase_create("processor"), *machines = tcase_create("machines");
+	TCase *tc = tcase_create("processor"), *machines = tcase_create("machines"), *smp = tcase_create("smp");
 	CLEANUP(free) char *why = guest_why_not();
 	CLEANUP(free) char *why_model = NULL;
 
@@ -686,11 +686,14 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(machines, a_machine_goes_on_under_the_other_engine, 0, 16);
 	tcase_add_loop_test(machines, loaded_and_saved_again_it_is_the_same, 0, 8);
 	tcase_add_loop_test(machines, a_level_interrupt_goes_on, 0, 2);
-	tcase_add_loop_test(machines, processors_go_on_under_kvm, 0, EARLY + LATE);
-	tcase_add_loop_test(machines, processors_come_from_kvm, 0, 24);
 	tcase_add_test(machines, damage_is_refused_with_its_place);
 	tcase_add_test(machines, a_speed_is_given_or_refused_with_both_numbers);
 	suite_add_tcase(suite, machines);
+	tcase_add_checked_fixture(smp, machine_setup, machine_teardown);
+	tcase_set_timeout(smp, 60);
+	tcase_add_loop_test(smp, processors_go_on_under_kvm, 0, EARLY + LATE);
+	tcase_add_loop_test(smp, processors_come_from_kvm, 0, FROM_KVM);
+	suite_add_tcase(suite, smp);
 	return suite;
 }
 

@@ -149,14 +149,31 @@ static void regs_copy(struct cpu_state *st, struct kvm_regs *r, bool get)
 	}
 }
 
+enum { TYPE_ACCESSED = 1, TYPE_BUSY_TSS16 = 3, TYPE_BUSY_TSS = 11 };
+
+/* Code and data: what is loaded is accessed; on AMD's processors CS and SS are not
+ * after INIT, as KVM tells it, and Intel's would not be entered so. */
 static struct cpu_segment segment_get(const struct kvm_segment *s)
 {
+	unsigned accessed = s->s && s->present ? TYPE_ACCESSED : 0;
+
 	return (struct cpu_segment){
 		.base = s->base, .limit = s->limit, .sel = s->selector,
-		.attr = (uint16_t)((s->type & 15) | (s->s & 1) << 4 | (s->dpl & 3) << 5 |
+		.attr = (uint16_t)((s->type & 15) | accessed | (s->s & 1) << 4 | (s->dpl & 3) << 5 |
 				   (s->present & 1) << 7 | (s->avl & 1) << 8 | (s->l & 1) << 9 |
 				   (s->db & 1) << 10 | (s->g & 1) << 11 |
 				   (s->unusable ? CPU_SEG_UNUSABLE : 0)) };
+}
+
+/* TR after INIT is a 32-bit TSS in the model, and a 16-bit one, with which long mode
+ * cannot be entered, on AMD's processors. LTR takes no null selector, so it is that. */
+static struct cpu_segment tr_get(const struct kvm_segment *tr)
+{
+	struct kvm_segment s = *tr;
+
+	if (!s.selector && s.type == TYPE_BUSY_TSS16)
+		s.type = TYPE_BUSY_TSS;
+	return segment_get(&s);
 }
 
 static struct kvm_segment segment_set(const struct cpu_segment *s)
@@ -180,7 +197,7 @@ static void sregs_get(struct kvm_cpu *k, struct cpu_state *st)
 	for (unsigned i = 0; i < CPU_SEG_COUNT; i++)
 		st->seg[i] = segment_get(from[i]);
 	st->ldtr = segment_get(&s.ldt);
-	st->tr = segment_get(&s.tr);
+	st->tr = tr_get(&s.tr);
 	st->gdtr = (struct cpu_table){ s.gdt.base, s.gdt.limit };
 	st->idtr = (struct cpu_table){ s.idt.base, s.idt.limit };
 	st->cr0 = s.cr0;
