@@ -515,7 +515,7 @@ END_TEST
 
 /* ---- several processors ------------------------------------------------------------------ */
 
-enum { CPUS = 3, EARLY = 24, LATE = 12, FROM_KVM = 24 };
+enum { CPUS = 3, EARLY = 12, LATE = 6, FROM_KVM = 12 };
 
 static struct machine *make_smp(bool kvm)
 {
@@ -560,11 +560,11 @@ static void goes_on(bool kvm)
 	(void)machine_free(m);
 }
 
-/* At instants from the first INIT to the last IPI: the first EARLY are 15 instructions
+/* At instants from the first INIT to the last IPI: the first EARLY are 30 instructions
  * apart, in which processors are started, the others spread over the rest. */
 START_TEST(processors_go_on_under_kvm)
 {
-	uint64_t n = smp_instructions(), at = _i < EARLY ? 220 + 15 * (uint64_t)_i : n * (uint64_t)(_i - EARLY) / LATE;
+	uint64_t n = smp_instructions(), at = _i < EARLY ? 220 + 30 * (uint64_t)_i : n * (uint64_t)(_i - EARLY) / LATE;
 	struct machine *m = make_smp(false);
 	CLEANUP(free) char *why = NULL;
 
@@ -575,14 +575,14 @@ START_TEST(processors_go_on_under_kvm)
 }
 END_TEST
 
-/* And back, 300 us apart: under KVM nothing is counted. */
+/* And back, 600 us apart: under KVM nothing is counted. */
 START_TEST(processors_come_from_kvm)
 {
 	for (unsigned i = 0; i < TRIES && !saved.len; i++) {
 		struct machine *m = make_smp(true);
 		CLEANUP(free) char *why = NULL;
 
-		ck_assert_int_eq(loop_add_timer(m->loop, clock_now() + _i / 2 * 300000, save_and_end, m, NULL), 0);
+		ck_assert_int_eq(loop_add_timer(m->loop, clock_now() + _i / 2 * 600000, save_and_end, m, NULL), 0);
 		(void)machine_run(m, &why);
 		(void)machine_free(m);
 	}
@@ -652,7 +652,7 @@ START_TEST(a_speed_is_given_or_refused_with_both_numbers)
 }
 END_TEST
 
-enum { N_TESTS = 5 + 3 + 1 + 1 + 2 + 2 + 1 + 1 + 1, N_MACHINE_TESTS = 16 + 8 + 2 + EARLY + LATE + FROM_KVM + 1 + 1 };
+enum { N_TESTS = 5 + 3 + 1 + 1 + 2 + 2 + 1 + 1 + 1, N_MACHINE_TESTS = 12 + 6 + 2 + EARLY + LATE + FROM_KVM + 1 + 1 };
 
 static Suite *make_suite(void)
 {
@@ -683,8 +683,8 @@ static Suite *make_suite(void)
 	}
 	tcase_add_checked_fixture(machines, machine_setup, machine_teardown);
 	tcase_set_timeout(machines, 60);
-	tcase_add_loop_test(machines, a_machine_goes_on_under_the_other_engine, 0, 16);
-	tcase_add_loop_test(machines, loaded_and_saved_again_it_is_the_same, 0, 8);
+	tcase_add_loop_test(machines, a_machine_goes_on_under_the_other_engine, 0, 12);
+	tcase_add_loop_test(machines, loaded_and_saved_again_it_is_the_same, 0, 6);
 	tcase_add_loop_test(machines, a_level_interrupt_goes_on, 0, 2);
 	tcase_add_test(machines, damage_is_refused_with_its_place);
 	tcase_add_test(machines, a_speed_is_given_or_refused_with_both_numbers);
