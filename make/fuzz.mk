@@ -8,7 +8,7 @@
 # `make check` runs the short form: 100,000 inputs a device.
 # Stands behind fuzz-chips.mk in the order make reads them.
 
-FUZZ_VIRTIO := net console rng balloon
+FUZZ_VIRTIO := net console rng balloon vsock
 FUZZ_BIN := $(patsubst %,$(O)/fuzz/tests/fuzz_virtio_%,$(FUZZ_VIRTIO))
 FUZZ_SRC := $(wildcard vmm/dev/virt*.c core/*.c) vmm/bus.c vmm/cpu/mem.c vmm/dev/pci.c \
 	vmm/dev/msix.c tests/vmm/vguest.c tests/fuzz/virtio_fuzz.c tests/fuzz/roundtrip.c

@@ -251,6 +251,9 @@ static int make_virtio(struct machine *m)
 	const struct virtio_console_config console = { .mem = &m->mem, .loop = m->loop,
 						       .ports = &port, .n_ports = 1 };
 	const struct virtio_rng_config rng = { .mem = &m->mem, .fill = entropy, .fill_ctx = m };
+	const struct virtio_vsock_config vsock = { .mem = &m->mem, .loop = m->loop,
+						   .cid = m->cfg.vsock_cid,
+						   .dial = machine_vsock_dial, .ctx = m };
 	int r = 0;
 
 	for (size_t i = 0; i < m->cfg.n_nics && r == 0; i++)
@@ -267,6 +270,10 @@ static int make_virtio(struct machine *m)
 		r = virtio_balloon_new(&m->mem, &m->balloon);
 	if (r == 0)
 		r = pci_host_add(&m->pci, &m->balloon->pci.pci, SLOT_BALLOON);
+	if (r == 0 && m->cfg.vsock_cid)
+		r = virtio_vsock_new(&vsock, &m->vsock);
+	if (r == 0 && m->vsock)
+		r = pci_host_add(&m->pci, &m->vsock->pci.pci, SLOT_VSOCK);
 	return r;
 }
 
@@ -386,6 +393,7 @@ struct machine *machine_free(struct machine *m)
 	(void)virtio_console_free(m->console);
 	(void)virtio_rng_free(m->rng);
 	(void)virtio_balloon_free(m->balloon);
+	(void)virtio_vsock_free(m->vsock);
 	(void)loop_free(m->loop);
 	machine_cpus_free(m);
 	(void)kvm_vm_free(m->kvm);

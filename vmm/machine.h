@@ -6,12 +6,15 @@
  *   to the machine:   {"do":"pause"} {"do":"resume"} {"do":"powerdown"} (ACPI button)
  *                     {"do":"balloon","bytes":N} (what the guest shall give back)
  *                     {"do":"quit"} {"do":"link","nic":N,"up":BOOL} {"do":"stats"}
+ *                     {"do":"vsock-connect","port":N} with a host's stream for the guest's port
+ *                     {"do":"vsock-answer","token":N} with a stream; without: nobody is there
  *                     {"do":"save"} with the fd of a pipe's end, or of a file (not from a cell, whose files
  *                     are bounded): the state is written there; its clock stands meanwhile
  *   from the machine: {"event":"started","engine":"soft|kvm","why":"..."}
  *                     {"event":"paused"} {"event":"resumed"}
  *                     {"event":"stats","instructions":N,"cpu_ns":N,"nics":[{...counters}],
  *                      "balloon":{"target","actual","inflated","reported":bytes,...},...}
+ *                     {"event":"vsock-dial","port":N,"token":N} the guest asks for the host's port
  *                     {"event":"saved","bytes":N} {"event":"save-failed","text":"..."}
  *                     {"event":"ended","why":"poweroff|reset|triple-fault|quit|error","text":"..."}
  * When control_fd ends, the machine ends. */
@@ -61,6 +64,7 @@ struct machine_config {
 	size_t n_nics;
 	int serial_fd; /* stream socket: ttyS0 both ways; -1: output to nowhere */
 	int agent_fd; /* stream socket: virtio console port org.qemu.guest_agent.0; -1 none */
+	uint32_t vsock_cid; /* the context ID of its socket device, 3 or more; 0: it has none */
 	int control_fd; /* -1: none (bench, tests) */
 	bool cell; /* machine_run() locks the whole process, for good (core/sandbox.h) */
 	/* Instead of booting: goes on from the state in @state_fd (a file, read from

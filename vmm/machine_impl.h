@@ -21,6 +21,7 @@
 #include "vmm/dev/virtio_console.h"
 #include "vmm/dev/virtio_net.h"
 #include "vmm/dev/virtio_rng.h"
+#include "vmm/dev/virtio_vsock.h"
 #include "vmm/guest_clock.h"
 #include "vmm/machine.h"
 #include "vmm/machine_threads.h"
@@ -28,7 +29,7 @@
 
 /* Where the functions sit on PCI bus 0: NICs from slot 1 on. */
 enum { SLOT_NIC = 1, SLOT_CONSOLE = SLOT_NIC + MACHINE_NIC_MAX, SLOT_RNG,
-       SLOT_BALLOON };
+       SLOT_BALLOON, SLOT_VSOCK };
 /* What waits for a slow reader of the serial port before it is dropped. */
 enum { SERIAL_OUT_MAX = 1 << 20, SERIAL_LINE_SIZE = 256 };
 /* Instructions of a turn under the soft engine: long enough that a switch costs little, short
@@ -82,6 +83,7 @@ struct machine {
 	struct virtio_console *console; /* owned */
 	struct virtio_rng *rng; /* owned */
 	struct virtio_balloon *balloon; /* owned */
+	struct virtio_vsock *vsock; /* owned; NULL: it has none */
 	/* The sweep for pages of zeros: where it is, and when it goes on. */
 	uint64_t sweep_off;
 	nsec_t sweep_next; /* guest time */
@@ -160,6 +162,9 @@ void machine_tell_end(struct machine *m);
 /* The processors are stopped, then the clock, and those that an engine has itself; or
  * all goes on. */
 void machine_stop_time(struct machine *m, bool stop);
+/* The guest asks for a port of the host: the supervisor is told. */
+void machine_vsock_dial(void *machine, uint32_t port, uint32_t token);
+
 /* Stops or lets go on: time, and the devices' dealings with the host. */
 void machine_set_paused(struct machine *m, bool paused);
 

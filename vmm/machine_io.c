@@ -243,6 +243,8 @@ void machine_set_paused(struct machine *m, bool paused)
 		virtio_net_hold(m->nic[i].net, false);
 	if (!paused)
 		virtio_console_hold(m->console, false);
+	if (m->vsock)
+		virtio_vsock_hold(m->vsock, paused);
 	grant_wishes(m);
 	for (size_t i = 0; i < m->n_nics && !paused && m->announces; i++)
 		virtio_net_announce(m->nic[i].net);
@@ -284,6 +286,35 @@ static void set_balloon(struct machine *m, const json_t *msg)
 	grant_wishes(m);
 }
 
+void machine_vsock_dial(void *machine, uint32_t port, uint32_t token)
+{
+	struct machine *m = machine;
+
+	if (m->control)
+		send_json(m, json_pack("{s:s,s:I,s:I}", "event", "vsock-dial", "port",
+				       (json_int_t)port, "token", (json_int_t)token));
+	else
+		virtio_vsock_answer(m->vsock, token, -1);
+}
+
+/* What came of the host's side of the socket device; @fd -1: no stream came along.
+ * Returns whether it was taken over. */
+static bool vsock_message(struct machine *m, const char *what, json_t *msg, int fd)
+{
+	json_int_t port = json_integer_value(json_object_get(msg, "port"));
+	json_int_t token = json_integer_value(json_object_get(msg, "token"));
+
+	if (!m->vsock)
+		return false;
+	if (strcmp(what, "vsock-answer") == 0 && token >= 0 && token <= UINT32_MAX)
+		virtio_vsock_answer(m->vsock, (uint32_t)token, fd);
+	else if (strcmp(what, "vsock-connect") == 0 && fd >= 0 && port >= 0 && port <= UINT32_MAX)
+		virtio_vsock_connect(m->vsock, (uint32_t)port, fd);
+	else
+		return false;
+	return true;
+}
+
 static void control_message(void *ctx, struct control *c, json_t *msg, int *fds, int n_fds,
 			    int status)
 {
@@ -314,6 +345,8 @@ static void control_message(void *ctx, struct control *c, json_t *msg, int *fds,
 		tell_stats(m);
 	else if (strcmp(what, "save") == 0)
 		save(m, n_fds ? fds[0] : -1);
+	else if (vsock_message(m, what, msg, n_fds ? fds[0] : -1) && n_fds)
+		fds[0] = -1;
 }
 
 int machine_io_open(struct machine *m)

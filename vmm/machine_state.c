@@ -184,6 +184,8 @@ static void describe(struct machine *m, struct state *s)
 	virtio_console_state(m->console, s);
 	virtio_rng_state(m->rng, s);
 	virtio_balloon_state(m->balloon, s);
+	if (m->vsock)
+		virtio_vsock_state(m->vsock, s);
 	if (state_is_load(s))
 		m->balloon_wanted = virtio_balloon_target(m->balloon);
 }

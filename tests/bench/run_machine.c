@@ -98,6 +98,7 @@ static int run(struct options *o, int serial_fd)
 				      .cmdline = o->cmdline,
 				      .nics = nics,
 				      .n_nics = o->n_nics,
+				      .vsock_cid = VIRTIO_VSOCK_CID_MIN,
 				      .serial_fd = serial_fd,
 				      .agent_fd = -1,
 				      .control_fd = -1 };

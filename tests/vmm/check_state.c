@@ -35,7 +35,8 @@ static void setup(void)
 				       .clock_virtual = true, .virtual_mips = 100, .seed = 1,
 				       .initrd_fd = -1, .kernel_fd = tick_kernel(), .pmem_fd = -1,
 				       .nics = nics, .n_nics = NIC_COUNT, .serial_fd = -1,
-				       .agent_fd = agent[1], .control_fd = -1, .state_fd = -1 };
+				       .agent_fd = agent[1], .control_fd = -1, .state_fd = -1,
+				       .vsock_cid = 3 };
 }
 
 static void teardown(void)
@@ -275,6 +276,12 @@ static void use_rng(struct machine *m)
 	m->rng->n_bytes = 9;
 }
 
+static void use_vsock(struct machine *m)
+{
+	(void)virtio_up(m, &m->vsock->pci, 0);
+	m->vsock->reset_due = true;
+}
+
 static void use_balloon(struct machine *m)
 {
 	(void)virtio_up(m, &m->balloon->pci, 2);
@@ -340,7 +347,7 @@ static const struct {
 	{ "ioap", 0, use_ioapic }, { "rtc ", 0, use_rtc }, { "lapc", 0, use_lapic },
 	{ "lapc", 0, use_deadline }, { "acpi", 0, use_acpi }, { "pci ", 0, use_pci },
 	{ "vnet", 1, use_net }, { "vcon", 0, use_console }, { "vrng", 0, use_rng },
-	{ "vbal", 0, use_balloon }, { "turn", 0, use_processors }, { "cpu ", 1, use_processors },
+	{ "vbal", 0, use_balloon }, { "vsok", 0, use_vsock }, { "turn", 0, use_processors }, { "cpu ", 1, use_processors },
 	{ "cpu ", 0, use_cpu }, { "clck", 0, use_clock }, { "mach", 0, use_prng },
 	{ "outp", 0, use_output }, { "ram ", 3, use_memory },
 };
@@ -625,7 +632,6 @@ START_TEST(a_card_of_the_old_version_is_taken)
 	ck_assert_uint_eq(twin->nic[0].net->tx_blocked, 1);
 	ck_assert(twin->nic[0].net->rx_starved);
 	ck_assert_uint_eq(twin->nic[0].net->tx_owed[0], 7);
-	ck_assert_uint_eq(twin->nic[0].net->n_active, 1);
 	(void)machine_free(twin);
 	(void)machine_free(m);
 }
