@@ -73,13 +73,14 @@ static const struct policy {
 	bool has_nothing; /* namespaces, an empty root, nobody's rights */
 	bool has_env;
 	bool is_inspectable; /* dumpable: by its own user's debugger */
-	bool gets_one_file; /* one descriptor more at a time, and bounded memory */
+	unsigned more_files; /* descriptors it can be handed later, and bounded memory; 0: no bounds */
 	bool may_grow_tasks; /* the kernel makes some on its behalf */
 } policies[] = {
-	[SANDBOX_MACHINE] = { "machine", .has_nothing = true, .gets_one_file = true },
+	/* Their guests' streams, and what comes with messages. */
+	[SANDBOX_MACHINE] = { "machine", .has_nothing = true, .more_files = 400 },
 	/* Since Linux 6.13 KVM makes a thread of its own at a machine's first KVM_RUN,
 	 * which counts as the user's (virt/kvm, call to vhost_task_create()). */
-	[SANDBOX_MACHINE_KVM] = { "machine-kvm", .has_nothing = true, .gets_one_file = true,
+	[SANDBOX_MACHINE_KVM] = { "machine-kvm", .has_nothing = true, .more_files = 400,
 				  .may_grow_tasks = true },
 	[SANDBOX_FABRIC] = { "fabric", .has_nothing = true },
 	[SANDBOX_JANITOR] = { "janitor", .has_nothing = false },
@@ -283,7 +284,7 @@ int sandbox_isolate(enum sandbox_role role, const char *dir, char **ret_why)
 	/* The library reads the time zone's file at the first date; now it can. */
 	tzset();
 	json_object_seed(0); /* from /dev/urandom, at the first object */
-	if (p->gets_one_file)
+	if (p->more_files)
 		bound_memory();
 	if (p->has_nothing) {
 		leave_host();
@@ -298,9 +299,9 @@ int sandbox_isolate(enum sandbox_role role, const char *dir, char **ret_why)
 	return r;
 }
 
-/* Descriptors are given the lowest free number, so all up to that are in use: one
- * more can be had, by a control message (the pipe which a state goes into). */
-static void bound_descriptors(void)
+/* Descriptors are given the lowest free number, so all up to that are in use: @more
+ * can be had beyond, by control messages (streams; the pipe which a state goes into). */
+static void bound_descriptors(unsigned more)
 {
 	/* SYSCALLS(setup): eventfd2 */
 	int fd = eventfd(0, EFD_CLOEXEC);
@@ -308,7 +309,7 @@ static void bound_descriptors(void)
 	if (fd < 0)
 		return;
 	(void)close(fd);
-	limit(RLIMIT_NOFILE, (rlim_t)fd + 1);
+	limit(RLIMIT_NOFILE, (rlim_t)fd + more);
 }
 
 /* ---- limits and the list ------------------------------------------------------------------- */
@@ -330,8 +331,8 @@ int sandbox_lock(enum sandbox_role role, char **ret_why)
 		limit(RLIMIT_MEMLOCK, 0);
 		limit(RLIMIT_MSGQUEUE, 0);
 	}
-	if (p->gets_one_file)
-		bound_descriptors();
+	if (p->more_files)
+		bound_descriptors(p->more_files);
 	cell_hook_threads(role);
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &filter) != 0) {
 		int r = errno;

@@ -3,7 +3,7 @@
  * A process enters its cell in two steps, because a thread may only be made
  * between them: sandbox_isolate() while it has one thread and all its files
  * are open, sandbox_lock() when all its threads stand. After the second one
- * it can open nothing, connect nowhere and exec nothing; whatever is not on
+ * it can open nothing and exec nothing, and but for the supervisor connect nowhere; whatever is not on
  * its list of system calls kills it (SIGSYS).
  *
  * The lists are not written here: they stand as comments beside the calls,
