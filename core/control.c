@@ -481,15 +481,15 @@ int control_listen(const char *path, int *ret_fd)
 		return r;
 	/* The mode of the socket file follows the fd's before bind(2). */
 	if (fchmod(fd, 0600) < 0 || bind(fd, (struct sockaddr *)&addr, sizeof addr) < 0 ||
-	    listen(fd, 64) < 0)
+	    listen(fd, SOMAXCONN) < 0)
 		return -errno;
 	*ret_fd = take_fd(&fd);
 	return 0;
 }
 
-int control_connect(const char *path, int *ret_fd)
+static int connect_with(const char *path, int flags, int *ret_fd)
 {
-	CLEANUP(fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CLEANUP(fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
 	struct sockaddr_un addr;
 	int r;
 
@@ -498,8 +498,20 @@ int control_connect(const char *path, int *ret_fd)
 	r = address_of(path, &addr);
 	if (r < 0)
 		return r;
+	/* Sockets of the supervisor are Unix sockets, so that is all it can reach. */
+	/* SYSCALLS(supervisor): connect */
 	if (connect(fd, (struct sockaddr *)&addr, sizeof addr) < 0)
 		return -errno;
 	*ret_fd = take_fd(&fd);
 	return 0;
+}
+
+int control_connect(const char *path, int *ret_fd)
+{
+	return connect_with(path, 0, ret_fd);
+}
+
+int control_connect_now(const char *path, int *ret_fd)
+{
+	return connect_with(path, SOCK_NONBLOCK, ret_fd);
 }

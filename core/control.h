@@ -51,5 +51,8 @@ int control_read_msg(int fd, json_t **ret_msg);
  * removed by whoever removes the folder. Returns 0 or -errno. */
 int control_listen(const char *path, int *ret_fd);
 int control_connect(const char *path, int *ret_fd);
+/* The same without waiting for a listener that does not accept (-EAGAIN); the fd is
+ * nonblocking. */
+int control_connect_now(const char *path, int *ret_fd);
 
 #endif

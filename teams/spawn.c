@@ -25,7 +25,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-enum { FDS_A_NIC = 3, FDS_A_VM = 8, FDS_SPARE = 64 };
+enum { FDS_A_NIC = 3, FDS_A_VM = 10, FDS_SPARE = 64 };
 
 static void reset_signals(void)
 {
@@ -322,7 +322,7 @@ static _Noreturn void machine_child(struct supervisor *sup, struct vm *v, struct
 		.kernel_fd = b->kernel_fd, .initrd_fd = b->initrd_fd, .pmem_fd = b->pmem_fd,
 		.initrd_append = b->archive.data, .initrd_append_len = b->archive.len,
 		.cmdline = b->cmdline, .nics = nics, .n_nics = tv->n_nics,
-		.serial_fd = mine->serial, .agent_fd = mine->agent, .control_fd = mine->control,
+		.vsock_cid = tv->vsock_cid, .serial_fd = mine->serial, .agent_fd = mine->agent, .control_fd = mine->control,
 		.cell = true,
 	};
 	struct machine *m = NULL;

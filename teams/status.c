@@ -41,6 +41,10 @@ static json_t *vm_json(const struct supervisor *sup, const struct vm *v)
 		      (json_int_t)v->pid, "memory_bytes", (json_int_t)v->tv->memory_bytes,
 		      "resident_bytes", (json_int_t)private, "nics", nics, "uptime_s",
 		      v->pid > 0 ? (double)(now - v->started_ns) / 1e9 : 0.0);
+	if (v->vsock.path)
+		(void)json_object_set_new(o, "vsock", json_pack("{s:I,s:s}", "cid",
+								(json_int_t)v->tv->vsock_cid, "socket",
+								v->vsock.path));
 	if (v->engine_why && v->engine_why[0])
 		(void)json_object_set_new(o, "engine_why", json_string(v->engine_why));
 	if (v->boot_ns > 0)

@@ -260,6 +260,8 @@ static void on_control(void *ctx, struct control *c, json_t *msg, int *fds, int 
 		(void)snprintf(v->engine, sizeof v->engine, "%s", engine ? engine : "?");
 		free(v->engine_why);
 		v->engine_why = str_dup(json_string_value(json_object_get(msg, "why")));
+	} else if (strcmp(event, "vsock-dial") == 0) {
+		vsock_host_dial(v, msg);
 	} else if (strcmp(event, "paused") == 0) {
 		vm_set_state(v, VM_PAUSED);
 		sup_vm_paused(v->sup, v);
@@ -457,7 +459,8 @@ int vm_init(struct vm *v, struct supervisor *sup, size_t index, char **ret_why)
 	CLEANUP(free) char *path = NULL;
 	int r;
 
-	*v = (struct vm){ .sup = sup, .tv = &sup->team->vms[index], .index = index };
+	*v = (struct vm){ .sup = sup, .tv = &sup->team->vms[index], .index = index,
+			  .vsock = { .fd = -1 } };
 	v->nic_down = calloc(v->tv->n_nics + 1, sizeof *v->nic_down);
 	if (!v->nic_down)
 		abort();
@@ -473,6 +476,7 @@ int vm_init(struct vm *v, struct supervisor *sup, size_t index, char **ret_why)
 		*ret_why = str_printf("%s: %s", path, strerror(-r));
 		return r;
 	}
+	vsock_host_open(v);
 	v->console.on_panic = on_panic;
 	v->console.ctx = v;
 	return 0;
@@ -482,6 +486,7 @@ void vm_done(struct vm *v)
 {
 	if (!v->sup)
 		return;
+	vsock_host_close(v);
 	console_close(&v->console);
 	v->timer = loop_remove(v->timer);
 	ready_done(&v->ready);

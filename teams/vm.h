@@ -9,6 +9,7 @@
 #include "teams/console.h"
 #include "teams/exec.h"
 #include "teams/ready.h"
+#include "teams/vsock.h"
 #include "topologies/team.h"
 
 #include <stdbool.h>
@@ -62,6 +63,7 @@ struct vm {
 	struct agent *agent;
 	struct console console;
 	struct ready ready;
+	struct vsock_host vsock;
 	struct exec_job *job; /* of readiness */
 	struct loop_source *timer; /* delay, readiness, stop's bound, panic's grace */
 	struct vm_wait wait;

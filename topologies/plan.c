@@ -17,7 +17,7 @@
 
 #include <string.h>
 
-enum { FIRST_AUTO_HOST = 10 };
+enum { FIRST_AUTO_HOST = 10, FIRST_CID = 3 /* 0 to 2 have meanings of their own (virtio 1.2 §5.10.4) */ };
 
 struct plan {
 	struct load *l;
@@ -163,6 +163,7 @@ void plan_team(struct load *l)
 		p.cursors[i] = arena_array(l->arena, t->n_networks, sizeof **p.cursors);
 	take_what_is_given(&p);
 	for (size_t i = 0; i < t->n_vms; i++) {
+		t->vms[i].vsock_cid = FIRST_CID + (uint32_t)i;
 		for (size_t k = 0; k < t->vms[i].n_nics; k++) {
 			struct team_nic *nic = &t->vms[i].nics[k];
 

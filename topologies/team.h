@@ -91,6 +91,7 @@ struct team_vm {
 	uint64_t memory_bytes;
 	unsigned cpus;
 	enum engine_kind engine;
+	uint32_t vsock_cid; /* context ID of its socket device, 3 or more; of the VM's place in the file */
 	struct team_nic *nics;
 	size_t n_nics;
 	const char *hostname;

@@ -120,7 +120,7 @@ static const struct attempt {
 	{ "socket-packet", ALL, SYS_socket, { AF_PACKET, SOCK_RAW, 0 } },
 	{ "socket-vsock", ALL, SYS_socket, { AF_VSOCK, SOCK_STREAM, 0 } },
 	{ "socketpair", MFJ, SYS_socketpair, { AF_UNIX, SOCK_STREAM, 0, P(buf) } },
-	{ "connect", ALL, SYS_connect, { 0, P(&address), sizeof address } },
+	{ "connect", MFJ, SYS_connect, { 0, P(&address), sizeof address } },
 	{ "bind", MFJ, SYS_bind, { 0, P(&address), sizeof address } },
 	{ "listen", MFJ, SYS_listen, { 0, 1 } },
 	{ "accept4", MFJ, SYS_accept4, { 0, 0, 0, 0 } },
