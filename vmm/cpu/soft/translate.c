@@ -19,9 +19,9 @@ static unsigned wanted_heat(void)
 {
 	const char *v = getenv("MUSTER_SOFT");
 
-	if (v && strcmp(v, "translate") == 0)
-		return TRANSLATE_HEAT;
-	return v && strcmp(v, "eager") == 0 ? 1 : 0;
+	if (v && strcmp(v, "interp") == 0)
+		return 0;
+	return v && strcmp(v, "eager") == 0 ? 1 : TRANSLATE_HEAT;
 }
 
 struct translate *translate_new(void)

@@ -86,7 +86,7 @@ _Static_assert(sizeof(struct block) == BLOCK_HEADER_SLOTS * sizeof(struct uop), 
 
 /* Recently entered blocks of 64-bit mode by linear address. An entry holds
  * only while the TLB says that the address still leads there. */
-enum { JUMP_BITS = 14, JUMP_SIZE = 1 << JUMP_BITS };
+enum { JUMP_BITS = 16, JUMP_SIZE = 1 << JUMP_BITS };
 struct jump_entry {
 	uint64_t rip;
 	const struct block *block;
