@@ -2,6 +2,7 @@
 #
 #   make oracle N=1000000 [SEED=1]    instructions; 10 N byte strings for the decoder
 #   make oracle-short                 what `make check` runs (tests/oracle/part-hardware)
+#   make oracle-kernels               Debian's generic kernel and its installer on the soft engine
 N ?= 1000000
 SEED ?= 1
 ORACLE_INSN_OBJ := $(call obj,$(addprefix tests/oracle/,oracle_insn.c oracle_hw.c oracle_soft.c oracle_gen.c oracle_rules.c))
@@ -18,12 +19,15 @@ $(O)/tests/oracle/oracle_decode: $(call obj,tests/oracle/oracle_decode.c) $(call
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(ORACLE_LIBS) $(PKG_LIBS)
 
-.PHONY: oracle oracle-short
+.PHONY: oracle oracle-short oracle-kernels
 oracle: $(O)/tests/oracle/oracle_insn $(O)/tests/oracle/oracle_decode
 	$(O)/tests/oracle/oracle_decode $(N)0 $(SEED)
 	$(O)/tests/oracle/oracle_insn $(N) $(SEED)
 
 oracle-short:
 	@O=$(O) WERROR=$(WERROR) SAN=$(SAN) tests/oracle/part-hardware
+
+oracle-kernels: $(O)/run-machine
+	@tests/oracle/stock-kernels $(O)
 
 build-tests: $(O)/tests/oracle/oracle_insn $(O)/tests/oracle/oracle_decode
