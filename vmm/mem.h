@@ -13,14 +13,15 @@
  * Whoever writes guest memory from outside the processors (device DMA) does it
  * through mem_dma_*(), which tells the engine when such a page is hit.
  *
- * Guest memory is hostile and may change under the reader: copy once, check,
- * then use. */
+ * Guest memory is hostile and may change under the reader, really so where
+ * processors have threads: copy once (mem_fetch()), check, then use. */
 #ifndef MUSTER_VMM_MEM_H
 #define MUSTER_VMM_MEM_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define MEM_LOW_END UINT64_C(0xC0000000)
 #define MEM_HIGH_START UINT64_C(0x100000000)
@@ -67,6 +68,15 @@ static inline uint8_t *mem_ptr(const struct mem *m, uint64_t gpa, uint64_t len)
 			return m->host + m->size_bytes + off;
 	}
 	return NULL;
+}
+
+/* Copies out of guest memory. The compiler, which knows nothing of the other
+ * processors, must not go back to the source for what it has no register for: behind
+ * the barrier it takes @dst to be changed. */
+static inline void mem_fetch(void *dst, const uint8_t *src, size_t len)
+{
+	memcpy(dst, src, len);
+	__asm__ volatile("" : : "r"(dst) : "memory");
 }
 
 /* Device DMA. False when the range is not RAM: nothing was copied. */

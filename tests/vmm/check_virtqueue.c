@@ -6,6 +6,8 @@
 #include "tests/unit.h"
 #include "tests/vmm/vguest.h"
 
+#include <pthread.h>
+
 enum { SIZE = 8, RAM = 1 << 20 };
 
 static struct vguest g;
@@ -365,6 +367,66 @@ START_TEST(the_event_index_tells_where_to_notify)
 }
 END_TEST
 
+/* ---- a guest that changes what is being read ------------------------------------------ */
+
+/* So often each way, that both threads ran at once; and no more in all. */
+enum { RACES = 400000, RACES_MAX = 8000000 };
+static bool racing;
+
+/* One descriptor, and one in a table, flip between what is right and what is not. */
+static void *flip(void *arg)
+{
+	uint8_t *d = vguest_ptr(&g, q.desc), *t = vguest_ptr(&g, data);
+
+	(void)arg;
+	while (__atomic_load_n(&racing, __ATOMIC_RELAXED)) {
+		store_le32(d + 8, 0x7FFFFFF0); /* a length, a place, a way on */
+		store_le64(t, RAM - 16);
+		store_le16(t + 14, 77);
+		__atomic_signal_fence(__ATOMIC_SEQ_CST);
+		store_le32(d + 8, 32);
+		store_le64(t, data + 4096);
+		store_le16(t + 14, 1);
+		for (unsigned i = 0; i < 100; i++)
+			__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	}
+	return NULL;
+}
+
+/* What was checked is what is used: each buffer is RAM, all of it. */
+START_TEST(a_descriptor_that_changes_is_checked_as_it_is_used)
+{
+	const uint8_t *ram = vguest_ptr(&g, 0);
+	unsigned got = 0, broken = 0, wrong = 0;
+	pthread_t guest;
+
+	vguest_desc(&g, data, 0, data + 4096, 64, VG_DESC_NEXT, 1);
+	vguest_desc(&g, data, 1, data + 8192, 64, VG_DESC_WRITE, 0);
+	vguest_desc(&g, q.desc, 0, data, 32, VG_DESC_INDIRECT, 0);
+	racing = true;
+	ck_assert_int_eq(pthread_create(&guest, NULL, flip, NULL), 0);
+	for (unsigned i = 0; i < RACES_MAX && (got < RACES || broken < RACES); i++) {
+		vguest_avail(&g, &q, 0);
+		if (vq_pop(&vq, &chain) != VQ_GOT) {
+			broken++;
+			vq.broken = false;
+			vq.last_avail++;
+			continue;
+		}
+		got++;
+		for (unsigned s = 0; s < (unsigned)chain.n_out + chain.n_in; s++) {
+			uint64_t off = (uint64_t)(chain.seg[s].host - ram);
+
+			wrong += off >= RAM || off + chain.seg[s].len > RAM || off != chain.seg[s].gpa;
+		}
+	}
+	__atomic_store_n(&racing, false, __ATOMIC_RELAXED);
+	ck_assert_int_eq(pthread_join(guest, NULL), 0);
+	ck_assert_uint_eq(wrong, 0);
+	ck_assert_uint_gt(got, 0);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("virtqueue");
@@ -383,6 +445,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, flags_suppress_interrupts_and_notifications);
 	tcase_add_loop_test(t, the_event_index_decides_about_interrupts, 0, EVENT_CASE_COUNT);
 	tcase_add_test(t, the_event_index_tells_where_to_notify);
+	tcase_add_test(t, a_descriptor_that_changes_is_checked_as_it_is_used);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -136,7 +136,7 @@ bool mem_dma_read(const struct mem *m, uint64_t gpa, void *dst, size_t len)
 	p = mem_ptr(m, gpa, len);
 	if (!p)
 		return false;
-	memcpy(dst, p, len);
+	mem_fetch(dst, p, len);
 	return true;
 }
 

@@ -89,7 +89,7 @@ static uint32_t hash_of(const uint8_t *data, uint32_t len)
 		return 0;
 	if (len > sizeof head)
 		len = sizeof head;
-	memcpy(head, data, len);
+	mem_fetch(head, data, len);
 	return flow_hash(head, len);
 }
 

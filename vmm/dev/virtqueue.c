@@ -53,6 +53,11 @@ static uint16_t load_acquire16(const uint8_t *p)
 	return __atomic_load_n((const uint16_t *)(const void *)p, __ATOMIC_ACQUIRE);
 }
 
+static uint16_t load_once16(const uint8_t *p)
+{
+	return __atomic_load_n((const uint16_t *)(const void *)p, __ATOMIC_RELAXED);
+}
+
 static void store_release16(uint8_t *p, uint16_t v)
 {
 	__atomic_store_n((uint16_t *)(void *)p, v, __ATOMIC_RELEASE);
@@ -117,7 +122,7 @@ static bool desc_load(const struct table *t, uint32_t i, struct desc *ret)
 
 	if (i >= t->n)
 		return false;
-	memcpy(raw, t->base + (size_t)i * DESC_SIZE, sizeof raw);
+	mem_fetch(raw, t->base + (size_t)i * DESC_SIZE, sizeof raw);
 	ret->gpa = load_le64(raw);
 	ret->len = load_le32(raw + 8);
 	ret->flags = load_le16(raw + 12);
@@ -212,8 +217,8 @@ enum vq_pop vq_pop(struct virtqueue *vq, struct vq_chain *ret_chain)
 		return VQ_EMPTY;
 	if ((uint16_t)(idx - vq->last_avail) > vq->size)
 		goto broken;
-	head = load_le16(vq->avail + RING_HEADER +
-			 (size_t)(vq->last_avail & (vq->size - 1)) * AVAIL_ELEM);
+	head = load_once16(vq->avail + RING_HEADER +
+			   (size_t)(vq->last_avail & (vq->size - 1)) * AVAIL_ELEM);
 	ret_chain->head = head;
 	if (!chain_walk(vq, head, ret_chain))
 		goto broken;
@@ -254,8 +259,8 @@ bool vq_publish(struct virtqueue *vq)
 	 * way round. The fence makes one of us see the other. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (!vq->event_idx)
-		return !(load_le16(vq->avail) & AVAIL_F_NO_INTERRUPT);
-	event = load_le16(vq->avail + RING_HEADER + (size_t)vq->size * AVAIL_ELEM);
+		return !(load_once16(vq->avail) & AVAIL_F_NO_INTERRUPT);
+	event = load_once16(vq->avail + RING_HEADER + (size_t)vq->size * AVAIL_ELEM);
 	return (uint16_t)(new - event - 1) < (uint16_t)(new - old); /* §2.7.7.2 */
 }
 
@@ -319,7 +324,7 @@ size_t vq_read(const struct vq_chain *c, struct vq_cursor *cur, void *dst, size_
 	size_t done = 0;
 
 	while (cursor_step(c->seg, c->n_out, cur, len - done, &piece)) {
-		memcpy((uint8_t *)dst + done, piece.host, piece.len);
+		mem_fetch((uint8_t *)dst + done, piece.host, piece.len);
 		done += piece.len;
 	}
 	return done;
