@@ -5,6 +5,7 @@
 #   make soak-smp-kvm     there: four processors under load for ten minutes
 #   make bench-kvm        start to init, exits and memory beside QEMU under KVM, in the same machine; and the
 #                         network's and the idle guests' figures
+#   make bench-doorbell   what a doorbell and an interrupt cost, each way, on this host's /dev/kvm
 #   make check-kvm-native the unit tests on this host's /dev/kvm (part of make check)
 CHECK_KVM := $(O)/tests/kvm/check_kvm
 
@@ -17,8 +18,13 @@ $(CHECK_KVM_STATE): $(call obj,tests/kvm/check_kvm_state.c tests/kvm/guest.c tes
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(CHECK_LIBS) $(PKG_LIBS)
 
-UNIT_BIN += $(CHECK_KVM) $(CHECK_KVM_STATE)
-build-tests check-unit: $(CHECK_KVM) $(CHECK_KVM_STATE)
+CHECK_KVM_SMP := $(O)/tests/kvm/check_kvm_smp
+$(CHECK_KVM_SMP): $(call obj,tests/kvm/check_kvm_smp.c tests/kvm/guest.c) $(call lib,cpu core)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(CHECK_LIBS) $(PKG_LIBS)
+
+UNIT_BIN += $(CHECK_KVM) $(CHECK_KVM_STATE) $(CHECK_KVM_SMP)
+build-tests check-unit: $(CHECK_KVM) $(CHECK_KVM_STATE) $(CHECK_KVM_SMP)
 
 # A guest handed from machine to machine (tests/kvm/relay.c), and what runs in it; for labs too.
 RELAY := $(O)/relay
@@ -31,16 +37,25 @@ $(RELAY_GUEST): tests/kvm/relay_guest.c $(O)/flags
 	$(CC) -D_GNU_SOURCE $(WARN) -O2 -static -pthread -o $@ $< -lm
 check-lab: $(RELAY) $(RELAY_GUEST)
 
+# What a doorbell and an interrupt cost, each way, on this host's /dev/kvm.
+BENCH_DOORBELL := $(O)/bench/bench_doorbell
+$(BENCH_DOORBELL): $(call obj,tests/bench/bench_doorbell.c tests/kvm/guest.c) $(call lib,cpu core)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(CHECK_LIBS) $(PKG_LIBS)
+.PHONY: bench-doorbell
+bench-doorbell: $(BENCH_DOORBELL)
+	@$<
+
 .PHONY: check-kvm check-kvm-native
-check-kvm-native: $(CHECK_KVM)
+check-kvm-native: $(CHECK_KVM) $(CHECK_KVM_STATE) $(CHECK_KVM_SMP)
 	@tests/run-units $^
-check-kvm: $(O)/muster $(O)/run-machine $(CHECK_KVM) $(CHECK_KVM_STATE) $(RELAY) $(RELAY_GUEST) images-data
+check-kvm: $(O)/muster $(O)/run-machine $(CHECK_KVM) $(CHECK_KVM_STATE) $(CHECK_KVM_SMP) $(BENCH_DOORBELL) $(RELAY) $(RELAY_GUEST) images-data
 	@make/deps build image test
 	@$(O)/muster images build tiny --if-missing
 	@O=$(O) tests/kvm/proof full
 
 .PHONY: soak-smp-kvm
-soak-smp-kvm: $(O)/muster $(O)/run-machine $(CHECK_KVM) $(CHECK_KVM_STATE) $(RELAY) $(RELAY_GUEST) images-data
+soak-smp-kvm: $(O)/muster $(O)/run-machine $(CHECK_KVM) $(CHECK_KVM_STATE) $(CHECK_KVM_SMP) $(BENCH_DOORBELL) $(RELAY) $(RELAY_GUEST) images-data
 	@make/deps build image test
 	@$(O)/muster images build tiny --if-missing
 	@O=$(O) tests/kvm/proof soak

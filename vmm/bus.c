@@ -28,10 +28,17 @@ static void add(struct bus_region **list, struct bus_region *r, uint64_t base)
 	*list = r;
 }
 
+static void tell_bells(const struct bus *b, struct bus_region *r)
+{
+	if (r->n_bells && b->bells_moved)
+		b->bells_moved(b->bells_ctx, r);
+}
+
 void bus_mmio_add(struct bus *b, struct bus_region *r, uint64_t base)
 {
 	b->last_mmio = NULL;
 	add(&b->mmio, r, base);
+	tell_bells(b, r);
 }
 
 void bus_pio_add(struct bus *b, struct bus_region *r, uint16_t base)
@@ -60,6 +67,7 @@ void bus_remove(struct bus *b, struct bus_region *r)
 		(void)unlink_region(&b->pio, r);
 	r->on_bus = false;
 	r->next = NULL;
+	tell_bells(b, r);
 }
 
 /* The region in which [addr, addr+size) lies whole. */

@@ -33,6 +33,10 @@ struct bus_region {
 	void *ctx;
 	uint64_t base, len; /* bytes */
 	bool on_bus;
+	/* Doorbells: registers of which a write says all by its address. An engine may
+	 * have them rung without an access; a write then comes later, by another thread. */
+	uint32_t bell_off; /* of the first */
+	uint16_t bell_step, n_bells; /* bytes; 0: none */
 };
 
 struct bus {
@@ -42,6 +46,9 @@ struct bus {
 	/* Where an MSI goes; set by the machine (vmm/machine.c). */
 	void (*msi)(void *ctx, uint64_t addr, uint32_t data);
 	void *msi_ctx;
+	/* A region with doorbells came on the bus, or has left it (on_bus tells). May be NULL. */
+	void (*bells_moved)(void *ctx, struct bus_region *r);
+	void *bells_ctx;
 	uint64_t n_unclaimed; /* accesses that nothing answered */
 };
 

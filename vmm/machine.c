@@ -342,6 +342,8 @@ static int assemble(struct machine *m, char **ret_why)
 	if (r == 0) {
 		make_chips(m);
 		r = make_virtio(m);
+		if (r == 0 && m->kvm)
+			r = machine_bells_new(m, &m->bells);
 	}
 	if (r < 0 && !*ret_why) {
 		*ret_why = str_printf("the machine's devices cannot be made: %s", strerror(-r));
@@ -385,6 +387,7 @@ struct machine *machine_free(struct machine *m)
 		return NULL;
 	m->threads = machine_threads_free(m->threads);
 	machine_io_close(m);
+	m->bells = machine_bells_free(m->bells);
 	for (size_t i = 0; i < m->n_nics; i++) {
 		(void)virtio_net_free(m->nic[i].net);
 		if (m->nic[i].attached)

@@ -1,8 +1,8 @@
 /* tests/kvm/check_kvm.c: the KVM engine, path by path, in tiny guests.
  *
  * Some hosts' KVM emulates supervisor code: a few instructions at CPL 0 are right
- * there too, but CPUID and RDTSC are the host's own, and a triple fault and an
- * EOI are not told; those tests need a KVM that can show the model. Where /dev/kvm does
+ * there too, but RDTSC and a few leaves of CPUID are the host's own, and a triple
+ * fault and an EOI are not told; those tests need a KVM that can show the model. Where /dev/kvm does
  * not open, or has not the engine's interfaces, nothing is checked. What is left
  * out is told, and counted. */
 #include "tests/kvm/guest.h"
@@ -11,9 +11,12 @@
 #include "core/clock.h"
 #include "vmm/cpu/msr.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 static struct guest *g;
 
@@ -107,18 +110,43 @@ START_TEST(mmio_accesses)
 }
 END_TEST
 
+/* A doorbell rings at its address and nowhere else, for whatever width, and lets the guest go on. */
+GUEST_CODE_TEXT(code_bell, "movl $0xd0003000, %esi\n movw $1, 4(%rsi)\n movl $1, 4(%rsi)\n movb $1, 4(%rsi)\n"
+			   "movw $7, 8(%rsi)\n" GUEST_DONE);
+START_TEST(doorbell_rings)
+{
+	CLEANUP(fd) int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	uint64_t n = 0;
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(kvm_vm_bell(g->vm, GUEST_MMIO + 0x3004, fd, true), 0);
+	ck_assert_int_eq(kvm_vm_bell(g->vm, GUEST_MMIO + 0x3004, fd, true), -EEXIST);
+	assert_done(guest_run(g, code_bell, code_bell_end, rings[_i]));
+	ck_assert_uint_eq(g->n_access, 1);
+	assert_access(0, true, true, GUEST_MMIO + 0x3008, 2, 7);
+	ck_assert_int_eq(read(fd, &n, sizeof n), sizeof n);
+	ck_assert_uint_eq(n, 3);
+	ck_assert_int_eq(kvm_vm_bell(g->vm, GUEST_MMIO + 0x3004, fd, false), 0);
+	assert_done(guest_run(g, code_bell, code_bell_end, rings[_i]));
+	ck_assert_uint_eq(g->n_access, 4);
+	ck_assert_int_eq(read(fd, &n, sizeof n), -1);
+}
+END_TEST
+
 /* ---- the model ---------------------------------------------------------------------------- */
 
 GUEST_CODE_TEXT(code_cpuid, "cpuid\n movl %eax, 0x200000\n movl %ebx, 0x200004\n movl %ecx, 0x200008\n"
 			    "movl %edx, 0x20000c\n" GUEST_DONE);
+/* The last N_HOST_LEAVES are those into which a host that emulates mixes its own. */
+enum { N_LEAVES = 27, N_HOST_LEAVES = 3 };
 START_TEST(cpuid_is_the_model)
 {
-	static const uint32_t leaves[][2] = {
-		{ 0, 0 }, { 1, 0 }, { 2, 0 }, { 4, 0 }, { 4, 1 }, { 4, 2 }, { 4, 3 }, { 6, 0 }, { 7, 0 },
-		{ 7, 1 }, { 0xB, 0 }, { 0xB, 1 }, { 0xB, 2 }, { 0xD, 0 }, { 0x15, 0 }, { 0x16, 0 },
+	static const uint32_t leaves[N_LEAVES][2] = {
+		{ 0, 0 }, { 2, 0 }, { 4, 0 }, { 4, 1 }, { 4, 2 }, { 4, 3 }, { 6, 0 }, { 7, 1 },
+		{ 0xB, 0 }, { 0xB, 1 }, { 0xB, 2 }, { 0x15, 0 }, { 0x16, 0 },
 		{ 0x40000000, 0 }, { 0x40000001, 0 }, { 0x40000010, 0 }, { 0x80000000, 0 },
 		{ 0x80000001, 0 }, { 0x80000002, 0 }, { 0x80000004, 0 }, { 0x80000006, 0 },
-		{ 0x80000007, 0 }, { 0x80000008, 0 }, { 0x17, 0 },
+		{ 0x80000007, 0 }, { 0x80000008, 0 }, { 0x17, 0 }, { 1, 0 }, { 7, 0 }, { 0xD, 0 },
 	};
 	const char *start = code_cpuid, *end = code_cpuid_end;
 	struct cpuid_regs want, got;
@@ -467,7 +495,7 @@ START_TEST(pause_stops_the_tsc)
 }
 END_TEST
 
-enum { N_TESTS = 36, N_MODEL_TESTS = 31 };
+enum { N_TESTS = 62, N_MODEL_TESTS = N_HOST_LEAVES + 4 };
 
 static Suite *make_suite(void)
 {
@@ -485,6 +513,8 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(tc, port_accesses, 0, 2);
 	tcase_add_loop_test(tc, port_strings, 0, 2);
 	tcase_add_loop_test(tc, mmio_accesses, 0, 2);
+	tcase_add_loop_test(tc, doorbell_rings, 0, 2);
+	tcase_add_loop_test(tc, cpuid_is_the_model, 0, N_LEAVES - N_HOST_LEAVES);
 	tcase_add_loop_test(tc, msrs_of_the_model, 0, 9);
 	tcase_add_loop_test(tc, msrs_that_are_not_there, 0, 10);
 	tcase_add_loop_test(tc, state_comes_back, 0, 4);
@@ -498,7 +528,7 @@ static Suite *make_suite(void)
 		(void)printf("skipped %d: what needs a KVM that shows the whole model: %s\n",
 			     N_MODEL_TESTS, why_model);
 	} else {
-		tcase_add_loop_test(tc, cpuid_is_the_model, 0, 27);
+		tcase_add_loop_test(tc, cpuid_is_the_model, N_LEAVES - N_HOST_LEAVES, N_LEAVES);
 		tcase_add_test(tc, triple_fault_is_a_shutdown);
 		tcase_add_test(tc, eoi_of_a_level_interrupt_is_told);
 		tcase_add_loop_test(tc, pause_stops_the_tsc, 0, 2);

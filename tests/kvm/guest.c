@@ -2,6 +2,7 @@
 #include "tests/kvm/guest.h"
 
 #include "core/bytes.h"
+#include "core/cleanup.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -122,7 +123,7 @@ static void put_tables(struct guest *g)
 	put_handlers(g);
 }
 
-static void long_mode(const struct guest *g, struct cpu_state *s, unsigned cpl)
+void guest_long_mode(const struct guest *g, struct cpu_state *s, unsigned cpl)
 {
 	const struct cpu_segment code = { .limit = UINT32_MAX, .sel = cpl ? SEL_CODE3 : SEL_CODE0,
 					  .attr = (uint16_t)(0xA9B | cpl << 5) };
@@ -160,7 +161,7 @@ char *guest_why_not(void)
 	return why;
 }
 
-struct guest *guest_new(void)
+struct guest *guest_new_first(unsigned n_cpus)
 {
 	struct guest *g = calloc(1, sizeof *g);
 	char *why = NULL;
@@ -171,11 +172,26 @@ struct guest *guest_new(void)
 				   .pio_read = pio_read, .pio_write = pio_write, .intr_ack = intr_ack,
 				   .tsc_read = tsc_read, .eoi = eoi, .intr_back = intr_back };
 	g->eoi_vector = -1;
-	if (kvm_vm_new(&g->mem, &g->vm, &why) < 0 || kvm_cpu_new(g->vm, &g->bus, 0, 1, &g->cpu, &why) < 0)
+	if (kvm_vm_new(&g->mem, &g->vm, &why) < 0 || kvm_cpu_new(g->vm, &g->bus, 0, n_cpus, &g->cpu, &why) < 0)
 		ck_abort_msg("%s", why);
 	put_tables(g);
-	long_mode(g, &g->state, 0);
+	guest_long_mode(g, &g->state, 0);
 	return g;
+}
+
+struct guest *guest_new(void)
+{
+	return guest_new_first(1);
+}
+
+struct cpu *guest_cpu_new(struct guest *g, const struct cpu_bus *bus, unsigned apic_id, unsigned n_cpus)
+{
+	CLEANUP(free) char *why = NULL;
+	struct cpu *c = NULL;
+
+	if (kvm_cpu_new(g->vm, bus, apic_id, n_cpus, &c, &why) < 0)
+		ck_abort_msg("%s", why);
+	return c;
 }
 
 struct guest *guest_free(struct guest *g)
@@ -196,7 +212,7 @@ enum cpu_stop guest_resume(struct guest *g)
 enum cpu_stop guest_run(struct guest *g, const char *start, const char *end, unsigned cpl)
 {
 	memcpy(mem_ptr(&g->mem, GUEST_CODE, (uint64_t)(end - start)), start, (size_t)(end - start));
-	long_mode(g, &g->state, cpl);
+	guest_long_mode(g, &g->state, cpl);
 	g->cpu->ops->set_state(g->cpu, &g->state);
 	ck_assert_str_eq(g->cpu->ops->error(g->cpu), "");
 	g->n_access = 0;

@@ -47,6 +47,12 @@ struct guest {
 /* Why KVM cannot be tested here; NULL when it can. The caller frees it. */
 char *guest_why_not(void);
 struct guest *guest_new(void);
+/* The first of @n_cpus processors, and one more; the caller frees that before the
+ * guest. @bus: borrowed. */
+struct guest *guest_new_first(unsigned n_cpus);
+struct cpu *guest_cpu_new(struct guest *g, const struct cpu_bus *bus, unsigned apic_id, unsigned n_cpus);
+/* Long mode at @cpl (0 or 3, with IOPL 3), about to run what lies at GUEST_CODE. */
+void guest_long_mode(const struct guest *g, struct cpu_state *s, unsigned cpl);
 struct guest *guest_free(struct guest *g);
 /* Runs the code [@start, @end) from its start at @cpl (0 or 3, with IOPL 3) until
  * it stops or something else ends the run. */

@@ -134,6 +134,46 @@ START_TEST(a_bar_sizes_moves_and_never_shadows_ram)
 }
 END_TEST
 
+static unsigned n_moves;
+static uint64_t bells_at;
+
+static void on_bells(void *ctx, struct bus_region *r)
+{
+	(void)ctx;
+	n_moves++;
+	bells_at = r->on_bus ? r->base + r->bell_off : 0;
+}
+
+/* Whoever rings doorbells in the bus's place hears where they are, and of each change once. */
+START_TEST(doorbells_follow_their_bar)
+{
+	uint64_t at = dev.bar[0].addr;
+
+	n_moves = 0;
+	bells_at = 0;
+	bus.bells_moved = on_bells;
+	conf_write(5, PCI_COMMAND, 2, PCI_COMMAND_MEM); /* it has none yet */
+	conf_write(5, PCI_COMMAND, 2, 0);
+	ck_assert_uint_eq(n_moves, 0);
+	dev.bar[0].region.bell_off = 0x3004;
+	dev.bar[0].region.n_bells = 1;
+	conf_write(5, PCI_COMMAND, 2, PCI_COMMAND_MEM);
+	ck_assert_uint_eq(bells_at, at + 0x3004);
+	ck_assert_uint_eq(n_moves, 1);
+	conf_write(5, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_MASTER);
+	ck_assert_uint_eq(n_moves, 1);
+	conf_write(5, PCI_BAR0, 4, 0xD0000000);
+	ck_assert_uint_eq(bells_at, 0xD0003004);
+	ck_assert_uint_eq(n_moves, 3); /* gone, and there */
+	conf_write(5, PCI_BAR0, 4, 0x200000); /* RAM */
+	ck_assert_uint_eq(bells_at, 0);
+	conf_write(5, PCI_BAR0, 4, (uint32_t)at);
+	ck_assert_uint_eq(bells_at, at + 0x3004);
+	conf_write(5, PCI_COMMAND, 2, 0);
+	ck_assert_uint_eq(bells_at, 0);
+}
+END_TEST
+
 START_TEST(capabilities_chain)
 {
 	struct pci_dev d;
@@ -206,6 +246,7 @@ static Suite *make_suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, both_mechanisms_agree);
 	tcase_add_test(t, a_bar_sizes_moves_and_never_shadows_ram);
+	tcase_add_test(t, doorbells_follow_their_bar);
 	tcase_add_test(t, capabilities_chain);
 	tcase_add_test(t, msix_masks_and_pends);
 	tcase_add_test(t, the_reset_register_lies_in_the_address_register);

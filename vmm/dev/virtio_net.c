@@ -259,6 +259,8 @@ int virtio_net_new(const struct virtio_net_config *cfg, struct virtio_net **ret_
 	store_le16(n->dev.config + CFG_MTU, cfg->mtu);
 	n->dev.config_len = CFG_LEN;
 	virtio_pci_init(&n->pci, &n->dev, CLASS_ETHERNET);
+	/* Transmission goes on beside a guest whose engine can ring. The others are rare. */
+	virtio_pci_set_bells(&n->pci, 1, 2, n->n_pairs);
 	if (cfg->loop) {
 		r = loop_add_fd(cfg->loop, cfg->kick_fd, EPOLLIN, on_kick, n, &n->source);
 		if (r < 0) {

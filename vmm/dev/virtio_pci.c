@@ -296,6 +296,15 @@ void virtio_pci_init(struct virtio_pci *p, struct virtio_dev *dev, uint32_t clas
 	dev->raise_ctx = p;
 }
 
+void virtio_pci_set_bells(struct virtio_pci *p, unsigned first, unsigned step, unsigned n)
+{
+	struct bus_region *r = &p->pci.bar[VIRTIO_PCI_BAR].region;
+
+	r->bell_off = VIRTIO_PCI_NOTIFY + first * VIRTIO_PCI_NOTIFY_STEP;
+	r->bell_step = (uint16_t)(step * VIRTIO_PCI_NOTIFY_STEP);
+	r->n_bells = (uint16_t)n;
+}
+
 void virtio_pci_state(struct virtio_pci *p, struct state *s)
 {
 	pci_dev_state(&p->pci, s);

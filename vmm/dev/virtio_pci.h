@@ -28,6 +28,10 @@ struct virtio_pci {
  * puts &p->pci on a bus with pci_host_add(). @class_code: 24 bits. */
 void virtio_pci_init(struct virtio_pci *p, struct virtio_dev *dev, uint32_t class_code);
 
+/* The doorbells of queues @first, @first + @step, ... (@n of them) may be rung by the
+ * engine (vmm/bus.h). Before the function is on a bus. */
+void virtio_pci_set_bells(struct virtio_pci *p, unsigned first, unsigned step, unsigned n);
+
 /* The registers' BAR, for the bus and the tests. @size: 1, 2, 4, 8. */
 uint64_t virtio_pci_read(void *p, uint64_t off, unsigned size);
 void virtio_pci_write(void *p, uint64_t off, unsigned size, uint64_t v);

@@ -41,6 +41,11 @@ void kvm_vm_msi(struct kvm_vm *vm, uint64_t addr, uint32_t data);
  * tell the EOI. @addr 0: nothing. @pin: below 24. */
 void kvm_vm_route(struct kvm_vm *vm, unsigned pin, uint64_t addr, uint32_t data);
 
+/* A write to @gpa, of whatever width, rings @fd (an eventfd) and the guest goes on;
+ * or no longer. What rings takes no part in the bus. Returns 0 or -errno (-EEXIST:
+ * something rings there). */
+int kvm_vm_bell(struct kvm_vm *vm, uint64_t gpa, int fd, bool on);
+
 /* Pages written since the last call are told in one bit a page, by their number
  * in mem's mapping (as mem.code_bits). Logging starts with kvm_vm_dirty_start().
  * @bits: room for all of mem's pages; they are or'ed in. Return 0 or -errno. */

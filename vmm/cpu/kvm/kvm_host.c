@@ -31,6 +31,8 @@ static const struct {
 	{ KVM_CAP_SIGNAL_MSI, "message-signalled interrupts" },
 	{ KVM_CAP_IRQ_ROUTING, "interrupt routing" },
 	{ KVM_CAP_IMMEDIATE_EXIT, "immediate exit" },
+	{ KVM_CAP_IOEVENTFD, "doorbells (ioeventfd)" },
+	{ KVM_CAP_IOEVENTFD_ANY_LENGTH, "doorbells of any width (Linux 4.4)" },
 	{ KVM_CAP_VCPU_EVENTS, "event state" },
 	{ KVM_CAP_DEBUGREGS, "debug register state" },
 	{ KVM_CAP_XSAVE, "XSAVE state" },
