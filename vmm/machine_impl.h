@@ -68,7 +68,7 @@ struct machine {
 	uint64_t turn_left; /* instructions until the turn passes on */
 	struct kvm_vm *kvm; /* owned; NULL: the soft engine */
 	struct machine_threads *threads; /* owned; NULL: the soft engine */
-	struct machine_bells *bells; /* owned; NULL: the soft engine */
+	struct machine_bells *bells; /* owned; NULL: the soft engine, or they do not pay */
 	struct loop_source *serial_timer; /* output of a KVM guest that waits to be sent; NULL: the soft engine */
 	struct i82093 ioapic;
 	struct i8259 pic;
@@ -150,7 +150,7 @@ void machine_kvm_wire(struct machine *m);
 /* A message to the LAPICs. */
 void machine_kvm_send(struct machine *m, const struct apic_msg *msg);
 
-/* machine_bells.c: doorbells that KVM rings. Once the NICs are there. Returns 0 or -errno. */
+/* machine_bells.c: doorbells that KVM rings, if that pays. Once the NICs are there. Returns 0 or -errno. */
 int machine_bells_new(struct machine *m, struct machine_bells **ret_bells);
 struct machine_bells *machine_bells_free(struct machine_bells *b); /* accepts NULL; returns NULL */
 

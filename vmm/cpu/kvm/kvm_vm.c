@@ -6,15 +6,13 @@
  * the machine must hear of. Changing them costs the kernel a grace period, so
  * only level-triggered pins are routed.
  *
- * A doorbell is an ioeventfd where the device's work can go on beside the guest:
- * the write then costs a third of an exit that serves it, on one processor too,
- * since what was rung meanwhile is served at once (`make bench-doorbell`, seen here:
- * 14 against 45 us of the guest's time, 9 against 28 of CPU time; with all bound to
- * one processor 12 against 38 and 8 against 26). An irqfd is not used: it is for
- * senders in the kernel or in other processes, while the queues are served, and so
- * interrupts raised, in this process; its write costs what the message's call does
- * or a little more (0.86-0.93 against 0.83-0.86 us), and each vector that a guest
- * sets would cost a change of the routes.
+ * A doorbell can be an ioeventfd: the device's work goes on beside the guest
+ * (machine_bells.c says when that pays). An irqfd is not used: it is for senders in
+ * the kernel or in other processes, while the queues are served, and so interrupts
+ * raised, in this process. `make bench-doorbell` says: its write costs 0.86-0.93 us
+ * here, the message's call 0.83-0.86; in the nested machine of tests/kvm 4.5 and 6.1;
+ * and a change of the routes 8 us here with one processor at rest, 35 there, and up
+ * to 3 ms on a busy host, several of them for each vector that a guest sets up.
  *
  * Used by: vmm/machine_kvm.c.   Sources: api.rst §4.35 (memory), §4.52 (routing),
  * §4.70 (MSI), §4.8 (dirty log), §7.5 (split irqchip). */
@@ -158,6 +156,7 @@ int kvm_vm_bell(struct kvm_vm *vm, uint64_t gpa, int fd, bool on)
 	struct kvm_ioeventfd bell = { .addr = gpa, .fd = fd,
 				      .flags = on ? 0 : KVM_IOEVENTFD_FLAG_DEASSIGN };
 
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_IOEVENTFD) */
 	return ioctl(vm->fd, KVM_IOEVENTFD, &bell) < 0 ? -errno : 0;
 }
 
