@@ -46,16 +46,21 @@ $(BENCH_DOORBELL): $(call obj,tests/bench/bench_doorbell.c tests/kvm/guest.c) $(
 bench-doorbell: $(BENCH_DOORBELL)
 	@$<
 
+# For the kernel around the nested machines (tests/kvm/lib.sh).
+TSC_KHZ := $(O)/tsc-khz
+$(TSC_KHZ): $(call obj,tests/kvm/tsc_khz.c)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^
+
 .PHONY: check-kvm check-kvm-native
 check-kvm-native: $(CHECK_KVM) $(CHECK_KVM_STATE) $(CHECK_KVM_SMP)
 	@tests/run-units $^
-check-kvm: $(O)/muster $(O)/run-machine $(CHECK_KVM) $(CHECK_KVM_STATE) $(CHECK_KVM_SMP) $(BENCH_DOORBELL) $(RELAY) $(RELAY_GUEST) images-data
+check-kvm: $(O)/muster $(O)/run-machine $(CHECK_KVM) $(CHECK_KVM_STATE) $(CHECK_KVM_SMP) $(BENCH_DOORBELL) $(RELAY) $(RELAY_GUEST) $(TSC_KHZ) images-data
 	@make/deps build image test
 	@$(O)/muster images build tiny --if-missing
 	@O=$(O) tests/kvm/proof full
 
 .PHONY: soak-smp-kvm
-soak-smp-kvm: $(O)/muster $(O)/run-machine $(CHECK_KVM) $(CHECK_KVM_STATE) $(CHECK_KVM_SMP) $(BENCH_DOORBELL) $(RELAY) $(RELAY_GUEST) images-data
+soak-smp-kvm: $(O)/muster $(O)/run-machine $(CHECK_KVM) $(CHECK_KVM_STATE) $(CHECK_KVM_SMP) $(BENCH_DOORBELL) $(RELAY) $(RELAY_GUEST) $(TSC_KHZ) images-data
 	@make/deps build image test
 	@$(O)/muster images build tiny --if-missing
 	@O=$(O) tests/kvm/proof soak
@@ -63,9 +68,9 @@ soak-smp-kvm: $(O)/muster $(O)/run-machine $(CHECK_KVM) $(CHECK_KVM_STATE) $(CHE
 # The second engine's figures: beside QEMU in the same nested machine, and those of the network.
 # bench-kvm-exits adds the exits by reason.
 .PHONY: bench-kvm bench-kvm-exits
-bench-kvm: $(O)/muster $(O)/run-machine images-data $(BENCH_TX)
+bench-kvm: $(O)/muster $(O)/run-machine images-data $(BENCH_TX) $(TSC_KHZ)
 	@make/deps build image test bench
 	@$(O)/muster images build tiny --if-missing
 	@O=$(O) tests/kvm/bench; nested=$$?; tests/bench/bench-net $(O) && exit $$nested
-bench-kvm-exits: $(O)/run-machine
+bench-kvm-exits: $(O)/run-machine $(TSC_KHZ)
 	@O=$(O) tests/kvm/bench --reasons

@@ -6,6 +6,9 @@
 #
 # One processor: with more, each in its own thread, QEMU 7.2 now and then loses an interrupt of
 # the outer machine around VMRUN, and its kernel stalls for good.
+#
+# Its kernel is told the TSC's frequency, which is the host's: on a busy host what it finds out
+# itself can be many times too small, and then a minute is half an hour there.
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top=$(cd "$here/../.." && pwd)
@@ -74,11 +77,12 @@ outer_add() {
 
 # outer_run DIR SCRIPT SECONDS: runs SCRIPT inside; its console is the output. Status: the script's.
 outer_run() {
-	local dir=$1 log="$1/console"
+	local dir=$1 log="$1/console" khz
+	khz=$("$O/tsc-khz") || fail "$O/tsc-khz is not built"
 	cp "$2" "$dir/root/script"
 	(cd "$dir/root" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0) >"$dir/initramfs"
 	timeout "$3" qemu-system-x86_64 -accel tcg,thread=single -cpu max -smp 1 -m "${OUTER_MIB:-2048}" \
 		-nodefaults -display none -serial stdio -no-reboot -net none -kernel "$dir/vmlinuz" \
-		-initrd "$dir/initramfs" -append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check" </dev/null | stdbuf -oL tr -d '\r' | tee "$log"
+		-initrd "$dir/initramfs" -append "console=ttyS0 quiet panic=-1 tsc=reliable no_timer_check tsc_early_khz=$khz" </dev/null | stdbuf -oL tr -d '\r' | tee "$log"
 	[ "$(sed -n 's/^outer: status //p' "$log" | tail -n 1)" = 0 ]
 }
