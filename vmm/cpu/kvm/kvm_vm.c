@@ -10,9 +10,10 @@
  * (machine_bells.c says when that pays). An irqfd is not used: it is for senders in
  * the kernel or in other processes, while the queues are served, and so interrupts
  * raised, in this process. `make bench-doorbell` says: its write costs 0.86-0.93 us
- * here, the message's call 0.83-0.86; in the nested machine of tests/kvm 4.5 and 6.1;
- * and a change of the routes 8 us here with one processor at rest, 35 there, and up
- * to 3 ms on a busy host, several of them for each vector that a guest sets up.
+ * here, the message's call 0.83-0.86; in the nested machine of tests/kvm 4.5 and 6.1
+ * in one run, 4.3 and 2.9 in another; and a change of the routes 8 us here with one
+ * processor at rest, 35-57 there, and up to 3 ms on a busy host, several of them for
+ * each vector that a guest sets up.
  *
  * Used by: vmm/machine_kvm.c.   Sources: api.rst §4.35 (memory), §4.52 (routing),
  * §4.70 (MSI), §4.8 (dirty log), §7.5 (split irqchip). */
