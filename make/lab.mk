@@ -3,6 +3,8 @@
 #
 #   make check-lab               all of them
 #   make check-lab LABS=faults   one
+#   make check-debian            the image debian, built where it is not, and the examples on it: three
+#                                minutes and the packages, so make check runs it only where it is built
 
 LAB_FAKE := $(O)/muster-fake
 LABS ?= $(patsubst tests/lab/lab-%,%,$(wildcard tests/lab/lab-*))
@@ -15,3 +17,8 @@ $(LAB_FAKE): $(call obj,cli/main.c tests/lab/fake_machine.c) $(call lib,$(NEEDS_
 check-lab: $(O)/muster $(LAB_FAKE)
 	@$(O)/muster images build tiny --if-missing || echo 'image tiny: not built; its labs are skipped'
 	@O=$(O) tests/lab/run-labs $(LABS)
+
+.PHONY: check-debian
+check-debian: $(O)/muster images-data
+	@make/deps build image test
+	@O=$(O) MUSTER_LAB_DEBIAN=1 tests/lab/run-labs debian
