@@ -5,6 +5,7 @@
 #include "core/proc.h"
 
 #include "core/bytes.h"
+#include "core/sort.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -68,26 +69,18 @@ int proc_die_with_parent(pid_t parent)
 	return getppid() == parent ? 0 : -ESRCH;
 }
 
-/* Shell's sort. Not qsort(): for more than 1 KiB glibc asks sysinfo(2) how much memory there is, and
- * this runs in the supervisor's cell. */
-static void sort_ints(int *v, size_t n)
+static int by_number(const void *a, const void *b)
 {
-	for (size_t gap = n / 2; gap > 0; gap /= 2)
-		for (size_t i = gap; i < n; i++) {
-			int x = v[i];
-			size_t k = i;
+	const int *l = a, *r = b;
 
-			for (; k >= gap && v[k - gap] > x; k -= gap)
-				v[k] = v[k - gap];
-			v[k] = x;
-		}
+	return (*l > *r) - (*l < *r);
 }
 
 void proc_close_fds_except(int *keep, size_t n)
 {
 	unsigned next = 3;
 
-	sort_ints(keep, n);
+	sort_in_place(keep, n, sizeof *keep, by_number);
 	for (size_t i = 0; i < n; i++) {
 		if (keep[i] < (int)next)
 			continue;

@@ -14,6 +14,7 @@
 #include "core/state.h"
 
 #include "core/bytes.h"
+#include "core/sort.h"
 #include "core/wire.h"
 
 #include <errno.h>
@@ -292,7 +293,7 @@ static void check_twice(struct state *s)
 
 	if (s->error || !s->n_sections)
 		return;
-	qsort(s->index, s->n_sections, sizeof *s->index, compare);
+	sort_in_place(s->index, s->n_sections, sizeof *s->index, compare);
 	for (size_t i = 1; i < s->n_sections; i++) {
 		if (compare(&s->index[i - 1], &s->index[i]) != 0)
 			continue;

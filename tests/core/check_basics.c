@@ -1,6 +1,7 @@
-/* tests/core/check_basics.c: wire, prng, bytes, files and folders. */
+/* tests/core/check_basics.c: wire, prng, bytes, sorting, files and folders. */
 #include "core/bytes.h"
 #include "core/prng.h"
+#include "core/sort.h"
 #include "core/wire.h"
 #include "tests/unit.h"
 
@@ -92,6 +93,52 @@ START_TEST(test_prng_normal_moments)
 }
 END_TEST
 
+struct pair {
+	uint32_t key;
+	uint16_t other; /* goes with it; the size is not a word's */
+} __attribute__((packed));
+
+static size_t n_compared;
+
+static int by_key(const void *a, const void *b)
+{
+	const struct pair *l = a, *r = b;
+
+	n_compared++;
+	return (l->key > r->key) - (l->key < r->key);
+}
+
+/* Random, rising, falling and equal elements of every small count and some large ones. */
+START_TEST(test_sort)
+{
+	enum { MOST = 3000 };
+	static struct pair v[MOST], before[MOST];
+	struct prng prng;
+
+	prng_init(&prng, 1, "sort");
+	for (size_t n = 0; n <= MOST; n += n < 40 ? 1 : 740) {
+		uint64_t sum = 0, sum_before = 0;
+
+		for (size_t i = 0; i < n; i++) {
+			v[i].key = _i == 0 ? (uint32_t)prng_u64(&prng) % 500 : _i == 1 ? (uint32_t)i :
+				   _i == 2 ? (uint32_t)(n - i) : 7;
+			v[i].other = (uint16_t)(v[i].key * 31 + 5);
+		}
+		memcpy(before, v, sizeof v);
+		n_compared = 0;
+		sort_in_place(v, n, sizeof *v, by_key);
+		for (size_t i = 0; i < n; i++) {
+			ck_assert(i == 0 || v[i - 1].key <= v[i].key);
+			ck_assert_uint_eq(v[i].other, (uint16_t)(v[i].key * 31 + 5));
+			sum += v[i].key * UINT64_C(2654435761) % 1000003;
+			sum_before += before[i].key * UINT64_C(2654435761) % 1000003;
+		}
+		ck_assert_uint_eq(sum, sum_before);
+		ck_assert(n < 740 || (double)n_compared < 2.2 * (double)n * log2((double)n));
+	}
+}
+END_TEST
+
 START_TEST(test_files_and_folders)
 {
 	char top[] = "/tmp/muster-check.XXXXXX";
@@ -128,6 +175,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, test_prng_streams);
 	tcase_add_test(t, test_prng_below_is_even);
 	tcase_add_test(t, test_prng_normal_moments);
+	tcase_add_loop_test(t, test_sort, 0, 4);
 	tcase_add_test(t, test_files_and_folders);
 	suite_add_tcase(s, t);
 	return s;
