@@ -13,7 +13,8 @@
  * kick() sets immediate_exit, which ends the next KVM_RUN as soon as what it has
  * to finish of the last access is finished, and from another thread sends SIGRTMIN,
  * which ends the one under way. The flag is taken back only by the return it
- * caused, so no kick is lost; a signal that comes late ends a KVM_RUN for nothing.
+ * caused, and either the kicker sees the thread in run() or that sees the flag (both
+ * write, then read the other's: hence the sequentially consistent stores), so no kick is lost; a signal that comes late ends a KVM_RUN for nothing.
  *
  * The 8259's interrupt: KVM says when the processor would take one (and asks its
  * LAPIC whether LINT0 lets it through); then the vector is asked of the bus.
@@ -171,7 +172,7 @@ static enum cpu_stop kvm_run(struct cpu *c, uint64_t n_max)
 	k->stop_seen = CPU_STOP_COUNT;
 	k->has_run = true;
 	k->thread = pthread_self(); /* before has_thread says that it counts */
-	__atomic_store_n(&k->has_thread, true, __ATOMIC_RELEASE);
+	__atomic_store_n(&k->has_thread, true, __ATOMIC_SEQ_CST);
 	while (stop == CPU_STOP_COUNT) {
 		offer_intr(k);
 		/* SYSCALLS(machine-kvm): ioctl(1 == KVM_RUN) */
@@ -196,7 +197,7 @@ static enum cpu_stop kvm_run(struct cpu *c, uint64_t n_max)
 
 static bool runs_elsewhere(const struct kvm_cpu *k)
 {
-	return __atomic_load_n(&k->has_thread, __ATOMIC_ACQUIRE) && !pthread_equal(k->thread, pthread_self());
+	return __atomic_load_n(&k->has_thread, __ATOMIC_SEQ_CST) && !pthread_equal(k->thread, pthread_self());
 }
 
 /* Its own thread offers it before it goes on; another has to get it out of the guest. */
@@ -204,7 +205,7 @@ static void kvm_set_intr(struct cpu *c, bool asserted)
 {
 	struct kvm_cpu *k = kvm_of(c);
 
-	__atomic_store_n(&k->intr_line, asserted, __ATOMIC_RELEASE);
+	__atomic_store_n(&k->intr_line, asserted, __ATOMIC_SEQ_CST);
 	if (asserted && runs_elsewhere(k))
 		c->ops->kick(c);
 }
@@ -219,7 +220,7 @@ static void kvm_kick(struct cpu *c)
 {
 	struct kvm_cpu *k = kvm_of(c);
 
-	__atomic_store_n(&k->run->immediate_exit, 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&k->run->immediate_exit, 1, __ATOMIC_SEQ_CST);
 	/* glibc's SIGRTMIN is two above the kernel's. */
 	/* SYSCALLS(machine-kvm): tgkill(0 self, 2 == __SIGRTMIN+2) getpid gettid rt_sigprocmask */
 	if (runs_elsewhere(k))
