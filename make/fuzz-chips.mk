@@ -7,7 +7,7 @@ FUZZ_CHIPS := pci i8259 i8254 i82093 lapic mc146818 i8250 acpi
 FUZZ_CHIP_BIN := $(patsubst %,$(O)/fuzz/tests/fuzz_chip_%,$(FUZZ_CHIPS))
 FUZZ_CHIP_OBJ := $(patsubst %.c,$(O)/fuzz/obj/%.o,tests/fuzz/chip_fuzz.c tests/fuzz/roundtrip.c vmm/bus.c vmm/guest_clock.c \
 	vmm/cpu/mem.c $(addprefix vmm/dev/,acpi.c apic_bus.c i82093.c i8250.c i8254.c i8259.c lapic.c mc146818.c msix.c pci.c) \
-	core/bytes.c core/clock.c core/prng.c core/state.c core/wire.c)
+	core/bytes.c core/clock.c core/prng.c core/sort.c core/state.c core/wire.c)
 
 $(FUZZ_CHIP_BIN): $(O)/fuzz/tests/fuzz_chip_%: $(O)/fuzz/obj/tests/fuzz/fuzz_chip_%.o \
 		$(O)/fuzz/obj/tests/fuzz/driver_main.o $(FUZZ_CHIP_OBJ)
