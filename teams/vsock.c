@@ -63,8 +63,10 @@ static json_int_t port_of(const char *line)
 		if (*p < '0' || *p > '9')
 			return -1;
 		port = 10 * port + (*p - '0');
+		if (port > UINT32_MAX) /* here, and not at the end: a line has room for 2^64 + 5 */
+			return -1;
 	}
-	return port <= UINT32_MAX ? port : -1;
+	return port;
 }
 
 /* The line is whole: the machine has the stream now, or nobody. */
