@@ -102,6 +102,7 @@ struct watch {
 	bool until_end; /* being up is no verdict */
 	int verdict; /* -1: not over; else an exit status */
 	bool has_said_why; /* a VM's failure was printed */
+	bool has_ended; /* all was undone: nothing is kept */
 };
 
 static void print_failure(struct watch *w, json_t *event)
@@ -153,12 +154,14 @@ static void take_event(struct watch *w, json_t *event)
 		print_event(event);
 	else if (w->progress)
 		progress_event(w->progress, event, clock_now());
-	if (strcmp(what, "vm") == 0 && state && strcmp(state, "failed") == 0)
+	if (strcmp(what, "vm") == 0 && state && strcmp(state, "failed") == 0) {
 		print_failure(w, event);
-	else if (strcmp(what, "team") == 0 && state)
+	} else if (strcmp(what, "team") == 0 && state) {
 		take_team_event(w, event, state);
-	else if (strcmp(what, "ended") == 0)
+	} else if (strcmp(what, "ended") == 0) {
+		w->has_ended = true;
 		w->verdict = (int)json_integer_value(json_object_get(event, "status"));
+	}
 }
 
 /* Reads events until @w has a verdict. A signal asks for the end first. */
@@ -195,7 +198,12 @@ static int watch_events(struct watch *w, int fd, const sigset_t *open_mask)
 			w->verdict = -1; /* it got up first; the end is on its way */
 		json_decref(msg);
 	}
-	return aborted ? got_signal == SIGINT ? EXIT_INTERRUPTED : EXIT_FAILED : w->verdict;
+	if (aborted)
+		return got_signal == SIGINT ? EXIT_INTERRUPTED : EXIT_FAILED;
+	/* As asked, but not by us. */
+	if (w->has_ended && w->verdict == EXIT_DONE && !w->until_end)
+		return cli_fail(EXIT_FAILED, "the team was taken down before it was up");
+	return w->verdict;
 }
 
 /* Until the supervisor is gone: then nothing is left. */
@@ -251,7 +259,7 @@ int up_start(const struct team *team, const struct up_options *opt, struct up *u
 	release_signals();
 	if (status == EXIT_DONE)
 		return 0;
-	if (opt->sup.keep && status == EXIT_FAILED && !got_signal) {
+	if (opt->sup.keep && status == EXIT_FAILED && !got_signal && !w.has_ended) {
 		(void)cli_fail(status, "what is there was kept: 'muster down %s' ends it", team->name);
 		cleanup_fd(&up->fd);
 		up->fd = -1;
