@@ -3,6 +3,7 @@
 #   make oracle N=1000000 [SEED=1]    instructions; 10 N byte strings for the decoder
 #   make oracle-short                 what `make check` runs (tests/oracle/part-hardware)
 #   make oracle-kernels               Debian's generic kernel and its installer on the soft engine
+#   make soak-soft [SOAK=600]         a guest under load, its checksums beside the host's
 N ?= 1000000
 SEED ?= 1
 ORACLE_INSN_OBJ := $(call obj,$(addprefix tests/oracle/,oracle_insn.c oracle_hw.c oracle_soft.c oracle_gen.c oracle_rules.c))
@@ -31,3 +32,10 @@ oracle-kernels: $(O)/run-machine
 	@tests/oracle/stock-kernels $(O)
 
 build-tests: $(O)/tests/oracle/oracle_insn $(O)/tests/oracle/oracle_decode
+
+# A guest under a load like a build's for SOAK seconds (600), its checksums beside the host's.
+.PHONY: soak-soft
+soak-soft: $(O)/run-machine $(O)/muster images-data
+	@make/deps build image test
+	@$(O)/muster images build tiny --if-missing
+	@O=$(O) tests/oracle/soak-soft
