@@ -21,6 +21,8 @@ static void mmio_write(void *ctx, uint64_t gpa, unsigned size, uint64_t v)
 	f->last_icount = f->cpu->ops->icount(f->cpu);
 	if (f->raise_on_write)
 		f->cpu->ops->set_intr(f->cpu, true);
+	if (f->on_mmio)
+		f->on_mmio(f);
 }
 
 static uint32_t pio_read(void *ctx, uint16_t port, unsigned size)

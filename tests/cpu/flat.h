@@ -22,6 +22,7 @@ struct flat {
 	struct cpu *cpu;
 	int vector; /* what intr_ack() gives; -1 none. The line falls with it */
 	bool raise_on_write; /* a store to MMIO raises the line */
+	void (*on_mmio)(struct flat *f); /* what a store to MMIO does, or NULL */
 	uint64_t tsc; /* counts reads */
 	uint64_t last_gpa, last_value, last_icount; /* of the last MMIO store */
 	unsigned n_mmio;
