@@ -178,9 +178,23 @@ static void expect_fall_into(struct lock_side *m)
 	ck_assert_uint_eq(lock_seen(m)->fault_rsp, FLAT_STACK - 8);
 }
 
+/* Flags that are made, a store that misses the TLB (each CR3 write empties it), the jump on them: the block is left in
+ * the middle, and what goes on with it must know the flags by all their bits. The conditions follow from the result alone. */
+#define OVER_A_MISS(insn, jump) "stc; mov ecx, 1; mov edx, 0x80000000; mov r8d, 0x7F; mov cr3, rax; " insn "; mov [PAGES + 0x10], eax; " jump " 9f; inc ebx\n"
+GUEST(over_a_miss, "mov rax, cr3; xor ebx, ebx\n"
+      OVER_A_MISS("stc; sbb cl, 0", "jnz") OVER_A_MISS("stc; sbb ecx, 0", "jnz") OVER_A_MISS("stc; sbb rcx, 1", "jns")
+      OVER_A_MISS("stc; adc r8b, 0", "jns") OVER_A_MISS("stc; adc edx, 0x7fffffff", "jne") OVER_A_MISS("stc; adc cx, 1", "jnp")
+      OVER_A_MISS("stc; sbb r8b, 0x7f", "jnp") OVER_A_MISS("add r8b, 1", "jns") OVER_A_MISS("sub ecx, 1", "jnz") OVER_A_MISS("dec cl", "jnz")
+      OVER_A_MISS("shl edx, 1", "jnz") OVER_A_MISS("and edx, 0x7fffffff", "jnz") OVER_A_MISS("imul r8d, ecx", "js") OVER_A_MISS("neg edx", "jno") "9: hlt");
+static void expect_over_a_miss(struct lock_side *m)
+{
+	ck_assert_uint_eq(*lock_reg(m, CPU_RBX), 14);
+}
+
 static const struct lock_case places[] = {
 	{ "remapped", remapped, remapped_end, NULL, NULL, expect_remapped, 0, false, false },
 	{ "two_seconds", two_seconds, two_seconds_end, NULL, NULL, expect_two_seconds, 0, false, false },
+	{ "over_a_miss", over_a_miss, over_a_miss_end, NULL, NULL, expect_over_a_miss, 0, false, false },
 	{ "fall_into", fall_into, fall_into_end, NULL, NULL, expect_fall_into, 0, false, false },
 };
 

@@ -52,6 +52,9 @@ static enum uop_cc cc_after_alu(unsigned op)
 	case 5: /* SUB, CMP */
 	case 7:
 		return UOP_CC_SUB;
+	case 2: /* ADC, SBB: translated code keeps their flags as such, and may be left before the Jcc */
+	case 3:
+		return UOP_CC_UNKNOWN;
 	case 1: /* OR, AND, XOR, TEST */
 	case 4:
 	case 6:
