@@ -139,7 +139,7 @@ struct soft {
 	bool intr_line, nmi_pending, nmi_masked, shadow, halted, shutdown;
 	bool wait_sipi; /* runs nothing */
 	bool paused; /* a PAUSE ends this run() */
-	bool trap_pending; /* TF was set when the instruction began: #DB after it */
+	bool trap_pending; /* TF was set when the instruction began: #DB after it; a load into SS takes it back */
 	uint64_t dr6_pending;
 	/* Cold: the rest of the architectural state. */
 	struct cpu_segment seg[CPU_SEG_COUNT], ldtr, tr;

@@ -104,7 +104,7 @@ static void step_one(struct soft *s)
 {
 	s->trap_pending = s->rflags & FLAG_TF;
 	enter(s, block_single(s));
-	if (s->trap_pending && !s->shadow && !s->shutdown) {
+	if (s->trap_pending && !s->shutdown) {
 		s->dr6_pending |= DR6_BS;
 		s->insn_rip = s->rip;
 		soft_event_deliver(s, EXC_DB, EVENT_TRAP, false, 0);

@@ -1,10 +1,18 @@
 /* vmm/cpu/soft/sys_seg.c: instructions on segment registers and descriptors:
  * MOV, PUSH, POP, LDS and its kind, group 6 (LLDT, LTR, VERR ...), LAR, LSL, ARPL.
  *
- * A load into SS sets the interrupt shadow (SDM vol. 3 §6.8.3).
+ * A load into SS sets the interrupt shadow, and has no single-step trap of its own (SDM vol. 3 §6.8.3).
  *
  * Used by: sys_lookup.c.   Depends on: seg.h.   Sources: SDM vol. 2, each instruction's page. */
 #include "vmm/cpu/soft/sys.h"
+
+static void shadow_of(struct soft *s, unsigned seg)
+{
+	if (seg != CPU_SS)
+		return;
+	s->shadow = true;
+	s->trap_pending = false;
+}
 
 void sys_mov_from_seg(struct soft *s, const struct insn *i)
 {
@@ -16,8 +24,7 @@ void sys_mov_to_seg(struct soft *s, const struct insn *i)
 	unsigned seg = i->reg & 7;
 
 	seg_load(s, seg, (uint16_t)sys_rm_read(s, i, 2));
-	if (seg == CPU_SS)
-		s->shadow = true;
+	shadow_of(s, seg);
 }
 
 /* Which register a PUSH or POP names: bits 3 to 5 of the opcode. */
@@ -42,8 +49,7 @@ void sys_pop_seg(struct soft *s, const struct insn *i)
 		sys_reg_write(s, CPU_RSP, 2, sp);
 	else
 		s->r[CPU_RSP] = width == 4 ? (uint32_t)sp : sp;
-	if (seg == CPU_SS)
-		s->shadow = true;
+	shadow_of(s, seg);
 }
 
 /* LES C4, LDS C5, LSS 0F B2, LFS B4, LGS B5. */
@@ -55,8 +61,7 @@ void sys_load_far(struct soft *s, const struct insn *i)
 
 	seg_load(s, seg, mmu_ld16(s, lin + i->opsize));
 	sys_reg_write(s, i->reg, i->opsize, off);
-	if (seg == CPU_SS)
-		s->shadow = true;
+	shadow_of(s, seg);
 }
 
 /* ---- group 6 ------------------------------------------------------------------ */
