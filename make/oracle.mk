@@ -1,6 +1,7 @@
 # The engine against the hardware and against Zydis.
 #
 #   make oracle N=1000000 [SEED=1]    instructions; 10 N byte strings for the decoder
+#   make oracle-programs N=100000 [SEED=1]  random programs, interpreter against translator
 #   make oracle-short                 what `make check` runs (tests/oracle/part-hardware)
 #   make oracle-kernels               Debian's generic kernel and its installer on the soft engine
 #   make soak-soft [SOAK=600]         a guest under load, its checksums beside the host's
@@ -20,7 +21,14 @@ $(O)/tests/oracle/oracle_decode: $(call obj,tests/oracle/oracle_decode.c) $(call
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(ORACLE_LIBS) $(PKG_LIBS)
 
-.PHONY: oracle oracle-short oracle-kernels
+$(O)/tests/oracle/oracle_program: $(call obj,$(addprefix tests/oracle/,oracle_program.c oracle_program_gen.c oracle_program_run.c oracle_gen.c) tests/cpu/flat.c) $(call lib,cpu core)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(ORACLE_LIBS) $(PKG_LIBS)
+
+.PHONY: oracle oracle-short oracle-kernels oracle-programs
+oracle-programs: $(O)/tests/oracle/oracle_program
+	$< $(N) $(SEED)
+
 oracle: $(O)/tests/oracle/oracle_insn $(O)/tests/oracle/oracle_decode
 	$(O)/tests/oracle/oracle_decode $(N)0 $(SEED)
 	$(O)/tests/oracle/oracle_insn $(N) $(SEED)
@@ -31,7 +39,7 @@ oracle-short:
 oracle-kernels: $(O)/run-machine
 	@tests/oracle/stock-kernels $(O)
 
-build-tests: $(O)/tests/oracle/oracle_insn $(O)/tests/oracle/oracle_decode
+build-tests: $(O)/tests/oracle/oracle_insn $(O)/tests/oracle/oracle_program $(O)/tests/oracle/oracle_decode
 
 # A guest under a load like a build's for SOAK seconds (600), its checksums beside the host's.
 .PHONY: soak-soft
