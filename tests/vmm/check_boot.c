@@ -11,7 +11,9 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <lzma.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -64,22 +66,149 @@ START_TEST(lz4_blocks_unpack_or_are_refused)
 }
 END_TEST
 
+/* A sink that keeps everything, and one that has enough after the first piece. */
+struct kept {
+	struct bytes b;
+	size_t n_pieces, first_len;
+	int refuse;
+};
+
+static int keep(void *ctx, const uint8_t *data, size_t len)
+{
+	struct kept *k = ctx;
+
+	if (k->n_pieces++ == 0)
+		k->first_len = len;
+	bytes_append(&k->b, data, len);
+	return k->refuse;
+}
+
+enum { TEXT_LEN = 3 << 20, PACKED_MAX = 4 << 20 };
+
+/* Text that packs, but not to nothing. */
+static uint8_t *make_text(void)
+{
+	uint8_t *text = malloc(TEXT_LEN);
+	uint32_t x = 1;
+
+	ck_assert_ptr_nonnull(text);
+	for (size_t i = 0; i < TEXT_LEN; i++) {
+		x = x * 1664525 + 1013904223;
+		text[i] = (uint8_t)(i % 256 < 200 ? i / 4096 : x >> 24);
+	}
+	return text;
+}
+
+static size_t pack_zstd(uint8_t *z, const uint8_t *text)
+{
+	return ZSTD_compress(z, PACKED_MAX, text, TEXT_LEN, 3);
+}
+
+static size_t pack_xz(uint8_t *z, const uint8_t *text)
+{
+	size_t n = 0;
+
+	ck_assert_int_eq(lzma_easy_buffer_encode(1, LZMA_CHECK_CRC32, NULL, text, TEXT_LEN, z, &n,
+						 PACKED_MAX),
+			 LZMA_OK);
+	return n;
+}
+
+static size_t pack_gzip(uint8_t *z, const uint8_t *text)
+{
+	z_stream s = { .next_in = (Bytef *)(uintptr_t)text, .avail_in = TEXT_LEN, .next_out = z,
+		       .avail_out = PACKED_MAX };
+
+	ck_assert_int_eq(deflateInit2(&s, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+	ck_assert_int_eq(deflate(&s, Z_FINISH), Z_STREAM_END);
+	(void)deflateEnd(&s);
+	return s.total_out;
+}
+
+static const struct {
+	size_t (*pack)(uint8_t *z, const uint8_t *text);
+} library_form[] = { { pack_zstd }, { pack_xz }, { pack_gzip } };
+
 START_TEST(other_forms_unpack_by_their_libraries)
 {
-	static const char text[] = "the quick brown fox, the quick brown fox, the quick brown fox";
-	uint8_t z[256], *got = NULL;
-	size_t len = 0, n;
+	CLEANUP(free) uint8_t *text = make_text();
+	CLEANUP(free) uint8_t *z = malloc(PACKED_MAX + 4);
+	struct kept k = { 0 };
+	size_t n;
 
-	n = ZSTD_compress(z, sizeof z, text, sizeof text, 3);
+	ck_assert_ptr_nonnull(z);
+	n = library_form[_i].pack(z, text);
 	memcpy(z + n, "\x3E\0\0\0", 4); /* the size word that a kernel has */
-	ck_assert_int_eq(unpack(z, n + 4, sizeof text, &got, &len), 0);
-	ck_assert_uint_eq(len, sizeof text);
-	ck_assert_str_eq((char *)got, text);
-	free(got);
-	z[n / 2] ^= 0x55;
-	ck_assert_int_lt(unpack(z, n / 2, sizeof text, &got, &len), 0);
-	ck_assert_int_eq(unpack((const uint8_t *)"garbage garbage", 15, 100, &got, &len), -ENOTSUP);
-	ck_assert_int_eq(unpack(z, n, (size_t)1 << 40, &got, &len), -EBADMSG);
+	ck_assert_int_eq(unpack(z, n + 4, TEXT_LEN, keep, &k), 0);
+	ck_assert_uint_eq(k.b.len, TEXT_LEN);
+	ck_assert(memcmp(k.b.data, text, TEXT_LEN) == 0);
+	ck_assert_uint_gt(k.n_pieces, 1);
+	ck_assert_uint_ge(k.first_len, UNPACK_PIECE_MIN);
+	bytes_done(&k.b);
+	/* cut off; more than it is to be; nobody who takes it */
+	k = (struct kept){ 0 };
+	ck_assert_int_eq(unpack(z, n / 2, TEXT_LEN, keep, &k), -EBADMSG);
+	ck_assert_int_eq(unpack(z, n + 4, TEXT_LEN - 1, keep, &k), -EBADMSG);
+	bytes_done(&k.b);
+	k = (struct kept){ .refuse = -EXFULL };
+	ck_assert_int_eq(unpack(z, n + 4, TEXT_LEN, keep, &k), -EXFULL);
+	ck_assert_uint_eq(k.n_pieces, 1);
+	ck_assert_int_eq(unpack(z, n, (size_t)1 << 40, keep, &k), -EBADMSG);
+	bytes_done(&k.b);
+}
+END_TEST
+
+START_TEST(a_form_not_known_is_told)
+{
+	struct kept k = { 0 };
+
+	ck_assert_int_eq(unpack((const uint8_t *)"garbage garbage", 15, 100, keep, &k), -ENOTSUP);
+	ck_assert_uint_eq(k.n_pieces, 0);
+}
+END_TEST
+
+/* An LZ4 block of @len bytes, all @fill: a literal, a match at distance 1, 5 last literals. */
+static void lz4_add(struct bytes *b, size_t len, uint8_t fill)
+{
+	struct bytes block = { 0 };
+	const uint8_t start[] = { 0x1F, fill, 1, 0 }, end[] = { 0x50, fill, fill, fill, fill, fill };
+	size_t more = len - 1 - 5 - 4 - 15;
+	uint8_t word[4];
+
+	bytes_append(&block, start, sizeof start);
+	for (; more >= 255; more -= 255)
+		bytes_append(&block, "\xFF", 1);
+	word[0] = (uint8_t)more;
+	bytes_append(&block, word, 1);
+	bytes_append(&block, end, sizeof end);
+	store_le32(word, (uint32_t)block.len);
+	bytes_append(b, word, 4);
+	bytes_append(b, block.data, block.len);
+	bytes_done(&block);
+}
+
+START_TEST(lz4_is_full_blocks_and_a_last_one)
+{
+	enum { BLOCK = 8 << 20, LAST = 1000 };
+	CLEANUP(bytes) struct bytes b = { 0 }, odd = { 0 };
+	struct kept k = { 0 };
+
+	bytes_append(&b, "\x02\x21\x4C\x18", 4);
+	bytes_append(&odd, b.data, 4);
+	lz4_add(&b, BLOCK, 'a');
+	lz4_add(&b, LAST, 'b');
+	bytes_append(&b, "\0\0\0\0", 4); /* the size word */
+	ck_assert_int_eq(unpack(b.data, b.len, BLOCK + LAST, keep, &k), 0);
+	ck_assert_uint_eq(k.b.len, BLOCK + LAST);
+	ck_assert_uint_eq(k.b.data[BLOCK - 1], 'a');
+	ck_assert_uint_eq(k.b.data[BLOCK], 'b');
+	ck_assert_int_eq(unpack(b.data, b.len, BLOCK + LAST - 1, keep, &k), -EBADMSG);
+	bytes_done(&k.b);
+	k = (struct kept){ 0 };
+	lz4_add(&odd, LAST, 'a');
+	lz4_add(&odd, LAST, 'b');
+	ck_assert_int_eq(unpack(odd.data, odd.len, 2 * LAST, keep, &k), -EBADMSG);
+	bytes_done(&k.b);
 }
 END_TEST
 
@@ -100,6 +229,24 @@ static size_t make_elf(uint8_t *p, uint64_t paddr, uint64_t filesz, uint64_t mem
 	return 0x200;
 }
 
+/* Loads the file in pieces of @piece bytes; behind a piece there is something else. */
+static int load_elf(struct mem *mem, const uint8_t *p, size_t n, size_t piece, struct elf_image *ret)
+{
+	static uint8_t buf[0x8000];
+	struct elf_loader l;
+	int r = 0;
+
+	elf_loader_init(&l, mem, 0x100000);
+	for (size_t at = 0; at < n && r == 0; at += piece) {
+		size_t len = piece < n - at ? piece : n - at;
+
+		memset(buf, 0xDD, sizeof buf);
+		memcpy(buf, p + at, len);
+		r = elf_loader_take(&l, buf, len);
+	}
+	return r < 0 ? r : elf_loader_end(&l, ret);
+}
+
 START_TEST(elf_segments_are_bounded)
 {
 	struct elf_image im;
@@ -109,20 +256,64 @@ START_TEST(elf_segments_are_bounded)
 
 	ck_assert_int_eq(mem_init(&mem, 4 << 20), 0);
 	n = make_elf(p, 0x200000, 16, 4096);
-	mem.host[0x200020] = 1;
-	ck_assert_int_eq(elf_load(p, n, &mem, &im), 0);
+	ck_assert_int_eq(load_elf(&mem, p, n, n, &im), 0);
 	ck_assert_uint_eq(im.end, 0x201000);
 	ck_assert_uint_eq(mem.host[0x20000F], 0xF4);
-	ck_assert_uint_eq(mem.host[0x200020], 0);
+	ck_assert_uint_eq(mem.host[0x200010], 0);
 	n = make_elf(p, 0x3FF000, 16, 8192);
-	ck_assert_int_eq(elf_load(p, n, &mem, &im), -ENOSPC);
+	ck_assert_int_eq(load_elf(&mem, p, n, n, &im), -ENOSPC);
 	n = make_elf(p, 0x200000, 0x1000, 0x1000); /* past the file */
-	ck_assert_int_eq(elf_load(p, n, &mem, &im), -ENOEXEC);
+	ck_assert_int_eq(load_elf(&mem, p, n, n, &im), -ENOEXEC);
 	n = make_elf(p, UINT64_MAX - 100, 16, 4096); /* wraps */
-	ck_assert_int_eq(elf_parse(p, n, &im), -ENOEXEC);
+	ck_assert_int_eq(load_elf(&mem, p, n, n, &im), -ENOEXEC);
 	n = make_elf(p, 0x200000, 32, 16); /* filesz > memsz */
-	ck_assert_int_eq(elf_parse(p, n, &im), -ENOEXEC);
-	ck_assert_int_eq(elf_parse(p, 63, &im), -ENOEXEC);
+	ck_assert_int_eq(load_elf(&mem, p, n, n, &im), -ENOEXEC);
+	n = make_elf(p, 0xFF000, 16, 4096); /* too low */
+	ck_assert_int_eq(load_elf(&mem, p, n, n, &im), -ENOEXEC);
+	n = make_elf(p, 0x200000, 16, 4096);
+	ck_assert_int_eq(load_elf(&mem, p, 63, 63, &im), -ENOEXEC);
+	ck_assert_int_eq(load_elf(&mem, p, n, 100, &im), -ENOEXEC); /* the headers are in two pieces */
+	p[sizeof(Elf64_Ehdr) - 8] = ELF_SEGMENT_MAX + 1; /* e_phnum: more than the file holds */
+	ck_assert_int_eq(load_elf(&mem, p, n, n, &im), -ENOEXEC);
+	mem_done(&mem);
+}
+END_TEST
+
+static const size_t piece_len[] = { 0x4200, 0x200, 333, 4096, 5000 };
+
+/* Two segments, the second with two pages of zeros between its data, and a bss. */
+START_TEST(a_kernel_comes_in_pieces_and_its_zeros_touch_nothing)
+{
+	enum { FILE_LEN = 0x4200, SECOND = 0x210000 };
+	static uint8_t p[FILE_LEN];
+	Elf64_Phdr ph = { .p_type = PT_LOAD, .p_offset = 0x1FC, .p_paddr = SECOND,
+			  .p_filesz = 0x4000, .p_memsz = 0x9123 };
+	unsigned char resident[10];
+	struct elf_image im;
+	struct mem mem;
+
+	(void)make_elf(p, 0x200000, 0xFC, 0xFC);
+	p[56] = 2; /* e_phnum */
+	memcpy(p + sizeof(Elf64_Ehdr) + sizeof ph, &ph, sizeof ph);
+	memset(p + 0x1FC, 0x11, 0x1000);
+	memset(p + 0x1FC + 0x3000, 0x22, 0x1000);
+	memset(p + 0x1FC + 0x3000, 0, 100); /* begins with zeros, and is none of them */
+	ck_assert_int_eq(mem_init(&mem, 4 << 20), 0);
+	ck_assert_int_eq(load_elf(&mem, p, FILE_LEN, piece_len[_i], &im), 0);
+	ck_assert_uint_eq(im.end, SECOND + 0x9123);
+	/* Asked before the memory is looked at, which would give it pages. */
+	ck_assert_int_eq(mincore(mem.host + SECOND, sizeof resident * 4096, resident), 0);
+	for (unsigned i = 4; i < 10; i++)
+		ck_assert_uint_eq(resident[i] & 1, 0);
+	ck_assert_uint_eq(resident[0] & resident[3] & 1, 1);
+	if (piece_len[_i] > 0x4000) { /* else a piece ends within such a page */
+		ck_assert_uint_eq(resident[1] & 1, 0);
+		ck_assert_uint_eq(resident[2] & 1, 0);
+	}
+	ck_assert_uint_eq(mem.host[0x2000FB], 0xF4);
+	ck_assert(memcmp(mem.host + SECOND, p + 0x1FC, 0x4000) == 0);
+	for (size_t i = 0x4000; i < 0xA000; i++)
+		ck_assert_uint_eq(mem.host[SECOND + i], 0);
 	mem_done(&mem);
 }
 END_TEST
@@ -329,8 +520,13 @@ static Suite *make_suite(void)
 
 	tcase_add_test(t, an_archive_has_the_form_the_kernel_reads);
 	tcase_add_test(t, lz4_blocks_unpack_or_are_refused);
-	tcase_add_test(t, other_forms_unpack_by_their_libraries);
+	tcase_add_loop_test(t, other_forms_unpack_by_their_libraries, 0,
+			    (int)(sizeof library_form / sizeof library_form[0]));
+	tcase_add_test(t, a_form_not_known_is_told);
+	tcase_add_test(t, lz4_is_full_blocks_and_a_last_one);
 	tcase_add_test(t, elf_segments_are_bounded);
+	tcase_add_loop_test(t, a_kernel_comes_in_pieces_and_its_zeros_touch_nothing, 0,
+			    (int)(sizeof piece_len / sizeof piece_len[0]));
 	tcase_add_test(t, the_zero_page_tells_memory_and_initrd);
 	tcase_add_loop_test(t, bad_kernels_are_refused_in_words, 0,
 			    (int)(sizeof refused / sizeof refused[0]));

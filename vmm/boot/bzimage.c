@@ -3,19 +3,18 @@
  * A bzImage is setup sectors, then the protected-mode part, in which
  * payload_offset and payload_length point at the compressed vmlinux; its last
  * four bytes are the unpacked size. Everything in the file is untrusted.
+ * The file is read whole, so all of it is mapped at once: that is a few hundred
+ * page faults less.
  *
  * Used by: vmm/boot/linux64.c.   Depends on: vmm/boot/unpack.h.
  * Source: boot.rst, protocol 2.08 and later. */
 #include "vmm/boot/bzimage.h"
 
 #include "core/bytes.h"
-#include "core/cleanup.h"
 #include "core/wire.h"
-#include "vmm/boot/unpack.h"
 
 #include <elf.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -41,10 +40,18 @@ static void header_of_vmlinux(struct bzimage *im)
 	store_le32(field(im, 0x238), 2047); /* cmdline_size */
 }
 
-static int read_bzimage(const uint8_t *p, size_t len, struct bzimage *im, char **ret_why)
+/* The ELF has its receiver, and the zero page a header. */
+struct reading {
+	unpack_sink *sink;
+	void *ctx;
+	struct bzimage image;
+};
+
+static int read_bzimage(const uint8_t *p, size_t len, struct reading *rd, char **ret_why)
 {
 	uint64_t setup_len, payload_at, payload_len;
-	size_t size_hint;
+	struct bzimage *im = &rd->image;
+	size_t size;
 	int r;
 
 	if (load_le16(p + 0x206) < PROTOCOL_MIN) {
@@ -63,36 +70,31 @@ static int read_bzimage(const uint8_t *p, size_t len, struct bzimage *im, char *
 	if (im->header_len > SETUP_HEADER_MAX)
 		im->header_len = SETUP_HEADER_MAX;
 	memcpy(im->header, p + SETUP_HEADER_AT, im->header_len);
-	size_hint = load_le32(p + payload_at + payload_len - 4);
-	r = unpack(p + payload_at, payload_len, size_hint, &im->vmlinux, &im->vmlinux_len);
+	size = load_le32(p + payload_at + payload_len - 4);
+	r = unpack(p + payload_at, payload_len, size, rd->sink, rd->ctx);
 	if (r == -ENOTSUP)
 		*ret_why = str_printf("the kernel is packed in a way that is not known here "
 				      "(lz4, gzip, xz, lzma and zstd are)");
-	else if (r < 0)
+	else if (r == -EBADMSG || r == -ENOMEM)
 		*ret_why = str_printf("the kernel does not unpack: %s", strerror(-r));
-	return r < 0 ? -ENOEXEC : 0;
+	return r == -ENOTSUP || r == -EBADMSG ? -ENOEXEC : r;
 }
 
-static int read_kernel(const uint8_t *p, size_t len, struct bzimage *im, char **ret_why)
+static int read_kernel(const uint8_t *p, size_t len, struct reading *rd, char **ret_why)
 {
 	if (len >= 64 && memcmp(p, ELFMAG, SELFMAG) == 0) {
-		im->vmlinux = malloc(len);
-		if (!im->vmlinux)
-			return -ENOMEM;
-		memcpy(im->vmlinux, p, len);
-		im->vmlinux_len = len;
-		header_of_vmlinux(im);
-		return 0;
+		header_of_vmlinux(&rd->image);
+		return rd->sink(rd->ctx, p, len);
 	}
 	if (len >= 0x290 && memcmp(p + 0x202, "HdrS", 4) == 0)
-		return read_bzimage(p, len, im, ret_why);
+		return read_bzimage(p, len, rd, ret_why);
 	*ret_why = str_printf("the kernel is neither a bzImage nor a vmlinux");
 	return -ENOEXEC;
 }
 
-int bzimage_read(int fd, struct bzimage *ret_image, char **ret_why)
+int bzimage_read(int fd, unpack_sink *sink, void *ctx, struct bzimage *ret_image, char **ret_why)
 {
-	struct bzimage im = { .vmlinux = NULL };
+	struct reading rd = { .sink = sink, .ctx = ctx };
 	struct stat st;
 	void *map;
 	int r;
@@ -105,26 +107,15 @@ int bzimage_read(int fd, struct bzimage *ret_image, char **ret_why)
 		*ret_why = str_printf("the kernel file is larger than 512 MiB");
 		return -EFBIG;
 	}
-	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
 	if (map == MAP_FAILED) {
 		r = -errno;
 		*ret_why = str_printf("the kernel cannot be read: %s", strerror(-r));
 		return r;
 	}
-	r = read_kernel(map, (size_t)st.st_size, &im, ret_why);
+	r = read_kernel(map, (size_t)st.st_size, &rd, ret_why);
 	(void)munmap(map, (size_t)st.st_size);
-	if (r < 0) {
-		bzimage_done(&im);
-		if (!*ret_why)
-			*ret_why = str_printf("no memory to read the kernel");
-		return r;
-	}
-	*ret_image = im;
-	return 0;
-}
-
-void bzimage_done(struct bzimage *im)
-{
-	free(im->vmlinux);
-	im->vmlinux = NULL;
+	if (r == 0)
+		*ret_image = rd.image;
+	return r;
 }

@@ -191,26 +191,23 @@ static void put_seed(struct mem *mem, const struct linux64_config *cfg)
 	put(mem, SETUP_DATA_GPA, data, sizeof data);
 }
 
-static int load_kernel(struct mem *mem, const struct bzimage *im, struct elf_image *ret_elf,
+static int load_kernel(struct mem *mem, int fd, struct bzimage *ret_im, struct elf_image *ret_elf,
 		       char **ret_why)
 {
-	struct elf_image elf;
-	int r = elf_parse(im->vmlinux, im->vmlinux_len, &elf);
+	struct elf_loader l;
+	int r;
 
-	if (r < 0 || elf.start < KERNEL_MIN) {
-		*ret_why = str_printf("the kernel is not a 64-bit x86 executable that loads above 1 MiB");
-		return -ENOEXEC;
-	}
-	r = elf.end > mem->low_bytes ? -ENOSPC
-				     : elf_load(im->vmlinux, im->vmlinux_len, mem, &elf);
-	if (r < 0) {
+	elf_loader_init(&l, mem, KERNEL_MIN);
+	r = bzimage_read(fd, elf_loader_take, &l, ret_im, ret_why);
+	if (r == 0)
+		r = elf_loader_end(&l, ret_elf);
+	if (r == -ENOSPC)
 		*ret_why = str_printf("%llu MiB of memory is too little: the kernel alone needs %llu MiB",
 				      (unsigned long long)(mem->size_bytes >> 20),
-				      (unsigned long long)(elf.end >> 20) + 1);
-		return r;
-	}
-	*ret_elf = elf;
-	return 0;
+				      (unsigned long long)(l.image.end >> 20) + 1);
+	else if (r < 0 && !*ret_why)
+		*ret_why = str_printf("the kernel is not a 64-bit x86 executable that loads above 1 MiB");
+	return r;
 }
 
 int linux64_load(struct mem *mem, const struct linux64_config *cfg, struct cpu_state *ret_state,
@@ -228,15 +225,11 @@ int linux64_load(struct mem *mem, const struct linux64_config *cfg, struct cpu_s
 				      CMDLINE_SIZE_MAX - 1);
 		return -E2BIG;
 	}
-	r = bzimage_read(cfg->kernel_fd, &im, ret_why);
+	r = load_kernel(mem, cfg->kernel_fd, &im, &elf, ret_why);
 	if (r < 0)
 		return r;
-	r = load_kernel(mem, &im, &elf, ret_why);
-	if (r == 0) {
-		zero_page(mem, &im, zp);
-		r = load_initrd(mem, cfg, elf.end, zp, ret_why);
-	}
-	bzimage_done(&im);
+	zero_page(mem, &im, zp);
+	r = load_initrd(mem, cfg, elf.end, zp, ret_why);
 	if (r < 0)
 		return r;
 	acpi_tables_build(cfg->n_cpus, &tables);

@@ -17,7 +17,7 @@ struct linux64_config {
 	uint8_t seed[32]; /* entropy for the guest's pool */
 };
 
-/* Fills @mem and tells the state in which the first processor starts.
+/* Fills @mem, which is fresh (all zero), and tells the state in which the first processor starts.
  * @ret_why: a message on failure, the caller frees it. Returns 0 or -errno. */
 int linux64_load(struct mem *mem, const struct linux64_config *cfg, struct cpu_state *ret_state,
 		 char **ret_why);

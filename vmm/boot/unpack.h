@@ -5,13 +5,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { UNPACK_SIZE_MAX = 512 << 20 };
+/* Pieces that are handed on: each but the last has UNPACK_PIECE_MIN bytes or more. */
+enum { UNPACK_SIZE_MAX = 512 << 20, UNPACK_PIECE_MIN = 64 << 10 };
+
+/* Takes the next @len bytes, which are gone afterwards. Returns 0, or a -errno that ends the
+ * unpacking: one that unpack() has not itself. */
+typedef int unpack_sink(void *ctx, const uint8_t *data, size_t len);
 
 /* Unpacks @src (LZ4 in the legacy frame, gzip, xz, lzma or zstd, told by its
- * first bytes) of which @size_hint is the expected size in bytes.
- * The caller frees *ret_data. Returns 0; -ENOTSUP for a form not known;
- * -EBADMSG for data that does not unpack; -ENOMEM. */
-int unpack(const uint8_t *src, size_t len, size_t size_hint, uint8_t **ret_data, size_t *ret_len);
+ * first bytes) to @size bytes at most, and gives them to @sink in their order.
+ * Returns 0; -ENOTSUP for a form not known; -EBADMSG for data that do not
+ * unpack, or to more; -ENOMEM; what @sink returned. */
+int unpack(const uint8_t *src, size_t len, size_t size, unpack_sink *sink, void *ctx);
 
 /* One LZ4 block. Returns the bytes written, or -EBADMSG. */
 long unpack_lz4_block(const uint8_t *src, size_t len, uint8_t *dst, size_t size);
