@@ -171,6 +171,11 @@ END_TEST
 SHADOW(sti, "nop; sti; sh_sti_f1: nop; sh_sti_soon: nop; nop; nop; cli; hlt");
 SHADOW(sti_hlt, "nop; sti; sh_sti_hlt_f1: hlt; sh_sti_hlt_soon: nop; nop; cli; hlt");
 SHADOW(sti_ret, "call 1f; sh_sti_ret_soon: nop; nop; cli; hlt; 1: sti; sh_sti_ret_f1: ret");
+/* The instruction in the shadow leads to a block that is known already, here and in another page. */
+SHADOW(sti_ret_known, "nop; mov ebp, 4; 1: call 2f; sh_sti_ret_known_soon: nop; nop; cli; dec ebp; jnz 1b; hlt; 2: sti; sh_sti_ret_known_f1: ret");
+SHADOW(sti_ret_far, "nop; mov ebp, 4; 1: call 2f; sh_sti_ret_far_soon: nop; nop; cli; dec ebp; jnz 1b; hlt; .fill 0x1000 - (. - sh_sti_ret_far), 1, 0x90; 2: sti; sh_sti_ret_far_f1: ret");
+SHADOW(sti_jmp_far, "nop; mov ebp, 4; 1: sti; sh_sti_jmp_far_f1: jmp 2f; 3: dec ebp; jnz 1b; hlt; .fill 0x1000 - (. - sh_sti_jmp_far), 1, 0x90; 2: sh_sti_jmp_far_soon: nop; nop; cli; jmp 3b");
+SHADOW(mov_ss_far, "mov eax, 0x10; mov ebp, 4; 1: push 0x202; mov ss, eax; sh_mov_ss_far_f1: popfq; sh_mov_ss_far_soon: jmp 2f; 3: dec ebp; jnz 1b; hlt; .fill 0x1000 - (. - sh_mov_ss_far), 1, 0x90; 2: nop; cli; jmp 3b");
 SHADOW(sti_sti, "nop; sti; sh_sti_sti_f1: sti; sh_sti_sti_soon: nop; nop; cli; hlt");
 SHADOW(sti_cli, "nop; sti; sh_sti_cli_f1: cli; sh_sti_cli_f2: nop; nop; sti; nop; sh_sti_cli_soon: nop; nop; cli; hlt");
 SHADOW(sti_jmp, "nop; sti; sh_sti_jmp_f1: jmp 1f; nop; 1: sh_sti_jmp_soon: nop; nop; cli; hlt");
@@ -189,7 +194,7 @@ SHADOW(iret_off, "sti; nop; sh_iret_off_soon: push 0x10; push STACK; push 2; pus
 struct shadow { struct lock_case c; const uint8_t *f1, *f2, *soon; bool always; /* it comes whenever it is raised */ };
 #define SH(n, is_always, ...) { { .name = #n, .code = sh_##n, .end = sh_##n##_end, __VA_ARGS__ }, sh_##n##_f1, sh_##n##_f2, sh_##n##_soon, is_always }
 static const struct shadow shadows[] = {
-	SH(sti, false), SH(sti_hlt, true, .waits = true), SH(sti_ret, false), SH(sti_sti, false), SH(sti_cli, false), SH(sti_jmp, false),
+	SH(sti, false), SH(sti_hlt, true, .waits = true), SH(sti_ret, false), SH(sti_ret_known, false), SH(sti_ret_far, false), SH(sti_jmp_far, false), SH(mov_ss_far, false), SH(sti_sti, false), SH(sti_cli, false), SH(sti_jmp, false),
 	SH(sti_store, false), SH(sti_fault, false), SH(mov_ss, false), SH(mov_ss_pending, false), SH(mov_ss_twice, false), SH(mov_ss_sti, false),
 	SH(sti_mov_ss, false), SH(popf, false), SH(popf_off, false), SH(iret, false), SH(iret_off, false),
 };
@@ -320,6 +325,15 @@ GUEST_LABEL(tf_int_handler);
 /* A fault is delivered without the trap; the instruction is then done, and trapped. */
 TRAPS(fault, "push 0x102; popfq; mov rax, [PAGES + 0x4000]; 0: push 2; 1: popfq; 2: nop; hlt", "0b - tf_fault, 1b - tf_fault, 2b - tf_fault");
 
+/* From page to page, to blocks that are known: TF clear the first time round, set the second. */
+TRAPS(far, "mov ebp, 2; mov ebx, 2; 5: push rbx; popfq; 0: jmp 6f; 1: call 7f; 2: push 2; 3: popfq; 4: nop; dec ebp; mov ebx, 0x102; jnz 5b; hlt\n"
+	   ".fill 0x1000 - (. - tf_far), 1, 0x90; 6: lea rax, [rip + 1b]; 8: jmp rax; 7: lea rcx, [rip + 10f]; 9: jmp rcx; nop; 10: ret",
+      "6b - tf_far, 8b - tf_far, 1b - tf_far, 7b - tf_far, 9b - tf_far, 10b - tf_far, 2b - tf_far, 3b - tf_far, 4b - tf_far");
+/* TF is set by the last instruction of a page, behind a jump and a store that misses. */
+TRAPS(page_end, "mov ebp, 2; 5: push 0x302; lea rcx, [rip + 6f]; mov rax, cr3; mov cr3, rax; jmp rcx; .fill 0xFF0 - (. - tf_page_end), 1, 0x90\n"
+		"6: mov rdx, r8; push rcx; pop rcx; mov [PAGES], eax; .fill 0xFFF - (. - tf_page_end), 1, 0x90; popfq; jmp 7f; nop; 7: nop; 8: push 2; 9: popfq; 10: nop; dec ebp; jnz 5b; hlt",
+      "7b - tf_page_end, 8b - tf_page_end, 9b - tf_page_end, 10b - tf_page_end, 7b - tf_page_end, 8b - tf_page_end, 9b - tf_page_end, 10b - tf_page_end");
+
 static void prepare_traps(struct lock_side *m)
 {
 	if (m->c->code == tf_int)
@@ -329,7 +343,7 @@ static void prepare_traps(struct lock_side *m)
 
 static const struct traps { const char *name; const uint8_t *code, *end, *list; } traps[] = {
 #define TF(n) { "tf_" #n, tf_##n, tf_##n##_end, tf_##n##_list }
-	TF(popf), TF(popf_if), TF(iret), TF(rep), TF(mov_ss), TF(sti), TF(branch), TF(store), TF(int), TF(fault),
+	TF(popf), TF(popf_if), TF(iret), TF(rep), TF(mov_ss), TF(sti), TF(branch), TF(store), TF(int), TF(fault), TF(far), TF(page_end),
 };
 enum { N_TRAPS = sizeof(traps) / sizeof(traps[0]) };
 static const struct traps *traps_now;

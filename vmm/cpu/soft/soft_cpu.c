@@ -99,9 +99,12 @@ static void enter(struct soft *s, const struct block *b)
 	s->in_block = false;
 }
 
-/* One instruction, and its single-step trap. */
+/* One instruction, and its single-step trap. The window is one instruction long, so that what it
+ * jumps to is not run as well. */
 static void step_one(struct soft *s)
 {
+	s->reserve += s->budget - 1;
+	s->budget = 1;
 	s->trap_pending = s->rflags & FLAG_TF;
 	enter(s, block_single(s));
 	if (s->trap_pending && !s->shutdown) {
