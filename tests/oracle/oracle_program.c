@@ -64,6 +64,28 @@ static void shrink(struct program *p)
 	p->n_pieces = piece + 1;
 }
 
+/* How short the last piece may be, so that the two still differ; and the way that the reference takes there. */
+static void shorten(struct program *p)
+{
+	printf("  the reference's way:");
+	for (p->last_len = 1; p->last_len < 400; p->last_len++) {
+		struct program_pair *pair = program_pair_new();
+		const char *differs;
+		unsigned piece;
+		uint64_t count;
+
+		differs = program_run(pair, p, &piece, &count);
+		printf(" %llx", (unsigned long long)program_rip(pair));
+		program_pair_free(pair);
+		if (differs && piece + 1 == p->n_pieces) {
+			printf("\n  differs when the last piece is %u long: %s\n", p->last_len, differs);
+			return;
+		}
+	}
+	p->last_len = 0;
+	printf("\n");
+}
+
 static void print_item(const struct program *p, unsigned k, const ZydisDecoder *decoder, const ZydisFormatter *formatter)
 {
 	ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
@@ -108,6 +130,7 @@ static void tell(uint64_t number, const char *what, unsigned piece, uint64_t cou
 
 	printf("oracle_program: program %llu, piece %u, after %llu instructions: %s\n", (unsigned long long)number, piece,
 	       (unsigned long long)count, what);
+	fflush(stdout);
 	if (!run_anew(p, &piece2, &count2)) {
 		printf("  not alone: what ran before it matters\n");
 		return;
@@ -115,6 +138,8 @@ static void tell(uint64_t number, const char *what, unsigned piece, uint64_t cou
 	shrink(p);
 	what = run_anew(p, &piece2, &count2);
 	printf("  made small: piece %u, after %llu instructions: %s\n", piece2, (unsigned long long)count2, what ? what : "(nothing)");
+	if (what)
+		shorten(p);
 	print_program(p);
 	fflush(stdout);
 }
@@ -149,9 +174,9 @@ int main(int argc, char **argv)
 		pair = program_pair_new();
 	}
 	c = program_counts(pair);
-	printf("oracle_program: %llu programs, %llu differ; %llu instructions, %llu states compared, %llu faults, %llu interrupts; by vector:", (unsigned long long)(n - n_left_out),
+	printf("oracle_program: %llu programs, %llu differ; %llu instructions, %llu states compared, %llu faults, %llu interrupts, %llu left early; by vector:", (unsigned long long)(n - n_left_out),
 	       (unsigned long long)n_differ, (unsigned long long)c->n_insns, (unsigned long long)c->n_compared, (unsigned long long)c->n_faults,
-	       (unsigned long long)c->n_irqs);
+	       (unsigned long long)c->n_irqs, (unsigned long long)c->n_left);
 	for (unsigned v = 0; v < 32; v++)
 		if (c->n_vectors[v])
 			printf(" %u: %llu", v, (unsigned long long)c->n_vectors[v]);

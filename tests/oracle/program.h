@@ -42,6 +42,7 @@ struct program {
 	uint8_t code[3 * 4096];
 	/* What happens beside it. */
 	unsigned n_pieces; /* how many of the schedule are run */
+	unsigned last_len; /* instructions of the last of them; 0: as the schedule has it */
 	bool no_events, is_stepped; /* the reference runs one instruction at a time */
 };
 
@@ -57,9 +58,11 @@ void program_pair_free(struct program_pair *p);
 /* Runs @p on both. Returns NULL when they agree all along, else what differs, static; the piece and the
  * count of instructions before it in *ret_piece and *ret_count. */
 const char *program_run(struct program_pair *pair, const struct program *p, unsigned *ret_piece, uint64_t *ret_count);
+/* The reference's RIP after the last program. */
+uint64_t program_rip(const struct program_pair *pair);
 /* What the programs so far did; the last of the reference's. */
 struct program_counts {
-	uint64_t n_insns, n_faults, n_irqs, n_compared, n_vectors[32];
+	uint64_t n_insns, n_faults, n_irqs, n_compared, n_left /* programs that wrote their page tables */, n_vectors[32];
 };
 const struct program_counts *program_counts(const struct program_pair *pair);
 
