@@ -165,17 +165,17 @@ void vsock_host_close(struct vm *v)
 void vsock_host_dial(struct vm *v, json_t *msg)
 {
 	json_int_t port = json_integer_value(json_object_get(msg, "port"));
-	json_t *answer = json_pack("{s:s,s:O}", "do", "vsock-answer", "token",
-				   json_object_get(msg, "token"));
+	json_t *token = json_object_get(msg, "token"), *answer;
 	CLEANUP(fd) int fd = -1;
 
-	if (!answer || !v->control)
+	if (!token || !v->control)
 		return;
 	if (v->vsock.path && port >= 0 && port <= UINT32_MAX) {
 		CLEANUP(free) char *path = str_printf("%s_%u", v->vsock.path, (unsigned)port);
 
 		(void)control_connect_now(path, &fd);
 	}
+	answer = json_pack("{s:s,s:O}", "do", "vsock-answer", "token", token);
 	(void)control_send(v->control, answer, &fd, fd >= 0);
 	json_decref(answer);
 }
