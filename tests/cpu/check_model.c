@@ -93,6 +93,36 @@ START_TEST(topology_counts_processors)
 }
 END_TEST
 
+/* SDM vol. 2, "Encoding of CPUID Leaf 2 Descriptors": those which the model uses. */
+static const struct {
+	uint8_t descriptor;
+	uint32_t type, level, kib, n_ways, line_bytes;
+} cache[] = { { 0x2C, 1, 1, 32, 8, 64 }, { 0x30, 2, 1, 32, 8, 64 }, { 0x87, 3, 2, 1024, 8, 64 } };
+
+START_TEST(caches_are_told_thrice_the_same)
+{
+	struct cpuid_regs two = leaf(2, 0, 0, 1), l2 = leaf(0x80000006, 0, 0, 1), r;
+	unsigned n_seen = 0;
+
+	ck_assert_uint_eq(two.eax & 0xFF, 1); /* one time is enough */
+	ck_assert_uint_eq(two.eax >> 31, 0); /* else EAX tells nothing */
+	ck_assert_uint_eq(two.ebx | two.ecx | two.edx, 0);
+	for (unsigned i = 0; i < 3; i++) {
+		r = leaf(4, i, 0, 1);
+		ck_assert_uint_eq(r.eax & 0x1F, cache[i].type);
+		ck_assert_uint_eq(r.eax >> 5 & 7, cache[i].level);
+		ck_assert_uint_eq((r.ebx >> 22) + 1, cache[i].n_ways);
+		ck_assert_uint_eq((r.ebx & 0xFFF) + 1, cache[i].line_bytes);
+		ck_assert_uint_eq(((r.ebx >> 22) + 1) * 64 * (r.ecx + 1), cache[i].kib << 10);
+		for (unsigned at = 8; at < 32; at += 8)
+			n_seen += (two.eax >> at & 0xFF) == cache[i].descriptor;
+	}
+	ck_assert_uint_eq(n_seen, 3); /* and so no FFh, which sends to leaf 4 */
+	ck_assert_uint_eq(leaf(4, 3, 0, 1).eax & 0x1F, 0);
+	ck_assert_uint_eq(l2.ecx, 1024u << 16 | 6 /* 8 ways */ << 12 | 64);
+}
+END_TEST
+
 START_TEST(apic_bit_mirrors_its_enable)
 {
 	ck_assert(leaf(1, 0, 0, 1).edx & 1 << 9);
@@ -156,6 +186,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(t, features, 0, (int)(sizeof(bits) / sizeof(bits[0])));
 	tcase_add_test(t, tsc_frequency_is_exact);
 	tcase_add_test(t, topology_counts_processors);
+	tcase_add_test(t, caches_are_told_thrice_the_same);
 	tcase_add_test(t, apic_bit_mirrors_its_enable);
 	tcase_add_test(t, leaves_beyond_the_last_give_the_last);
 	tcase_add_test(t, reset_state_as_the_manual_says);
