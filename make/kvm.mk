@@ -23,8 +23,14 @@ $(CHECK_KVM_SMP): $(call obj,tests/kvm/check_kvm_smp.c tests/kvm/guest.c) $(call
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(CHECK_LIBS) $(PKG_LIBS)
 
-UNIT_BIN += $(CHECK_KVM) $(CHECK_KVM_STATE) $(CHECK_KVM_SMP)
-build-tests check-unit: $(CHECK_KVM) $(CHECK_KVM_STATE) $(CHECK_KVM_SMP)
+CHECK_KVM_LINES := $(O)/tests/kvm/check_kvm_lines
+$(CHECK_KVM_LINES): $(call obj,tests/kvm/check_kvm_lines.c tests/kvm/guest.c) $(call lib,vmm cpu core)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(CHECK_LIBS) $(PKG_LIBS)
+
+CHECK_KVM_ALL := $(CHECK_KVM) $(CHECK_KVM_STATE) $(CHECK_KVM_SMP) $(CHECK_KVM_LINES)
+UNIT_BIN += $(CHECK_KVM_ALL)
+build-tests check-unit: $(CHECK_KVM_ALL)
 
 # A guest handed from machine to machine (tests/kvm/relay.c), and what runs in it; for labs too.
 RELAY := $(O)/relay
@@ -52,15 +58,15 @@ $(TSC_KHZ): $(call obj,tests/kvm/tsc_khz.c)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^
 
 .PHONY: check-kvm check-kvm-native
-check-kvm-native: $(CHECK_KVM) $(CHECK_KVM_STATE) $(CHECK_KVM_SMP)
+check-kvm-native: $(CHECK_KVM_ALL)
 	@tests/run-units $^
-check-kvm: $(O)/muster $(O)/run-machine $(CHECK_KVM) $(CHECK_KVM_STATE) $(CHECK_KVM_SMP) $(BENCH_DOORBELL) $(RELAY) $(RELAY_GUEST) $(TSC_KHZ) images-data
+check-kvm: $(O)/muster $(O)/run-machine $(CHECK_KVM_ALL) $(BENCH_DOORBELL) $(RELAY) $(RELAY_GUEST) $(TSC_KHZ) images-data
 	@make/deps build image test
 	@$(O)/muster images build tiny --if-missing
 	@O=$(O) tests/kvm/proof full
 
 .PHONY: soak-smp-kvm
-soak-smp-kvm: $(O)/muster $(O)/run-machine $(CHECK_KVM) $(CHECK_KVM_STATE) $(CHECK_KVM_SMP) $(BENCH_DOORBELL) $(RELAY) $(RELAY_GUEST) $(TSC_KHZ) images-data
+soak-smp-kvm: $(O)/muster $(O)/run-machine $(CHECK_KVM_ALL) $(BENCH_DOORBELL) $(RELAY) $(RELAY_GUEST) $(TSC_KHZ) images-data
 	@make/deps build image test
 	@$(O)/muster images build tiny --if-missing
 	@O=$(O) tests/kvm/proof soak

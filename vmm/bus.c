@@ -151,3 +151,9 @@ void msi_send(struct bus *b, uint64_t addr, uint32_t data)
 	if (b->msi)
 		b->msi(b->msi_ctx, addr, data);
 }
+
+void msi_settle(struct bus *b, uint64_t addr, uint32_t data)
+{
+	if (b->msi_settle)
+		b->msi_settle(b->msi_ctx, addr, data);
+}

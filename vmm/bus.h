@@ -45,6 +45,8 @@ struct bus {
 	struct mem *mem; /* for devices that do DMA; borrowed */
 	/* Where an MSI goes; set by the machine (vmm/machine.c). */
 	void (*msi)(void *ctx, uint64_t addr, uint32_t data);
+	/* Comes back when each such message sent so far has arrived. NULL: they have at once. */
+	void (*msi_settle)(void *ctx, uint64_t addr, uint32_t data);
 	void *msi_ctx;
 	/* A region with doorbells came on the bus, or has left it (on_bus tells). May be NULL. */
 	void (*bells_moved)(void *ctx, struct bus_region *r);
@@ -71,5 +73,7 @@ void bus_pio_write(struct bus *b, uint16_t port, unsigned size, uint32_t v);
 /* A device's message-signalled interrupt: a write of @data to @addr on the
  * interrupt bus (SDM vol. 3 §11.11). What addresses no LAPIC is dropped. */
 void msi_send(struct bus *b, uint64_t addr, uint32_t data);
+/* The device sends this message no more: what it sent has arrived when this returns. */
+void msi_settle(struct bus *b, uint64_t addr, uint32_t data);
 
 #endif

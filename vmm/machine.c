@@ -93,10 +93,23 @@ static void bus_msi(void *ctx, uint64_t addr, uint32_t data)
 	struct machine *m = ctx;
 	struct apic_msg msg;
 
-	if (m->kvm)
+	/* KVM would take any address for a message's. */
+	if (!apic_msg_from_msi(addr, data, &msg))
+		return;
+	if (m->lines)
+		machine_lines_send(m->lines, addr, data);
+	else if (m->kvm)
 		kvm_vm_msi(m->kvm, addr, data);
-	else if (apic_msg_from_msi(addr, data, &msg))
+	else
 		(void)apic_bus_send(&m->apics, &msg, NULL);
+}
+
+static void bus_msi_settle(void *ctx, uint64_t addr, uint32_t data)
+{
+	struct machine *m = ctx;
+
+	if (m->lines)
+		machine_lines_settle(m->lines, addr, data);
 }
 
 /* ---- ends ---------------------------------------------------------------------- */
@@ -168,6 +181,7 @@ static void make_chips(struct machine *m)
 {
 	bus_init(&m->bus, &m->mem);
 	m->bus.msi = bus_msi;
+	m->bus.msi_settle = bus_msi_settle;
 	m->bus.msi_ctx = m;
 	i82093_init(&m->ioapic, &m->bus, ioapic_send, m);
 	if (m->kvm)
@@ -344,6 +358,8 @@ static int assemble(struct machine *m, char **ret_why)
 		r = make_virtio(m);
 		if (r == 0 && m->kvm)
 			r = machine_bells_new(m, &m->bells);
+		if (r == 0 && m->kvm)
+			r = machine_lines_new(m->kvm, &m->lines);
 	}
 	if (r < 0 && !*ret_why) {
 		*ret_why = str_printf("the machine's devices cannot be made: %s", strerror(-r));
@@ -388,6 +404,7 @@ struct machine *machine_free(struct machine *m)
 	m->threads = machine_threads_free(m->threads);
 	machine_io_close(m);
 	m->bells = machine_bells_free(m->bells);
+	m->lines = machine_lines_free(m->lines);
 	for (size_t i = 0; i < m->n_nics; i++) {
 		(void)virtio_net_free(m->nic[i].net);
 		if (m->nic[i].attached)

@@ -69,6 +69,7 @@ struct machine {
 	struct kvm_vm *kvm; /* owned; NULL: the soft engine */
 	struct machine_threads *threads; /* owned; NULL: the soft engine */
 	struct machine_bells *bells; /* owned; NULL: the soft engine, or they do not pay */
+	struct machine_lines *lines; /* owned; NULL: the soft engine, or the user's wish */
 	struct loop_source *serial_timer; /* output of a KVM guest that waits to be sent; NULL: the soft engine */
 	struct i82093 ioapic;
 	struct i8259 pic;
@@ -153,6 +154,19 @@ void machine_kvm_send(struct machine *m, const struct apic_msg *msg);
 /* machine_bells.c: doorbells that KVM rings, if that pays. Once the NICs are there. Returns 0 or -errno. */
 int machine_bells_new(struct machine *m, struct machine_bells **ret_bells);
 struct machine_bells *machine_bells_free(struct machine_bells *b); /* accepts NULL; returns NULL */
+
+/* machine_lines.c: MSI-X messages under KVM. @kvm: borrowed. Returns 0 or -errno; *@ret_lines stays
+ * as it was where the user wants none. */
+int machine_lines_new(struct kvm_vm *kvm, struct machine_lines **ret_lines);
+struct machine_lines *machine_lines_free(struct machine_lines *l); /* accepts NULL; returns NULL */
+/* @addr: a local APIC's, not 0. */
+void machine_lines_send(struct machine_lines *l, uint64_t addr, uint32_t data);
+/* What was sent of this message, or of all, has arrived when these return. */
+void machine_lines_settle(struct machine_lines *l, uint64_t addr, uint32_t data);
+void machine_lines_settle_all(struct machine_lines *l);
+/* How many went by a line, and how many did not. */
+uint64_t machine_lines_signals(const struct machine_lines *l);
+uint64_t machine_lines_messages(const struct machine_lines *l);
 
 /* machine_io.c: serial port and control socket. Return 0 or -errno. */
 int machine_io_open(struct machine *m);

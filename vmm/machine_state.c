@@ -207,6 +207,8 @@ int machine_save(struct machine *m, int fd, uint64_t *ret_bytes, char **ret_why)
 		return r;
 	}
 	machine_stop_time(m, true);
+	if (m->lines)
+		machine_lines_settle_all(m->lines); /* else one may not be in its APIC yet */
 	if (m->kvm)
 		guest_clock_set_tsc(&m->clock, m->clock.tsc_khz, kvm_cpu_paused_tsc(m->cpu));
 	describe(m, s);

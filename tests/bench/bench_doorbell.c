@@ -6,6 +6,7 @@
  *   interrupt, as message   KVM_SIGNAL_MSI
  *   interrupt, by irqfd     a write to an eventfd that a route ties to the same message
  *   a route that changes    KVM_SET_GSI_ROUTING: what an irqfd costs when its vector moves
+ *   a line that changes     the whole of it: taken away, another route, tied again
  *
  * A ring-3 guest rings N times, as fast as it can. Serving is WORK_NS of copying, about what a
  * frame of 1500 bytes takes. Told are the guest's time a doorbell, the process's CPU time a
@@ -113,7 +114,6 @@ static void interrupts(struct guest *g)
 		struct kvm_irq_routing_entry entry;
 	} route = { .head.nr = 1, .entry = { .gsi = IRQ_GSI, .type = KVM_IRQ_ROUTING_MSI,
 					     .u.msi = { .address_lo = (uint32_t)GUEST_LAPIC, .data = 0x45 } } };
-	struct kvm_irqfd irqfd = { .fd = (uint32_t)fd, .gsi = IRQ_GSI };
 	uint64_t one = 1;
 	nsec_t start = clock_now();
 
@@ -122,7 +122,7 @@ static void interrupts(struct guest *g)
 		(void)ioctl(g->vm->fd, KVM_SET_GSI_ROUTING, &route);
 	}
 	each("a route that changes", clock_now() - start, N_ROUTES);
-	if (fd < 0 || ioctl(g->vm->fd, KVM_IRQFD, &irqfd) < 0) {
+	if (fd < 0 || kvm_vm_line_on(g->vm, 0, GUEST_LAPIC, 0x45, fd) < 0) {
 		(void)printf("no irqfd: %m\n");
 		return;
 	}
@@ -135,6 +135,13 @@ static void interrupts(struct guest *g)
 		if (write(fd, &one, sizeof one) < 0)
 			break;
 	each("interrupt, by irqfd", clock_now() - start, N_MESSAGES);
+	start = clock_now();
+	for (unsigned i = 0; i < N_ROUTES; i++) {
+		kvm_vm_line_off(g->vm, 0, fd);
+		if (kvm_vm_line_on(g->vm, 0, GUEST_LAPIC, 0x45 + i % 2, fd) < 0)
+			break;
+	}
+	each("a line that changes", clock_now() - start, N_ROUTES);
 }
 
 /* Its local APIC is on: else messages are lost at once. */

@@ -65,6 +65,10 @@ static void print_exits(const struct machine *m)
 	for (enum kvm_exit_kind i = 0; i < KVM_LEFT_COUNT; i++)
 		(void)fprintf(stderr, " %s %llu", kvm_exit_kind_str(i),
 			      (unsigned long long)kvm_cpu_exits(m->cpu, i));
+	if (m->lines)
+		(void)fprintf(stderr, "; interrupts: %llu by irqfd, %llu as messages",
+			      (unsigned long long)machine_lines_signals(m->lines),
+			      (unsigned long long)machine_lines_messages(m->lines));
 	(void)fputc('\n', stderr);
 }
 

@@ -224,6 +224,62 @@ START_TEST(msix_masks_and_pends)
 	msix_notify(&msix, 4);
 	msix_notify(&msix, 0xFFFF);
 	ck_assert_uint_eq(n_msi, 2);
+	conf_write(5, PCI_COMMAND, 2, PCI_COMMAND_MEM);
+	msix_notify(&msix, 1);
+	ck_assert_uint_eq(n_msi, 2); /* an interrupt is a write */
+	conf_write(5, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_MASTER);
+	ck_assert_uint_eq(n_msi, 3);
+}
+END_TEST
+
+static unsigned n_settled;
+
+static void on_settle(void *ctx, uint64_t addr, uint32_t data)
+{
+	(void)ctx;
+	ck_assert_uint_eq(addr, 0xFEE00000);
+	ck_assert_uint_eq(data, 0x40 + n_settled);
+	n_settled++;
+}
+
+/* What a driver may rely on having arrived: its vector is masked, changed, or the function stopped. */
+static const struct {
+	const char *what;
+	unsigned off, size; /* in the table; size 0: of the configuration */
+	uint64_t v;
+	unsigned n; /* vectors of which the messages were waited for */
+} quiet[] = {
+	{ "a mask", 12, 4, 1, 1 },
+	{ "a mask that was there", 60, 4, 1, 0 },
+	{ "another address", 0, 4, 0xFEE01000, 1 },
+	{ "other data", 8, 4, 0x50, 1 },
+	{ "the same data", 8, 4, 0x40, 0 },
+	{ "a masked vector's data", 56, 4, 0x50, 0 },
+	{ "the function's mask", 0, 0, 0xC000, 3 },
+	{ "MSI-X off", 0, 0, 0, 3 },
+	{ "no bus master", 1, 0, PCI_COMMAND_MEM, 3 },
+};
+
+START_TEST(what_is_masked_or_changed_has_arrived)
+{
+	uint64_t table = dev.bar[2].addr;
+
+	conf_write(5, PCI_COMMAND, 2, PCI_COMMAND_MEM | PCI_COMMAND_MASTER);
+	for (unsigned i = 0; i < 4; i++) { /* the last one stays masked */
+		bus_mmio_write(&bus, table + 16 * i, 8, 0xFEE00000);
+		bus_mmio_write(&bus, table + 16 * i + 8, 4, 0x40 + i);
+		bus_mmio_write(&bus, table + 16 * i + 12, 4, i == 3);
+	}
+	msix_on(0x8000);
+	bus.msi_settle = on_settle;
+	n_settled = 0;
+	if (quiet[_i].size)
+		bus_mmio_write(&bus, table + quiet[_i].off, quiet[_i].size, quiet[_i].v);
+	else if (quiet[_i].off)
+		conf_write(5, PCI_COMMAND, 2, (uint32_t)quiet[_i].v);
+	else
+		msix_on((uint16_t)quiet[_i].v);
+	ck_assert_msg(n_settled == quiet[_i].n, "%s: %u", quiet[_i].what, n_settled);
 }
 END_TEST
 
@@ -249,6 +305,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, doorbells_follow_their_bar);
 	tcase_add_test(t, capabilities_chain);
 	tcase_add_test(t, msix_masks_and_pends);
+	tcase_add_loop_test(t, what_is_masked_or_changed_has_arrived, 0, sizeof quiet / sizeof quiet[0]);
 	tcase_add_test(t, the_reset_register_lies_in_the_address_register);
 	suite_add_tcase(s, t);
 	return s;

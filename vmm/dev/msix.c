@@ -2,7 +2,9 @@
  *
  * Invariant: a pending bit is set only while its vector or the function is
  * masked, or the function may not master the bus (an interrupt is a write);
- * whatever lifts that sends what is pending.
+ * whatever lifts that sends what is pending. And what sets it, or changes a vector,
+ * waits until what was sent has arrived: a guest that reads a mask back gets no
+ * interrupt of it any more.
  *
  * Used by: vmm/dev/virtio_pci.c.   Depends on: vmm/dev/pci.h.
  * Source: PCI 3.0 §6.8.2. */
@@ -23,13 +25,16 @@ bool msix_enabled(const struct msix *m)
 	return control(m) & CONTROL_ENABLE;
 }
 
+/* May the function send at all? */
+static bool may_send(const struct msix *m)
+{
+	return (control(m) & (CONTROL_ENABLE | CONTROL_MASK_ALL)) == CONTROL_ENABLE &&
+	       m->dev->config[PCI_COMMAND] & PCI_COMMAND_MASTER;
+}
+
 static void flush(struct msix *m)
 {
-	uint16_t c = control(m);
-
-	if (!(c & CONTROL_ENABLE) || (c & CONTROL_MASK_ALL))
-		return;
-	if (!(m->dev->config[PCI_COMMAND] & PCI_COMMAND_MASTER))
+	if (!may_send(m))
 		return;
 	for (unsigned i = 0; m->pending && i < m->n_vectors; i++) {
 		if (!(m->pending >> i & 1) || (m->entry[i].control & ENTRY_MASKED))
@@ -46,6 +51,19 @@ void msix_notify(struct msix *m, unsigned vector)
 		return;
 	m->pending |= UINT64_C(1) << vector;
 	flush(m);
+}
+
+/* The entry is about to be masked or changed. */
+static void settle(const struct msix *m, const struct msix_entry *e)
+{
+	if (m->dev->bus && !(e->control & ENTRY_MASKED))
+		msi_settle(m->dev->bus, e->addr, e->data);
+}
+
+static void settle_all(const struct msix *m)
+{
+	for (unsigned i = 0; i < m->n_vectors; i++)
+		settle(m, &m->entry[i]);
 }
 
 static uint32_t table_get(const struct msix *m, unsigned dword)
@@ -68,6 +86,8 @@ static void table_set(struct msix *m, unsigned dword, uint32_t v)
 {
 	struct msix_entry *e = &m->entry[dword / 4];
 
+	if (v != table_get(m, dword))
+		settle(m, e);
 	switch (dword % 4) {
 	case 0:
 		e->addr = (e->addr & ~UINT64_C(0xFFFFFFFF)) | (v & ~3u);
@@ -115,7 +135,12 @@ static void bar_write(void *ctx, uint64_t off, unsigned size, uint64_t v)
 
 static void control_written(void *ctx)
 {
-	flush(ctx);
+	struct msix *m = ctx;
+
+	if (may_send(m))
+		flush(m);
+	else
+		settle_all(m);
 }
 
 static const struct bus_ops bar_ops = { bar_read, bar_write };
@@ -139,6 +164,7 @@ void msix_init(struct msix *m, struct pci_dev *d, unsigned bar, unsigned n_vecto
 void msix_reset(struct msix *m)
 {
 	m->pending = 0;
+	settle_all(m);
 	for (unsigned i = 0; i < MSIX_VECTOR_MAX; i++)
 		m->entry[i] = (struct msix_entry){ .control = ENTRY_MASKED };
 }

@@ -130,7 +130,9 @@ static void config_write(struct pci_host *h, unsigned slot, unsigned off, unsign
 	}
 	if (off < PCI_COMMAND + 2 || (off + size > PCI_BAR0 && off < PCI_BAR0 + 24))
 		bars_update(d);
-	if (d->msix_cap && off + size > d->msix_cap && off < d->msix_cap + 4u)
+	/* Its own control, or the function's right to write at all. */
+	if (d->msix_cap && ((off + size > d->msix_cap && off < d->msix_cap + 4u) ||
+			    (off + size > PCI_COMMAND && off < PCI_COMMAND + 2)))
 		d->msix_written(d->msix_ctx);
 	if (d->ops && d->ops->config_written)
 		d->ops->config_written(d->ctx, off, size);

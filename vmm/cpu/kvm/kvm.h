@@ -37,6 +37,12 @@ struct kvm_vm *kvm_vm_free(struct kvm_vm *vm); /* its processors are gone; accep
 
 /* A message to the local APICs (SDM vol. 3 §11.11). One that no APIC takes is lost. */
 void kvm_vm_msi(struct kvm_vm *vm, uint64_t addr, uint32_t data);
+/* A line: each write of 1 to @fd (an eventfd) sends this message (irqfd). @line is below
+ * KVM_LINE_COUNT and off. Returns 0 or -errno, and then it is off still. */
+enum { KVM_LINE_COUNT = 32 };
+int kvm_vm_line_on(struct kvm_vm *vm, unsigned line, uint64_t addr, uint32_t data, int fd);
+/* No longer. What was written to @fd before has arrived when this returns. */
+void kvm_vm_line_off(struct kvm_vm *vm, unsigned line, int fd);
 /* What input @pin of the I/O APIC sends: by it KVM knows of which vectors to
  * tell the EOI. @addr 0: nothing. @pin: below 24. */
 void kvm_vm_route(struct kvm_vm *vm, unsigned pin, uint64_t addr, uint32_t data);

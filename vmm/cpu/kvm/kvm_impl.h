@@ -8,7 +8,7 @@
 #include <linux/kvm.h>
 #include <pthread.h>
 
-enum { KVM_PIN_COUNT = 24, KVM_SLOT_MAX = 3, KVM_ERROR_SIZE = 160,
+enum { KVM_PIN_COUNT = 24, KVM_GSI_COUNT = KVM_PIN_COUNT + KVM_LINE_COUNT, KVM_SLOT_MAX = 3, KVM_ERROR_SIZE = 160,
        KVM_APIC_TMCCT = 0x390 };
 
 struct kvm_slot {
@@ -20,7 +20,7 @@ struct kvm_vm {
 	struct mem *mem; /* borrowed */
 	int kvm_fd, fd;
 	struct kvm_slot slot[KVM_SLOT_MAX];
-	struct kvm_irq_routing_entry route[KVM_PIN_COUNT]; /* type 0: none */
+	struct kvm_irq_routing_entry route[KVM_GSI_COUNT]; /* pins, then lines; type 0: none */
 	/* kvm_clock.c: what the TSCs of all processors are the host's and */
 	uint64_t tsc_base;
 	uint32_t tsc_base_khz;

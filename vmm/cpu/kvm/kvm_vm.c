@@ -1,22 +1,20 @@
 /* vmm/cpu/kvm/kvm_vm.c: what a machine's processors share under KVM: memory
  * slots, the split irqchip's messages and routes, doorbells, the dirty log.
  *
- * Interrupts are sent as messages (KVM_SIGNAL_MSI), one call each. Routes serve
- * one purpose: KVM derives from those of the I/O APIC's pins which vectors' EOIs
- * the machine must hear of. Changing them costs the kernel a grace period, so
- * only level-triggered pins are routed.
+ * Interrupts are messages (KVM_SIGNAL_MSI), one call each, or come by a line: an
+ * eventfd that a route ties to one message (irqfd). `make bench-doorbell` says that
+ * neither is the cheaper one, and that a change of the routes costs the kernel a grace
+ * period: 8 us here with one processor at rest, 35-57 in the nested machine of tests/kvm,
+ * up to 3 ms on a busy host. So a line is for a message that is sent again and again
+ * (machine_lines.c), and of the I/O APIC's pins only level-triggered ones are routed: from
+ * the routes of the first KVM_PIN_COUNT numbers KVM derives of which vectors the machine
+ * must hear the EOI.
  *
  * A doorbell can be an ioeventfd: the device's work goes on beside the guest
- * (machine_bells.c says when that pays). An irqfd is not used: it is for senders in
- * the kernel or in other processes, while the queues are served, and so interrupts
- * raised, in this process. `make bench-doorbell` says: its write costs 0.86-0.93 us
- * here, the message's call 0.83-0.86; in the nested machine of tests/kvm 4.5 and 6.1
- * in one run, 4.3 and 2.9 in another; and a change of the routes 8 us here with one
- * processor at rest, 35-57 there, and up to 3 ms on a busy host, several of them for
- * each vector that a guest sets up.
+ * (machine_bells.c says when that pays).
  *
- * Used by: vmm/machine_kvm.c.   Sources: api.rst §4.35 (memory), §4.52 (routing),
- * §4.70 (MSI), §4.8 (dirty log), §7.5 (split irqchip). */
+ * Used by: vmm/machine_kvm.c, machine_lines.c, machine_bells.c.   Sources: api.rst §4.35
+ * (memory), §4.52 (routing), §4.70 (MSI), §4.75 (irqfd), §4.8 (dirty log), §7.5 (split irqchip). */
 #include "core/bytes.h"
 #include "core/cleanup.h"
 #include "vmm/cpu/kvm/kvm_impl.h"
@@ -161,37 +159,68 @@ int kvm_vm_bell(struct kvm_vm *vm, uint64_t gpa, int fd, bool on)
 	return ioctl(vm->fd, KVM_IOEVENTFD, &bell) < 0 ? -errno : 0;
 }
 
-static void send_routes(const struct kvm_vm *vm)
+static int send_routes(const struct kvm_vm *vm)
 {
 	struct {
 		struct kvm_irq_routing head;
-		struct kvm_irq_routing_entry entry[KVM_PIN_COUNT];
+		struct kvm_irq_routing_entry entry[KVM_GSI_COUNT];
 	} list = { 0 };
 
-	for (unsigned i = 0; i < KVM_PIN_COUNT; i++)
+	for (unsigned i = 0; i < KVM_GSI_COUNT; i++)
 		if (vm->route[i].type)
 			list.entry[list.head.nr++] = vm->route[i];
 	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_SET_GSI_ROUTING) */
-	(void)ioctl(vm->fd, KVM_SET_GSI_ROUTING, &list);
+	return ioctl(vm->fd, KVM_SET_GSI_ROUTING, &list) < 0 ? -errno : 0;
 }
 
-void kvm_vm_route(struct kvm_vm *vm, unsigned pin, uint64_t addr, uint32_t data)
+/* @addr 0: no route. */
+static int set_route(struct kvm_vm *vm, unsigned gsi, uint64_t addr, uint32_t data)
 {
 	struct kvm_irq_routing_entry e = { 0 };
 
-	if (pin >= KVM_PIN_COUNT)
-		return;
 	if (addr) {
-		e.gsi = pin;
+		e.gsi = gsi;
 		e.type = KVM_IRQ_ROUTING_MSI;
 		e.u.msi.address_lo = (uint32_t)addr;
 		e.u.msi.address_hi = (uint32_t)(addr >> 32);
 		e.u.msi.data = data;
 	}
-	if (memcmp(&e, &vm->route[pin], sizeof e) == 0)
-		return;
-	vm->route[pin] = e;
-	send_routes(vm);
+	if (memcmp(&e, &vm->route[gsi], sizeof e) == 0)
+		return 0;
+	vm->route[gsi] = e;
+	return send_routes(vm);
+}
+
+void kvm_vm_route(struct kvm_vm *vm, unsigned pin, uint64_t addr, uint32_t data)
+{
+	if (pin < KVM_PIN_COUNT)
+		(void)set_route(vm, pin, addr, data);
+}
+
+static int set_line(const struct kvm_vm *vm, unsigned line, int fd, uint32_t flags)
+{
+	struct kvm_irqfd irqfd = { .fd = (uint32_t)fd, .gsi = KVM_PIN_COUNT + line, .flags = flags };
+
+	/* SYSCALLS(machine-kvm): ioctl(1 == KVM_IRQFD) */
+	return ioctl(vm->fd, KVM_IRQFD, &irqfd) < 0 ? -errno : 0;
+}
+
+int kvm_vm_line_on(struct kvm_vm *vm, unsigned line, uint64_t addr, uint32_t data, int fd)
+{
+	int r = set_route(vm, KVM_PIN_COUNT + line, addr, data);
+
+	if (r == 0)
+		r = set_line(vm, line, fd, 0);
+	/* One that KVM does not take (an address of none, too high) must not spoil the others' list. */
+	if (r < 0)
+		(void)set_route(vm, KVM_PIN_COUNT + line, 0, 0);
+	return r;
+}
+
+void kvm_vm_line_off(struct kvm_vm *vm, unsigned line, int fd)
+{
+	/* KVM waits for what it left to a worker. The route stays: nothing comes by it. */
+	(void)set_line(vm, line, fd, KVM_IRQFD_FLAG_DEASSIGN);
 }
 
 /* ---- dirty log ------------------------------------------------------------------- */
