@@ -91,6 +91,8 @@ struct machine {
 	nsec_t sweep_next; /* guest time */
 	uint64_t sweep_icount; /* instructions at the end of the last pass */
 	uint64_t sweep_seen; /* instructions when it was last looked at */
+	unsigned n_rests; /* looks in a row at which little had been done */
+	uint64_t rest_icount; /* instructions when the engine last gave memory back */
 	uint64_t swept_bytes; /* given back so far */
 	uint64_t balloon_wanted; /* bytes; taken over when the machine runs */
 	struct loop *loop; /* owned */

@@ -8,7 +8,8 @@
  *
  * A guest that has come to rest holds many pages of zeros which it wrote once;
  * while it is halted RAM is swept for them, piece by piece, so that they are
- * the host's again. An idle guest is swept once and then left alone.
+ * the host's again. An idle guest is swept once and then left alone. The engine gives
+ * its own caches back after a longer rest.
  *
  * Under KVM the processors have threads (machine_threads.c); this one serves the
  * loop and the clock, and holds the machine's lock but while it waits.
@@ -28,6 +29,10 @@
 
 /* The sweep: a piece of RAM each time, and a pass only after so much work. */
 #define SWEEP_INSTRUCTIONS UINT64_C(200000000)
+/* The engine's caches are given up after so long a rest, if so much was done since the last time:
+ * making them anew takes a small part of that. */
+enum { REST_LOOKS = 5 };
+#define REST_INSTRUCTIONS UINT64_C(100000000)
 enum { SWEEP_STEP_MS = 50, SWEEP_REST_MS = 2000, SWEEP_REST_INSTRUCTIONS = 20000000 };
 enum { SLICE_NS = 300000, SLICE_MIN = 1000, SLICE_MAX = 2000000, VIRTUAL_SLICE = 2000000 };
 
@@ -109,13 +114,26 @@ static bool run_slice(struct machine *m)
 	return stop == CPU_STOP_HALT;
 }
 
-/* A pass is due when much was done since the last one, and little lately. */
+/* @n: instructions so far. */
+static void rest(struct machine *m, uint64_t n, bool is_at_rest)
+{
+	m->n_rests = is_at_rest ? m->n_rests + 1 : 0;
+	if (m->n_rests < REST_LOOKS || n - m->rest_icount < REST_INSTRUCTIONS)
+		return;
+	m->rest_icount = n;
+	if (m->cpu->ops->rest)
+		m->cpu->ops->rest(m->cpu);
+}
+
+/* A look each SWEEP_REST_MS. A pass is due when much was done since the last one, and little lately. */
 static bool sweep_is_due(struct machine *m)
 {
 	uint64_t n = machine_instructions(m), before = m->sweep_seen;
+	bool is_at_rest = n - before < SWEEP_REST_INSTRUCTIONS;
 
 	m->sweep_seen = n;
-	return n - m->sweep_icount >= SWEEP_INSTRUCTIONS && n - before < SWEEP_REST_INSTRUCTIONS;
+	rest(m, n, is_at_rest);
+	return n - m->sweep_icount >= SWEEP_INSTRUCTIONS && is_at_rest;
 }
 
 static void sweep(struct machine *m)

@@ -140,6 +140,9 @@ struct cpu_ops {
 	/* The machine's clock stopped, or goes on: called after it did. What was half
 	 * done is done before it stands. NULL: the engine has no clock but the bus's. */
 	void (*set_paused)(struct cpu *c, bool paused);
+	/* The guest is at rest: memory for what can be made anew is given back, of all processors
+	 * that share it. While none is in run(). NULL: there is none such. */
+	void (*rest)(struct cpu *c);
 	/* Makes run() come back soon. Async-signal-safe and thread-safe. */
 	void (*kick)(struct cpu *c);
 	/* The same behind the running block, from within bus callbacks only. NULL: kick() is as good. */

@@ -264,6 +264,15 @@ void block_cache_clear(struct soft *s)
 	memset(c->jump, 0, sizeof(c->jump));
 }
 
+void block_cache_release(struct soft *s)
+{
+	struct block_cache *c = s->blocks;
+
+	block_cache_clear(s);
+	translate_release(s);
+	(void)madvise(c->slots, SLOTS_ALL * sizeof(struct uop), MADV_DONTNEED);
+}
+
 /* Room for the largest block. */
 static struct block *make_room(struct soft *s)
 {

@@ -56,6 +56,8 @@ struct block_cache *block_cache_free(struct block_cache *c);
 void block_code_forget(struct block_cache *c);
 /* Drops every block. */
 void block_cache_clear(struct soft *s);
+/* The same, and gives the memory back. Not while a block runs. */
+void block_cache_release(struct soft *s);
 
 /* The block at s->rip in the current mode, decoding it when it is not there;
  * raises what the fetch raises. Also fills s->link when it is set and may be. */

@@ -342,6 +342,11 @@ static struct cpu *soft_free(struct cpu *c)
 	return NULL;
 }
 
+static void soft_rest(struct cpu *c)
+{
+	block_cache_release(soft_of(c));
+}
+
 static const struct cpu_ops soft_ops = {
 	.name = "soft",
 	.free = soft_free,
@@ -350,6 +355,7 @@ static const struct cpu_ops soft_ops = {
 	.run = soft_run,
 	.set_intr = soft_set_intr,
 	.nmi = soft_nmi,
+	.rest = soft_rest,
 	.kick = soft_kick,
 	.stop = soft_stop,
 	.icount = icount,

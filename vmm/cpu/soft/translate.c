@@ -91,6 +91,25 @@ static void flush(struct soft *s)
 	t->n_flushes++;
 }
 
+/* The whole pages of [@from, @to). */
+static void release(uint8_t *from, uint8_t *to)
+{
+	uint8_t *first = (uint8_t *)(((uintptr_t)from + MEM_PAGE_SIZE - 1) & ~(uintptr_t)(MEM_PAGE_SIZE - 1));
+
+	(void)madvise(first, (size_t)(to - first), MADV_REMOVE);
+}
+
+void translate_release(struct soft *s)
+{
+	struct translate *t = s->blocks->translate;
+
+	if (!t)
+		return;
+	flush(s);
+	release(t->first, t->cold_first);
+	release(t->cold_first, t->rw + TRANSLATE_CACHE_BYTES);
+}
+
 /* ---- plans ---------------------------------------------------------------------- */
 
 static bool plan_generic(struct plan *x)

@@ -17,7 +17,8 @@
  * each other directly (translate_link.c).
  *
  * The cache is one memfd mapped twice, writable and executable. It is bounded
- * (TRANSLATE_CACHE_BYTES); when it is full all code is dropped at once.
+ * (TRANSLATE_CACHE_BYTES); when it is full all code is dropped at once, and given back
+ * when the machine has been at rest for a while (machine_run.c).
  *
  * Used by: block.c, soft_cpu.c, uop_flow.c.   Depends on: block.h. */
 #ifndef MUSTER_VMM_CPU_SOFT_TRANSLATE_H
@@ -35,6 +36,8 @@ struct translate *translate_free(struct translate *t);
 void translate_block(struct soft *s, struct block *b);
 /* The code of @b is not to be used any more. */
 void translate_drop(struct translate *t, struct block *b);
+/* Drops all code and gives its memory back. */
+void translate_release(struct soft *s);
 /* What b->code is for a block without code; NULL when @t is NULL. */
 const uint8_t *translate_none(const struct translate *t);
 /* uop_enter() that counts; what b->enter is while a block may become hot. */
