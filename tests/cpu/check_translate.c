@@ -296,11 +296,14 @@ static void compare(struct flat *a, struct flat *b, uint32_t seed, int piece)
 		      "program %u, piece %d: the memories differ", seed, piece);
 }
 
+/* Each block alone, and traces. */
+static const char *const hows[] = { "eager", "traces" };
+
 START_TEST(random_programs)
 {
 	const char *wanted = getenv("MUSTER_PROGRAMS");
 	uint32_t n = wanted ? (uint32_t)strtoul(wanted, NULL, 10) : 400;
-	struct flat *a = new_machine("interp"), *b = new_machine("eager");
+	struct flat *a = new_machine("interp"), *b = new_machine(hows[_i]);
 	struct program p;
 	uint64_t ran = 0;
 
@@ -379,7 +382,7 @@ static Suite *make_suite(void)
 	TCase *tc = tcase_create("translate");
 
 	tcase_set_timeout(tc, 120);
-	tcase_add_test(tc, random_programs);
+	tcase_add_loop_test(tc, random_programs, 0, sizeof(hows) / sizeof(hows[0]));
 	tcase_add_test(tc, code_cache_overflow);
 	tcase_add_test(tc, jump_to_replaced_page);
 	suite_add_tcase(suite, tc);

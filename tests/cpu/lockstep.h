@@ -13,7 +13,7 @@
  * LOCK_FRAMES; all of the first GiB again at FLAT_MAPPED; a GDT with ring 3, a TSS; #PF on a
  * stack of its own.
  *
- * Used by: tests/cpu/check_smc.c, check_cross.c, check_rest.c, check_shadow.c. */
+ * Used by: tests/cpu/check_smc.c, check_cross.c, check_rest.c, check_shadow.c, check_trace.c. */
 #ifndef MUSTER_TESTS_CPU_LOCKSTEP_H
 #define MUSTER_TESTS_CPU_LOCKSTEP_H
 

@@ -199,7 +199,8 @@ void block_code_forget(struct block_cache *c)
 			slot += b->n_slots;
 			b->code = translate_none(c->translate);
 			b->has_code = false;
-			b->edges_in = 0;
+			b->edges_in = b->parts_in = b->parts = 0;
+			b->loops = false;
 			b->heat = 0;
 			if (!b->dead)
 				b->enter = translate_count;

@@ -1,5 +1,7 @@
 /* vmm/cpu/soft/translate.c: the code cache, and the way from a block to its code.
  *
+ * What is translated at a time is a trace (translate_trace.c): a block and those behind it.
+ *
  * The cache has two halves, so that what runs lies close together: code, and
  * ways out of it with what they need.
  *
@@ -21,6 +23,8 @@ static unsigned wanted_heat(void)
 
 	if (v && strcmp(v, "interp") == 0)
 		return 0;
+	if (v && strcmp(v, "traces") == 0)
+		return 2;
 	return v && strcmp(v, "eager") == 0 ? 1 : TRANSLATE_HEAT;
 }
 
@@ -110,61 +114,6 @@ void translate_release(struct soft *s)
 	release(t->cold_first, t->rw + TRANSLATE_CACHE_BYTES);
 }
 
-/* ---- plans ---------------------------------------------------------------------- */
-
-static bool plan_generic(struct plan *x)
-{
-	x->fn = NULL;
-	x->reads_flags = x->may_exit = true;
-	return true;
-}
-
-/* Decodes the block again and says how each instruction is done. False when the block
- * is not one to translate. */
-static bool make_plans(struct build *t)
-{
-	struct block *b = t->b;
-	const uint8_t *bytes = mem_ptr(t->s->mem, b->gpa, b->n_bytes);
-	const struct uop *u = (const struct uop *)(const void *)(b + 1);
-	size_t left = b->n_bytes;
-
-	if (!bytes)
-		return false;
-	for (unsigned k = 0; k < b->n_insns; k++) {
-		struct plan *x = &t->plans[k];
-		bool is_generic = u->fn == uop_generic || u->fn == uop_generic_end;
-		int len = insn_decode(bytes, left, SOFT_MODE_64, &x->i);
-
-		x->u = u;
-		x->ends = x->i.flags & INSN_END;
-		if (len <= 0 || x->i.adsize != 8 ||
-		    !(is_generic ? translate_plan_sse(x) || translate_plan_rest(x) :
-				   translate_plan_flow(x) || translate_plan_int(x)))
-			(void)plan_generic(x);
-		bytes += x->i.len;
-		left -= x->i.len;
-		if (u->n == k + 1)
-			u += is_generic ? UOP_GENERIC_SLOTS : 1;
-	}
-	return true;
-}
-
-/* Which flags are looked at, from the end backwards. */
-static void reckon_flags(struct build *t)
-{
-	bool keep = true;
-
-	for (unsigned k = t->b->n_insns; k--;) {
-		struct plan *x = &t->plans[k];
-
-		x->keep = keep;
-		if (x->reads_flags || x->may_exit || x->ends)
-			keep = true;
-		else if (x->writes_flags)
-			keep = false;
-	}
-}
-
 /* ---- code ----------------------------------------------------------------------- */
 
 /* A uop that does not have its instruction behind it gets a copy that has. */
@@ -185,8 +134,7 @@ static void put_generic(struct build *t, const struct plan *x)
 {
 	const struct uop *u = with_insn(t, x);
 
-	translate_put_mxcsr(t);
-	t->has_mxcsr = false;
+	translate_settle_all(t);
 	em_imm64(&t->p, HOST_T1, (uint64_t)(uintptr_t)u);
 	em_imm64(&t->p, HOST_T2, (uint64_t)(uintptr_t)t->b);
 	if (x->ends) {
@@ -198,58 +146,73 @@ static void put_generic(struct build *t, const struct plan *x)
 	t->lazy = LAZY_UNKNOWN;
 	t->host_flags = false;
 	t->sse_checked = false;
+	t->xmm_in = 0;
 }
 
-/* The budget pays for the whole block, as in uop_enter(). */
+/* The trace is paid, or its first block is interpreted. */
+static void pay(struct build *t)
+{
+	t->now.rest = t->n_plans;
+	em_alu_imm(&t->p, 8, 5, OPD_S(budget), (int32_t)t->n_plans);
+	translate_exit(t, COND_S, NULL);
+	t->now.rest = 0;
+}
+
 static void put_entry(struct build *t)
 {
 	t->entry = t->p;
-	em_alu_imm(&t->p, 8, 5, OPD_S(budget), t->b->n_insns);
-	em_jump_to(&t->p, COND_S, t->cold);
-	em_imm64(&t->cold, HOST_T1, (uint64_t)(uintptr_t)t->b);
-	em_jump_to(&t->cold, COND_COUNT, t->t->to_here);
+	if (t->loops)
+		translate_begin_sse(t);
+	pay(t);
+	t->host_flags = false;
+	t->again = t->p;
 }
 
-static void put_stubs(struct build *t)
+/* Another turn of the loop. What the first turn began with in host registers is there. */
+static void put_turn(struct build *t)
 {
-	uint8_t *tail = t->cold;
-
-	if (!t->n_stubs)
-		return;
-	em_imm64(&t->cold, HOST_T2, (uint64_t)(uintptr_t)t->b);
-	em_jump_to(&t->cold, COND_COUNT, t->t->to_uop);
-	for (unsigned k = 0; k < t->n_stubs; k++) {
-		em_patch(t->stubs[k].from, t->cold);
-		if (t->stubs[k].has_mxcsr)
-			em(&t->cold, 4, 0x0FAE, 3, OPD_S(fx.mxcsr));
-		em_imm64(&t->cold, HOST_T1, (uint64_t)(uintptr_t)t->stubs[k].u);
-		em_jump_to(&t->cold, COND_COUNT, tail);
-	}
+	if (t->live)
+		translate_settle_pending(t);
+	t->b = t->root;
+	pay(t);
+	em_jump_to(&t->p, COND_COUNT, t->again);
 }
 
-static void put_block(struct build *t)
+static void put_insn(struct build *t, const struct plan *x)
 {
-	bool ended = false;
+	struct pending *f = &t->now.flags;
 
+	t->b = x->b;
+	t->now.rest = x->rest;
+	t->made_pending = false;
+	if (x->ends && x->follow == FOLLOW_NONE)
+		translate_settle_all(t);
+	if (f->kind != PENDING_NONE && !x->writes_flags &&
+	    (!x->quiet || x->writes >> f->reg & 1 || (f->src < 16 && x->writes >> f->src & 1)))
+		translate_settle_pending(t);
+	if (!x->fn || !x->fn(t, x))
+		put_generic(t, x);
+	if (x->writes_flags && !t->made_pending)
+		f->kind = PENDING_NONE;
+	if (x->writes_flags && !x->keep)
+		t->lazy = LAZY_UNKNOWN;
+}
+
+static void put_trace(struct build *t)
+{
+	const struct plan *last = &t->plans[t->n_plans - 1];
+
+	t->b = t->root;
 	put_entry(t);
-	for (unsigned k = 0; k < t->b->n_insns; k++) {
-		const struct plan *x = &t->plans[k];
-
-		if (x->ends) {
-			translate_put_mxcsr(t);
-			t->has_mxcsr = false;
-		}
-		if (!x->fn || !x->fn(t, x))
-			put_generic(t, x);
-		if (x->writes_flags && !x->keep)
-			t->lazy = LAZY_UNKNOWN;
-		ended = x->ends;
+	for (unsigned k = 0; k < t->n_plans; k++)
+		put_insn(t, &t->plans[k]);
+	if (t->loops) {
+		put_turn(t);
+	} else if (!last->ends) {
+		translate_settle_all(t);
+		translate_edge(t, COND_COUNT, last->b->n_bytes);
 	}
-	if (!ended)
-		translate_put_mxcsr(t);
-	if (!ended)
-		translate_edge(t, COND_COUNT, t->b->n_bytes);
-	put_stubs(t);
+	translate_put_stubs(t);
 }
 
 static bool is_full(const struct translate *t)
@@ -269,17 +232,15 @@ void translate_block(struct soft *s, struct block *b)
 	if (is_full(t))
 		flush(s);
 	memset(d, 0, offsetof(struct build, stubs));
-	memset(d->plans, 0, b->n_insns * sizeof(d->plans[0]));
-	d->n_stubs = 0;
 	d->t = t;
 	d->s = s;
-	d->b = b;
+	d->root = d->b = b;
 	d->p = t->next;
 	d->cold = t->cold;
-	if (!make_plans(d))
+	if (!translate_choose(d))
 		return;
-	reckon_flags(d);
-	put_block(d);
+	put_trace(d);
+	translate_trace_made(d);
 	t->n_blocks++;
 	t->n_bytes += (uint64_t)(d->p - t->next) + (uint64_t)(d->cold - t->cold);
 	t->next = d->p;

@@ -29,7 +29,8 @@
 enum { TRANSLATE_HEAT = 64, TRANSLATE_CACHE_BYTES = 32 << 20 };
 
 /* The code cache; NULL when the host gives none or forbids it, or when MUSTER_SOFT in the
- * environment is "interp". "eager" translates every block at its first entry, for tests. */
+ * environment is "interp". "eager" translates every block at its first entry, "traces" at its
+ * second, when the blocks behind it are known; both are for tests. */
 struct translate *translate_new(void);
 struct translate *translate_free(struct translate *t);
 /* Gives @b code when it may have some: b->enter and b->code change. */

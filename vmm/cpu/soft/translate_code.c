@@ -1,13 +1,150 @@
 /* vmm/cpu/soft/translate_code.c: the pieces of code that many instructions
- * share: addresses, the TLB, conditions, exits.
+ * share: addresses, the TLB, flags, exits and what goes back on them.
  *
  * Used by: translate*.c. */
 #include "vmm/cpu/soft/translate_impl.h"
 
+#include <assert.h>
+
 void translate_exit(struct build *t, unsigned cond, const struct uop *u)
 {
-	t->stubs[t->n_stubs++] = (struct exit_stub){ em_jump(&t->p, cond), u, t->has_mxcsr };
+	assert(t->n_stubs < sizeof(t->stubs) / sizeof(t->stubs[0]));
+	t->now.b = t->b;
+	t->stubs[t->n_stubs++] = (struct exit_stub){ em_jump(&t->p, cond), u, t->now };
 }
+
+/* ---- what goes back --------------------------------------------------------------- */
+
+static enum lazy lazy_of(const struct pending *f)
+{
+	static const uint8_t lazy[] = { [PENDING_CMP] = LAZY_SUB, [PENDING_SUB] = LAZY_SUB, [PENDING_ADD] = LAZY_ADD,
+					[PENDING_LOGIC] = LAZY_LOGIC };
+
+	return (enum lazy)lazy[f->kind];
+}
+
+/* A guest register's host register, or @tmp with its value. */
+static unsigned value_of(uint8_t **p, unsigned g, unsigned tmp)
+{
+	struct opd o = guest_opd(g);
+
+	if (!o.is_mem)
+		return o.reg;
+	em_load(p, tmp, o);
+	return tmp;
+}
+
+/* T2 = the first operand, as far as the operand's size goes: from the result, when that is what is there. Spoils
+ * no flags. */
+static void first_operand(uint8_t **p, const struct pending *f)
+{
+	bool is_add = f->kind == PENDING_ADD;
+	struct opd sum;
+
+	if (f->kind == PENDING_CMP || f->src == INSN_REG_NONE) {
+		sum = opd_mem(value_of(p, f->reg, HOST_T2), f->kind == PENDING_CMP ? 0 : is_add ? -f->imm : f->imm);
+	} else if (is_add) {
+		/* ~src is -src - 1 */
+		em_mov(p, HOST_T2, guest_host(f->src));
+		em(p, 8, 0xF7, 2, opd_reg(HOST_T2));
+		sum = opd_mem(HOST_T2, 1);
+		sum.index = (uint8_t)guest_host(f->reg);
+	} else {
+		sum = opd_mem(guest_host(f->src), 0);
+		sum.index = (uint8_t)guest_host(f->reg);
+	}
+	em(p, 8, 0x8D, HOST_T2, sum);
+}
+
+static void put_pending(uint8_t **p, const struct pending *f)
+{
+	if (f->kind == PENDING_NONE)
+		return;
+	if (f->kind == PENDING_LOGIC) {
+		em_store(p, OPD_S(cc_dst), value_of(p, f->reg, HOST_T2));
+	} else {
+		first_operand(p, f);
+		em_store(p, OPD_S(cc_aux), HOST_T2);
+		if (f->src == INSN_REG_NONE)
+			em_store_imm(p, 8, OPD_S(cc_src), f->imm);
+		else
+			em_store(p, OPD_S(cc_src), value_of(p, f->src, HOST_T2));
+	}
+	em_store_imm(p, 4, OPD_S(cc_op), (int32_t)cc_raw(lazy_of(f), f->size));
+}
+
+void translate_pend(struct build *t, enum pending_kind kind, unsigned size, unsigned reg, unsigned src, int32_t imm)
+{
+	t->now.flags = (struct pending){ (uint8_t)kind, (uint8_t)size, (uint8_t)reg, (uint8_t)src, imm };
+	t->made_pending = true;
+	t->lazy = LAZY_UNKNOWN;
+}
+
+void translate_put_state(uint8_t **p, const struct state *st)
+{
+	put_pending(p, &st->flags);
+	for (unsigned n = 0; n < 16; n++) {
+		if (st->xmm_dirty >> n & 1)
+			em(p, 4, 0x0F29, n, opd_mem(HOST_S, (int32_t)(offsetof(struct soft, fx.xmm) + 16 * n)));
+	}
+	if (st->has_mxcsr)
+		em(p, 4, 0x0FAE, 3, OPD_S(fx.mxcsr));
+	if (st->rest)
+		em_alu_imm(p, 8, 0, OPD_S(budget), (int32_t)st->rest);
+}
+
+void translate_settle_pending(struct build *t)
+{
+	struct pending *f = &t->now.flags;
+
+	if (f->kind == PENDING_NONE)
+		return;
+	put_pending(&t->p, f);
+	t->lazy = lazy_of(f);
+	t->lazy_size = f->size;
+	f->kind = PENDING_NONE;
+}
+
+void translate_settle_all(struct build *t)
+{
+	assert(!t->now.rest);
+	translate_settle_pending(t);
+	translate_put_state(&t->p, &t->now);
+	t->now.xmm_dirty = 0;
+	t->now.has_mxcsr = false;
+}
+
+static bool is_same(const struct state *a, const struct state *b)
+{
+	return a->flags.kind == b->flags.kind && a->flags.size == b->flags.size && a->flags.reg == b->flags.reg &&
+	       a->flags.src == b->flags.src && a->flags.imm == b->flags.imm && a->xmm_dirty == b->xmm_dirty &&
+	       a->has_mxcsr == b->has_mxcsr && a->rest == b->rest && a->b == b->b;
+}
+
+void translate_put_stubs(struct build *t)
+{
+	const struct exit_stub *last = NULL;
+	uint8_t *tail = NULL;
+
+	for (unsigned k = 0; k < t->n_stubs; k++) {
+		const struct exit_stub *e = &t->stubs[k];
+
+		/* Exits in the same state have their tail in common. */
+		if (!last || !is_same(&last->state, &e->state) || !last->u != !e->u) {
+			tail = t->cold;
+			translate_put_state(&t->cold, &e->state);
+			if (e->u)
+				em_imm64(&t->cold, HOST_T2, (uint64_t)(uintptr_t)e->state.b);
+			em_jump_to(&t->cold, COND_COUNT, e->u ? t->t->to_uop : t->t->to_enter);
+		}
+		em_patch(e->from, t->cold);
+		em_imm64(&t->cold, HOST_T1, e->u ? (uint64_t)(uintptr_t)e->u : (uint64_t)(uintptr_t)e->state.b);
+		em_jump_to(&t->cold, COND_COUNT, tail);
+		last = e;
+	}
+}
+
+/* ---- addresses -------------------------------------------------------------------- */
 
 void translate_rip(struct build *t, unsigned dst, int64_t off)
 {
@@ -73,6 +210,24 @@ void translate_mem(struct build *t, const struct plan *x, unsigned size, bool is
 	translate_tlb(t, x, size, is_write);
 }
 
+/* The host's flags become those that are pending. Spoils T2. */
+static void flags_of_pending(struct build *t)
+{
+	const struct pending *f = &t->now.flags;
+	unsigned wide = f->size > 1, h;
+
+	if (f->kind == PENDING_LOGIC) {
+		h = value_of(&t->p, f->reg, HOST_T2);
+		em(&t->p, f->size, 0x84 | wide, h, opd_reg(h));
+		return;
+	}
+	first_operand(&t->p, f);
+	if (f->src == INSN_REG_NONE)
+		em_alu_imm(&t->p, f->size, f->kind == PENDING_ADD ? 0 : 7, opd_reg(HOST_T2), f->imm);
+	else
+		em(&t->p, f->size, (f->kind == PENDING_ADD ? 2u : 0x3A) | wide, HOST_T2, guest_opd(f->src));
+}
+
 void translate_flags(struct build *t)
 {
 	unsigned size = t->lazy_size;
@@ -80,6 +235,10 @@ void translate_flags(struct build *t)
 	if (t->host_flags)
 		return;
 	t->host_flags = true;
+	if (t->now.flags.kind != PENDING_NONE) {
+		flags_of_pending(t);
+		return;
+	}
 	switch (t->lazy) {
 	case LAZY_ADD:
 	case LAZY_SUB:

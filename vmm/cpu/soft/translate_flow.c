@@ -14,14 +14,20 @@ static bool put_jcc(struct build *t, const struct plan *x)
 	unsigned cond = x->i.opcode & 15;
 
 	translate_flags(t);
-	translate_edge(t, cond, target(x));
-	translate_edge(t, COND_COUNT, x->u->off);
+	if (x->follow == FOLLOW_TAKEN) {
+		translate_side_exit(t, cond ^ 1, x->u->off);
+	} else {
+		translate_side_exit(t, cond, target(x));
+		if (x->follow == FOLLOW_NONE)
+			translate_edge(t, COND_COUNT, x->u->off);
+	}
 	return true;
 }
 
 static bool put_jmp(struct build *t, const struct plan *x)
 {
-	translate_edge(t, COND_COUNT, target(x));
+	if (x->follow == FOLLOW_NONE)
+		translate_edge(t, COND_COUNT, target(x));
 	return true;
 }
 
@@ -53,8 +59,9 @@ static bool put_call(struct build *t, const struct plan *x)
 		translate_check_canonical(t, x);
 	}
 	put_return_address(t, x);
-	em_alu_imm(&t->p, 8, 5, opd_reg(HOST_GUEST_RSP), 8);
-	translate_edge(t, COND_COUNT, target(x));
+	em(&t->p, 8, 0x8D, HOST_GUEST_RSP, opd_mem(HOST_GUEST_RSP, -8));
+	if (x->follow == FOLLOW_NONE)
+		translate_edge(t, COND_COUNT, target(x));
 	return true;
 }
 
@@ -83,7 +90,7 @@ static bool put_call_reg(struct build *t, const struct plan *x)
 	translate_check_canonical(t, x);
 	put_return_address(t, x);
 	em_mov(&t->p, HOST_T1, guest_read(t, x->i.rm, HOST_T1));
-	em_alu_imm(&t->p, 8, 5, opd_reg(HOST_GUEST_RSP), 8);
+	em(&t->p, 8, 0x8D, HOST_GUEST_RSP, opd_mem(HOST_GUEST_RSP, -8));
 	em_jump_to(&t->p, COND_COUNT, t->t->jump);
 	return true;
 }
@@ -110,5 +117,7 @@ bool translate_plan_flow(struct plan *x)
 	else
 		return false;
 	x->ends = x->reads_flags = x->may_exit = true;
+	x->quiet = fn == uop_jmp || fn == uop_call || x->fn == put_jcc;
+	x->writes = fn == uop_call ? 1 << CPU_RSP : 0;
 	return true;
 }

@@ -18,8 +18,11 @@
 #include "vmm/cpu/soft/translate.h"
 #include "vmm/cpu/soft/translate_emit.h"
 
-enum { TRANSLATE_INSN_BYTES = 256 /* the most that one instruction with its exits takes */,
-       TRANSLATE_MAX_BYTES = (BLOCK_MAX_INSNS + 4) * TRANSLATE_INSN_BYTES };
+enum { TRACE_BLOCKS = 8, TRACE_INSNS = 96 /* the most of one trace */,
+       TRACE_BIAS = 4 /* how much more often one side of a jump is entered, to be followed */,
+       TRANSLATE_INSN_BYTES = 2048 /* the most that one instruction with its exits takes */,
+       TRANSLATE_MAX_BYTES = (TRACE_INSNS + 4) * TRANSLATE_INSN_BYTES };
+_Static_assert((int)TRACE_INSNS >= (int)BLOCK_MAX_INSNS, "any block is a trace");
 
 struct build;
 struct translate {
@@ -31,7 +34,7 @@ struct translate {
 	uint8_t *enter; /* from C into b->code */
 	uint8_t *none; /* b->code of blocks without code: T1 is the block */
 	uint8_t *to_uop; /* leaves for the uop T1 of block T2 */
-	uint8_t *to_here; /* leaves for the dispatcher at the start of block T1, which takes its budget back */
+	uint8_t *to_enter; /* block T1 is interpreted; nothing of it is paid */
 	uint8_t *to_null; /* leaves for the dispatcher; s->rip is set */
 	uint8_t *to_follow; /* leaves through translate_follow(); T1 the edge */
 	uint8_t *exec; /* called: runs the uop T1 of block T2 by its executor; NZ: leave */
@@ -51,6 +54,20 @@ static inline uint32_t cc_raw(enum lazy lazy, unsigned size)
 	return 0x100u << lazy | size;
 }
 
+/* Flags that are nowhere but in the registers that they follow from: the raw form is made
+ * from those where somebody may look, which is mostly out of line. Neither register
+ * changes while this stands. */
+enum pending_kind { PENDING_NONE, PENDING_CMP /* reg - src */, PENDING_SUB /* reg is the result */,
+		    PENDING_ADD /* the same */, PENDING_LOGIC /* the same; no src */ };
+struct pending {
+	uint8_t kind, size;
+	uint8_t reg, src; /* guest registers; src INSN_REG_NONE: imm */
+	int32_t imm;
+};
+
+/* Where a trace goes on behind a block's last instruction. */
+enum follow { FOLLOW_NONE, FOLLOW_TAKEN, FOLLOW_FALL };
+
 /* How an instruction is translated. */
 struct plan;
 typedef bool translate_fn(struct build *t, const struct plan *x);
@@ -63,29 +80,54 @@ struct plan {
 	bool may_exit;
 	bool ends; /* leaves the block in any case */
 	bool keep; /* the flags behind it are looked at */
+	bool quiet; /* leaves flags alone, and of the general registers writes at most those in writes */
+	bool may_exec; /* it may run by its executor */
+	bool uses_mxcsr;
+	uint8_t follow; /* enum follow; of a block's last instruction */
+	uint16_t writes;
+	uint16_t xmm_used, xmm_written; /* XMM registers */
+	struct block *b; /* the block that it is of */
+	unsigned rest; /* instructions of the trace behind that block */
+};
+
+/* What stands in host registers only, and is put back on every way out. */
+struct state {
+	struct pending flags;
+	uint16_t xmm_dirty; /* XMM registers newer than the image's */
+	bool has_mxcsr; /* the host's MXCSR is the guest's, and newer than the image's */
+	unsigned rest; /* paid but not run: given back */
+	const struct block *b; /* that is left */
 };
 
 struct exit_stub {
 	uint8_t *from; /* the jump to patch */
-	const struct uop *u;
-	bool has_mxcsr;
+	const struct uop *u; /* NULL: the block's first instruction, before it was paid */
+	struct state state;
 };
 
-/* One block's code in the making. */
+/* One trace's code in the making. */
 struct build {
 	struct translate *t;
 	struct soft *s;
-	struct block *b;
+	struct block *root; /* where the trace begins */
+	struct block *b; /* the block whose instruction is being translated */
 	uint8_t *p, *cold; /* where code goes, and what seldom runs */
-	uint8_t *entry; /* where b->code will be */
+	uint8_t *entry; /* where root->code will be */
+	uint8_t *again; /* where a turn of the loop begins, paid */
+	unsigned n_blocks, n_plans;
+	bool loops; /* the last instruction leads back to the first */
+	bool live; /* flags at the first instruction may be looked at */
+	bool has_exec; /* an instruction runs by its executor; only in the last block */
 	enum lazy lazy;
 	uint8_t lazy_size;
 	bool host_flags; /* the host's flags are the guest's */
 	bool sse_checked; /* SSE may be used: control registers were looked at */
-	bool has_mxcsr; /* the host's MXCSR is the guest's, and newer than the image's */
-	struct exit_stub stubs[4 * BLOCK_MAX_INSNS];
+	bool made_pending; /* by the instruction that was translated */
+	uint16_t xmm_in; /* XMM registers that are in the host's */
+	struct state now;
 	unsigned n_stubs;
-	struct plan plans[BLOCK_MAX_INSNS];
+	struct exit_stub stubs[6 * TRACE_INSNS];
+	struct plan plans[TRACE_INSNS];
 };
 
 /* translate_code.c: pieces of code. */
@@ -129,7 +171,7 @@ static inline void guest_write(struct build *t, unsigned g, unsigned h)
 		em_mov(&t->p, o.reg, h);
 }
 
-/* Leaves for @u when @cond holds of the host's flags. */
+/* Leaves for @u (NULL: for the interpretation of t->b) when @cond holds of the host's flags. */
 void translate_exit(struct build *t, unsigned cond, const struct uop *u);
 /* T1 = the linear address of the memory operand. Spoils T2, and the flags when there is a segment. */
 void translate_ea(struct build *t, const struct plan *x);
@@ -138,7 +180,7 @@ void translate_ea(struct build *t, const struct plan *x);
 void translate_tlb(struct build *t, const struct plan *x, unsigned size, bool is_write);
 /* Both. */
 void translate_mem(struct build *t, const struct plan *x, unsigned size, bool is_write);
-/* An ALU operation (0 ADD to 7 CMP, 8 TEST) of @imm on guest register @g; its flags are
+/* An ALU operation (0 ADD to 7 CMP, 8 TEST) of @imm on guest register @g, turned round for it; its flags are
  * kept when the plan says so. Spoils T1 and T2. */
 void translate_alu_imm(struct build *t, const struct plan *x, unsigned op, unsigned size, unsigned g, int32_t imm);
 /* Pushes what is in s->scratch. */
@@ -160,8 +202,29 @@ void translate_rip(struct build *t, unsigned dst, int64_t off);
 
 /* Stores the host's flags, which are the guest's, as the lazy form. Spoils T2. */
 void translate_keep_host_flags(struct build *t);
-/* MXCSR goes back into the image when it is newer. */
-void translate_put_mxcsr(struct build *t);
+/* Takes down flags that follow from @reg and @src (INSN_REG_NONE: @imm); enum pending_kind. */
+void translate_pend(struct build *t, enum pending_kind kind, unsigned size, unsigned reg, unsigned src, int32_t imm);
+/* At *@p: what @st says goes back where C looks for it. Spoils T2; the host's flags only when budget is given back. */
+void translate_put_state(uint8_t **p, const struct state *st);
+/* Pending flags become the lazy form. The host's flags stay. */
+void translate_settle_pending(struct build *t);
+/* All that stands in host registers only goes back. The host's flags stay. */
+void translate_settle_all(struct build *t);
+/* Emits the stubs of all exits. */
+void translate_put_stubs(struct build *t);
+
+/* translate_trace.c */
+/* Chooses and plans the blocks of the trace that begins at t->root. False: none. */
+bool translate_choose(struct build *t);
+/* Code was made: the blocks of the trace know of it. */
+void translate_trace_made(struct build *t);
+/* @root has no code any more. */
+void translate_trace_gone(struct translate *t, struct block *root);
+/* @b goes, and with it the code of all traces that it is in. */
+void translate_part_gone(struct translate *t, struct block *b);
+
+/* translate_sse.c: before a loop: SSE may be used, the loop's registers are the guest's. */
+void translate_begin_sse(struct build *t);
 
 /* translate_ways.c: makes the parts that all code shares. */
 void translate_make_ways(struct translate *t);
@@ -169,6 +232,10 @@ void translate_make_ways(struct translate *t);
 /* translate_link.c */
 /* When @cond holds (COND_COUNT: always), goes to the block at the block's byte @delta. */
 void translate_edge(struct build *t, unsigned cond, int32_t delta);
+/* The same in the middle of a trace: what stands in host registers only goes back on the way. */
+void translate_side_exit(struct build *t, unsigned cond, int32_t delta);
+/* @b's code is not to be used any more; @b itself stays, and may get new code. */
+void translate_drop_code(struct translate *t, struct block *b);
 /* Follows the edge that @u is in truth, and links it when its target has code. */
 uop_fn translate_follow;
 

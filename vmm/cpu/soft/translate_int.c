@@ -73,6 +73,8 @@ struct source {
 	struct opd opd;
 	int32_t imm;
 	bool is_imm;
+	bool is_turned; /* the destination's register is turned round: it does not stay as it is */
+	uint8_t g; /* the guest register that opd is, or INSN_REG_NONE */
 };
 
 /* ALU operation on a host register. */
@@ -135,23 +137,46 @@ static void put_test_keep(struct build *t, unsigned size, unsigned h, const stru
 	keep_done(t, ALU_TEST, size, tmp);
 }
 
+/* Leaves the flags of an operation on registers pending. False when they do not follow from what stands in
+ * registers behind it. */
+static bool pend(struct build *t, enum alu op, unsigned size, unsigned g, const struct source *src)
+{
+	static const uint8_t kinds[] = { [ALU_ADD] = PENDING_ADD, [ALU_OR] = PENDING_LOGIC, [ALU_AND] = PENDING_LOGIC,
+					 [ALU_SUB] = PENDING_SUB, [ALU_XOR] = PENDING_LOGIC, [ALU_CMP] = PENDING_CMP,
+					 [ALU_TEST] = PENDING_LOGIC };
+	enum pending_kind kind = (enum pending_kind)kinds[op];
+	unsigned s = src->is_imm ? INSN_REG_NONE : src->g;
+
+	if (src->is_turned || has_carry(op) || (op == ALU_TEST && (src->is_imm || src->g != g)))
+		return false;
+	if (kind != PENDING_LOGIC && !src->is_imm && s == INSN_REG_NONE)
+		return false;
+	if (kind == PENDING_ADD || kind == PENDING_SUB) {
+		if (src->is_imm ? src->imm == INT32_MIN : s == g || guest_host(s) == HOST_NONE || guest_host(g) == HOST_NONE)
+			return false;
+	}
+	translate_pend(t, kind, size, g, kind == PENDING_LOGIC ? INSN_REG_NONE : s, src->imm);
+	return true;
+}
+
 /* The destination is register @g; the source @src (in T2, in struct soft or in place). */
 static void alu_to_reg(struct build *t, const struct plan *x, enum alu op, unsigned size, unsigned g,
 		       const struct source *src)
 {
 	unsigned h = guest_read(t, g, HOST_T1);
+	bool is_kept = x->keep && !pend(t, op, size, g, src);
 
-	if (x->keep && op == ALU_TEST) {
+	if (is_kept && op == ALU_TEST) {
 		put_test_keep(t, size, h, src, HOST_T1);
 		return;
 	}
-	if (x->keep)
+	if (is_kept)
 		keep_operands(t, op, h, src, HOST_T2);
 	put_op(t, op, size, h, src);
 	if (has_result(op))
 		guest_write(t, g, h);
 	t->host_flags = true;
-	if (x->keep)
+	if (is_kept)
 		keep_done(t, op, size, h);
 }
 
@@ -194,7 +219,7 @@ static void alu_to_mem(struct build *t, const struct plan *x, enum alu op, unsig
 
 void translate_alu_imm(struct build *t, const struct plan *x, unsigned op, unsigned size, unsigned g, int32_t imm)
 {
-	struct source src = { .imm = imm, .is_imm = true };
+	struct source src = { .imm = imm, .is_imm = true, .is_turned = true, .g = INSN_REG_NONE };
 
 	alu_to_reg(t, x, (enum alu)op, size, g, &src);
 }
@@ -219,7 +244,8 @@ static bool put_alu(struct build *t, const struct plan *x)
 	unsigned size = width(i);
 	bool in_reg = i->mod == 3 || !i->has_modrm;
 	bool is_load = i->opcode < 0x40 && (i->opcode & 6) == 2;
-	struct source src = { .opd = guest_opd(x->u->src), .imm = (int32_t)x->u->imm, .is_imm = is_imm_form(i) };
+	struct source src = { .opd = guest_opd(x->u->src), .imm = (int32_t)x->u->imm, .is_imm = is_imm_form(i),
+			      .g = x->u->src };
 
 	/* The carry survives registers' operands only. */
 	if (has_carry(op) && !in_reg)
@@ -235,6 +261,7 @@ static bool put_alu(struct build *t, const struct plan *x)
 	if (!in_reg) {
 		load_t2(t, size);
 		src.opd = opd_reg(HOST_T2);
+		src.g = INSN_REG_NONE;
 	}
 	alu_to_reg(t, x, op, size, x->u->dst, &src);
 	return true;
@@ -248,6 +275,7 @@ static bool plan_alu(struct plan *x)
 	x->writes_flags = !has_carry(op);
 	x->reads_flags = has_carry(op);
 	x->may_exit = x->i.has_modrm && x->i.mod != 3;
+	x->may_exec = has_carry(op) && x->may_exit;
 	return true;
 }
 
@@ -520,10 +548,13 @@ static bool put_leave(struct build *t, const struct plan *x)
 
 /* ---- who does what ------------------------------------------------------------------- */
 
-static bool use(struct plan *x, translate_fn *fn, bool may_exit)
+/* Leaves flags alone; @writes: the general registers that it may write. */
+static bool use(struct plan *x, translate_fn *fn, bool may_exit, unsigned writes)
 {
 	x->fn = fn;
 	x->may_exit = may_exit;
+	x->quiet = true;
+	x->writes = (uint16_t)writes;
 	return true;
 }
 
@@ -543,9 +574,9 @@ static bool plan_unary(struct plan *x)
 	if (x->i.opcode < 0xF8) {
 		if (digit < 2)
 			return plan_alu(x);
-		return digit == 2 ? use(x, put_not, false) : use_flags(x, put_neg, true, false);
+		return digit == 2 ? use(x, put_not, false, 1u << x->u->dst) : use_flags(x, put_neg, true, false);
 	}
-	return digit == 6 ? use(x, put_push, true) : use_flags(x, put_inc_dec, false, false);
+	return digit == 6 ? use(x, put_push, true, 1 << CPU_RSP) : use_flags(x, put_inc_dec, false, false);
 }
 
 static bool plan_0f(struct plan *x)
@@ -554,19 +585,27 @@ static bool plan_0f(struct plan *x)
 
 	switch (x->i.opcode) {
 	case 0x19 ... 0x1F:
-		return use(x, put_nop, false);
+		return use(x, put_nop, false, 0);
 	case 0x40 ... 0x4F:
-		return use_flags(x, put_cmov, false, true);
+		x->reads_flags = true;
+		return use(x, put_cmov, false, 1u << x->i.reg);
 	case 0x90 ... 0x9F:
-		return use_flags(x, put_setcc, false, true);
+		x->reads_flags = true;
+		return use(x, put_setcc, false, 1u << x->i.rm);
 	case 0xAF:
 		return use_flags(x, put_imul, true, false);
 	case 0xB6 ... 0xB7:
 	case 0xBE ... 0xBF:
-		return use(x, put_movx, is_mem);
+		return use(x, put_movx, is_mem, 1u << x->i.reg);
 	default:
 		return false;
 	}
+}
+
+/* A MOV to memory. */
+static bool is_store(const struct insn *i)
+{
+	return i->mod != 3 && (i->opcode >= 0xC6 || !(i->opcode & 2));
 }
 
 static bool plan_one(struct plan *x)
@@ -581,30 +620,30 @@ static bool plan_one(struct plan *x)
 	case 0x50 ... 0x57:
 	case 0x68:
 	case 0x6A:
-		return use(x, put_push, true);
+		return use(x, put_push, true, 1 << CPU_RSP);
 	case 0x58 ... 0x5F:
-		return use(x, put_pop, true);
+		return use(x, put_pop, true, 1 << CPU_RSP | 1u << x->u->dst);
 	case 0x63:
-		return use(x, put_movx, is_mem);
+		return use(x, put_movx, is_mem, 1u << x->i.reg);
 	case 0x69:
 	case 0x6B:
 		return use_flags(x, put_imul, true, false);
 	case 0x88 ... 0x8B:
 	case 0xC6 ... 0xC7:
-		return use(x, put_mov, is_mem);
+		return use(x, put_mov, is_mem, is_store(&x->i) ? 0 : 1u << x->u->dst);
 	case 0x8D:
-		return use(x, put_lea, false);
+		return use(x, put_lea, false, 1u << x->i.reg);
 	case 0x90:
-		return use(x, put_nop, false);
+		return use(x, put_nop, false, 0);
 	case 0x98:
-		return use(x, put_cdqe, false);
+		return use(x, put_cdqe, false, 1 << CPU_RAX);
 	case 0xB0 ... 0xBF:
-		return use(x, put_mov_imm, false);
+		return use(x, put_mov_imm, false, 1u << x->u->dst);
 	case 0xC0 ... 0xC1:
 	case 0xD0 ... 0xD1:
 		return use_flags(x, put_shift, true, false);
 	case 0xC9:
-		return use(x, put_leave, true);
+		return use(x, put_leave, true, 1 << CPU_RSP | 1 << CPU_RBP);
 	case 0xF6 ... 0xF7:
 	case 0xFE ... 0xFF:
 		return plan_unary(x);

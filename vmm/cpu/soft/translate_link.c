@@ -78,20 +78,40 @@ static void put_far(struct build *t, uint8_t **p, int64_t delta)
 	em_patch(other_frame, t->t->rw + e->stub);
 }
 
-void translate_edge(struct build *t, unsigned cond, int32_t delta)
+/* At *@p a jump to the block at the byte @in_page of the trace's page. @cond other than COND_COUNT: only from t->p. */
+static void put_edge(struct build *t, uint8_t **p, unsigned cond, int64_t in_page)
 {
-	int64_t in_page = translate_in_page(t, delta);
+	bool is_root = in_page == (int64_t)(t->root->gpa & (MEM_PAGE_SIZE - 1));
 
-	if (delta == 0) {
-		em_jump_to(&t->p, cond, t->entry);
+	/* An executor may have ended a block of the trace, and the trace with it. */
+	if (is_root && (!t->has_exec || t->n_blocks == 1)) {
+		em_jump_to(p, cond, t->entry);
 	} else if (in_page >> MEM_PAGE_SHIFT == 0) {
-		(void)put_stub(t, em_jump(&t->p, cond), in_page);
+		(void)put_stub(t, em_jump(p, cond), in_page);
 	} else if (cond == COND_COUNT) {
-		put_far(t, &t->p, in_page);
+		put_far(t, p, in_page);
 	} else {
-		em_jump_to(&t->p, cond, t->cold);
+		em_jump_to(p, cond, t->cold);
 		put_far(t, &t->cold, in_page);
 	}
+}
+
+void translate_edge(struct build *t, unsigned cond, int32_t delta)
+{
+	put_edge(t, &t->p, cond, translate_in_page(t, delta));
+}
+
+void translate_side_exit(struct build *t, unsigned cond, int32_t delta)
+{
+	const struct state *st = &t->now;
+
+	if (st->flags.kind == PENDING_NONE && !st->xmm_dirty && !st->has_mxcsr && !st->rest) {
+		translate_edge(t, cond, delta);
+		return;
+	}
+	em_jump_to(&t->p, cond, t->cold);
+	translate_put_state(&t->cold, st);
+	put_edge(t, &t->cold, COND_COUNT, translate_in_page(t, delta));
 }
 
 /* ---- linking --------------------------------------------------------------------- */
@@ -130,14 +150,25 @@ static void link_edge(struct translate *t, struct edge *e, struct block *b)
 	em_patch(t->rw + e->jump, b->code - t->to_rx);
 }
 
+void translate_drop_code(struct translate *t, struct block *b)
+{
+	while (b->edges_in)
+		unlink_edge(t, edge_at(t, b->edges_in));
+	translate_trace_gone(t, b);
+	b->has_code = false;
+	b->code = translate_none(t);
+	if (b->enter != uop_dead) {
+		b->enter = translate_count;
+		b->heat = 0;
+	}
+}
+
 void translate_drop(struct translate *t, struct block *b)
 {
 	if (!t)
 		return;
-	while (b->edges_in)
-		unlink_edge(t, edge_at(t, b->edges_in));
-	b->has_code = false;
-	b->code = translate_none(t);
+	translate_drop_code(t, b);
+	translate_part_gone(t, b);
 }
 
 const struct uop *translate_follow(struct soft *s, const struct uop *u)

@@ -396,6 +396,7 @@ static bool plan_shift(struct plan *x)
 
 	if (digit == 2 || digit == 3 || (!is_mem(x) && !reg_is_plain(&x->i, x->i.rm, width(&x->i))))
 		return false;
+	x->may_exec = true;
 	return use(x, put_shift, false, true);
 }
 

@@ -1,10 +1,10 @@
 /* vmm/cpu/soft/translate_sse.c: the common SSE instructions.
  *
- * XMM registers stay in the FXSAVE image; the host's XMM0 carries one
- * instruction. MXCSR is the guest's own from the first arithmetic of a block to
- * its end or exit, where its flags go back into the image; that is done only while
+ * A guest's XMM register is loaded into the host's of the same number when a trace first uses it, and goes
+ * back into the FXSAVE image on the ways out when it was written. MXCSR is the guest's own from the first
+ * arithmetic on, and its flags go back likewise; that is done only while
  * the guest's control bits are the default's, so that neither C code nor an
- * exception of the host's can tell.
+ * exception of the host's can tell. A loop does all this before its first turn.
  *
  * What checks refuse, and memory that is not aligned, runs by its executor.
  *
@@ -117,11 +117,6 @@ static struct sse classify(const struct insn *i)
 	}
 }
 
-static struct opd xmm_opd(unsigned n)
-{
-	return opd_mem(HOST_S, (int32_t)(offsetof(struct soft, fx.xmm) + 16 * n));
-}
-
 /* The instruction's opcode as em() wants it. */
 static uint32_t opcode_of(const struct insn *i)
 {
@@ -130,46 +125,40 @@ static uint32_t opcode_of(const struct insn *i)
 	return bytes[prefix_of(i)] << 24 | 0x0F00u | i->opcode;
 }
 
-/* What sse_enter() checks; once for a stretch of code without executors. */
-static void check_enabled(struct build *t, const struct plan *x)
+/* What sse_enter() checks; once for a stretch of code without executors. Leaves for @u. */
+static void check_enabled(struct build *t, const struct uop *u)
 {
 	if (t->sse_checked)
 		return;
 	em(&t->p, 4, 0xF7, 0, OPD_S(cr0));
 	em32(&t->p, CR0_EM | CR0_TS);
-	translate_exit(t, COND_NE, x->u);
+	translate_exit(t, COND_NE, u);
 	em(&t->p, 4, 0xF7, 0, OPD_S(cr4));
 	em32(&t->p, CR4_OSFXSR);
-	translate_exit(t, COND_E, x->u);
+	translate_exit(t, COND_E, u);
 	t->sse_checked = true;
 	t->host_flags = false;
 }
 
 /* The host's MXCSR becomes the guest's. */
-static void take_mxcsr(struct build *t, const struct plan *x)
+static void take_mxcsr(struct build *t, const struct uop *u)
 {
-	if (t->has_mxcsr)
+	if (t->now.has_mxcsr)
 		return;
 	em(&t->p, 4, 0x8B, HOST_T2, OPD_S(fx.mxcsr));
 	em_alu_imm(&t->p, 4, 4, opd_reg(HOST_T2), ~FPU_FLAGS);
 	em_alu_imm(&t->p, 4, 7, opd_reg(HOST_T2), MXCSR_DEFAULT);
-	translate_exit(t, COND_NE, x->u);
+	translate_exit(t, COND_NE, u);
 	em(&t->p, 4, 0x0FAE, 2, OPD_S(fx.mxcsr));
-	t->has_mxcsr = true;
+	t->now.has_mxcsr = true;
 	t->host_flags = false;
-}
-
-void translate_put_mxcsr(struct build *t)
-{
-	if (t->has_mxcsr)
-		em(&t->p, 4, 0x0FAE, 3, OPD_S(fx.mxcsr));
 }
 
 /* The register or memory operand; in memory, T1 is then its host address. */
 static struct opd operand(struct build *t, const struct plan *x, const struct sse *f, bool is_write)
 {
 	if (x->i.mod == 3)
-		return xmm_opd(x->i.rm);
+		return opd_reg(x->i.rm);
 	translate_mem(t, x, f->size, is_write);
 	if (f->is_aligned) {
 		em(&t->p, 1, 0xF6, 0, opd_reg(HOST_T1));
@@ -179,60 +168,34 @@ static struct opd operand(struct build *t, const struct plan *x, const struct ss
 	return opd_mem(HOST_T1, 0);
 }
 
-static void load_xmm(struct build *t, unsigned host, unsigned n)
+/* The registers of @mask are in the host's. */
+static void take_xmm(struct build *t, unsigned mask)
 {
-	em(&t->p, 4, 0x0F28, host, xmm_opd(n));
-}
-
-static void store_xmm(struct build *t, unsigned host, unsigned n)
-{
-	em(&t->p, 4, 0x0F29, host, xmm_opd(n));
-}
-
-static void put_store(struct build *t, const struct plan *x, const struct sse *f)
-{
-	struct opd to = operand(t, x, f, true);
-
-	load_xmm(t, 0, x->i.reg);
-	if (x->i.mod != 3) {
-		em(&t->p, 4, opcode_of(&x->i), 0, to);
-		return;
+	mask &= ~(unsigned)t->xmm_in;
+	for (unsigned n = 0; n < 16; n++) {
+		if (mask >> n & 1)
+			em(&t->p, 4, 0x0F28, n, opd_mem(HOST_S, (int32_t)(offsetof(struct soft, fx.xmm) + 16 * n)));
 	}
-	load_xmm(t, 1, x->i.rm); /* a scalar one keeps the rest */
-	em(&t->p, 4, opcode_of(&x->i), 0, opd_reg(1));
-	store_xmm(t, 1, x->i.rm);
+	t->xmm_in |= (uint16_t)mask;
 }
 
-/* Registers' forms go by XMM1: loads of a register differ from those of memory. */
-static struct opd source(struct build *t, const struct plan *x, const struct sse *f)
+void translate_begin_sse(struct build *t)
 {
-	struct opd from = operand(t, x, f, false);
+	unsigned used = 0, written = 0;
+	bool uses_mxcsr = false;
 
-	if (x->i.mod != 3)
-		return from;
-	load_xmm(t, 1, x->i.rm);
-	return opd_reg(1);
-}
-
-static void put_op(struct build *t, const struct plan *x, const struct sse *f)
-{
-	struct opd from = source(t, x, f);
-
-	load_xmm(t, 0, x->i.reg);
-	em(&t->p, 4, opcode_of(&x->i), 0, from);
-	if (f->has_imm)
-		em8(&t->p, (uint8_t)x->i.imm);
-	store_xmm(t, 0, x->i.reg);
-}
-
-static void put_compare(struct build *t, const struct plan *x, const struct sse *f)
-{
-	struct opd from = source(t, x, f);
-
-	load_xmm(t, 0, x->i.reg);
-	em(&t->p, 4, opcode_of(&x->i), 0, from);
-	t->host_flags = true;
-	translate_keep_host_flags(t);
+	for (unsigned k = 0; k < t->n_plans; k++) {
+		used |= t->plans[k].xmm_used;
+		written |= t->plans[k].xmm_written;
+		uses_mxcsr |= t->plans[k].uses_mxcsr;
+	}
+	if (!used)
+		return;
+	check_enabled(t, NULL);
+	if (uses_mxcsr)
+		take_mxcsr(t, NULL);
+	take_xmm(t, used);
+	t->now.xmm_dirty = (uint16_t)written;
 }
 
 /* From and to general registers; their memory forms are left to the executors. */
@@ -241,47 +204,79 @@ static void put_gpr(struct build *t, const struct plan *x, const struct sse *f)
 	unsigned size = x->i.rex & 8 ? 8 : 4, h;
 
 	if (f->form == SSE_FROM_GPR || f->form == SSE_FP_FROM_GPR) {
-		load_xmm(t, 0, x->i.reg);
-		em(&t->p, size, opcode_of(&x->i), 0, guest_opd(x->i.rm));
-		store_xmm(t, 0, x->i.reg);
+		em(&t->p, size, opcode_of(&x->i), x->i.reg, guest_opd(x->i.rm));
 		return;
 	}
 	if (f->form == SSE_TO_GPR) {
-		load_xmm(t, 0, x->i.reg);
-		em(&t->p, size, opcode_of(&x->i), 0, opd_reg(HOST_T1));
-		guest_write(t, x->i.rm, HOST_T1);
+		h = guest_opd(x->i.rm).is_mem ? HOST_T1 : guest_opd(x->i.rm).reg;
+		em(&t->p, size, opcode_of(&x->i), x->i.reg, opd_reg(h));
+		guest_write(t, x->i.rm, h);
 		return;
 	}
-	load_xmm(t, 0, x->i.rm);
 	h = guest_opd(x->i.reg).is_mem ? HOST_T1 : guest_opd(x->i.reg).reg;
 	/* PMOVMSKB gives 16 bits whatever REX.W says. */
-	em(&t->p, size, opcode_of(&x->i), h, opd_reg(0));
+	em(&t->p, size, opcode_of(&x->i), h, opd_reg(x->i.rm));
 	guest_write(t, x->i.reg, h);
 }
 
 static bool put_sse(struct build *t, const struct plan *x)
 {
 	struct sse f = classify(&x->i);
+	struct opd at;
 
-	check_enabled(t, x);
-	if (f.form == SSE_FP || f.form == SSE_COMPARE || f.form == SSE_FP_FROM_GPR || f.form == SSE_FP_TO_GPR)
-		take_mxcsr(t, x);
-	switch (f.form) {
-	case SSE_STORE:
-		put_store(t, x, &f);
-		break;
-	case SSE_COMPARE:
-		put_compare(t, x, &f);
-		break;
-	case SSE_OP:
-	case SSE_FP:
-		put_op(t, x, &f);
-		break;
-	default:
+	check_enabled(t, x->u);
+	if (x->uses_mxcsr)
+		take_mxcsr(t, x->u);
+	if (f.form >= SSE_FROM_GPR) {
+		take_xmm(t, x->xmm_used);
 		put_gpr(t, x, &f);
-		break;
+	} else {
+		at = operand(t, x, &f, f.form == SSE_STORE);
+		take_xmm(t, x->xmm_used);
+		em(&t->p, 4, opcode_of(&x->i), x->i.reg, at);
+		if (f.has_imm)
+			em8(&t->p, (uint8_t)x->i.imm);
+	}
+	t->now.xmm_dirty |= x->xmm_written;
+	if (f.form == SSE_COMPARE) {
+		t->host_flags = true;
+		if (x->keep)
+			translate_keep_host_flags(t);
 	}
 	return true;
+}
+
+/* Which XMM registers the instruction is about. */
+static void plan_registers(struct plan *x, enum form form)
+{
+	unsigned reg = 1u << x->i.reg, rm = x->i.mod == 3 ? 1u << x->i.rm : 0;
+
+	switch (form) {
+	case SSE_STORE:
+		x->xmm_used = (uint16_t)(reg | rm);
+		x->xmm_written = (uint16_t)rm;
+		break;
+	case SSE_COMPARE:
+		x->xmm_used = (uint16_t)(reg | rm);
+		break;
+	case SSE_FROM_GPR:
+	case SSE_FP_FROM_GPR:
+		x->xmm_used = x->xmm_written = (uint16_t)reg;
+		break;
+	case SSE_TO_GPR:
+		x->xmm_used = (uint16_t)reg;
+		x->writes = (uint16_t)(1u << x->i.rm);
+		break;
+	case SSE_FP_TO_GPR:
+	case SSE_MASK_TO_GPR:
+		x->xmm_used = (uint16_t)rm;
+		x->writes = (uint16_t)reg;
+		break;
+	default:
+		x->xmm_used = (uint16_t)(reg | rm);
+		x->xmm_written = (uint16_t)reg;
+		break;
+	}
 }
 
 bool translate_plan_sse(struct plan *x)
@@ -295,5 +290,9 @@ bool translate_plan_sse(struct plan *x)
 		return false;
 	x->fn = put_sse;
 	x->may_exit = true;
+	x->uses_mxcsr = f.form == SSE_FP || f.form == SSE_COMPARE || f.form == SSE_FP_FROM_GPR || f.form == SSE_FP_TO_GPR;
+	x->writes_flags = f.form == SSE_COMPARE;
+	x->quiet = !x->writes_flags;
+	plan_registers(x, f.form);
 	return true;
 }

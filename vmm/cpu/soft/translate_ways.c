@@ -102,14 +102,12 @@ static void make_ways_out(struct translate *t)
 	em_store(p, OPD_S(block), HOST_T2);
 	em_leave_stored(p);
 	em(p, 4, 0xFF, 4, opd_mem(HOST_RSI, offsetof(struct uop, fn)));
-	t->to_here = *p;
+	t->to_enter = *p;
 	em_guest(p, false);
 	em_block_rip(p, HOST_T1);
 	em_store(p, OPD_S(rip), HOST_RAX);
-	em(p, 4, 0x0FB6, HOST_RAX, opd_mem(HOST_T1, offsetof(struct block, n_insns)));
-	em(p, 8, 0x01, HOST_RAX, OPD_S(budget));
 	em_leave_stored(p);
-	em_return_null(p);
+	em_jump_c(p, (uint64_t)(uintptr_t)uop_enter, false);
 	t->to_null = *p;
 	em_leave(p);
 	em_return_null(p);
@@ -192,6 +190,15 @@ static uint32_t settled_flags(struct soft *s)
 	return cc_flags(s);
 }
 
+enum { XMM_BYTES = 256 };
+
+/* The XMM registers to the stack and back: any of them may be the guest's. */
+static void em_xmm(uint8_t **p, bool is_load)
+{
+	for (unsigned n = 0; n < 16; n++)
+		em(p, 4, is_load ? 0x0F28 : 0x0F29, n, opd_mem(HOST_RSP, (int32_t)(16 * n)));
+}
+
 /* What a comparison left has its own way: that is what is asked for most. */
 static void make_flags(struct translate *t)
 {
@@ -218,10 +225,12 @@ static void make_flags(struct translate *t)
 	em8(p, 0xC3);
 	em_patch(other, *p);
 	em_guest(p, false);
-	em_alu_imm(p, 8, 5, opd_reg(HOST_RSP), 8);
+	em_alu_imm(p, 8, 5, opd_reg(HOST_RSP), XMM_BYTES + 8);
+	em_xmm(p, false);
 	em_mov(p, HOST_RDI, HOST_S);
 	em_jump_c(p, (uint64_t)(uintptr_t)settled_flags, true);
-	em_alu_imm(p, 8, 0, opd_reg(HOST_RSP), 8);
+	em_xmm(p, true);
+	em_alu_imm(p, 8, 0, opd_reg(HOST_RSP), XMM_BYTES + 8);
 	em(p, 4, 0x8B, HOST_T2, opd_reg(HOST_RAX));
 	em_guest(p, true);
 	em_push(p, HOST_T2);

@@ -73,8 +73,10 @@ struct block {
 	uint64_t n_entered; /* by the dispatcher; for the profile */
 	const uint8_t *code; /* where translated code enters it: translate.h */
 	uint32_t edges_in; /* translated jumps that lead here: translate_link.c */
+	uint32_t parts_in, parts; /* the traces of others that it is in, and its own trace's: translate_trace.c */
 	bool has_code;
-	uint8_t reserved[27];
+	bool loops; /* its code is a loop */
+	uint8_t reserved[18];
 };
 _Static_assert(sizeof(struct block) == BLOCK_HEADER_SLOTS * sizeof(struct uop), "whole slots");
 
