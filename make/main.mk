@@ -68,6 +68,7 @@ help:
 	@echo 'make check-lab  whole teams; check-debian the image debian and the examples on it'
 	@echo 'make bench      the figures, written to docs/figures.md; bench-kvm those of the second engine'
 	@echo 'make fuzz       fuzz the decoders and devices; oracle: random instructions against the hardware'
+	@echo 'make oracle-programs  random programs, interpreter against translator; soak-soft: ten minutes of load'
 	@echo 'make fuzz-nightly  10,000,000 inputs a device and chip'
 	@echo 'make lint       clang-tidy, cppcheck, -fanalyzer'
 	@echo 'make deps       install the Debian packages that are missing'

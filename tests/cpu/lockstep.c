@@ -131,7 +131,8 @@ static void first_state(struct lock_side *m, struct cpu_state *st)
 				.sel = k == CPU_CS ? FLAT_CODE >> 4 : 0, .attr = st->seg[k].attr };
 		st->rip = 0;
 		st->gpr[CPU_RSP] = 0xFFF0;
-		st->seg[CPU_SS].base = (st->seg[CPU_SS].sel = (FLAT_STACK - 0x10000) >> 4) << 4;
+		st->seg[CPU_SS].sel = (FLAT_STACK - 0x10000) >> 4;
+		st->seg[CPU_SS].base = FLAT_STACK - 0x10000;
 		return;
 	}
 	for (unsigned k = 0; k < CPU_SEG_COUNT; k++)

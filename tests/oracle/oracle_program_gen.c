@@ -314,6 +314,15 @@ static bool is_wanted(struct gen *g, const ZydisDecodedInstruction *z)
 	}
 }
 
+/* The register of an address gets what the generator gave it. */
+static void put_address(struct gen *g, const struct oracle_case *c, ZydisRegister reg)
+{
+	int id = reg == ZYDIS_REGISTER_NONE ? -1 : ZydisRegisterGetId(reg); /* EIP has none */
+
+	if (id >= 0 && id < 16)
+		put_mov_imm(g, (unsigned)id, c->in.gpr[id]);
+}
+
 static void put_any(struct gen *g)
 {
 	ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
@@ -332,10 +341,9 @@ static void put_any(struct gen *g)
 	if (c.is_rep)
 		put_mov_imm(g, CPU_RCX, c.in.gpr[CPU_RCX]);
 	if (m && m->base != ZYDIS_REGISTER_RIP && !one_in(g, 6)) {
-		if (m->index != ZYDIS_REGISTER_NONE)
-			put_mov_imm(g, (unsigned)ZydisRegisterGetId(m->index), c.in.gpr[ZydisRegisterGetId(m->index)]);
-		if (m->base != ZYDIS_REGISTER_NONE && ZydisRegisterGetId(m->base) != CPU_RSP)
-			put_mov_imm(g, (unsigned)ZydisRegisterGetId(m->base), c.in.gpr[ZydisRegisterGetId(m->base)]);
+		put_address(g, &c, m->index);
+		if (m->base != ZYDIS_REGISTER_RSP)
+			put_address(g, &c, m->base);
 	}
 	item(g);
 	for (unsigned k = 0; k < z.length; k++)
