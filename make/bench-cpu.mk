@@ -20,3 +20,9 @@ bench-programs: $(O)/bench/loads
 $(O)/bench/loads: tests/bench/loads.c
 	@mkdir -p $(@D)
 	$(CC) -std=gnu17 -O2 $(WARN) -static -o $@ $<
+
+# Where the guest spends its instructions and why translated code is left: of the boot, or of one load.
+.PHONY: bench-profile
+LOAD ?= boot
+bench-profile: $(O)/bench/loads $(O)/run-machine $(O)/muster
+	@tests/bench/run-profile $(O) $(LOAD)

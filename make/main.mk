@@ -67,6 +67,7 @@ help:
 	@echo 'make check-ROOM unit tests of one room: $(ROOMS)'
 	@echo 'make check-lab  whole teams; check-debian the image debian and the examples on it'
 	@echo 'make bench      the figures, written to docs/figures.md; bench-kvm those of the second engine'
+	@echo 'make bench-profile LOAD=mmap  where the soft engine spends its time: of the boot, or of a load'
 	@echo 'make fuzz       fuzz the decoders and devices; oracle: random instructions against the hardware'
 	@echo 'make oracle-programs  random programs, interpreter against translator; soak-soft: ten minutes of load'
 	@echo 'make fuzz-nightly  10,000,000 inputs a device and chip'

@@ -3,8 +3,9 @@
  * Slots are numbered; 0 stands for none. A block is in one hash chain, and in
  * the list of each page whose bytes it holds (two when its instruction crosses).
  *
- * The profile: MUSTER_SOFT_PROFILE in the environment makes soft_cpu.c print the
- * blocks that were entered most often when the processor goes away.
+ * The profile: MUSTER_SOFT_PROFILE in the environment makes soft_cpu.c print, when the
+ * processor goes away, where the guest spent its instructions and why code was left
+ * (translate_profile.c). Entries are those by the dispatcher and those of traces.
  *
  * Used by: soft_cpu.c, uop_flow.c, mmu.c.   Depends on: block_build.c. */
 #include "vmm/cpu/soft/block.h"
@@ -417,6 +418,11 @@ void block_code_written(struct soft *s, uint64_t gpa, size_t len)
 
 /* ---- profile ---------------------------------------------------------------- */
 
+static uint64_t weight(const struct block *b)
+{
+	return b->n_entered * b->n_insns;
+}
+
 void block_profile(const struct soft *s, FILE *f, unsigned n)
 {
 	const struct block_cache *c = s->blocks;
@@ -426,22 +432,29 @@ void block_profile(const struct soft *s, FILE *f, unsigned n)
 		(unsigned long long)s->n_blocks_decoded, (unsigned long long)s->n_block_lookups,
 		(unsigned long long)s->n_tlb_miss, (unsigned long long)s->n_exceptions,
 		(unsigned long long)s->n_interrupts);
-	translate_profile(c->translate, f);
+	translate_profile_print(c->translate, f);
+	fprintf(f, "soft: blocks, by entries times instructions:\n");
 	while (n--) {
 		const struct block *best = NULL;
+		const uint8_t *bytes;
 
 		for (uint32_t h = 0; h < BLOCK_HASH_SIZE; h++) {
 			for (uint32_t k = c->hash[h]; k; k = block_at(c, k)->hash_next) {
 				const struct block *b = block_at(c, k);
 
-				if (b->n_entered < below && (!best || b->n_entered > best->n_entered))
+				if (weight(b) < below && (!best || weight(b) > weight(best)))
 					best = b;
 			}
 		}
 		if (!best)
 			return;
-		below = best->n_entered;
-		fprintf(f, "  %12llu  %#llx mode %u, %u instructions\n", (unsigned long long)below,
-			(unsigned long long)best->gpa, best->mode, best->n_insns);
+		below = weight(best);
+		bytes = mem_ptr(s->mem, best->gpa, 8);
+		fprintf(f, "  %12llu  %#llx mode %u, %u instructions%s%s:", (unsigned long long)best->n_entered,
+			(unsigned long long)best->gpa, best->mode, best->n_insns, best->has_code ? ", translated" : "",
+			best->loops ? ", a loop" : "");
+		for (unsigned k = 0; bytes && k < 8; k++)
+			fprintf(f, " %02x", bytes[k]);
+		fputc('\n', f);
 	}
 }

@@ -54,6 +54,7 @@ struct translate *translate_new(void)
 		return NULL;
 	}
 	t->heat = wanted_heat();
+	t->profile = translate_profile_new();
 	t->build = (struct build *)(void *)(t + 1);
 	t->rw = t->next = rw;
 	t->to_rx = (uint8_t *)rx - (uint8_t *)rw;
@@ -69,6 +70,7 @@ struct translate *translate_free(struct translate *t)
 		return NULL;
 	(void)munmap(t->rw, TRANSLATE_CACHE_BYTES);
 	(void)munmap(t->rw + t->to_rx, TRANSLATE_CACHE_BYTES);
+	free(t->profile);
 	free(t);
 	return NULL;
 }
@@ -76,13 +78,6 @@ struct translate *translate_free(struct translate *t)
 const uint8_t *translate_none(const struct translate *t)
 {
 	return t ? t->none + t->to_rx : NULL;
-}
-
-void translate_profile(const struct translate *t, FILE *f)
-{
-	if (t)
-		fprintf(f, "soft: %llu blocks translated to %llu bytes, %llu flushes\n", (unsigned long long)t->n_blocks,
-			(unsigned long long)t->n_bytes, (unsigned long long)t->n_flushes);
 }
 
 static void flush(struct soft *s)
@@ -153,6 +148,10 @@ static void put_generic(struct build *t, const struct plan *x)
 static void pay(struct build *t)
 {
 	t->now.rest = t->n_plans;
+	if (t->t->profile) {
+		em_imm64(&t->p, HOST_T1, (uint64_t)(uintptr_t)&t->root->n_entered);
+		em(&t->p, 8, 0xFF, 0, opd_mem(HOST_T1, 0)); /* inc */
+	}
 	em_alu_imm(&t->p, 8, 5, OPD_S(budget), (int32_t)t->n_plans);
 	translate_exit(t, COND_S, NULL);
 	t->now.rest = 0;

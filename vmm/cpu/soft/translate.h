@@ -43,7 +43,7 @@ void translate_release(struct soft *s);
 const uint8_t *translate_none(const struct translate *t);
 /* uop_enter() that counts; what b->enter is while a block may become hot. */
 uop_fn translate_count;
-/* Prints how many blocks and bytes were made. */
-void translate_profile(const struct translate *t, FILE *f);
+/* Prints how much code was made, and with MUSTER_SOFT_PROFILE why it is left. Accepts NULL. */
+void translate_profile_print(const struct translate *t, FILE *f);
 
 #endif

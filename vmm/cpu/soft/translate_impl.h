@@ -42,6 +42,7 @@ struct translate {
 	uint8_t *jump; /* goes to the address T1 by the jump cache */
 	struct build *build; /* behind this struct: the block in the making */
 	unsigned heat; /* entries until a block is translated */
+	struct translate_profile *profile; /* owned; NULL: nothing is counted */
 	uint64_t n_blocks, n_bytes, n_flushes;
 };
 
@@ -212,6 +213,11 @@ void translate_settle_pending(struct build *t);
 void translate_settle_all(struct build *t);
 /* Emits the stubs of all exits. */
 void translate_put_stubs(struct build *t);
+
+/* translate_profile.c: NULL unless the user asks for one, or without memory. What counts, in place of what it is named after. */
+struct translate_profile *translate_profile_new(void);
+void translate_profile_exec(struct soft *s, const struct insn *i);
+uop_fn translate_profile_exit, translate_profile_enter, translate_profile_follow;
 
 /* translate_trace.c */
 /* Chooses and plans the blocks of the trace that begins at t->root. False: none. */

@@ -101,19 +101,22 @@ static void make_ways_out(struct translate *t)
 	em_store(p, OPD_S(r[INSN_REG_RIP]), HOST_RAX);
 	em_store(p, OPD_S(block), HOST_T2);
 	em_leave_stored(p);
-	em(p, 4, 0xFF, 4, opd_mem(HOST_RSI, offsetof(struct uop, fn)));
+	if (t->profile)
+		em_jump_c(p, (uint64_t)(uintptr_t)translate_profile_exit, false);
+	else
+		em(p, 4, 0xFF, 4, opd_mem(HOST_RSI, offsetof(struct uop, fn)));
 	t->to_enter = *p;
 	em_guest(p, false);
 	em_block_rip(p, HOST_T1);
 	em_store(p, OPD_S(rip), HOST_RAX);
 	em_leave_stored(p);
-	em_jump_c(p, (uint64_t)(uintptr_t)uop_enter, false);
+	em_jump_c(p, (uint64_t)(uintptr_t)(t->profile ? translate_profile_enter : uop_enter), false);
 	t->to_null = *p;
 	em_leave(p);
 	em_return_null(p);
 	t->to_follow = *p;
 	em_leave(p);
-	em_jump_c(p, (uint64_t)(uintptr_t)translate_follow, false);
+	em_jump_c(p, (uint64_t)(uintptr_t)(t->profile ? translate_profile_follow : translate_follow), false);
 }
 
 static void make_enter(struct translate *t)
@@ -149,6 +152,12 @@ static int exec_uop(struct soft *s, const struct uop *u)
 	return 1;
 }
 
+static int exec_and_count(struct soft *s, const struct uop *u)
+{
+	translate_profile_exec(s, (const struct insn *)(const void *)(u + 1));
+	return exec_uop(s, u);
+}
+
 static void make_exec(struct translate *t)
 {
 	uint8_t **p = &t->next;
@@ -162,7 +171,7 @@ static void make_exec(struct translate *t)
 	em_settle(p);
 	em_mov(p, HOST_RDI, HOST_S);
 	em_mov(p, HOST_RSI, HOST_T1);
-	em_jump_c(p, (uint64_t)(uintptr_t)exec_uop, true);
+	em_jump_c(p, (uint64_t)(uintptr_t)(t->profile ? exec_and_count : exec_uop), true);
 	em_alu_imm(p, 8, 0, opd_reg(HOST_RSP), 8);
 	em(p, 4, 0x85, HOST_RAX, opd_reg(HOST_RAX));
 	em_guest(p, true);

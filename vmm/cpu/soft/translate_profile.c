@@ -1,0 +1,91 @@
+/* vmm/cpu/soft/translate_profile.c: why translated code is left, and for what.
+ *
+ * With MUSTER_SOFT_PROFILE in the environment the ways that all code shares are made to
+ * count: by opcode the calls of executors and the exits to the interpreter (a TLB miss,
+ * memory that is not plain, a fault), and as sums jumps that were not linked and budgets
+ * that did not pay for a trace; and traces count how often they are entered. Without it nothing
+ * of this is in the code.
+ *
+ * Used by: translate.c, translate_ways.c, block.c. */
+#include "vmm/cpu/soft/translate_impl.h"
+
+#include <stdlib.h>
+
+enum { N_OPCODES = 4 * 256, N_PRINTED = 16 };
+
+struct translate_profile {
+	uint64_t exec[N_OPCODES], exits[N_OPCODES]; /* by map and opcode */
+	uint64_t n_follows, n_enters;
+};
+
+struct translate_profile *translate_profile_new(void)
+{
+	return getenv("MUSTER_SOFT_PROFILE") ? calloc(1, sizeof(struct translate_profile)) : NULL;
+}
+
+static void count(uint64_t *n, const struct insn *i)
+{
+	n[(unsigned)(i->map & 3) << 8 | i->opcode]++;
+}
+
+void translate_profile_exec(struct soft *s, const struct insn *i)
+{
+	count(s->blocks->translate->profile->exec, i);
+}
+
+const struct uop *translate_profile_exit(struct soft *s, const struct uop *u)
+{
+	const uint8_t *bytes = mem_ptr(s->mem, s->block->gpa + u->off - u->len, u->len);
+	struct insn i;
+
+	if (bytes && insn_decode(bytes, u->len, (enum soft_mode)s->mode, &i) > 0)
+		count(s->blocks->translate->profile->exits, &i);
+	UOP_NEXT(s, u);
+}
+
+const struct uop *translate_profile_enter(struct soft *s, const struct uop *u)
+{
+	s->blocks->translate->profile->n_enters++;
+	return uop_enter(s, u);
+}
+
+const struct uop *translate_profile_follow(struct soft *s, const struct uop *u)
+{
+	s->blocks->translate->profile->n_follows++;
+	return translate_follow(s, u);
+}
+
+static void print_most(const uint64_t *n, const char *what, FILE *f)
+{
+	static const char *const maps[] = { "", "0F ", "0F38 ", "0F3A " };
+	uint64_t below = UINT64_MAX;
+
+	fprintf(f, "soft: %s, by opcode:\n", what);
+	for (unsigned k = 0; k < N_PRINTED; k++) {
+		unsigned best = N_OPCODES;
+
+		for (unsigned o = 0; o < N_OPCODES; o++)
+			if (n[o] && n[o] < below && (best == N_OPCODES || n[o] > n[best]))
+				best = o;
+		if (best == N_OPCODES)
+			return;
+		below = n[best];
+		fprintf(f, "  %12llu  %s%02X\n", (unsigned long long)below, maps[best >> 8], best & 255);
+	}
+}
+
+void translate_profile_print(const struct translate *t, FILE *f)
+{
+	const struct translate_profile *p = t ? t->profile : NULL;
+
+	if (!t)
+		return;
+	fprintf(f, "soft: %llu traces translated to %llu bytes, %llu flushes\n", (unsigned long long)t->n_blocks,
+		(unsigned long long)t->n_bytes, (unsigned long long)t->n_flushes);
+	if (!p)
+		return;
+	fprintf(f, "soft: %llu jumps out of code that were not linked, %llu times the budget did not pay for a trace\n",
+		(unsigned long long)p->n_follows, (unsigned long long)p->n_enters);
+	print_most(p->exec, "executors called from code", f);
+	print_most(p->exits, "code left for the interpreter", f);
+}
