@@ -188,6 +188,17 @@ static uint64_t undefined_of(const struct oracle_case *c, const ZydisDecodedInst
 	}
 }
 
+/* VEX or EVEX: the model has neither, and the host takes some that Zydis does not (KUNPCK with a mask register
+ * above 7: c5 94 4b fe). */
+static bool is_vex(const uint8_t *bytes)
+{
+	unsigned k = 0;
+
+	while (k < 14 && (bytes[k] == 0x66 || bytes[k] == 0x67 || (bytes[k] & 0xE7) == 0x26 || (bytes[k] & 0xFE) == 0x64))
+		k++;
+	return bytes[k] == 0xC4 || bytes[k] == 0xC5 || bytes[k] == 0x62;
+}
+
 void oracle_rule(const struct oracle_case *c, struct oracle_rule *r)
 {
 	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
@@ -199,10 +210,11 @@ void oracle_rule(const struct oracle_case *c, struct oracle_rule *r)
 	ZydisDecoderInit(&decoder, c->is_32 ? ZYDIS_MACHINE_MODE_LONG_COMPAT_32 : ZYDIS_MACHINE_MODE_LONG_64,
 			 c->is_32 ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_64);
 	if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, c->bytes, 15, &z, ops))) {
-		/* #UD on both sides, but for calls to a hypervisor. */
+		/* #UD on both sides, but for calls to a hypervisor and the host's wider registers. */
+		r->skip = is_vex(c->bytes);
 		for (unsigned k = 0; k < 14; k++)
 			r->skip |= c->bytes[k] == 0x0F && (c->bytes[k + 1] <= 0x01 || (c->bytes[k + 1] & 0xFC) == 0x20);
-		r->why = "groups 6 and 7 with prefixes: virtualization, as the maker has it; AMD's LOCK MOV CR0 is CR8";
+		r->why = "groups 6 and 7 with prefixes: virtualization, as the maker has it; AMD's LOCK MOV CR0 is CR8; VEX";
 		snprintf(r->text, sizeof(r->text), "(not decoded)");
 		return;
 	}
