@@ -52,6 +52,10 @@ $(BENCH_DOORBELL): $(call obj,tests/bench/bench_doorbell.c tests/kvm/guest.c) $(
 bench-doorbell: $(BENCH_DOORBELL)
 	@$<
 
+VSOCK_HOST := $(O)/vsock-host
+$(VSOCK_HOST): $(call obj,tests/kvm/vsock_host.c)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^
+
 # For the kernel around the nested machines (tests/kvm/lib.sh).
 TSC_KHZ := $(O)/tsc-khz
 $(TSC_KHZ): $(call obj,tests/kvm/tsc_khz.c)
@@ -60,13 +64,13 @@ $(TSC_KHZ): $(call obj,tests/kvm/tsc_khz.c)
 .PHONY: check-kvm check-kvm-native
 check-kvm-native: $(CHECK_KVM_ALL)
 	@tests/run-units $^
-check-kvm: $(O)/muster $(O)/run-machine $(CHECK_KVM_ALL) $(BENCH_DOORBELL) $(RELAY) $(RELAY_GUEST) $(TSC_KHZ) images-data
+check-kvm: $(O)/muster $(O)/run-machine $(CHECK_KVM_ALL) $(BENCH_DOORBELL) $(RELAY) $(RELAY_GUEST) $(VSOCK_HOST) $(TSC_KHZ) images-data
 	@make/deps build image test
 	@$(O)/muster images build tiny --if-missing
 	@O=$(O) tests/kvm/proof full
 
 .PHONY: soak-smp-kvm
-soak-smp-kvm: $(O)/muster $(O)/run-machine $(CHECK_KVM_ALL) $(BENCH_DOORBELL) $(RELAY) $(RELAY_GUEST) $(TSC_KHZ) images-data
+soak-smp-kvm: $(O)/muster $(O)/run-machine $(CHECK_KVM_ALL) $(BENCH_DOORBELL) $(RELAY) $(RELAY_GUEST) $(VSOCK_HOST) $(TSC_KHZ) images-data
 	@make/deps build image test
 	@$(O)/muster images build tiny --if-missing
 	@O=$(O) tests/kvm/proof soak

@@ -22,6 +22,7 @@
 #include "core/bytes.h"
 #include "core/cleanup.h"
 #include "core/control.h"
+#include "core/log.h"
 #include "core/sandbox.h"
 #include "core/wire.h"
 #include "tests/ask.h"
@@ -534,6 +535,7 @@ int main(int argc, char **argv)
 	static struct relay r = { .o = { .memory_mib = 128, .cpus = 1, .seconds = 5 } };
 
 	(void)signal(SIGPIPE, SIG_IGN);
+	log_init(STDERR_FILENO, "relay", log_level_from_env(LOG_INFO));
 	parse(argc, argv, &r.o);
 	if (r.o.tsc_of_kvm)
 		r.o.tsc_khz = khz_of_kvm();
