@@ -65,14 +65,14 @@ static size_t resident(const void *from, size_t len)
 	return sum;
 }
 
-/* Many blocks, each run a hundred times. */
+/* Many blocks, each run 250 times. */
 static void load_many(struct flat *f)
 {
 	static uint8_t code[100000];
 	uint8_t *p = code;
 
-	*p++ = 0xB9; /* mov ecx, 100 */
-	*p++ = 100, *p++ = 0, *p++ = 0, *p++ = 0;
+	*p++ = 0xB9; /* mov ecx, 250 */
+	*p++ = 250, *p++ = 0, *p++ = 0, *p++ = 0;
 	while (p < code + sizeof(code) - 16) {
 		*p++ = 0x01, *p++ = 0xC8; /* add eax, ecx */
 		*p++ = 0xEB, *p++ = 0x00; /* jmp to the next */
