@@ -21,6 +21,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -245,7 +246,7 @@ int main(int argc, char **argv)
 	struct termios saved, raw;
 	bool is_tty = tcgetattr(0, &saved) == 0, ended;
 	int fds[2], status = 1;
-	pid_t pid;
+	pid_t pid, parent;
 
 	if (parse(argc, argv, &o) < 0) {
 		(void)fprintf(stderr, "usage: run-machine -k KERNEL [-i INITRD] [-m MIB] [-c WORDS] "
@@ -255,8 +256,13 @@ int main(int argc, char **argv)
 	}
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
 		return 1;
+	parent = getpid();
 	pid = fork();
 	if (pid == 0) {
+		/* Whoever ends the program by a signal ends the machine. */
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(1);
 		(void)close(fds[0]);
 		_exit(run(&o, fds[1]));
 	}
