@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_STEPS = 1500 };
+enum { MAX_STEPS = 4000 };
 
 /* What is cleared before each run and compared at each stop. */
 static const struct { uint64_t from, n; } regions[] = {

@@ -114,6 +114,10 @@ _Static_assert(sizeof(struct tlb_entry) == 64, "a cache line; translated code sc
 struct block_cache; /* block.c */
 struct uop;
 
+/* The host stack of translated code: below return addresses, at most CODE_RETURNS of them, there is
+ * room for a signal handler. */
+enum { CODE_STACK = 1 << 13, CODE_STACK_TOP = CODE_STACK - 2, CODE_RETURNS = 512 /* all in 8 bytes */ };
+
 struct soft {
 	struct cpu cpu; /* first member: the interface */
 	/* Hot: registers. r[16] is always 0; r[17] is the rip at which the block that runs was entered. */
@@ -122,6 +126,7 @@ struct soft {
 	uint64_t insn_rip; /* the instruction that runs */
 	uint64_t scratch, scratch_target; /* of one translated instruction */
 	uint64_t page_rip; /* within translated code: the linear address of the page that it stands for */
+	uint64_t c_sp, code_sp; /* the other's stack pointer: while translated code runs, while C does */
 	const struct uop *cur; /* the uop that runs (block.c's way to recover insn_rip on a fault) */
 	int64_t budget; /* instructions left before the dispatcher must look up */
 	struct tlb_entry *tlb; /* the current privilege's array */
@@ -173,6 +178,7 @@ struct soft {
 	/* Counters for the profile. */
 	uint64_t n_tlb_miss, n_blocks_decoded, n_block_lookups, n_exceptions, n_interrupts;
 	char error[128];
+	uint64_t code_stack[CODE_STACK]; /* last member: its memory is touched where it is used */
 };
 
 static inline struct soft *soft_of(struct cpu *c)

@@ -18,6 +18,7 @@
  * Used by: the machine.   Depends on: block.c, event.c, mmu.c.
  * Sources: SDM vol. 3 §6.8.1, §6.8.3 (shadows), §17.3.1.4 (single step). */
 #include "vmm/cpu/soft/block.h"
+#include "vmm/cpu/soft/translate.h"
 #include "vmm/cpu/msr.h"
 
 #include <errno.h>
@@ -370,7 +371,7 @@ static struct soft *soft_alloc(struct mem *mem, const struct cpu_bus *bus)
 
 	if (!s)
 		return NULL;
-	memset(s, 0, sizeof(*s));
+	memset(s, 0, offsetof(struct soft, code_stack));
 	s->cpu.ops = &soft_ops;
 	s->mem = mem;
 	s->bus = bus;
@@ -392,6 +393,7 @@ int soft_cpu_new(struct mem *mem, const struct cpu_bus *bus, struct cpu **ret_cp
 		free(s);
 		return -ENOMEM;
 	}
+	translate_attach(s);
 	mem->on_code_write = code_written;
 	mem->on_code_ctx = s;
 	*ret_cpu = &s->cpu;
@@ -407,6 +409,7 @@ int soft_cpu_new_beside(struct cpu *first, const struct cpu_bus *bus, struct cpu
 	s->blocks = with->blocks;
 	s->peer = with->peer;
 	with->peer = s;
+	translate_attach(s);
 	*ret_cpu = &s->cpu;
 	return 0;
 }

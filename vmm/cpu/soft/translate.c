@@ -80,11 +80,26 @@ const uint8_t *translate_none(const struct translate *t)
 	return t ? t->none + t->to_rx : NULL;
 }
 
+void translate_attach(struct soft *s)
+{
+	const struct translate *t = s->blocks->translate;
+
+	if (!t)
+		return;
+	s->code_sp = (uint64_t)(uintptr_t)&s->code_stack[CODE_STACK_TOP];
+	s->code_stack[CODE_STACK_TOP] = (uint64_t)(uintptr_t)(t->underflow + t->to_rx);
+}
+
 static void flush(struct soft *s)
 {
 	struct translate *t = s->blocks->translate;
+	struct soft *p = s;
 
 	block_code_forget(s->blocks);
+	do {
+		translate_attach(p);
+		p = p->peer;
+	} while (p != s);
 	t->next = t->first;
 	t->cold = t->cold_first;
 	t->n_flushes++;

@@ -60,8 +60,7 @@ static bool put_call(struct build *t, const struct plan *x)
 	}
 	put_return_address(t, x);
 	em(&t->p, 8, 0x8D, HOST_GUEST_RSP, opd_mem(HOST_GUEST_RSP, -8));
-	if (x->follow == FOLLOW_NONE)
-		translate_edge(t, COND_COUNT, target(x));
+	translate_call(t, x->follow == FOLLOW_NONE ? CALLEE_DIRECT : CALLEE_NEXT, target(x), x->u->off);
 	return true;
 }
 
@@ -80,7 +79,7 @@ static bool put_ret(struct build *t, const struct plan *x)
 	em_load(&t->p, HOST_T1, opd_mem(HOST_T1, 0));
 	translate_check_canonical(t, x);
 	em_alu_imm(&t->p, 8, 0, opd_reg(HOST_GUEST_RSP), 8 + (int32_t)x->u->imm);
-	em_jump_to(&t->p, COND_COUNT, t->t->jump);
+	em8(&t->p, 0xC3); /* the host's RET: to behind the call that it should belong to */
 	return true;
 }
 
@@ -91,7 +90,7 @@ static bool put_call_reg(struct build *t, const struct plan *x)
 	put_return_address(t, x);
 	em_mov(&t->p, HOST_T1, guest_read(t, x->i.rm, HOST_T1));
 	em(&t->p, 8, 0x8D, HOST_GUEST_RSP, opd_mem(HOST_GUEST_RSP, -8));
-	em_jump_to(&t->p, COND_COUNT, t->t->jump);
+	translate_call(t, CALLEE_INDIRECT, 0, x->u->off);
 	return true;
 }
 

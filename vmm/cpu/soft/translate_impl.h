@@ -40,6 +40,7 @@ struct translate {
 	uint8_t *exec; /* called: runs the uop T1 of block T2 by its executor; NZ: leave */
 	uint8_t *flags; /* called: the host's flags become those of the lazy form. Spoils T2 */
 	uint8_t *jump; /* goes to the address T1 by the jump cache */
+	uint8_t *underflow; /* a return with nothing on the return stack */
 	struct build *build; /* behind this struct: the block in the making */
 	unsigned heat; /* entries until a block is translated */
 	struct translate_profile *profile; /* owned; NULL: nothing is counted */
@@ -240,6 +241,10 @@ void translate_make_ways(struct translate *t);
 void translate_edge(struct build *t, unsigned cond, int32_t delta);
 /* The same in the middle of a trace: what stands in host registers only goes back on the way. */
 void translate_side_exit(struct build *t, unsigned cond, int32_t delta);
+/* Behind the guest's part of a CALL: goes to the callee, with a host's return address that leads to the block's byte
+ * @ret. The callee is the byte @delta, or at T1, or what is translated next. */
+enum callee { CALLEE_DIRECT, CALLEE_INDIRECT, CALLEE_NEXT };
+void translate_call(struct build *t, enum callee callee, int32_t delta, int32_t ret);
 /* @b's code is not to be used any more; @b itself stays, and may get new code. */
 void translate_drop_code(struct translate *t, struct block *b);
 /* Follows the edge that @u is in truth, and links it when its target has code. */

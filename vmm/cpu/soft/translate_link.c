@@ -7,6 +7,12 @@
  * what the guest has mapped there and may execute: the same question that the
  * interpreter asks.
  *
+ * A guest's CALL is also one of the host's, on a stack of translated code's own. So its
+ * RET, which reads the guest's stack and then does one of the host's, is predicted by the host as it
+ * would predict the guest's. Behind the call there is a check that the return address is
+ * the guest's too; when it is not (another stack, a longjmp, a page mapped otherwise) the jump cache
+ * tells the way. The stack is never believed, so it may hold what it likes.
+ *
  * Every block lists the edges that lead to it; when its code goes they lead to
  * their stubs again. Edges of a block that is gone stay in such lists, which does no
  * harm: their code is not used for anything else until all is dropped.
@@ -112,6 +118,75 @@ void translate_side_exit(struct build *t, unsigned cond, int32_t delta)
 	em_jump_to(&t->p, cond, t->cold);
 	translate_put_state(&t->cold, st);
 	put_edge(t, &t->cold, COND_COUNT, translate_in_page(t, delta));
+}
+
+/* ---- calls and returns -------------------------------------------------------------- */
+
+/* Where the host's RET behind a guest's RET leads: T1 is where the guest wants to go. That is the byte @in_page of this
+ * page if the TLB says so. */
+static void put_landing(struct build *t, int64_t in_page)
+{
+	enum { SHIFT = 6 };
+	uint8_t *other_page, *other_frame;
+
+	if (in_page >> MEM_PAGE_SHIFT) {
+		em_jump_to(&t->p, COND_COUNT, t->t->jump);
+		return;
+	}
+	em(&t->p, 8, 0x8D, HOST_T1, opd_mem(HOST_T1, (int32_t)-in_page));
+	em(&t->p, 4, 0x8B, HOST_T2, opd_reg(HOST_T1));
+	em(&t->p, 4, 0xC1, 5, opd_reg(HOST_T2)); /* shr */
+	em8(&t->p, MEM_PAGE_SHIFT - SHIFT);
+	em_alu_imm(&t->p, 4, 4, opd_reg(HOST_T2), (TLB_SIZE - 1) << SHIFT);
+	em(&t->p, 8, 0x03, HOST_T2, OPD_S(tlb));
+	em(&t->p, 8, 0x3B, HOST_T1, opd_mem(HOST_T2, offsetof(struct tlb_entry, exec_tag)));
+	other_page = em_jump(&t->p, COND_NE);
+	em(&t->p, 4, 0x81, 7, opd_mem(HOST_T2, offsetof(struct tlb_entry, pfn)));
+	em32(&t->p, (uint32_t)(t->b->gpa >> MEM_PAGE_SHIFT));
+	other_frame = em_jump(&t->p, COND_NE);
+	em_store(&t->p, OPD_S(page_rip), HOST_T1);
+	/* Not straight to this trace, which may be no more by then. */
+	(void)put_stub(t, em_jump(&t->p, COND_COUNT), in_page);
+	em_patch(other_page, t->cold);
+	em_patch(other_frame, t->cold);
+	em(&t->cold, 8, 0x8D, HOST_T1, opd_mem(HOST_T1, (int32_t)in_page));
+	em_jump_to(&t->cold, COND_COUNT, t->t->jump);
+}
+
+/* When the return stack is full what is on it is forgotten. */
+static void put_bound(struct build *t)
+{
+	enum { LOW = CODE_STACK_TOP - CODE_RETURNS };
+	uint8_t *full;
+
+	em(&t->p, 8, 0x8D, HOST_T2, OPD_S(code_stack[LOW]));
+	em(&t->p, 8, 0x3B, HOST_RSP, opd_reg(HOST_T2));
+	full = em_jump(&t->p, COND_BE);
+	em_patch(full, t->cold);
+	em(&t->cold, 8, 0x8D, HOST_RSP, OPD_S(code_stack[CODE_STACK_TOP]));
+	em_jump_to(&t->cold, COND_COUNT, t->p);
+}
+
+void translate_call(struct build *t, enum callee callee, int32_t delta, int32_t ret)
+{
+	int64_t in_page = translate_in_page(t, delta);
+	uint8_t *call;
+
+	put_bound(t);
+	em8(&t->p, 0xE8);
+	call = t->p;
+	em32(&t->p, 0);
+	if (callee == CALLEE_INDIRECT) {
+		em_patch(call, t->t->jump);
+	} else if (callee == CALLEE_DIRECT && in_page >> MEM_PAGE_SHIFT) {
+		em_patch(call, t->cold);
+		put_far(t, &t->cold, in_page);
+	} else if (callee == CALLEE_DIRECT) {
+		(void)put_stub(t, call, in_page);
+	}
+	put_landing(t, translate_in_page(t, ret));
+	if (callee == CALLEE_NEXT)
+		em_patch(call, t->p);
 }
 
 /* ---- linking --------------------------------------------------------------------- */

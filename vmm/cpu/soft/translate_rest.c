@@ -363,7 +363,7 @@ static bool put_call_mem(struct build *t, const struct plan *x)
 	em_store(&t->p, OPD_S(scratch), HOST_T2);
 	translate_push_scratch(t, x);
 	em_load(&t->p, HOST_T1, OPD_S(scratch_target));
-	em_jump_to(&t->p, COND_COUNT, t->t->jump);
+	translate_call(t, CALLEE_INDIRECT, 0, x->u->off);
 	return true;
 }
 

@@ -3,8 +3,9 @@
  *
  * On entry from C the callee-saved registers are pushed and the guest's are
  * loaded; on the way out it is the other way round. In between the host's
- * stack is not touched but by calls of exec, so a longjmp out of an executor
- * leaves nothing behind.
+ * stack is that of translated code, which holds where guest's calls return to
+ * (translate_link.c) and stays while C runs, on its own stack again: a longjmp out of an
+ * executor leaves nothing behind on either.
  *
  * Used by: translate.c.   Sources: System V ABI for x86-64 §3.2. */
 #include "vmm/cpu/soft/translate_impl.h"
@@ -53,9 +54,17 @@ static void em_settle(uint8_t **p)
 	em_patch(is_settled, *p);
 }
 
+/* From the stack of translated code to C's, which is aligned. */
+static void em_to_c(uint8_t **p)
+{
+	em_store(p, OPD_S(code_sp), HOST_RSP);
+	em_load(p, HOST_RSP, OPD_S(c_sp));
+}
+
 /* The guest's registers are stored; RDI becomes s and RSI T1; the host's registers come back. */
 static void em_leave_stored(uint8_t **p)
 {
+	em_to_c(p);
 	em_settle(p);
 	em_mov(p, HOST_RDI, HOST_S);
 	em_mov(p, HOST_RSI, HOST_T1);
@@ -129,6 +138,8 @@ static void make_enter(struct translate *t)
 	em_alu_imm(p, 8, 5, opd_reg(HOST_RSP), 8);
 	em_mov(p, HOST_S, HOST_RDI);
 	em_mov(p, HOST_T1, HOST_RSI);
+	em_store(p, OPD_S(c_sp), HOST_RSP);
+	em_load(p, HOST_RSP, OPD_S(code_sp));
 	em_load(p, HOST_T2, OPD_S(rip));
 	em_alu_imm(p, 8, 4, opd_reg(HOST_T2), -MEM_PAGE_SIZE);
 	em_store(p, OPD_S(page_rip), HOST_T2);
@@ -167,12 +178,14 @@ static void make_exec(struct translate *t)
 	em_block_rip(p, HOST_T2);
 	em_store(p, OPD_S(r[INSN_REG_RIP]), HOST_RAX);
 	em_store(p, OPD_S(block), HOST_T2);
-	em_alu_imm(p, 8, 5, opd_reg(HOST_RSP), 8);
+	em_pop(p, HOST_T2); /* where it was called from: a fault does not leave it behind */
+	em_to_c(p);
 	em_settle(p);
 	em_mov(p, HOST_RDI, HOST_S);
 	em_mov(p, HOST_RSI, HOST_T1);
 	em_jump_c(p, (uint64_t)(uintptr_t)(t->profile ? exec_and_count : exec_uop), true);
-	em_alu_imm(p, 8, 0, opd_reg(HOST_RSP), 8);
+	em_load(p, HOST_RSP, OPD_S(code_sp));
+	em_push(p, HOST_T2);
 	em(p, 4, 0x85, HOST_RAX, opd_reg(HOST_RAX));
 	em_guest(p, true);
 	em8(p, 0xC3);
@@ -234,12 +247,13 @@ static void make_flags(struct translate *t)
 	em8(p, 0xC3);
 	em_patch(other, *p);
 	em_guest(p, false);
-	em_alu_imm(p, 8, 5, opd_reg(HOST_RSP), XMM_BYTES + 8);
+	em_to_c(p);
+	em_alu_imm(p, 8, 5, opd_reg(HOST_RSP), XMM_BYTES);
 	em_xmm(p, false);
 	em_mov(p, HOST_RDI, HOST_S);
 	em_jump_c(p, (uint64_t)(uintptr_t)settled_flags, true);
 	em_xmm(p, true);
-	em_alu_imm(p, 8, 0, opd_reg(HOST_RSP), XMM_BYTES + 8);
+	em_load(p, HOST_RSP, OPD_S(code_sp));
 	em(p, 4, 0x8B, HOST_T2, opd_reg(HOST_RAX));
 	em_guest(p, true);
 	em_push(p, HOST_T2);
@@ -295,6 +309,9 @@ static void make_jump(struct translate *t)
 	em_load(p, HOST_RAX, OPD_S(r[0]));
 	em_load(p, HOST_RCX, OPD_S(r[1]));
 	em_jump_to(p, COND_COUNT, t->to_null);
+	t->underflow = *p;
+	em_alu_imm(p, 8, 5, opd_reg(HOST_RSP), 8);
+	em_jump_to(p, COND_COUNT, t->jump);
 }
 
 void translate_make_ways(struct translate *t)
