@@ -16,16 +16,6 @@
 
 enum { WINDOW = 0x200000, WINDOW_BYTES = 0x3000, HANDLER = 0x18000, MAX_CODE = 2048, PIECES = 6 };
 
-static struct flat *new_machine(const char *how)
-{
-	struct flat *f;
-
-	ck_assert_int_eq(setenv("MUSTER_SOFT", how, 1), 0);
-	f = flat_new(false);
-	ck_assert_int_eq(unsetenv("MUSTER_SOFT"), 0);
-	return f;
-}
-
 struct program {
 	uint8_t code[MAX_CODE];
 	size_t n;
@@ -303,7 +293,7 @@ START_TEST(random_programs)
 {
 	const char *wanted = getenv("MUSTER_PROGRAMS");
 	uint32_t n = wanted ? (uint32_t)strtoul(wanted, NULL, 10) : 400;
-	struct flat *a = new_machine("interp"), *b = new_machine(hows[_i]);
+	struct flat *a = flat_new_as("interp"), *b = flat_new_as(hows[_i]);
 	struct program p;
 	uint64_t ran = 0;
 
@@ -335,7 +325,7 @@ START_TEST(code_cache_overflow)
 	/* inc eax; jmp to the next instruction */
 	static const uint8_t block[] = { 0xFF, 0xC0, 0xEB, 0x00 }, hlt = 0xF4;
 	enum { BLOCKS = 260000 };
-	struct flat *f = new_machine("eager");
+	struct flat *f = flat_new_as("eager");
 	struct soft *s = flat_soft(f);
 
 	for (uint64_t k = 0; k < BLOCKS; k++)
@@ -359,7 +349,7 @@ START_TEST(jump_to_replaced_page)
 	/* here: inc eax; jmp there.  there: add ecx, 1; jmp here */
 	static const uint8_t here[] = { 0xFF, 0xC0, 0xE9, 0x09, 0x10, 0, 0 };
 	static const uint8_t there[] = { 0x83, 0xC1, 0x01, 0xE9, 0xE8, 0xEF, 0xFF, 0xFF }, two = 2;
-	struct flat *f = new_machine("eager");
+	struct flat *f = flat_new_as("eager");
 	struct soft *s = flat_soft(f);
 
 	flat_load(f, FLAT_FREE, here, sizeof(here));

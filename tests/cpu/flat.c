@@ -155,6 +155,23 @@ struct flat *flat_new(bool real)
 	return f;
 }
 
+struct flat *flat_new_as(const char *how)
+{
+	const char *was = getenv("MUSTER_SOFT");
+	char *kept = was ? strdup(was) : NULL;
+	struct flat *f;
+
+	if ((was && !kept) || setenv("MUSTER_SOFT", how, 1) != 0)
+		abort();
+	f = flat_new(false);
+	if (kept)
+		(void)setenv("MUSTER_SOFT", kept, 1);
+	else
+		(void)unsetenv("MUSTER_SOFT");
+	free(kept);
+	return f;
+}
+
 struct flat *flat_free(struct flat *f)
 {
 	if (!f)

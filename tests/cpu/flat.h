@@ -32,6 +32,8 @@ struct flat {
 /* A machine in 64-bit mode, or, @real, in real mode with CS:IP 0:FLAT_CODE's
  * low half (SP 0x8000). Aborts when there is no memory. */
 struct flat *flat_new(bool real);
+/* flat_new(false) with MUSTER_SOFT set to @how meanwhile. */
+struct flat *flat_new_as(const char *how);
 struct flat *flat_free(struct flat *f);
 /* Puts @n bytes at @gpa, telling the engine as DMA would. */
 void flat_load(struct flat *f, uint64_t gpa, const void *bytes, size_t n);

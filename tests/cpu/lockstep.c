@@ -23,6 +23,7 @@ struct step {
 
 static struct lock_side sides[3]; /* the reference, interpreter, translator */
 static struct step trace[MAX_STEPS + 1];
+static const char *asked_for; /* of lock_run_as(); NULL: none */
 static enum cpu_stop trace_stop;
 static uint64_t trace_len, n_steps, n_compared;
 
@@ -50,18 +51,9 @@ static void put64(struct flat *f, uint64_t gpa, uint64_t v)
 
 static void new_side(struct lock_side *m, const char *name, const char *how)
 {
-	const char *was = getenv("MUSTER_SOFT");
-	char *kept = was ? strdup(was) : NULL;
-
-	ck_assert_int_eq(how == was ? 0 : setenv("MUSTER_SOFT", how, 1), 0);
-	m->f = flat_new(false);
+	m->f = flat_new_as(how);
 	ck_assert_int_eq(soft_cpu_new_beside(m->f->cpu, &m->f->bus, &m->peer), 0);
 	m->name = name;
-	if (kept)
-		(void)setenv("MUSTER_SOFT", kept, 1);
-	else
-		(void)unsetenv("MUSTER_SOFT");
-	free(kept);
 }
 
 void lock_done(void)
@@ -74,11 +66,13 @@ void lock_done(void)
 	}
 }
 
-/* MUSTER_SOFT=traces asks for that; else every block is translated by itself, at its first entry. */
+/* As lock_run_as() says; or MUSTER_SOFT=traces asks for that; else every block is translated by itself, at its first entry. */
 static const char *translator(void)
 {
 	const char *how = getenv("MUSTER_SOFT");
 
+	if (asked_for)
+		return asked_for;
 	return how && strcmp(how, "traces") == 0 ? how : "eager";
 }
 
@@ -309,6 +303,14 @@ static void run_pieces(struct lock_side *m, const struct lock_case *c, uint64_t 
 	}
 	if (c->expect)
 		c->expect(m);
+}
+
+void lock_run_as(const struct lock_case *c, const char *how)
+{
+	if (!asked_for || strcmp(asked_for, how) != 0)
+		lock_done();
+	asked_for = how;
+	lock_run(c);
 }
 
 void lock_run(const struct lock_case *c)

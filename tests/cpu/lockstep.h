@@ -60,6 +60,8 @@ struct lock_case {
 
 /* Runs @c in every way; fails the test with what differs first. */
 void lock_run(const struct lock_case *c);
+/* The same, @how being MUSTER_SOFT for the one that translates: a string that stays. */
+void lock_run_as(const struct lock_case *c, const char *how);
 /* How many instructions of all cases so far the reference ran, and how many pieces were compared. */
 uint64_t lock_n_steps(void);
 uint64_t lock_n_compared(void);

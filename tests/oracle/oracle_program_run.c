@@ -48,22 +48,6 @@ struct program_pair {
 	uint64_t seen_faults, seen_irqs;
 };
 
-static struct flat *machine(const char *how)
-{
-	const char *was = getenv("MUSTER_SOFT");
-	char *kept = was ? strdup(was) : NULL;
-	struct flat *f;
-
-	(void)setenv("MUSTER_SOFT", how, 1);
-	f = flat_new(false);
-	if (kept)
-		(void)setenv("MUSTER_SOFT", kept, 1);
-	else
-		(void)unsetenv("MUSTER_SOFT");
-	free(kept);
-	return f;
-}
-
 struct program_pair *program_pair_new(void)
 {
 	struct program_pair *p = calloc(1, sizeof(*p));
@@ -72,8 +56,8 @@ struct program_pair *program_pair_new(void)
 
 	if (!p)
 		abort();
-	p->f[0] = machine("interp");
-	p->f[1] = machine(traces ? "traces" : "eager");
+	p->f[0] = flat_new_as("interp");
+	p->f[1] = flat_new_as(traces ? "traces" : "eager");
 	return p;
 }
 

@@ -393,7 +393,7 @@ int soft_cpu_new(struct mem *mem, const struct cpu_bus *bus, struct cpu **ret_cp
 		free(s);
 		return -ENOMEM;
 	}
-	translate_attach(s);
+	translate_forget_returns(s);
 	mem->on_code_write = code_written;
 	mem->on_code_ctx = s;
 	*ret_cpu = &s->cpu;
@@ -409,7 +409,7 @@ int soft_cpu_new_beside(struct cpu *first, const struct cpu_bus *bus, struct cpu
 	s->blocks = with->blocks;
 	s->peer = with->peer;
 	with->peer = s;
-	translate_attach(s);
+	translate_forget_returns(s);
 	*ret_cpu = &s->cpu;
 	return 0;
 }

@@ -80,7 +80,7 @@ const uint8_t *translate_none(const struct translate *t)
 	return t ? t->none + t->to_rx : NULL;
 }
 
-void translate_attach(struct soft *s)
+void translate_forget_returns(struct soft *s)
 {
 	const struct translate *t = s->blocks->translate;
 
@@ -97,7 +97,7 @@ static void flush(struct soft *s)
 
 	block_code_forget(s->blocks);
 	do {
-		translate_attach(p);
+		translate_forget_returns(p);
 		p = p->peer;
 	} while (p != s);
 	t->next = t->first;

@@ -33,8 +33,8 @@ enum { TRANSLATE_HEAT = 160, TRANSLATE_CACHE_BYTES = 32 << 20 };
  * second, when the blocks behind it are known; both are for tests. */
 struct translate *translate_new(void);
 struct translate *translate_free(struct translate *t);
-/* @s is going to run translated code of its s->blocks, whose return stack is empty now. */
-void translate_attach(struct soft *s);
+/* Empties @s's return stack: before its first translated code, and when all code goes. */
+void translate_forget_returns(struct soft *s);
 /* Gives @b code when it may have some: b->enter and b->code change. */
 void translate_block(struct soft *s, struct block *b);
 /* The code of @b is not to be used any more. */

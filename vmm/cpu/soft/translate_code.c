@@ -186,17 +186,23 @@ void translate_ea(struct build *t, const struct plan *x)
 	}
 }
 
-void translate_tlb(struct build *t, const struct plan *x, unsigned size, bool is_write)
+void translate_tlb_entry(uint8_t **p)
 {
 	enum { SHIFT = 6 };
-	size_t tag = is_write ? offsetof(struct tlb_entry, write_tag) : offsetof(struct tlb_entry, read_tag);
 
 	_Static_assert(sizeof(struct tlb_entry) == 1 << SHIFT, "scaled by a shift");
-	em(&t->p, 4, 0x8B, HOST_T2, opd_reg(HOST_T1));
-	em(&t->p, 4, 0xC1, 5, opd_reg(HOST_T2)); /* shr */
-	em8(&t->p, MEM_PAGE_SHIFT - SHIFT);
-	em_alu_imm(&t->p, 4, 4, opd_reg(HOST_T2), (TLB_SIZE - 1) << SHIFT);
-	em(&t->p, 8, 0x03, HOST_T2, OPD_S(tlb));
+	em(p, 4, 0x8B, HOST_T2, opd_reg(HOST_T1));
+	em(p, 4, 0xC1, 5, opd_reg(HOST_T2)); /* shr */
+	em8(p, MEM_PAGE_SHIFT - SHIFT);
+	em_alu_imm(p, 4, 4, opd_reg(HOST_T2), (TLB_SIZE - 1) << SHIFT);
+	em(p, 8, 0x03, HOST_T2, OPD_S(tlb));
+}
+
+void translate_tlb(struct build *t, const struct plan *x, unsigned size, bool is_write)
+{
+	size_t tag = is_write ? offsetof(struct tlb_entry, write_tag) : offsetof(struct tlb_entry, read_tag);
+
+	translate_tlb_entry(&t->p);
 	em(&t->p, 8, 0x2B, HOST_T1, opd_mem(HOST_T2, (int32_t)tag));
 	em_alu_imm(&t->p, 8, 7, opd_reg(HOST_T1), (int32_t)(MEM_PAGE_SIZE - size));
 	translate_exit(t, COND_A, x->u);

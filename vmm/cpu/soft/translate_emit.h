@@ -3,7 +3,7 @@
  *
  * Host registers in translated code: a guest register from RAX to R9 lies in
  * the host register of its number, RSP in R12, R12 and R13 in R10 and R11; R10,
- * R11, R14 and R15 of the guest stay in struct soft. R15 points at struct soft, R14
+ * R11, R14 and R15 of the guest stay in struct soft. R15 points at struct soft, RSP at the return stack, R14
  * (T1) and R13 (T2) are free.
  *
  * The caller sees to it that there is room (TRANSLATE_MAX_BYTES).

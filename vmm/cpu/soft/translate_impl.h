@@ -180,7 +180,9 @@ void translate_ea(struct build *t, const struct plan *x);
 /* T1 (a linear address) becomes the host address; leaves for the uop when that is not plain RAM
  * by the TLB. Spoils T2 and flags. */
 void translate_tlb(struct build *t, const struct plan *x, unsigned size, bool is_write);
-/* Both. */
+/* At *@p: T2 = the TLB's entry of the linear address T1. Spoils flags. */
+void translate_tlb_entry(uint8_t **p);
+/* translate_ea() and translate_tlb(). */
 void translate_mem(struct build *t, const struct plan *x, unsigned size, bool is_write);
 /* An ALU operation (0 ADD to 7 CMP, 8 TEST) of @imm on guest register @g, turned round for it; its flags are
  * kept when the plan says so. Spoils T1 and T2. */

@@ -55,33 +55,49 @@ static struct edge *put_stub(struct build *t, uint8_t *jump, int64_t delta)
 	return e;
 }
 
+/* Where code leaves that wants page T1 to be a certain frame. */
+struct page_check {
+	uint8_t *other_page, *other_frame; /* the jumps */
+	uint8_t *pfn; /* the number that the frame's is compared with */
+};
+
+/* At *@p: the page T1 is the frame @pfn, and may be executed, or it is left; then it is s->page_rip. */
+static struct page_check put_check(uint8_t **p, uint32_t pfn)
+{
+	struct page_check c;
+
+	translate_tlb_entry(p);
+	em(p, 8, 0x3B, HOST_T1, opd_mem(HOST_T2, offsetof(struct tlb_entry, exec_tag)));
+	c.other_page = em_jump(p, COND_NE);
+	em(p, 4, 0x81, 7, opd_mem(HOST_T2, offsetof(struct tlb_entry, pfn)));
+	c.pfn = *p;
+	em32(p, pfn);
+	c.other_frame = em_jump(p, COND_NE);
+	em_store(p, OPD_S(page_rip), HOST_T1);
+	return c;
+}
+
+static void patch_check(const struct page_check *c, const uint8_t *target)
+{
+	em_patch(c->other_page, target);
+	em_patch(c->other_frame, target);
+}
+
 /* At *@p the code that goes to another page, @delta from page_rip. */
 static void put_far(struct build *t, uint8_t **p, int64_t delta)
 {
-	enum { SHIFT = 6 };
 	int64_t page = delta & -MEM_PAGE_SIZE;
-	uint8_t *other_page, *other_frame, *pfn, *jump;
+	struct page_check c;
+	uint8_t *jump;
 	struct edge *e;
 
 	em_load(p, HOST_T1, OPD_S(page_rip));
 	em(p, 8, 0x8D, HOST_T1, opd_mem(HOST_T1, (int32_t)page));
-	em(p, 4, 0x8B, HOST_T2, opd_reg(HOST_T1));
-	em(p, 4, 0xC1, 5, opd_reg(HOST_T2)); /* shr */
-	em8(p, MEM_PAGE_SHIFT - SHIFT);
-	em_alu_imm(p, 4, 4, opd_reg(HOST_T2), (TLB_SIZE - 1) << SHIFT);
-	em(p, 8, 0x03, HOST_T2, OPD_S(tlb));
-	em(p, 8, 0x3B, HOST_T1, opd_mem(HOST_T2, offsetof(struct tlb_entry, exec_tag)));
-	other_page = em_jump(p, COND_NE);
-	em(p, 4, 0x81, 7, opd_mem(HOST_T2, offsetof(struct tlb_entry, pfn)));
-	pfn = *p;
-	em32(p, UINT32_MAX);
-	other_frame = em_jump(p, COND_NE);
-	em_store(p, OPD_S(page_rip), HOST_T1);
+	c = put_check(p, UINT32_MAX);
 	jump = em_jump(p, COND_COUNT);
 	e = put_stub(t, jump, delta);
-	e->pfn = offset(t->t, pfn);
-	em_patch(other_page, t->t->rw + e->stub);
-	em_patch(other_frame, t->t->rw + e->stub);
+	e->pfn = offset(t->t, c.pfn);
+	patch_check(&c, t->t->rw + e->stub);
 }
 
 /* At *@p a jump to the block at the byte @in_page of the trace's page. @cond other than COND_COUNT: only from t->p. */
@@ -126,29 +142,17 @@ void translate_side_exit(struct build *t, unsigned cond, int32_t delta)
  * page if the TLB says so. */
 static void put_landing(struct build *t, int64_t in_page)
 {
-	enum { SHIFT = 6 };
-	uint8_t *other_page, *other_frame;
+	struct page_check c;
 
 	if (in_page >> MEM_PAGE_SHIFT) {
 		em_jump_to(&t->p, COND_COUNT, t->t->jump);
 		return;
 	}
 	em(&t->p, 8, 0x8D, HOST_T1, opd_mem(HOST_T1, (int32_t)-in_page));
-	em(&t->p, 4, 0x8B, HOST_T2, opd_reg(HOST_T1));
-	em(&t->p, 4, 0xC1, 5, opd_reg(HOST_T2)); /* shr */
-	em8(&t->p, MEM_PAGE_SHIFT - SHIFT);
-	em_alu_imm(&t->p, 4, 4, opd_reg(HOST_T2), (TLB_SIZE - 1) << SHIFT);
-	em(&t->p, 8, 0x03, HOST_T2, OPD_S(tlb));
-	em(&t->p, 8, 0x3B, HOST_T1, opd_mem(HOST_T2, offsetof(struct tlb_entry, exec_tag)));
-	other_page = em_jump(&t->p, COND_NE);
-	em(&t->p, 4, 0x81, 7, opd_mem(HOST_T2, offsetof(struct tlb_entry, pfn)));
-	em32(&t->p, (uint32_t)(t->b->gpa >> MEM_PAGE_SHIFT));
-	other_frame = em_jump(&t->p, COND_NE);
-	em_store(&t->p, OPD_S(page_rip), HOST_T1);
+	c = put_check(&t->p, (uint32_t)(t->b->gpa >> MEM_PAGE_SHIFT));
 	/* Not straight to this trace, which may be no more by then. */
 	(void)put_stub(t, em_jump(&t->p, COND_COUNT), in_page);
-	em_patch(other_page, t->cold);
-	em_patch(other_frame, t->cold);
+	patch_check(&c, t->cold);
 	em(&t->cold, 8, 0x8D, HOST_T1, opd_mem(HOST_T1, (int32_t)in_page));
 	em_jump_to(&t->cold, COND_COUNT, t->t->jump);
 }
