@@ -7,7 +7,6 @@
 #include "tests/cpu/lockstep.h"
 #include "tests/unit.h"
 
-
 /* The first instruction spoils the flags that the last one left: only who leaves between two turns sees
  * them. Short, so that pieces of five instructions end there. */
 GUEST(spoiled, "mov ecx, 6\n"
