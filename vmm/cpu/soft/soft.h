@@ -118,6 +118,8 @@ struct uop;
  * room for a signal handler. */
 enum { CODE_STACK = 1 << 13, CODE_STACK_TOP = CODE_STACK - 2, CODE_RETURNS = 512 /* all in 8 bytes */ };
 
+enum { SOFT_SPANS = 16 };
+
 struct soft {
 	struct cpu cpu; /* first member: the interface */
 	/* Hot: registers. r[16] is always 0; r[17] is the rip at which the block that runs was entered. */
@@ -126,6 +128,7 @@ struct soft {
 	uint64_t insn_rip; /* the instruction that runs */
 	uint64_t scratch, scratch_target; /* of one translated instruction */
 	uint64_t page_rip; /* within translated code: the linear address of the page that it stands for */
+	uint64_t spans[SOFT_SPANS]; /* within translated code: host addresses that it found (translate_span.c) */
 	uint64_t c_sp, code_sp; /* the other's stack pointer: while translated code runs, while C does */
 	const struct uop *cur; /* the uop that runs (block.c's way to recover insn_rip on a fault) */
 	int64_t budget; /* instructions left before the dispatcher must look up */

@@ -157,6 +157,7 @@ static void put_generic(struct build *t, const struct plan *x)
 	t->host_flags = false;
 	t->sse_checked = false;
 	t->xmm_in = 0;
+	translate_forget_spans(t);
 }
 
 /* The trace is paid, or its first block is interpreted. */
@@ -253,6 +254,7 @@ void translate_block(struct soft *s, struct block *b)
 	d->cold = t->cold;
 	if (!translate_choose(d))
 		return;
+	translate_plan_spans(d);
 	put_trace(d);
 	translate_trace_made(d);
 	t->n_blocks++;

@@ -6,11 +6,16 @@
 
 #include <assert.h>
 
-void translate_exit(struct build *t, unsigned cond, const struct uop *u)
+static void leave(struct build *t, unsigned cond, const struct uop *u, bool is_span)
 {
 	assert(t->n_stubs < sizeof(t->stubs) / sizeof(t->stubs[0]));
 	t->now.b = t->b;
-	t->stubs[t->n_stubs++] = (struct exit_stub){ em_jump(&t->p, cond), u, t->now };
+	t->stubs[t->n_stubs++] = (struct exit_stub){ em_jump(&t->p, cond), u, t->now, is_span };
+}
+
+void translate_exit(struct build *t, unsigned cond, const struct uop *u)
+{
+	leave(t, cond, u, false);
 }
 
 /* ---- what goes back --------------------------------------------------------------- */
@@ -121,6 +126,27 @@ static bool is_same(const struct state *a, const struct state *b)
 	       a->has_mxcsr == b->has_mxcsr && a->rest == b->rest && a->b == b->b;
 }
 
+/* Gives back what @e's state says, and goes to @way with T1 set. */
+static void put_tail(struct build *t, const struct exit_stub *e, const uint8_t *way)
+{
+	translate_put_state(&t->cold, &e->state);
+	if (e->u)
+		em_imm64(&t->cold, HOST_T2, (uint64_t)(uintptr_t)e->state.b);
+	em_jump_to(&t->cold, COND_COUNT, way);
+}
+
+/* Where a span that straddles two pages leaves; else goes on. */
+static void put_straddle(struct build *t, const struct exit_stub *e)
+{
+	uint8_t *is_miss;
+
+	em_alu_imm(&t->cold, 8, 7, opd_reg(HOST_T1), MEM_PAGE_SIZE);
+	is_miss = em_jump(&t->cold, COND_AE);
+	em_imm64(&t->cold, HOST_T1, (uint64_t)(uintptr_t)e->u);
+	put_tail(t, e, t->t->to_straddle);
+	em_patch(is_miss, t->cold);
+}
+
 void translate_put_stubs(struct build *t)
 {
 	const struct exit_stub *last = NULL;
@@ -132,12 +158,11 @@ void translate_put_stubs(struct build *t)
 		/* Exits in the same state have their tail in common. */
 		if (!last || !is_same(&last->state, &e->state) || !last->u != !e->u) {
 			tail = t->cold;
-			translate_put_state(&t->cold, &e->state);
-			if (e->u)
-				em_imm64(&t->cold, HOST_T2, (uint64_t)(uintptr_t)e->state.b);
-			em_jump_to(&t->cold, COND_COUNT, e->u ? t->t->to_uop : t->t->to_enter);
+			put_tail(t, e, e->u ? t->t->to_uop : t->t->to_enter);
 		}
 		em_patch(e->from, t->cold);
+		if (e->is_span)
+			put_straddle(t, e);
 		em_imm64(&t->cold, HOST_T1, e->u ? (uint64_t)(uintptr_t)e->u : (uint64_t)(uintptr_t)e->state.b);
 		em_jump_to(&t->cold, COND_COUNT, tail);
 		last = e;
@@ -150,6 +175,7 @@ void translate_rip(struct build *t, unsigned dst, int64_t off)
 {
 	int64_t disp = translate_in_page(t, off);
 
+	translate_spoilt(t, dst);
 	em_load(&t->p, dst, OPD_S(page_rip));
 	if (disp != (int32_t)disp) {
 		em(&t->p, 8, 0x8D, dst, opd_mem(dst, (int32_t)off));
@@ -159,15 +185,16 @@ void translate_rip(struct build *t, unsigned dst, int64_t off)
 		em(&t->p, 8, 0x8D, dst, opd_mem(dst, (int32_t)disp));
 }
 
-void translate_ea(struct build *t, const struct plan *x)
+void translate_ea(struct build *t, const struct plan *x, int32_t add)
 {
 	const struct insn *i = &x->i;
-	struct opd o = opd_mem(HOST_T1, (int32_t)i->disp);
+	struct opd o = opd_mem(HOST_T1, (int32_t)i->disp + add);
 	bool far_seg = i->seg == CPU_FS || i->seg == CPU_GS;
 
+	translate_spoilt(t, HOST_T1);
 	if (i->base == INSN_REG_RIP) {
 		o.disp = 0;
-		translate_rip(t, HOST_T1, i->disp + x->u->off);
+		translate_rip(t, HOST_T1, i->disp + add + x->u->off);
 	} else if (i->base == INSN_REG_NONE) {
 		em_imm64(&t->p, HOST_T1, 0);
 	} else {
@@ -198,22 +225,17 @@ void translate_tlb_entry(uint8_t **p)
 	em(p, 8, 0x03, HOST_T2, OPD_S(tlb));
 }
 
-void translate_tlb(struct build *t, const struct plan *x, unsigned size, bool is_write)
+void translate_tlb(struct build *t, const struct plan *x, unsigned size, bool is_write, bool is_span)
 {
 	size_t tag = is_write ? offsetof(struct tlb_entry, write_tag) : offsetof(struct tlb_entry, read_tag);
 
 	translate_tlb_entry(&t->p);
 	em(&t->p, 8, 0x2B, HOST_T1, opd_mem(HOST_T2, (int32_t)tag));
 	em_alu_imm(&t->p, 8, 7, opd_reg(HOST_T1), (int32_t)(MEM_PAGE_SIZE - size));
-	translate_exit(t, COND_A, x->u);
+	leave(t, COND_A, x->u, is_span);
 	em(&t->p, 8, 0x03, HOST_T1, opd_mem(HOST_T2, offsetof(struct tlb_entry, host)));
+	translate_spoilt(t, HOST_T1);
 	t->host_flags = false;
-}
-
-void translate_mem(struct build *t, const struct plan *x, unsigned size, bool is_write)
-{
-	translate_ea(t, x);
-	translate_tlb(t, x, size, is_write);
 }
 
 /* The host's flags become those that are pending. Spoils T2. */
@@ -262,9 +284,9 @@ void translate_flags(struct build *t)
 
 void translate_push_scratch(struct build *t, const struct plan *x)
 {
-	em(&t->p, 8, 0x8D, HOST_T1, opd_mem(HOST_GUEST_RSP, -8));
-	translate_tlb(t, x, 8, true);
+	struct opd at = translate_stack(t, x);
+
 	em_load(&t->p, HOST_T2, OPD_S(scratch));
-	em_store(&t->p, opd_mem(HOST_T1, 0), HOST_T2);
+	em_store(&t->p, at, HOST_T2);
 	em(&t->p, 8, 0x8D, HOST_GUEST_RSP, opd_mem(HOST_GUEST_RSP, -8));
 }

@@ -45,10 +45,10 @@ void translate_check_canonical(struct build *t, const struct plan *x)
 /* Stores the return address; RSP stays. */
 static void put_return_address(struct build *t, const struct plan *x)
 {
-	em(&t->p, 8, 0x8D, HOST_T1, opd_mem(HOST_GUEST_RSP, -8));
-	translate_tlb(t, x, 8, true);
+	struct opd at = translate_stack(t, x);
+
 	translate_rip(t, HOST_T2, x->u->off);
-	em_store(&t->p, opd_mem(HOST_T1, 0), HOST_T2);
+	em_store(&t->p, at, HOST_T2);
 }
 
 static bool put_call(struct build *t, const struct plan *x)
@@ -57,6 +57,7 @@ static bool put_call(struct build *t, const struct plan *x)
 	if (translate_in_page(t, target(x)) >> MEM_PAGE_SHIFT) {
 		translate_rip(t, HOST_T1, target(x));
 		translate_check_canonical(t, x);
+		t->host_flags = false;
 	}
 	put_return_address(t, x);
 	em(&t->p, 8, 0x8D, HOST_GUEST_RSP, opd_mem(HOST_GUEST_RSP, -8));
@@ -74,9 +75,7 @@ static bool put_jmp_r(struct build *t, const struct plan *x)
 
 static bool put_ret(struct build *t, const struct plan *x)
 {
-	em_mov(&t->p, HOST_T1, HOST_GUEST_RSP);
-	translate_tlb(t, x, 8, false);
-	em_load(&t->p, HOST_T1, opd_mem(HOST_T1, 0));
+	em_load(&t->p, HOST_T1, translate_stack(t, x));
 	translate_check_canonical(t, x);
 	em_alu_imm(&t->p, 8, 0, opd_reg(HOST_GUEST_RSP), 8 + (int32_t)x->u->imm);
 	em8(&t->p, 0xC3); /* the host's RET: to behind the call that it should belong to */
@@ -87,6 +86,7 @@ static bool put_call_reg(struct build *t, const struct plan *x)
 {
 	em_mov(&t->p, HOST_T1, guest_read(t, x->i.rm, HOST_T1));
 	translate_check_canonical(t, x);
+	translate_spoilt(t, HOST_T1);
 	put_return_address(t, x);
 	em_mov(&t->p, HOST_T1, guest_read(t, x->i.rm, HOST_T1));
 	em(&t->p, 8, 0x8D, HOST_GUEST_RSP, opd_mem(HOST_GUEST_RSP, -8));
@@ -116,7 +116,12 @@ bool translate_plan_flow(struct plan *x)
 	else
 		return false;
 	x->ends = x->reads_flags = x->may_exit = true;
-	x->quiet = fn == uop_jmp || fn == uop_call || x->fn == put_jcc;
+	x->quiet = x->knows_writes = fn == uop_jmp || fn == uop_call || x->fn == put_jcc;
 	x->writes = fn == uop_call ? 1 << CPU_RSP : 0;
+	x->stack_base = CPU_RSP;
+	if (fn == uop_call || fn == uop_call_r)
+		x->stack_by = -8;
+	else if (fn == uop_ret)
+		x->stack_by = 8;
 	return true;
 }

@@ -34,6 +34,7 @@ struct translate {
 	uint8_t *enter; /* from C into b->code */
 	uint8_t *none; /* b->code of blocks without code: T1 is the block */
 	uint8_t *to_uop; /* leaves for the uop T1 of block T2 */
+	uint8_t *to_straddle; /* the same through translate_straddle() */
 	uint8_t *to_enter; /* block T1 is interpreted; nothing of it is paid */
 	uint8_t *to_null; /* leaves for the dispatcher; s->rip is set */
 	uint8_t *to_follow; /* leaves through translate_follow(); T1 the edge */
@@ -70,6 +71,24 @@ struct pending {
 /* Where a trace goes on behind a block's last instruction. */
 enum follow { FOLLOW_NONE, FOLLOW_TAKEN, FOLLOW_FALL };
 
+/* Accesses that are looked up together: translate_span.c. */
+enum { SPANS = SOFT_SPANS };
+enum span_state { SPAN_UNKNOWN, SPAN_READ, SPAN_WRITE };
+struct span {
+	uint32_t base, index; /* what they have in common */
+	uint8_t scale, seg;
+	uint8_t state; /* enum span_state: as what it was looked up */
+	bool is_shared; /* by more than one access */
+	uint16_t n_left; /* accesses to come */
+	int32_t lo, hi; /* its bytes, from what they have in common */
+};
+
+/* An access's place. */
+struct member {
+	uint8_t span; /* number + 1; 0: none */
+	int32_t off; /* of its first byte, as lo */
+};
+
 /* How an instruction is translated. */
 struct plan;
 typedef bool translate_fn(struct build *t, const struct plan *x);
@@ -83,11 +102,19 @@ struct plan {
 	bool ends; /* leaves the block in any case */
 	bool keep; /* the flags behind it are looked at */
 	bool quiet; /* leaves flags alone, and of the general registers writes at most those in writes */
+	bool knows_writes; /* of the general registers it writes at most those in writes, and RSP by stack_by */
 	bool may_exec; /* it may run by its executor */
 	bool uses_mxcsr;
 	uint8_t follow; /* enum follow; of a block's last instruction */
 	uint16_t writes;
 	uint16_t xmm_used, xmm_written; /* XMM registers */
+	uint8_t copy_of; /* what it writes becomes this guest register + copy_add; INSN_REG_NONE: who knows */
+	int32_t copy_add;
+	int8_t stack_by; /* RSP becomes stack_base + stack_by, and the qword at the lower of both is accessed: written
+			  * when that is RSP */
+	uint8_t stack_base; /* a guest register */
+	bool pops_rsp; /* what was read goes into RSP */
+	struct member operand, stack;
 	struct block *b; /* the block that it is of */
 	unsigned rest; /* instructions of the trace behind that block */
 };
@@ -105,6 +132,7 @@ struct exit_stub {
 	uint8_t *from; /* the jump to patch */
 	const struct uop *u; /* NULL: the block's first instruction, before it was paid */
 	struct state state;
+	bool is_span; /* T1 is span's first byte - the page of the TLB's entry */
 };
 
 /* One trace's code in the making. */
@@ -126,6 +154,9 @@ struct build {
 	bool sse_checked; /* SSE may be used: control registers were looked at */
 	bool made_pending; /* by the instruction that was translated */
 	uint16_t xmm_in; /* XMM registers that are in the host's */
+	uint8_t n_spans;
+	uint8_t t1_span; /* number + 1 of the span whose first byte T1 is the host address of; 0: none */
+	struct span spans[SPANS];
 	struct state now;
 	unsigned n_stubs;
 	struct exit_stub stubs[6 * TRACE_INSNS];
@@ -151,6 +182,13 @@ static inline struct opd guest_opd(unsigned g)
 	return opd_reg(guest_host(g));
 }
 
+/* The host register @h does not hold any more what may be known of it. */
+static inline void translate_spoilt(struct build *t, unsigned h)
+{
+	if (h == HOST_T1)
+		t->t1_span = 0;
+}
+
 /* Its host register; for one in memory it is loaded into @tmp. */
 static inline unsigned guest_read(struct build *t, unsigned g, unsigned tmp)
 {
@@ -159,6 +197,16 @@ static inline unsigned guest_read(struct build *t, unsigned g, unsigned tmp)
 	if (!o.is_mem)
 		return o.reg;
 	em_load(&t->p, tmp, o);
+	translate_spoilt(t, tmp);
+	return tmp;
+}
+
+/* Its host register to be written as a whole; @tmp for one in memory. guest_write() puts it there. */
+static inline unsigned guest_target(struct build *t, unsigned g, unsigned tmp)
+{
+	if (guest_host(g) != HOST_NONE)
+		return guest_host(g);
+	translate_spoilt(t, tmp);
 	return tmp;
 }
 
@@ -175,15 +223,13 @@ static inline void guest_write(struct build *t, unsigned g, unsigned h)
 
 /* Leaves for @u (NULL: for the interpretation of t->b) when @cond holds of the host's flags. */
 void translate_exit(struct build *t, unsigned cond, const struct uop *u);
-/* T1 = the linear address of the memory operand. Spoils T2, and the flags when there is a segment. */
-void translate_ea(struct build *t, const struct plan *x);
+/* T1 = the linear address of the memory operand + @add. Spoils T2, and the flags when there is a segment. */
+void translate_ea(struct build *t, const struct plan *x, int32_t add);
 /* T1 (a linear address) becomes the host address; leaves for the uop when that is not plain RAM
- * by the TLB. Spoils T2 and flags. */
-void translate_tlb(struct build *t, const struct plan *x, unsigned size, bool is_write);
+ * by the TLB, @is_span: for translate_straddle() when it is but goes on in another page. Spoils T2 and flags. */
+void translate_tlb(struct build *t, const struct plan *x, unsigned size, bool is_write, bool is_span);
 /* At *@p: T2 = the TLB's entry of the linear address T1. Spoils flags. */
 void translate_tlb_entry(uint8_t **p);
-/* translate_ea() and translate_tlb(). */
-void translate_mem(struct build *t, const struct plan *x, unsigned size, bool is_write);
 /* An ALU operation (0 ADD to 7 CMP, 8 TEST) of @imm on guest register @g, turned round for it; its flags are
  * kept when the plan says so. Spoils T1 and T2. */
 void translate_alu_imm(struct build *t, const struct plan *x, unsigned op, unsigned size, unsigned g, int32_t imm);
@@ -216,6 +262,19 @@ void translate_settle_pending(struct build *t);
 void translate_settle_all(struct build *t);
 /* Emits the stubs of all exits. */
 void translate_put_stubs(struct build *t);
+
+/* translate_span.c */
+/* Finds the spans of the trace. */
+void translate_plan_spans(struct build *t);
+/* C code ran: what was looked up may not hold any more. */
+void translate_forget_spans(struct build *t);
+/* The memory operand, in terms of T1; leaves for the uop when that is not plain RAM by the TLB. Spoils T1, T2 and
+ * flags. */
+struct opd translate_mem(struct build *t, const struct plan *x, unsigned size, bool is_write);
+/* The same for the place on the stack that the instruction is about. RSP is not moved. */
+struct opd translate_stack(struct build *t, const struct plan *x);
+/* Runs the uop, on whose behalf a span was looked up that lies in two pages. */
+uop_fn translate_straddle;
 
 /* translate_profile.c: NULL unless the user asks for one, or without memory. What counts, in place of what it is named after. */
 struct translate_profile *translate_profile_new(void);

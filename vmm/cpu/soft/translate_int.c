@@ -130,6 +130,7 @@ static void put_test_keep(struct build *t, unsigned size, unsigned h, const stru
 		put_op(t, ALU_TEST, size, h, src);
 		tmp = h;
 	} else {
+		translate_spoilt(t, tmp);
 		em_mov(&t->p, tmp, h);
 		put_op(t, ALU_AND, size, tmp, src);
 	}
@@ -180,28 +181,27 @@ static void alu_to_reg(struct build *t, const struct plan *x, enum alu op, unsig
 		keep_done(t, op, size, h);
 }
 
-/* T2 = the memory operand at T1, raw. */
-static void load_t2(struct build *t, unsigned size)
+/* T2 = the memory operand, raw. */
+static void load_t2(struct build *t, unsigned size, struct opd at)
 {
 	if (size < 4)
-		em(&t->p, 4, size == 1 ? 0x0FB6 : 0x0FB7, HOST_T2, opd_mem(HOST_T1, 0));
+		em(&t->p, 4, size == 1 ? 0x0FB6 : 0x0FB7, HOST_T2, at);
 	else
-		em(&t->p, size, 0x8B, HOST_T2, opd_mem(HOST_T1, 0));
+		em(&t->p, size, 0x8B, HOST_T2, at);
 }
 
-/* Destination in memory at T1; the source a guest register or an immediate. */
-static void alu_to_mem(struct build *t, const struct plan *x, enum alu op, unsigned size, const struct source *src)
+/* Destination in memory, in terms of T1; the source a guest register or an immediate. */
+static void alu_to_mem(struct build *t, const struct plan *x, enum alu op, unsigned size, struct opd at,
+		       const struct source *src)
 {
-	struct opd at = opd_mem(HOST_T1, 0);
-
 	if (x->keep && !is_logic(op) && !has_carry(op) && !src->is_imm && src->opd.is_mem) {
 		/* The source goes first, by way of T2. */
 		em_load(&t->p, HOST_T2, src->opd);
 		em_store(&t->p, OPD_S(cc_src), HOST_T2);
-		load_t2(t, size);
+		load_t2(t, size, at);
 		em_store(&t->p, OPD_S(cc_aux), HOST_T2);
 	} else {
-		load_t2(t, size);
+		load_t2(t, size, at);
 		if (x->keep && op != ALU_TEST)
 			keep_operands(t, op, HOST_T2, src, HOST_T2);
 	}
@@ -246,6 +246,7 @@ static bool put_alu(struct build *t, const struct plan *x)
 	bool is_load = i->opcode < 0x40 && (i->opcode & 6) == 2;
 	struct source src = { .opd = guest_opd(x->u->src), .imm = (int32_t)x->u->imm, .is_imm = is_imm_form(i),
 			      .g = x->u->src };
+	struct opd at = { 0 };
 
 	/* The carry survives registers' operands only. */
 	if (has_carry(op) && !in_reg)
@@ -253,29 +254,17 @@ static bool put_alu(struct build *t, const struct plan *x)
 	if (has_carry(op))
 		translate_flags(t);
 	if (!in_reg)
-		translate_mem(t, x, size, has_result(op) && !is_load);
+		at = translate_mem(t, x, size, has_result(op) && !is_load);
 	if (!in_reg && !is_load) {
-		alu_to_mem(t, x, op, size, &src);
+		alu_to_mem(t, x, op, size, at, &src);
 		return true;
 	}
 	if (!in_reg) {
-		load_t2(t, size);
+		load_t2(t, size, at);
 		src.opd = opd_reg(HOST_T2);
 		src.g = INSN_REG_NONE;
 	}
 	alu_to_reg(t, x, op, size, x->u->dst, &src);
-	return true;
-}
-
-static bool plan_alu(struct plan *x)
-{
-	enum alu op = alu_of(&x->i);
-
-	x->fn = put_alu;
-	x->writes_flags = !has_carry(op);
-	x->reads_flags = has_carry(op);
-	x->may_exit = x->i.has_modrm && x->i.mod != 3;
-	x->may_exec = has_carry(op) && x->may_exit;
 	return true;
 }
 
@@ -334,6 +323,7 @@ static void keep_shift(struct build *t, unsigned digit, unsigned size, struct op
 	em(&t->p, 1, 0x0F92, 0, opd_reg(HOST_T2)); /* setc */
 	em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
 	if (digit != 7) {
+		translate_spoilt(t, HOST_T1);
 		/* OF: SHL: the top bit differs from CF; SHR: the bit below the top. */
 		em(&t->p, size, 0x8B, HOST_T1, result);
 		em(&t->p, size, 0xC1, 5, opd_reg(HOST_T1));
@@ -373,7 +363,7 @@ static bool put_imul(struct build *t, const struct plan *x)
 		h = guest_read(t, g, HOST_T1);
 		em(&t->p, size, 0x0FAF, h, guest_opd(x->i.rm));
 	} else {
-		h = guest_opd(g).is_mem ? HOST_T1 : guest_opd(g).reg;
+		h = guest_target(t, g, HOST_T1);
 		em(&t->p, size, 0x69, h, guest_opd(x->i.rm));
 		em32(&t->p, (uint32_t)x->i.imm);
 	}
@@ -398,13 +388,14 @@ static bool put_mov(struct build *t, const struct plan *x)
 	const struct insn *i = &x->i;
 	unsigned size = width(i), wide = size > 1, g = x->u->dst, h;
 	bool is_imm = i->opcode >= 0xC6, is_load = !is_imm && i->opcode & 2;
+	struct opd at;
 
 	if (i->mod == 3) {
 		if (is_imm) {
 			h = guest_read(t, g, HOST_T1);
 			em_store_imm(&t->p, size, opd_reg(h), (int32_t)x->u->imm);
 		} else if (size >= 4) {
-			h = guest_opd(g).is_mem ? HOST_T1 : guest_opd(g).reg;
+			h = guest_target(t, g, HOST_T1);
 			em(&t->p, size, 0x8B, h, guest_opd(x->u->src));
 		} else {
 			h = guest_read(t, g, HOST_T1);
@@ -413,15 +404,15 @@ static bool put_mov(struct build *t, const struct plan *x)
 		guest_write(t, g, h);
 		return true;
 	}
-	translate_mem(t, x, size, !is_load);
+	at = translate_mem(t, x, size, !is_load);
 	if (is_load) {
-		h = size >= 4 && guest_opd(g).is_mem ? HOST_T2 : guest_read(t, g, HOST_T2);
-		em(&t->p, size, 0x8A | wide, h, opd_mem(HOST_T1, 0));
+		h = size >= 4 ? guest_target(t, g, HOST_T2) : guest_read(t, g, HOST_T2);
+		em(&t->p, size, 0x8A | wide, h, at);
 		guest_write(t, g, h);
 	} else if (is_imm) {
-		em_store_imm(&t->p, size, opd_mem(HOST_T1, 0), (int32_t)x->u->imm);
+		em_store_imm(&t->p, size, at, (int32_t)x->u->imm);
 	} else {
-		em(&t->p, size, 0x88 | wide, guest_read(t, x->u->src, HOST_T2), opd_mem(HOST_T1, 0));
+		em(&t->p, size, 0x88 | wide, guest_read(t, x->u->src, HOST_T2), at);
 	}
 	return true;
 }
@@ -432,7 +423,7 @@ static bool put_mov_imm(struct build *t, const struct plan *x)
 	unsigned size = x->i.opcode < 0xB8 ? 1 : x->i.opsize, g = x->u->dst, h;
 
 	if (size >= 4) {
-		h = guest_opd(g).is_mem ? HOST_T1 : guest_opd(g).reg;
+		h = guest_target(t, g, HOST_T1);
 		em_imm64(&t->p, h, size == 4 ? (uint32_t)x->u->imm : x->u->imm);
 	} else {
 		h = guest_read(t, g, HOST_T1);
@@ -450,11 +441,9 @@ static bool put_movx(struct build *t, const struct plan *x)
 	uint32_t op = i->map == 0 ? 0x63 : 0x0F00u | i->opcode;
 	struct opd src = guest_opd(i->rm);
 
-	if (i->mod != 3) {
-		translate_mem(t, x, from, false);
-		src = opd_mem(HOST_T1, 0);
-	}
-	h = size == 2 ? guest_read(t, g, HOST_T2) : guest_opd(g).is_mem ? HOST_T2 : guest_opd(g).reg;
+	if (i->mod != 3)
+		src = translate_mem(t, x, from, false);
+	h = size == 2 ? guest_read(t, g, HOST_T2) : guest_target(t, g, HOST_T2);
 	/* Bytes want a REX; a word register of size 2 is its 0x66. */
 	if (size == 4)
 		em(&t->p, 0, op, h, src);
@@ -470,8 +459,8 @@ static bool put_lea(struct build *t, const struct plan *x)
 	unsigned size = x->i.opsize, h;
 
 	flat.i.seg = CPU_DS; /* LEA takes no segment */
-	translate_ea(t, &flat);
-	h = size == 2 ? guest_read(t, x->i.reg, HOST_T2) : guest_opd(x->i.reg).is_mem ? HOST_T2 : guest_opd(x->i.reg).reg;
+	translate_ea(t, &flat, 0);
+	h = size == 2 ? guest_read(t, x->i.reg, HOST_T2) : guest_target(t, x->i.reg, HOST_T2);
 	em(&t->p, size, 0x8B, h, opd_reg(HOST_T1));
 	guest_write(t, x->i.reg, h);
 	return true;
@@ -515,34 +504,33 @@ static bool put_nop(struct build *t, const struct plan *x)
 
 static bool put_push(struct build *t, const struct plan *x)
 {
-	em(&t->p, 8, 0x8D, HOST_T1, opd_mem(HOST_GUEST_RSP, -8));
-	translate_tlb(t, x, 8, true);
+	struct opd at = translate_stack(t, x);
+
 	if (x->u->fn == uop_push_i)
-		em_store_imm(&t->p, 8, opd_mem(HOST_T1, 0), (int32_t)x->u->imm);
+		em_store_imm(&t->p, 8, at, (int32_t)x->u->imm);
 	else
-		em_store(&t->p, opd_mem(HOST_T1, 0), guest_read(t, x->u->src, HOST_T2));
+		em_store(&t->p, at, guest_read(t, x->u->src, HOST_T2));
 	em(&t->p, 8, 0x8D, HOST_GUEST_RSP, opd_mem(HOST_GUEST_RSP, -8));
 	return true;
 }
 
 static bool put_pop(struct build *t, const struct plan *x)
 {
-	unsigned g = x->u->dst, h = guest_opd(g).is_mem ? HOST_T2 : guest_opd(g).reg;
+	unsigned g = x->u->dst, h = guest_target(t, g, HOST_T2);
+	struct opd at = translate_stack(t, x);
 
-	em_mov(&t->p, HOST_T1, HOST_GUEST_RSP);
-	translate_tlb(t, x, 8, false);
 	em(&t->p, 8, 0x8D, HOST_GUEST_RSP, opd_mem(HOST_GUEST_RSP, 8));
-	em_load(&t->p, h, opd_mem(HOST_T1, 0)); /* POP RSP: what was loaded stands */
+	em_load(&t->p, h, at); /* POP RSP: what was loaded stands */
 	guest_write(t, g, h);
 	return true;
 }
 
 static bool put_leave(struct build *t, const struct plan *x)
 {
-	em_mov(&t->p, HOST_T1, CPU_RBP);
-	translate_tlb(t, x, 8, false);
+	struct opd at = translate_stack(t, x);
+
 	em(&t->p, 8, 0x8D, HOST_GUEST_RSP, opd_mem(CPU_RBP, 8));
-	em_load(&t->p, CPU_RBP, opd_mem(HOST_T1, 0));
+	em_load(&t->p, CPU_RBP, at);
 	return true;
 }
 
@@ -553,16 +541,51 @@ static bool use(struct plan *x, translate_fn *fn, bool may_exit, unsigned writes
 {
 	x->fn = fn;
 	x->may_exit = may_exit;
-	x->quiet = true;
+	x->quiet = x->knows_writes = true;
 	x->writes = (uint16_t)writes;
 	return true;
 }
 
-static bool use_flags(struct plan *x, translate_fn *fn, bool writes, bool reads)
+/* @g: the general register that it may write, or INSN_REG_NONE. */
+static bool use_flags(struct plan *x, translate_fn *fn, bool writes, bool reads, unsigned g)
 {
 	x->fn = fn;
 	x->writes_flags = writes;
 	x->reads_flags = reads;
+	x->knows_writes = true;
+	x->writes = g < 16 ? (uint16_t)(1u << g) : 0;
+	return true;
+}
+
+/* What it writes is @g + @add, if it is a qword. */
+static bool copies(struct plan *x, unsigned g, int64_t add)
+{
+	if (x->i.opsize == 8 && g < 16 && add == (int32_t)add) {
+		x->copy_of = (uint8_t)g;
+		x->copy_add = (int32_t)add;
+	}
+	return true;
+}
+
+/* It moves RSP to @base + @by. */
+static bool use_stack(struct plan *x, translate_fn *fn, unsigned base, int by, unsigned writes)
+{
+	x->stack_base = (uint8_t)base;
+	x->stack_by = (int8_t)by;
+	return use(x, fn, true, 1u << CPU_RSP | writes);
+}
+
+static bool plan_alu(struct plan *x)
+{
+	enum alu op = alu_of(&x->i);
+	bool is_load = x->i.opcode < 0x40 && (x->i.opcode & 6) == 2, is_imm = is_imm_form(&x->i);
+
+	x->may_exit = x->i.has_modrm && x->i.mod != 3;
+	x->may_exec = has_carry(op) && x->may_exit;
+	(void)use_flags(x, put_alu, !has_carry(op), has_carry(op),
+			has_result(op) && (is_load || !x->may_exit) ? x->u->dst : INSN_REG_NONE);
+	if ((op == ALU_ADD || op == ALU_SUB) && is_imm && width(&x->i) == 8 && x->u->imm != (uint64_t)INT32_MIN)
+		(void)copies(x, x->u->dst, op == ALU_ADD ? (int64_t)x->u->imm : -(int64_t)x->u->imm);
 	return true;
 }
 
@@ -574,9 +597,12 @@ static bool plan_unary(struct plan *x)
 	if (x->i.opcode < 0xF8) {
 		if (digit < 2)
 			return plan_alu(x);
-		return digit == 2 ? use(x, put_not, false, 1u << x->u->dst) : use_flags(x, put_neg, true, false);
+		return digit == 2 ? use(x, put_not, false, 1u << x->u->dst) : use_flags(x, put_neg, true, false, x->u->dst);
 	}
-	return digit == 6 ? use(x, put_push, true, 1 << CPU_RSP) : use_flags(x, put_inc_dec, false, false);
+	if (digit == 6)
+		return use_stack(x, put_push, CPU_RSP, -8, 0);
+	(void)use_flags(x, put_inc_dec, false, false, x->u->dst);
+	return width(&x->i) < 8 || copies(x, x->u->dst, digit ? -1 : 1);
 }
 
 static bool plan_0f(struct plan *x)
@@ -593,7 +619,7 @@ static bool plan_0f(struct plan *x)
 		x->reads_flags = true;
 		return use(x, put_setcc, false, 1u << x->i.rm);
 	case 0xAF:
-		return use_flags(x, put_imul, true, false);
+		return use_flags(x, put_imul, true, false, x->i.reg);
 	case 0xB6 ... 0xB7:
 	case 0xBE ... 0xBF:
 		return use(x, put_movx, is_mem, 1u << x->i.reg);
@@ -620,19 +646,22 @@ static bool plan_one(struct plan *x)
 	case 0x50 ... 0x57:
 	case 0x68:
 	case 0x6A:
-		return use(x, put_push, true, 1 << CPU_RSP);
+		return use_stack(x, put_push, CPU_RSP, -8, 0);
 	case 0x58 ... 0x5F:
-		return use(x, put_pop, true, 1 << CPU_RSP | 1u << x->u->dst);
+		x->pops_rsp = x->u->dst == CPU_RSP;
+		return use_stack(x, put_pop, CPU_RSP, 8, 1u << x->u->dst);
 	case 0x63:
 		return use(x, put_movx, is_mem, 1u << x->i.reg);
 	case 0x69:
 	case 0x6B:
-		return use_flags(x, put_imul, true, false);
+		return use_flags(x, put_imul, true, false, x->i.reg);
 	case 0x88 ... 0x8B:
 	case 0xC6 ... 0xC7:
-		return use(x, put_mov, is_mem, is_store(&x->i) ? 0 : 1u << x->u->dst);
+		(void)use(x, put_mov, is_mem, is_store(&x->i) ? 0 : 1u << x->u->dst);
+		return is_mem || x->i.opcode >= 0xC6 || width(&x->i) < 8 || copies(x, x->u->src, 0);
 	case 0x8D:
-		return use(x, put_lea, false, 1u << x->i.reg);
+		(void)use(x, put_lea, false, 1u << x->i.reg);
+		return x->i.index != INSN_REG_NONE || copies(x, x->i.base, x->i.disp);
 	case 0x90:
 		return use(x, put_nop, false, 0);
 	case 0x98:
@@ -641,9 +670,9 @@ static bool plan_one(struct plan *x)
 		return use(x, put_mov_imm, false, 1u << x->u->dst);
 	case 0xC0 ... 0xC1:
 	case 0xD0 ... 0xD1:
-		return use_flags(x, put_shift, true, false);
+		return use_flags(x, put_shift, true, false, x->u->dst);
 	case 0xC9:
-		return use(x, put_leave, true, 1 << CPU_RSP | 1 << CPU_RBP);
+		return use_stack(x, put_leave, CPU_RBP, 8, 1 << CPU_RBP);
 	case 0xF6 ... 0xF7:
 	case 0xFE ... 0xFF:
 		return plan_unary(x);

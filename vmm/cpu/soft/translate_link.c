@@ -191,6 +191,7 @@ void translate_call(struct build *t, enum callee callee, int32_t delta, int32_t 
 	put_landing(t, translate_in_page(t, ret));
 	if (callee == CALLEE_NEXT)
 		em_patch(call, t->p);
+	t->host_flags = false;
 }
 
 /* ---- linking --------------------------------------------------------------------- */

@@ -23,13 +23,10 @@ static bool is_mem(const struct plan *x)
 	return x->i.mod != 3;
 }
 
-/* The register or memory operand; in memory, T1 is then its host address. */
+/* The register or memory operand; the latter in terms of T1. */
 static struct opd operand(struct build *t, const struct plan *x, unsigned size, bool is_write)
 {
-	if (!is_mem(x))
-		return guest_opd(x->i.rm);
-	translate_mem(t, x, size, is_write);
-	return opd_mem(HOST_T1, 0);
+	return is_mem(x) ? translate_mem(t, x, size, is_write) : guest_opd(x->i.rm);
 }
 
 /* The same for one that is written: a register of struct soft is worked on in T1, because a dword's
@@ -253,9 +250,14 @@ static bool put_imul_mem(struct build *t, const struct plan *x)
 	return true;
 }
 
+static unsigned bswap_reg(const struct insn *i)
+{
+	return (i->opcode & 7u) | (i->rex & 1u) << 3;
+}
+
 static bool put_bswap(struct build *t, const struct plan *x)
 {
-	unsigned g = (x->i.opcode & 7u) | (x->i.rex & 1u) << 3, h = guest_read(t, g, HOST_T1);
+	unsigned g = bswap_reg(&x->i), h = guest_read(t, g, HOST_T1);
 
 	em8(&t->p, 0x40u | (x->i.opsize == 8 ? 8u : 0u) | h >> 3);
 	em8(&t->p, 0x0F);
@@ -292,8 +294,7 @@ static bool put_high_byte(struct build *t, const struct plan *x)
 
 static bool put_push_mem(struct build *t, const struct plan *x)
 {
-	translate_mem(t, x, 8, false);
-	em_load(&t->p, HOST_T2, opd_mem(HOST_T1, 0));
+	em_load(&t->p, HOST_T2, translate_mem(t, x, 8, false));
 	em_store(&t->p, OPD_S(scratch), HOST_T2);
 	translate_push_scratch(t, x);
 	return true;
@@ -309,6 +310,7 @@ static bool put_pushf(struct build *t, const struct plan *x)
 	em_alu_imm(&t->p, 4, 4, opd_reg(HOST_T2), FLAG_ARITH);
 	em(&t->p, 4, 0x0B, HOST_T2, OPD_S(rflags));
 	em_alu_imm(&t->p, 4, 4, opd_reg(HOST_T2), ~(FLAG_VM | FLAG_RF));
+	t->host_flags = false;
 	em_store(&t->p, OPD_S(scratch), HOST_T2);
 	translate_push_scratch(t, x);
 	return true;
@@ -346,8 +348,8 @@ static bool put_sti(struct build *t, const struct plan *x)
 
 static bool put_jmp_mem(struct build *t, const struct plan *x)
 {
-	translate_mem(t, x, 8, false);
-	em_load(&t->p, HOST_T1, opd_mem(HOST_T1, 0));
+	em_load(&t->p, HOST_T1, translate_mem(t, x, 8, false));
+	translate_spoilt(t, HOST_T1);
 	translate_check_canonical(t, x);
 	em_jump_to(&t->p, COND_COUNT, t->t->jump);
 	return true;
@@ -355,8 +357,8 @@ static bool put_jmp_mem(struct build *t, const struct plan *x)
 
 static bool put_call_mem(struct build *t, const struct plan *x)
 {
-	translate_mem(t, x, 8, false);
-	em_load(&t->p, HOST_T1, opd_mem(HOST_T1, 0));
+	em_load(&t->p, HOST_T1, translate_mem(t, x, 8, false));
+	translate_spoilt(t, HOST_T1);
 	translate_check_canonical(t, x);
 	em_store(&t->p, OPD_S(scratch_target), HOST_T1);
 	translate_rip(t, HOST_T2, x->u->off);
@@ -381,23 +383,26 @@ static bool reg_is_plain(const struct insn *i, unsigned reg, unsigned size)
 	return size > 1 || i->rex || reg < 4;
 }
 
-static bool use(struct plan *x, translate_fn *fn, bool writes_flags, bool reads_flags)
+/* @writes: the general registers that it may write. */
+static bool use(struct plan *x, translate_fn *fn, bool writes_flags, bool reads_flags, unsigned writes)
 {
 	x->fn = fn;
 	x->may_exit = is_mem(x);
 	x->writes_flags = writes_flags;
 	x->reads_flags = reads_flags;
+	x->knows_writes = true;
+	x->writes = (uint16_t)writes;
 	return true;
 }
 
 static bool plan_shift(struct plan *x)
 {
-	unsigned digit = x->i.reg & 7;
+	unsigned digit = x->i.reg & 7, in_rm = is_mem(x) ? 0 : 1u << x->i.rm;
 
 	if (digit == 2 || digit == 3 || (!is_mem(x) && !reg_is_plain(&x->i, x->i.rm, width(&x->i))))
 		return false;
 	x->may_exec = true;
-	return use(x, put_shift, false, true);
+	return use(x, put_shift, false, true, in_rm);
 }
 
 /* Those that want a dword or qword and, in host registers, what the other operand is. */
@@ -405,28 +410,29 @@ static bool plan_wide(struct plan *x)
 {
 	soft_exec_fn *exec = x->i.exec;
 	bool in_host = guest_host(x->i.reg) != HOST_NONE;
+	unsigned in_rm = is_mem(x) ? 0 : 1u << x->i.rm, in_reg = 1u << x->i.reg;
 
 	if (exec == int_bt_imm)
-		return use(x, put_bit, false, true);
+		return use(x, put_bit, false, true, in_rm);
 	if (exec == int_bt_reg)
-		return !is_mem(x) && in_host && use(x, put_bit, false, true);
+		return !is_mem(x) && in_host && use(x, put_bit, false, true, in_rm);
 	if (exec == int_mul || exec == int_imul)
-		return x->i.opcode & 1 && use(x, put_mul, true, false);
+		return x->i.opcode & 1 && use(x, put_mul, true, false, 1 << CPU_RAX | 1 << CPU_RDX);
 	if (exec == int_bswap)
-		return use(x, put_bswap, false, false);
+		return use(x, put_bswap, false, false, 1u << bswap_reg(&x->i));
 	if (!is_mem(x))
 		return false;
 	if (exec == int_cmov)
-		return use(x, put_cmov, false, true);
+		return use(x, put_cmov, false, true, in_reg);
 	if (exec == int_cmpxchg)
-		return x->i.opcode & 1 && use(x, put_cmpxchg, true, false);
+		return x->i.opcode & 1 && use(x, put_cmpxchg, true, false, 1 << CPU_RAX);
 	if (!in_host)
 		return false;
 	if (exec == int_xadd)
-		return x->i.opcode & 1 && use(x, put_xadd, true, false);
+		return x->i.opcode & 1 && use(x, put_xadd, true, false, in_reg);
 	if (exec == int_xchg)
-		return x->i.opcode & 1 && use(x, put_xchg, false, false);
-	return (exec == int_imul_r_rm || exec == int_imul_imm) && use(x, put_imul_mem, true, false);
+		return x->i.opcode & 1 && use(x, put_xchg, false, false, in_reg);
+	return (exec == int_imul_r_rm || exec == int_imul_imm) && use(x, put_imul_mem, true, false, in_reg);
 }
 
 /* Those that leave the block, and pushes. */
@@ -447,6 +453,9 @@ static bool plan_flow(struct plan *x)
 			return false;
 		x->fn = rows[k].fn;
 		x->may_exit = x->reads_flags = true;
+		x->stack_base = CPU_RSP;
+		x->stack_by = x->fn == put_push_mem || x->fn == put_call_mem || x->fn == put_pushf ? -8 : 0;
+		x->knows_writes = true;
 		return true;
 	}
 	return false;
@@ -469,19 +478,22 @@ bool translate_plan_rest(struct plan *x)
 		return true;
 	if (exec == fpu_hint) {
 		x->fn = put_nothing;
+		x->knows_writes = true;
 		return true;
 	}
 	if (is_high_byte_imm(&x->i))
-		return use(x, put_high_byte, true, false);
+		return use(x, put_high_byte, true, false, 1u << (x->i.rm & 3));
 	if (x->i.map == 0 && x->i.opcode == 0x99 && x->i.opsize >= 4) {
 		x->fn = put_cdq;
+		x->knows_writes = true;
+		x->writes = 1 << CPU_RDX;
 		return true;
 	}
 	if (x->i.has_modrm && is_mem(x) && (exec == int_inc_rm || exec == int_dec_rm))
-		return use(x, put_inc_dec, false, false);
+		return use(x, put_inc_dec, false, false, 0);
 	if (exec == int_shift_imm || exec == int_shift_one || exec == int_shift_cl)
 		return plan_shift(x);
 	if (exec == int_setcc)
-		return is_mem(x) && use(x, put_setcc, false, true);
+		return is_mem(x) && use(x, put_setcc, false, true, 0);
 	return x->i.opsize >= 4 && plan_wide(x);
 }

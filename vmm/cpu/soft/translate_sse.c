@@ -154,18 +154,26 @@ static void take_mxcsr(struct build *t, const struct uop *u)
 	t->host_flags = false;
 }
 
-/* The register or memory operand; in memory, T1 is then its host address. */
+/* The register or memory operand; the latter in terms of T1. */
 static struct opd operand(struct build *t, const struct plan *x, const struct sse *f, bool is_write)
 {
+	struct opd at;
+
 	if (x->i.mod == 3)
 		return opd_reg(x->i.rm);
-	translate_mem(t, x, f->size, is_write);
-	if (f->is_aligned) {
-		em(&t->p, 1, 0xF6, 0, opd_reg(HOST_T1));
-		em8(&t->p, 15);
-		translate_exit(t, COND_NE, x->u);
+	at = translate_mem(t, x, f->size, is_write);
+	if (!f->is_aligned)
+		return at;
+	if (at.disp & 15) {
+		em(&t->p, 8, 0x8D, HOST_T1, at);
+		translate_spoilt(t, HOST_T1);
+		at.disp = 0;
 	}
-	return opd_mem(HOST_T1, 0);
+	em(&t->p, 1, 0xF6, 0, opd_reg(HOST_T1));
+	em8(&t->p, 15);
+	translate_exit(t, COND_NE, x->u);
+	t->host_flags = false;
+	return at;
 }
 
 /* The registers of @mask are in the host's. */
@@ -208,12 +216,12 @@ static void put_gpr(struct build *t, const struct plan *x, const struct sse *f)
 		return;
 	}
 	if (f->form == SSE_TO_GPR) {
-		h = guest_opd(x->i.rm).is_mem ? HOST_T1 : guest_opd(x->i.rm).reg;
+		h = guest_target(t, x->i.rm, HOST_T1);
 		em(&t->p, size, opcode_of(&x->i), x->i.reg, opd_reg(h));
 		guest_write(t, x->i.rm, h);
 		return;
 	}
-	h = guest_opd(x->i.reg).is_mem ? HOST_T1 : guest_opd(x->i.reg).reg;
+	h = guest_target(t, x->i.reg, HOST_T1);
 	/* PMOVMSKB gives 16 bits whatever REX.W says. */
 	em(&t->p, size, opcode_of(&x->i), h, opd_reg(x->i.rm));
 	guest_write(t, x->i.reg, h);
@@ -293,6 +301,7 @@ bool translate_plan_sse(struct plan *x)
 	x->uses_mxcsr = f.form == SSE_FP || f.form == SSE_COMPARE || f.form == SSE_FP_FROM_GPR || f.form == SSE_FP_TO_GPR;
 	x->writes_flags = f.form == SSE_COMPARE;
 	x->quiet = !x->writes_flags;
+	x->knows_writes = true;
 	plan_registers(x, f.form);
 	return true;
 }

@@ -44,6 +44,7 @@ static bool plan_block(struct build *t, struct block *b)
 		memset(x, 0, sizeof(*x));
 		len = insn_decode(bytes, left, SOFT_MODE_64, &x->i);
 		x->u = u;
+		x->copy_of = INSN_REG_NONE;
 		x->b = b;
 		x->ends = x->i.flags & INSN_END;
 		if (len <= 0 || x->i.adsize != 8 ||

@@ -87,6 +87,16 @@ static void em_block_rip(uint8_t **p, unsigned h)
 	em(p, 8, 0x03, HOST_RAX, OPD_S(page_rip));
 }
 
+/* T2 is the block that is left, within it. */
+static void em_leave_block(uint8_t **p)
+{
+	em_guest(p, false);
+	em_block_rip(p, HOST_T2);
+	em_store(p, OPD_S(r[INSN_REG_RIP]), HOST_RAX);
+	em_store(p, OPD_S(block), HOST_T2);
+	em_leave_stored(p);
+}
+
 static void em_return_null(uint8_t **p)
 {
 	em(p, 4, 0x31, HOST_RAX, opd_reg(HOST_RAX));
@@ -105,15 +115,14 @@ static void make_ways_out(struct translate *t)
 	em_leave_stored(p);
 	em(p, 4, 0xFF, 4, opd_mem(HOST_RSI, offsetof(struct block, enter)));
 	t->to_uop = *p;
-	em_guest(p, false);
-	em_block_rip(p, HOST_T2);
-	em_store(p, OPD_S(r[INSN_REG_RIP]), HOST_RAX);
-	em_store(p, OPD_S(block), HOST_T2);
-	em_leave_stored(p);
+	em_leave_block(p);
 	if (t->profile)
 		em_jump_c(p, (uint64_t)(uintptr_t)translate_profile_exit, false);
 	else
 		em(p, 4, 0xFF, 4, opd_mem(HOST_RSI, offsetof(struct uop, fn)));
+	t->to_straddle = *p;
+	em_leave_block(p);
+	em_jump_c(p, (uint64_t)(uintptr_t)translate_straddle, false);
 	t->to_enter = *p;
 	em_guest(p, false);
 	em_block_rip(p, HOST_T1);
