@@ -10,17 +10,17 @@
 #include "vmm/cpu/soft/block.h"
 
 /* A frame that slides over a page's end, 8 bytes at a time. */
-GUEST(slide, "mov esi, 40; lea rsp, [PAGES + 0x1090]\n"
+GUEST(slide, "mov esi, 20; lea rsp, [PAGES + 0x1050]\n"
 	     "slide_a: push rsi; push rax; push 0x77; sub rsp, 24; mov [rsp], rsi; mov [rsp + 16], rsp; add rax, [rsp]\n"
 	     "add rax, [rsp + 24]; add rax, [rsp + 16]; add rsp, 24; pop rcx; pop rdx; pop rbx; lea rsp, [rsp - 8]\n"
 	     "dec esi; jnz slide_a; hlt");
 /* The same with odd sizes by a base, and an index that stays. */
-GUEST(slide_odd, "mov esi, 60; mov ebx, PAGES + 0xFD0; mov edx, 3\n"
+GUEST(slide_odd, "mov esi, 36; mov ebx, PAGES + 0xFE0; mov edx, 3\n"
 		 "slide_odd_a: mov [rbx + rdx * 4], sil; mov eax, [rbx + rdx * 4 + 1]; mov [rbx + rdx * 4 + 7], eax\n"
 		 "movzx ecx, word ptr [rbx + rdx * 4 + 7]; add [rbx + rdx * 4 + 3], cx; inc rbx; xor rdi, [rbx + rdx * 4 - 2]\n"
 		 "dec esi; jnz slide_odd_a; hlt");
 /* The second page is not there, then may be read only: the fault is the access's own. */
-GUEST(half, "mov esi, 6; mov ebx, PAGES + 0x1FF8\n"
+GUEST(half, "mov esi, 4; mov ebx, PAGES + 0x1FF8\n"
 	    "half_a: xor dword ptr [PT + 16], 1; invlpg [PAGES + 0x2000]; jmp half_b\n"
 	    "half_b: mov [rbx], rsi; inc rcx; mov rax, [rbx]; mov [rbx + 8], rax; add [rbx], rcx; mov rdx, [rbx + 8]\n"
 	    "dec esi; jnz half_a; hlt");
@@ -51,7 +51,7 @@ GUEST(chase, "mov esi, 6; mov ebx, DATA; mov [rbx], rbx; lea rax, [rbx + 8]; mov
 	     "chase_a: mov rbx, [rbx]; mov rbx, [rbx + 8]; mov rbx, [rbx + 8]; movzx ecx, byte ptr [rbx]; movzx ecx, word ptr [rbx + rcx + 2]\n"
 	     "add rdx, [rbx + rcx * 8]; lea rcx, [rcx + rbx]; add rdx, [rcx + 8]; dec esi; jnz chase_a; hlt");
 /* What the stack's own instructions do with RSP. */
-GUEST(stack, "mov esi, 6\n"
+GUEST(stack, "mov esi, 3\n"
 	     "stack_a: mov rsp, STACK; push rsp; pop rax; push rbp; mov rbp, rsp; sub rsp, 32; mov [rbp - 8], rsi; mov [rsp], rsp\n"
 	     "add rdi, [rsp]; leave; push rsp; push rsp; pop rsp; push 5; mov rbx, [rsp + 8]; pop qword ptr [rsp + 8]; push qword ptr [rsp]\n"
 	     "pushf; pop rcx; pop rdx; call stack_f; lea rsp, [rsp - 16]; add rdi, [rsp + 8]; dec esi; jnz stack_a; hlt\n"
@@ -73,7 +73,7 @@ static void prepare_aligned(struct lock_side *m)
 	lock_gate(m, 13, aligned_g);
 }
 /* Flags that live over accesses that look nothing up. */
-GUEST(flags, "mov esi, 6; mov ebx, DATA\n"
+GUEST(flags, "mov esi, 4; mov ebx, DATA\n"
 	     "flags_a: mov [rbx + 24], rsi; cmp esi, 3; mov [rbx], rsi; mov rax, [rbx + 8]; push rsi; push rbx; jb flags_b; inc rdx\n"
 	     "flags_b: cmp esi, 4; push rsi; pushf; ja flags_c; inc rdx\n"
 	     "flags_c: pop rcx; pop rcx; pop rcx; pop rcx; add rax, rax; mov [rbx + 16], rax; mov rcx, [rbx]; adc rdi, 0; sub rsi, 1; push rsi; setc [rbx + 8]\n"

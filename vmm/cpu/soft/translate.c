@@ -148,7 +148,7 @@ static void put_generic(struct build *t, const struct plan *x)
 	em_imm64(&t->p, HOST_T1, (uint64_t)(uintptr_t)u);
 	em_imm64(&t->p, HOST_T2, (uint64_t)(uintptr_t)t->b);
 	if (x->ends) {
-		em_jump_to(&t->p, COND_COUNT, t->t->to_uop);
+		em_jump_to(&t->p, COND_COUNT, x->u->fn == uop_generic_end ? t->t->end : t->t->to_uop);
 		return;
 	}
 	em_call_to(&t->p, t->t->exec);

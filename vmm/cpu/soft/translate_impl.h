@@ -39,6 +39,7 @@ struct translate {
 	uint8_t *to_null; /* leaves for the dispatcher; s->rip is set */
 	uint8_t *to_follow; /* leaves through translate_follow(); T1 the edge */
 	uint8_t *exec; /* called: runs the uop T1 of block T2 by its executor; NZ: leave */
+	uint8_t *end; /* runs the uop T1, the last of block T2, by its executor, and goes on with the block that is then next */
 	uint8_t *flags; /* called: the host's flags become those of the lazy form. Spoils T2 */
 	uint8_t *jump; /* goes to the address T1 by the jump cache */
 	uint8_t *underflow; /* a return with nothing on the return stack */
@@ -279,6 +280,7 @@ uop_fn translate_straddle;
 /* translate_profile.c: NULL unless the user asks for one, or without memory. What counts, in place of what it is named after. */
 struct translate_profile *translate_profile_new(void);
 void translate_profile_exec(struct soft *s, const struct insn *i);
+const struct block *translate_profile_end(struct soft *s, const struct uop *u);
 uop_fn translate_profile_exit, translate_profile_enter, translate_profile_follow;
 
 /* translate_trace.c */
@@ -311,10 +313,15 @@ void translate_drop_code(struct translate *t, struct block *b);
 /* Follows the edge that @u is in truth, and links it when its target has code. */
 uop_fn translate_follow;
 
-/* translate_int.c, translate_flow.c, translate_sse.c, translate_rest.c: true when the instruction is theirs; fills @x. */
+/* translate_int.c, translate_flow.c, translate_sse.c, translate_rest.c and what those ask: true when the instruction is
+ * theirs; fills @x. */
 bool translate_plan_int(struct plan *x);
 bool translate_plan_flow(struct plan *x);
 bool translate_plan_sse(struct plan *x);
 bool translate_plan_rest(struct plan *x);
+bool translate_plan_alu(struct plan *x);
+bool translate_plan_bits(struct plan *x);
+bool translate_plan_sys(struct plan *x);
+bool translate_plan_string(struct plan *x);
 
 #endif

@@ -5,6 +5,7 @@
  * form, by instructions that leave the flags alone.
  *
  * Used by: translate.c.   Sources: SDM vol. 2. */
+#include "vmm/cpu/soft/int.h"
 #include "vmm/cpu/soft/translate_impl.h"
 
 enum alu { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, ALU_CMP, ALU_TEST };
@@ -237,6 +238,40 @@ static enum alu alu_of(const struct insn *i)
 	return (enum alu)(i->opcode < 0x40 ? i->opcode >> 3 : i->reg & 7);
 }
 
+/* Which register is written, and which read; where there are such. */
+static unsigned alu_dst(const struct insn *i)
+{
+	if (i->opcode >= 0x40)
+		return i->opcode < 0xA8 || i->opcode > 0xA9 ? i->rm : CPU_RAX;
+	return i->opcode & 4 ? CPU_RAX : i->opcode & 2 ? i->reg : i->rm;
+}
+
+static unsigned alu_src(const struct insn *i)
+{
+	return i->opcode < 0x40 && i->opcode & 2 ? i->rm : i->reg;
+}
+
+/* ADC and SBB with memory: what the flags are is asked behind the lookup. */
+static void carry_mem(struct build *t, const struct plan *x, enum alu op, unsigned size, bool is_load, const struct source *src)
+{
+	struct opd at = translate_mem(t, x, size, !is_load);
+	unsigned wide = size > 1, h;
+
+	translate_flags(t);
+	if (is_load) {
+		h = guest_read(t, x->i.reg, HOST_T2);
+		em(&t->p, size, 2u | wide | (uint32_t)op << 3, h, at);
+		guest_write(t, x->i.reg, h);
+	} else if (src->is_imm) {
+		em_alu_imm(&t->p, size, op, at, src->imm);
+	} else {
+		em(&t->p, size, wide | (uint32_t)op << 3, guest_read(t, x->i.reg, HOST_T2), at);
+	}
+	t->host_flags = true;
+	if (x->keep)
+		translate_keep_host_flags(t);
+}
+
 static bool put_alu(struct build *t, const struct plan *x)
 {
 	const struct insn *i = &x->i;
@@ -244,13 +279,14 @@ static bool put_alu(struct build *t, const struct plan *x)
 	unsigned size = width(i);
 	bool in_reg = i->mod == 3 || !i->has_modrm;
 	bool is_load = i->opcode < 0x40 && (i->opcode & 6) == 2;
-	struct source src = { .opd = guest_opd(x->u->src), .imm = (int32_t)x->u->imm, .is_imm = is_imm_form(i),
-			      .g = x->u->src };
+	struct source src = { .opd = guest_opd(alu_src(i)), .imm = (int32_t)i->imm, .is_imm = is_imm_form(i),
+			      .g = (uint8_t)alu_src(i) };
 	struct opd at = { 0 };
 
-	/* The carry survives registers' operands only. */
-	if (has_carry(op) && !in_reg)
-		return false;
+	if (has_carry(op) && !in_reg) {
+		carry_mem(t, x, op, size, is_load, &src);
+		return true;
+	}
 	if (has_carry(op))
 		translate_flags(t);
 	if (!in_reg)
@@ -264,7 +300,7 @@ static bool put_alu(struct build *t, const struct plan *x)
 		src.opd = opd_reg(HOST_T2);
 		src.g = INSN_REG_NONE;
 	}
-	alu_to_reg(t, x, op, size, x->u->dst, &src);
+	alu_to_reg(t, x, op, size, alu_dst(i), &src);
 	return true;
 }
 
@@ -581,11 +617,10 @@ static bool plan_alu(struct plan *x)
 	bool is_load = x->i.opcode < 0x40 && (x->i.opcode & 6) == 2, is_imm = is_imm_form(&x->i);
 
 	x->may_exit = x->i.has_modrm && x->i.mod != 3;
-	x->may_exec = has_carry(op) && x->may_exit;
 	(void)use_flags(x, put_alu, !has_carry(op), has_carry(op),
-			has_result(op) && (is_load || !x->may_exit) ? x->u->dst : INSN_REG_NONE);
-	if ((op == ALU_ADD || op == ALU_SUB) && is_imm && width(&x->i) == 8 && x->u->imm != (uint64_t)INT32_MIN)
-		(void)copies(x, x->u->dst, op == ALU_ADD ? (int64_t)x->u->imm : -(int64_t)x->u->imm);
+			has_result(op) && (is_load || !x->may_exit) ? alu_dst(&x->i) : INSN_REG_NONE);
+	if ((op == ALU_ADD || op == ALU_SUB) && is_imm && width(&x->i) == 8 && x->i.imm != (uint64_t)INT32_MIN)
+		(void)copies(x, alu_dst(&x->i), op == ALU_ADD ? (int64_t)x->i.imm : -(int64_t)x->i.imm);
 	return true;
 }
 
@@ -679,6 +714,19 @@ static bool plan_one(struct plan *x)
 	default:
 		return false;
 	}
+}
+
+/* One with a generic uop. */
+bool translate_plan_alu(struct plan *x)
+{
+	soft_exec_fn *exec = x->i.exec;
+	bool has_reg = exec == int_alu_rm_r || exec == int_alu_r_rm || exec == int_test_rm_r;
+
+	if (!has_reg && exec != int_alu_rm_imm && exec != int_test_rm_imm)
+		return false;
+	if (width(&x->i) == 1 && !x->i.rex && ((has_reg && x->i.reg >= 4) || (x->i.mod == 3 && x->i.rm >= 4)))
+		return false; /* AH to BH */
+	return plan_alu(x);
 }
 
 bool translate_plan_int(struct plan *x)

@@ -11,10 +11,11 @@
 
 #include <stdlib.h>
 
-enum { N_OPCODES = 4 * 256, N_PRINTED = 16 };
+/* What is counted apart: map, opcode, the register field's low bits, operand size, repeat; memory or register. */
+enum { N_OPCODES = 1 << 17, N_PRINTED = 24 };
 
 struct translate_profile {
-	uint64_t exec[N_OPCODES], exits[N_OPCODES]; /* by map and opcode */
+	uint64_t exec[N_OPCODES], exits[N_OPCODES]; /* by form() */
 	uint64_t n_follows, n_enters;
 };
 
@@ -23,14 +24,28 @@ struct translate_profile *translate_profile_new(void)
 	return getenv("MUSTER_SOFT_PROFILE") ? calloc(1, sizeof(struct translate_profile)) : NULL;
 }
 
+static unsigned form(const struct insn *i)
+{
+	unsigned size = i->opsize == 8 ? 2 : i->opsize == 4 ? 1 : 0;
+
+	return (unsigned)(i->map & 3) << 8 | i->opcode | (i->reg & 7u) << 10 | size << 13 | (i->rep ? 1u << 15 : 0) |
+	       (i->has_modrm && i->mod != 3 ? 1u << 16 : 0);
+}
+
 static void count(uint64_t *n, const struct insn *i)
 {
-	n[(unsigned)(i->map & 3) << 8 | i->opcode]++;
+	n[form(i)]++;
 }
 
 void translate_profile_exec(struct soft *s, const struct insn *i)
 {
 	count(s->blocks->translate->profile->exec, i);
+}
+
+const struct block *translate_profile_end(struct soft *s, const struct uop *u)
+{
+	translate_profile_exec(s, (const struct insn *)(const void *)(u + 1));
+	return uop_end(s, u);
 }
 
 const struct uop *translate_profile_exit(struct soft *s, const struct uop *u)
@@ -70,7 +85,8 @@ static void print_most(const uint64_t *n, const char *what, FILE *f)
 		if (best == N_OPCODES)
 			return;
 		below = n[best];
-		fprintf(f, "  %12llu  %s%02X\n", (unsigned long long)below, maps[best >> 8], best & 255);
+		fprintf(f, "  %12llu  %s%02X /%u, %u bits, %s%s\n", (unsigned long long)below, maps[best >> 8 & 3], best & 255,
+			best >> 10 & 7, 16u << (best >> 13 & 3), best >> 16 ? "memory" : "register", best >> 15 & 1 ? ", rep" : "");
 	}
 }
 

@@ -1,48 +1,14 @@
 /* vmm/cpu/soft/translate_rest.c: integer instructions that have no uop of their
- * own but are common enough: read-modify-write ones, shifts by CL, bit tests, exchanges,
- * wide multiplications, conditional ones with memory, indirect branches through memory.
+ * own but are common enough: read-modify-write ones, exchanges, wide multiplications, conditional ones with
+ * memory, indirect branches through memory.
  *
  * Their uop is the generic one, so what the TLB refuses runs by the executor. Which
  * instruction it is, the executor says: a form that is not legal has another one.
- * Functions that return false run by it too, when the flags are looked at and
- * would cost more than it does.
  *
  * Used by: translate.c.   Sources: SDM vol. 2. */
 #include "vmm/cpu/soft/fpu.h"
 #include "vmm/cpu/soft/int.h"
-#include "vmm/cpu/soft/sys.h"
-#include "vmm/cpu/soft/translate_impl.h"
-
-static unsigned width(const struct insn *i)
-{
-	return i->opcode & 1 ? i->opsize : 1;
-}
-
-static bool is_mem(const struct plan *x)
-{
-	return x->i.mod != 3;
-}
-
-/* The register or memory operand; the latter in terms of T1. */
-static struct opd operand(struct build *t, const struct plan *x, unsigned size, bool is_write)
-{
-	return is_mem(x) ? translate_mem(t, x, size, is_write) : guest_opd(x->i.rm);
-}
-
-/* The same for one that is written: a register of struct soft is worked on in T1, because a dword's
- * result has an upper half of zeros. put_back() ends it. */
-static struct opd operand_rw(struct build *t, const struct plan *x, unsigned size, bool is_write)
-{
-	if (!is_mem(x))
-		return opd_reg(guest_read(t, x->i.rm, HOST_T1));
-	return operand(t, x, size, is_write);
-}
-
-static void put_back(struct build *t, const struct plan *x)
-{
-	if (!is_mem(x) && guest_host(x->i.rm) == HOST_NONE)
-		guest_write(t, x->i.rm, HOST_T1);
-}
+#include "vmm/cpu/soft/translate_operand.h"
 
 static void sign_extend(struct build *t, struct opd to, unsigned size, struct opd from)
 {
@@ -70,56 +36,6 @@ static bool put_inc_dec(struct build *t, const struct plan *x)
 		em_store_imm(&t->p, 4, OPD_S(cc_op), digit ? CC_DEC : CC_INC);
 		t->lazy = LAZY_UNKNOWN;
 	}
-	return true;
-}
-
-/* All but rotates through CF, when nobody looks at the flags. RCX is in RCX. */
-static bool put_shift(struct build *t, const struct plan *x)
-{
-	unsigned size = width(&x->i), digit = x->i.reg & 7;
-	struct opd at;
-
-	if (x->keep)
-		return false;
-	at = operand_rw(t, x, size, true);
-	em(&t->p, size, x->i.opcode, digit == 6 ? 4 : digit, at);
-	if (x->i.opcode < 0xD0)
-		em8(&t->p, (uint8_t)x->i.imm);
-	put_back(t, x);
-	t->host_flags = false;
-	return true;
-}
-
-/* BT and its kin with the bit in the operand: CF changes, the others stay. */
-static bool put_bit(struct build *t, const struct plan *x)
-{
-	bool by_imm = x->i.opcode == 0xBA;
-	unsigned op = by_imm ? 4 + (x->i.reg & 3) : 4 + (x->i.opcode >> 3 & 3);
-	/* A register of struct soft as memory would be a bit string. */
-	struct opd at = operand_rw(t, x, x->i.opsize, op != 4);
-
-	if (x->keep) {
-		translate_flags(t);
-		em8(&t->p, 0x9C); /* pushfq */
-		em8(&t->p, 0x41); /* pop r13 */
-		em8(&t->p, 0x5D);
-		em(&t->p, 4, 0xD1, 5, opd_reg(HOST_T2)); /* shr by 1 */
-	}
-	if (by_imm) {
-		em(&t->p, x->i.opsize, 0x0FBA, op, at);
-		em8(&t->p, (uint8_t)x->i.imm);
-	} else {
-		em(&t->p, x->i.opsize, 0x0F83 | op << 3, guest_host(x->i.reg), at);
-	}
-	if (op != 4)
-		put_back(t, x);
-	t->host_flags = false;
-	if (!x->keep)
-		return true;
-	em(&t->p, 4, 0x13, HOST_T2, opd_reg(HOST_T2)); /* adc: CF comes in at the bottom */
-	em_store(&t->p, OPD_S(cc_src), HOST_T2);
-	em_store_imm(&t->p, 4, OPD_S(cc_op), CC_FLAGS);
-	t->lazy = LAZY_UNKNOWN;
 	return true;
 }
 
@@ -290,59 +206,13 @@ static bool put_high_byte(struct build *t, const struct plan *x)
 	return true;
 }
 
-/* ---- the stack, and interrupts off and on ------------------------------------------ */
+/* ---- the stack --------------------------------------------------------------------- */
 
 static bool put_push_mem(struct build *t, const struct plan *x)
 {
 	em_load(&t->p, HOST_T2, translate_mem(t, x, 8, false));
 	em_store(&t->p, OPD_S(scratch), HOST_T2);
 	translate_push_scratch(t, x);
-	return true;
-}
-
-/* What sys_pushf() pushes. */
-static bool put_pushf(struct build *t, const struct plan *x)
-{
-	translate_flags(t);
-	em8(&t->p, 0x9C); /* pushfq */
-	em8(&t->p, 0x41); /* pop r13 */
-	em8(&t->p, 0x5D);
-	em_alu_imm(&t->p, 4, 4, opd_reg(HOST_T2), FLAG_ARITH);
-	em(&t->p, 4, 0x0B, HOST_T2, OPD_S(rflags));
-	em_alu_imm(&t->p, 4, 4, opd_reg(HOST_T2), ~(FLAG_VM | FLAG_RF));
-	t->host_flags = false;
-	em_store(&t->p, OPD_S(scratch), HOST_T2);
-	translate_push_scratch(t, x);
-	return true;
-}
-
-static void need_cpl0(struct build *t, const struct plan *x)
-{
-	em_alu_imm(&t->p, 1, 7, OPD_S(cpl), 0);
-	translate_exit(t, COND_NE, x->u);
-	t->host_flags = false;
-}
-
-static bool put_cli(struct build *t, const struct plan *x)
-{
-	need_cpl0(t, x);
-	em_alu_imm(&t->p, 4, 4, OPD_S(rflags), ~FLAG_IF);
-	translate_edge(t, COND_COUNT, x->u->off);
-	return true;
-}
-
-/* The shadow lasts for the next instruction. It cannot be seen when nothing is pending and the run does not end
- * there; else the executor makes one. */
-static bool put_sti(struct build *t, const struct plan *x)
-{
-	_Static_assert(offsetof(struct soft, nmi_pending) == offsetof(struct soft, intr_line) + 1, "read as one word");
-	need_cpl0(t, x);
-	em_alu_imm(&t->p, 2, 7, OPD_S(intr_line), 0);
-	translate_exit(t, COND_NE, x->u);
-	em_alu_imm(&t->p, 8, 7, OPD_S(budget), BLOCK_MAX_INSNS);
-	translate_exit(t, COND_L, x->u);
-	em_alu_imm(&t->p, 4, 1, OPD_S(rflags), FLAG_IF);
-	translate_edge(t, COND_COUNT, x->u->off);
 	return true;
 }
 
@@ -378,44 +248,13 @@ static bool put_nothing(struct build *t, const struct plan *x)
 
 /* ---- who does what --------------------------------------------------------------- */
 
-static bool reg_is_plain(const struct insn *i, unsigned reg, unsigned size)
-{
-	return size > 1 || i->rex || reg < 4;
-}
-
-/* @writes: the general registers that it may write. */
-static bool use(struct plan *x, translate_fn *fn, bool writes_flags, bool reads_flags, unsigned writes)
-{
-	x->fn = fn;
-	x->may_exit = is_mem(x);
-	x->writes_flags = writes_flags;
-	x->reads_flags = reads_flags;
-	x->knows_writes = true;
-	x->writes = (uint16_t)writes;
-	return true;
-}
-
-static bool plan_shift(struct plan *x)
-{
-	unsigned digit = x->i.reg & 7, in_rm = is_mem(x) ? 0 : 1u << x->i.rm;
-
-	if (digit == 2 || digit == 3 || (!is_mem(x) && !reg_is_plain(&x->i, x->i.rm, width(&x->i))))
-		return false;
-	x->may_exec = true;
-	return use(x, put_shift, false, true, in_rm);
-}
-
 /* Those that want a dword or qword and, in host registers, what the other operand is. */
 static bool plan_wide(struct plan *x)
 {
 	soft_exec_fn *exec = x->i.exec;
 	bool in_host = guest_host(x->i.reg) != HOST_NONE;
-	unsigned in_rm = is_mem(x) ? 0 : 1u << x->i.rm, in_reg = 1u << x->i.reg;
+	unsigned in_reg = 1u << x->i.reg;
 
-	if (exec == int_bt_imm)
-		return use(x, put_bit, false, true, in_rm);
-	if (exec == int_bt_reg)
-		return !is_mem(x) && in_host && use(x, put_bit, false, true, in_rm);
 	if (exec == int_mul || exec == int_imul)
 		return x->i.opcode & 1 && use(x, put_mul, true, false, 1 << CPU_RAX | 1 << CPU_RDX);
 	if (exec == int_bswap)
@@ -441,20 +280,17 @@ static bool plan_flow(struct plan *x)
 	static const struct {
 		soft_exec_fn *exec;
 		translate_fn *fn;
-	} rows[] = { { int_push_rm, put_push_mem }, { int_jmp_rm, put_jmp_mem }, { int_call_rm, put_call_mem },
-		     { sys_pushf, put_pushf }, { sys_cli, put_cli }, { sys_sti, put_sti } };
+	} rows[] = { { int_push_rm, put_push_mem }, { int_jmp_rm, put_jmp_mem }, { int_call_rm, put_call_mem } };
 
 	for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]); k++) {
 		if (rows[k].exec != x->i.exec)
 			continue;
-		if (x->i.has_modrm && (!is_mem(x) || x->i.opsize == 2))
-			return false;
-		if (rows[k].exec == sys_pushf && x->i.opsize != 8)
+		if (!is_mem(x) || x->i.opsize == 2)
 			return false;
 		x->fn = rows[k].fn;
 		x->may_exit = x->reads_flags = true;
 		x->stack_base = CPU_RSP;
-		x->stack_by = x->fn == put_push_mem || x->fn == put_call_mem || x->fn == put_pushf ? -8 : 0;
+		x->stack_by = x->fn == put_jmp_mem ? 0 : -8;
 		x->knows_writes = true;
 		return true;
 	}
@@ -474,7 +310,8 @@ bool translate_plan_rest(struct plan *x)
 
 	if (x->i.has_modrm && is_mem(x) && disp != (int32_t)disp)
 		return false;
-	if (plan_flow(x))
+	if (plan_flow(x) || translate_plan_bits(x) || translate_plan_sys(x) || translate_plan_string(x) ||
+	    (x->i.has_modrm && is_mem(x) && translate_plan_alu(x)))
 		return true;
 	if (exec == fpu_hint) {
 		x->fn = put_nothing;
@@ -491,8 +328,6 @@ bool translate_plan_rest(struct plan *x)
 	}
 	if (x->i.has_modrm && is_mem(x) && (exec == int_inc_rm || exec == int_dec_rm))
 		return use(x, put_inc_dec, false, false, 0);
-	if (exec == int_shift_imm || exec == int_shift_one || exec == int_shift_cl)
-		return plan_shift(x);
 	if (exec == int_setcc)
 		return is_mem(x) && use(x, put_setcc, false, true, 0);
 	return x->i.opsize >= 4 && plan_wide(x);

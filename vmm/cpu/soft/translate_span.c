@@ -14,6 +14,7 @@
  * (translate_straddle()).
  *
  * Used by: translate*.c. */
+#include "vmm/cpu/soft/int.h"
 #include "vmm/cpu/soft/translate_impl.h"
 
 enum { SPAN_BYTES = 512, SPAN_STRADDLES = 32 /* then a block's spans are given up */, MAX_OFFSET = 1 << 28 };
@@ -96,6 +97,12 @@ static struct member join(struct build *t, struct span key, int64_t off, unsigne
 	return (struct member){ (uint8_t)t->n_spans, (int32_t)off };
 }
 
+/* CMPXCHG16B. */
+static bool is_double(const struct insn *i)
+{
+	return i->map == 1 && i->opcode == 0xC7;
+}
+
 static void join_operand(struct build *t, const struct symbols *y, struct plan *x)
 {
 	const struct insn *i = &x->i;
@@ -110,7 +117,7 @@ static void join_operand(struct build *t, const struct symbols *y, struct plan *
 	key.base = base.id;
 	key.index = index.id;
 	if (off == (int32_t)off)
-		x->operand = join(t, key, off, x->xmm_used ? 16 : 8);
+		x->operand = join(t, key, off, x->xmm_used || is_double(&x->i) ? 16 : 8);
 }
 
 static void join_stack(struct build *t, const struct symbols *y, struct plan *x)
@@ -125,7 +132,7 @@ static bool has_operand(const struct plan *x)
 {
 	bool is_address = x->i.map == 0 && x->i.opcode == 0x8D, is_hint = x->i.map == 1 && x->i.opcode >= 0x18 && x->i.opcode < 0x20;
 
-	return x->i.has_modrm && x->i.mod != 3 && !is_address && !is_hint;
+	return x->i.has_modrm && x->i.mod != 3 && !is_address && !is_hint && x->i.exec != int_bt_reg;
 }
 
 void translate_plan_spans(struct build *t)

@@ -61,6 +61,14 @@ static void em_to_c(uint8_t **p)
 	em_load(p, HOST_RSP, OPD_S(c_sp));
 }
 
+/* The host's registers come back. On C's stack. */
+static void em_restore(uint8_t **p)
+{
+	em_alu_imm(p, 8, 0, opd_reg(HOST_RSP), 8);
+	for (size_t k = sizeof(saved); k--;)
+		em_pop(p, saved[k]);
+}
+
 /* The guest's registers are stored; RDI becomes s and RSI T1; the host's registers come back. */
 static void em_leave_stored(uint8_t **p)
 {
@@ -68,9 +76,7 @@ static void em_leave_stored(uint8_t **p)
 	em_settle(p);
 	em_mov(p, HOST_RDI, HOST_S);
 	em_mov(p, HOST_RSI, HOST_T1);
-	em_alu_imm(p, 8, 0, opd_reg(HOST_RSP), 8);
-	for (size_t k = sizeof(saved); k--;)
-		em_pop(p, saved[k]);
+	em_restore(p);
 }
 
 static void em_leave(uint8_t **p)
@@ -87,13 +93,18 @@ static void em_block_rip(uint8_t **p, unsigned h)
 	em(p, 8, 0x03, HOST_RAX, OPD_S(page_rip));
 }
 
-/* T2 is the block that is left, within it. */
-static void em_leave_block(uint8_t **p)
+/* T2 is the block that runs: C knows where, and the guest's registers are stored. */
+static void em_within(uint8_t **p)
 {
 	em_guest(p, false);
 	em_block_rip(p, HOST_T2);
 	em_store(p, OPD_S(r[INSN_REG_RIP]), HOST_RAX);
 	em_store(p, OPD_S(block), HOST_T2);
+}
+
+static void em_leave_block(uint8_t **p)
+{
+	em_within(p);
 	em_leave_stored(p);
 }
 
@@ -137,6 +148,17 @@ static void make_ways_out(struct translate *t)
 	em_jump_c(p, (uint64_t)(uintptr_t)(t->profile ? translate_profile_follow : translate_follow), false);
 }
 
+/* T1 is a block and s->rip its address; the guest's registers are stored: into its code. Spoils T2. */
+static void em_go(uint8_t **p)
+{
+	em_load(p, HOST_RSP, OPD_S(code_sp));
+	em_load(p, HOST_T2, OPD_S(rip));
+	em_alu_imm(p, 8, 4, opd_reg(HOST_T2), -MEM_PAGE_SIZE);
+	em_store(p, OPD_S(page_rip), HOST_T2);
+	em_guest(p, true);
+	em(p, 4, 0xFF, 4, opd_mem(HOST_T1, offsetof(struct block, code)));
+}
+
 static void make_enter(struct translate *t)
 {
 	uint8_t **p = &t->next;
@@ -148,12 +170,7 @@ static void make_enter(struct translate *t)
 	em_mov(p, HOST_S, HOST_RDI);
 	em_mov(p, HOST_T1, HOST_RSI);
 	em_store(p, OPD_S(c_sp), HOST_RSP);
-	em_load(p, HOST_RSP, OPD_S(code_sp));
-	em_load(p, HOST_T2, OPD_S(rip));
-	em_alu_imm(p, 8, 4, opd_reg(HOST_T2), -MEM_PAGE_SIZE);
-	em_store(p, OPD_S(page_rip), HOST_T2);
-	em_guest(p, true);
-	em(p, 4, 0xFF, 4, opd_mem(HOST_T1, offsetof(struct block, code)));
+	em_go(p);
 }
 
 /* Runs the uop's instruction by its executor, as uop_generic() does.
@@ -183,10 +200,7 @@ static void make_exec(struct translate *t)
 	uint8_t **p = &t->next;
 
 	t->exec = *p;
-	em_guest(p, false);
-	em_block_rip(p, HOST_T2);
-	em_store(p, OPD_S(r[INSN_REG_RIP]), HOST_RAX);
-	em_store(p, OPD_S(block), HOST_T2);
+	em_within(p);
 	em_pop(p, HOST_T2); /* where it was called from: a fault does not leave it behind */
 	em_to_c(p);
 	em_settle(p);
@@ -198,6 +212,26 @@ static void make_exec(struct translate *t)
 	em(p, 4, 0x85, HOST_RAX, opd_reg(HOST_RAX));
 	em_guest(p, true);
 	em8(p, 0xC3);
+}
+
+static void make_end(struct translate *t)
+{
+	uint8_t **p = &t->next, *is_none;
+
+	t->end = *p;
+	em_within(p);
+	em_to_c(p);
+	em_settle(p);
+	em_mov(p, HOST_RDI, HOST_S);
+	em_mov(p, HOST_RSI, HOST_T1);
+	em_jump_c(p, (uint64_t)(uintptr_t)(t->profile ? translate_profile_end : uop_end), true);
+	em(p, 8, 0x85, HOST_RAX, opd_reg(HOST_RAX));
+	is_none = em_jump(p, COND_E);
+	em_mov(p, HOST_T1, HOST_RAX);
+	em_go(p);
+	em_patch(is_none, *p);
+	em_restore(p);
+	em_return_null(p);
 }
 
 void translate_settle(struct soft *s)
@@ -328,6 +362,7 @@ void translate_make_ways(struct translate *t)
 	make_ways_out(t);
 	make_enter(t);
 	make_exec(t);
+	make_end(t);
 	make_flags(t);
 	make_jump(t);
 }

@@ -65,7 +65,7 @@ const struct uop *uop_generic(struct soft *s, const struct uop *u)
 	UOP_NEXT(s, u + UOP_GENERIC_SLOTS);
 }
 
-const struct uop *uop_generic_end(struct soft *s, const struct uop *u)
+const struct block *uop_end(struct soft *s, const struct uop *u)
 {
 	const struct insn *i = (const struct insn *)(const void *)(u + 1);
 
@@ -75,7 +75,16 @@ const struct uop *uop_generic_end(struct soft *s, const struct uop *u)
 	if (s->mode != SOFT_MODE_64 || s->intr_line || s->nmi_pending || s->halted || s->shutdown || s->shadow ||
 	    s->block_dead || s->rflags & FLAG_TF)
 		return NULL;
-	return uop_jump(s);
+	return block_jump_target(s);
+}
+
+const struct uop *uop_generic_end(struct soft *s, const struct uop *u)
+{
+	const struct block *b = uop_end(s, u);
+
+	if (UOP_UNLIKELY(!b))
+		return NULL;
+	UOP_NEXT(s, (const struct uop *)(const void *)b);
 }
 
 /* The block's code simply goes on elsewhere. */
