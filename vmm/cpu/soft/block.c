@@ -204,7 +204,7 @@ void block_code_forget(struct block_cache *c)
 			b->loops = false;
 			b->heat = 0;
 			if (!b->dead)
-				b->enter = translate_count;
+				b->enter = b->gpa2 ? uop_enter_across : translate_count;
 		}
 	}
 }
@@ -350,6 +350,26 @@ const struct block *block_single(struct soft *s)
 	return b;
 }
 
+bool block_is_in_ram(struct soft *s, const struct block *b)
+{
+	return mem_ptr(s->mem, b->gpa, 1) && (!b->gpa2 || mem_ptr(s->mem, b->gpa2, 1));
+}
+
+void block_bytes(struct soft *s, const struct block *b, unsigned off, unsigned len, uint8_t *dst)
+{
+	unsigned in_first = (unsigned)(MEM_PAGE_SIZE - (b->gpa & ~page_mask));
+
+	if (!b->gpa2) {
+		memcpy(dst, mem_ptr(s->mem, b->gpa + off, len), len);
+		return;
+	}
+	for (unsigned k = 0; k < len; k++) {
+		uint64_t gpa = off + k < in_first ? b->gpa + off + k : b->gpa2 + off + k - in_first;
+
+		memcpy(dst + k, mem_ptr(s->mem, gpa, 1), 1);
+	}
+}
+
 const struct block *block_find(struct soft *s)
 {
 	const struct uop **link = s->link;
@@ -374,7 +394,7 @@ const struct block *block_find(struct soft *s)
 		add(s, b);
 	}
 	b->n_entered++;
-	if (b->gpa2 || s->mode != SOFT_MODE_64)
+	if (s->mode != SOFT_MODE_64)
 		return b;
 	c->jump[jump_index(lin)] = (struct jump_entry){ .rip = lin, .block = b };
 	/* Links never leave the physical page: it holds for every mapping of it. */

@@ -4,7 +4,7 @@
  * mode it was decoded in, so it outlives changes of the page tables. It ends
  * behind a branch, behind an instruction marked INSN_END, at the end of its
  * page or after BLOCK_MAX_INSNS. An instruction that crosses a page is a block
- * of its own, which also names the second page and is looked up every time.
+ * of its own, which also names the second page; who enters it looks whether the TLB has that page there.
  *
  * Bounds: BLOCK_ARENAS arenas of BLOCK_ARENA_SLOTS slots, filled in turn. When
  * all are full the one that was filled first is emptied whole: its blocks leave hash
@@ -64,6 +64,10 @@ void block_cache_release(struct soft *s);
 const struct block *block_find(struct soft *s);
 /* One instruction at s->rip, in the scratch block. */
 const struct block *block_single(struct soft *s);
+
+/* Whether the block's bytes are in RAM, on either page; and they, of which @len at @off go to @dst. */
+bool block_is_in_ram(struct soft *s, const struct block *b);
+void block_bytes(struct soft *s, const struct block *b, unsigned off, unsigned len, uint8_t *dst);
 
 /* The block at s->rip when the jump cache and the TLB know it; else NULL. */
 static inline const struct block *block_jump_target(const struct soft *s)

@@ -1,7 +1,7 @@
 /* vmm/cpu/soft/block_build.c: bytes to a block of uops.
  *
- * Only code that lies in RAM and in one page gets uops of its own: uop_slow()
- * reads the bytes again. All else runs by executors.
+ * Only code that lies in RAM gets uops of its own: uop_slow() reads the bytes again.
+ * All else runs by executors.
  *
  * Used by: block.c.   Depends on: decode.c, uop_select.c. */
 #include "vmm/cpu/soft/block.h"
@@ -69,19 +69,21 @@ static void build_apart(struct builder *d, uint64_t lin, uint64_t gpa)
 	size_t n = left < 15 ? left : 15;
 	uint8_t bytes[15];
 	struct insn i;
+	int len;
 
 	fetch_bytes(s, gpa, bytes, n);
-	if (insn_decode(bytes, n, (enum soft_mode)s->mode, &i) == 0) {
+	len = insn_decode(bytes, n, (enum soft_mode)s->mode, &i);
+	if (len == 0) {
 		uint64_t next = s->mode == SOFT_MODE_64 ? lin + left : (uint32_t)(lin + left);
 		uint64_t gpa2 = mmu_fetch_phys(s, next);
 
 		fetch_bytes(s, gpa2, bytes + n, sizeof(bytes) - n);
-		(void)insn_decode(bytes, sizeof(bytes), (enum soft_mode)s->mode, &i);
+		len = insn_decode(bytes, sizeof(bytes), (enum soft_mode)s->mode, &i);
 		d->b->gpa2 = gpa2;
 		if (gpa2 == 0)
 			d->b->is_ram = false; /* 0 stands for none: not kept */
 	}
-	if (!append(d, &i, false))
+	if (!append(d, &i, len > 0 && s->mode == SOFT_MODE_64 && d->b->is_ram && block_is_in_ram(s, d->b)))
 		append_fall(d);
 }
 
@@ -119,4 +121,6 @@ void block_build(struct soft *s, struct block *b, uint64_t lin, uint64_t gpa, un
 	if (!ended)
 		append_fall(&d);
 	b->n_slots = (uint16_t)(d.next - (struct uop *)(void *)b);
+	if (b->gpa2)
+		b->enter = uop_enter_across;
 }

@@ -95,6 +95,8 @@ static void enter(struct soft *s, const struct block *b)
 	s->cur = u + BLOCK_HEADER_SLOTS;
 	s->block_dead = false;
 	s->in_block = true;
+	if (b->gpa2) /* block_find() has looked at its second page */
+		u = uop_enter(s, u);
 	while (u)
 		u = u->fn(s, u);
 	s->in_block = false;

@@ -173,9 +173,30 @@ static void pay(struct build *t)
 	t->now.rest = 0;
 }
 
+/* An instruction that goes on in the page behind: is it the page that it was decoded from? Else the run loop looks. */
+static void check_across(struct build *t)
+{
+	uint8_t *other;
+
+	em_load(&t->p, HOST_T1, OPD_S(page_rip));
+	em(&t->p, 8, 0x8D, HOST_T1, opd_mem(HOST_T1, MEM_PAGE_SIZE));
+	translate_tlb_entry(&t->p);
+	em(&t->p, 8, 0x3B, HOST_T1, opd_mem(HOST_T2, offsetof(struct tlb_entry, exec_tag)));
+	other = em_jump(&t->p, COND_NE);
+	em_patch(other, t->cold);
+	em(&t->p, 4, 0x81, 7, opd_mem(HOST_T2, offsetof(struct tlb_entry, pfn)));
+	em32(&t->p, (uint32_t)(t->root->gpa2 >> MEM_PAGE_SHIFT));
+	em_jump_to(&t->p, COND_NE, t->cold);
+	em(&t->cold, 8, 0x8D, HOST_T1, opd_mem(HOST_T1, (int32_t)translate_in_page(t, 0) - (int32_t)MEM_PAGE_SIZE));
+	em_store(&t->cold, OPD_S(rip), HOST_T1);
+	em_jump_to(&t->cold, COND_COUNT, t->t->to_null);
+}
+
 static void put_entry(struct build *t)
 {
 	t->entry = t->p;
+	if (t->root->gpa2)
+		check_across(t);
 	if (t->loops)
 		translate_begin_sse(t);
 	pay(t);
@@ -241,8 +262,9 @@ void translate_block(struct soft *s, struct block *b)
 	struct translate *t = s->blocks->translate;
 	struct build *d = t->build;
 
-	b->enter = uop_enter;
-	if (b->mode != SOFT_MODE_64 || !b->is_ram || b->gpa2)
+	if (!b->gpa2)
+		b->enter = uop_enter;
+	if (b->mode != SOFT_MODE_64 || !b->is_ram || !block_is_in_ram(s, b))
 		return;
 	if (is_full(t))
 		flush(s);
@@ -270,7 +292,8 @@ const struct uop *translate_count(struct soft *s, const struct uop *u)
 {
 	struct block *b = (struct block *)(uintptr_t)u;
 
-	if (++b->heat < s->blocks->translate->heat)
+	/* One that got hot and has no code will get none. */
+	if (b->heat >= s->blocks->translate->heat || ++b->heat < s->blocks->translate->heat)
 		return uop_enter(s, u);
 	translate_block(s, b);
 	UOP_NEXT(s, u);

@@ -50,10 +50,11 @@ const struct block *translate_profile_end(struct soft *s, const struct uop *u)
 
 const struct uop *translate_profile_exit(struct soft *s, const struct uop *u)
 {
-	const uint8_t *bytes = mem_ptr(s->mem, s->block->gpa + u->off - u->len, u->len);
+	uint8_t bytes[15];
 	struct insn i;
 
-	if (bytes && insn_decode(bytes, u->len, (enum soft_mode)s->mode, &i) > 0)
+	block_bytes(s, s->block, (unsigned)u->off - u->len, u->len, bytes);
+	if (insn_decode(bytes, u->len, (enum soft_mode)s->mode, &i) > 0)
 		count(s->blocks->translate->profile->exits, &i);
 	UOP_NEXT(s, u);
 }

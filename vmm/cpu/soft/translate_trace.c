@@ -31,9 +31,14 @@ static void plan_generic(struct plan *x)
 static bool plan_block(struct build *t, struct block *b)
 {
 	const uint8_t *bytes = mem_ptr(t->s->mem, b->gpa, b->n_bytes);
+	uint8_t across[15];
 	const struct uop *u = (const struct uop *)(const void *)(b + 1);
 	size_t left = b->n_bytes;
 
+	if (b->gpa2) {
+		block_bytes(t->s, b, 0, b->n_bytes, across);
+		bytes = across;
+	}
 	if (!bytes)
 		return false;
 	for (unsigned k = 0; k < b->n_insns; k++) {
@@ -92,7 +97,7 @@ static struct block *next_of(const struct build *t, const struct block *b, const
 	const struct uop_links *l = (const struct uop_links *)(const void *)((const struct uop *)(const void *)b + b->n_slots - 1);
 	struct block *taken, *fall;
 
-	if (!b->linked || !last->fn)
+	if (!b->linked || !last->fn || b->gpa2)
 		return NULL;
 	taken = linked(t, l->taken);
 	fall = linked(t, l->fall);

@@ -102,7 +102,7 @@ static inline unsigned jump_index(uint64_t rip)
 }
 
 /* uop_flow.c */
-uop_fn uop_enter, uop_dead, uop_generic, uop_generic_end, uop_fall, uop_nop;
+uop_fn uop_enter, uop_enter_across, uop_dead, uop_generic, uop_generic_end, uop_fall, uop_nop;
 /* What uop_generic_end() does before it goes on: the block to go on with, or NULL. */
 const struct block *uop_end(struct soft *s, const struct uop *u);
 /* Runs the uop's instruction by its executor, then goes on. */

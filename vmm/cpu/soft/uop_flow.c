@@ -4,7 +4,7 @@
  * Used by: block_build.c, uop_*.c. */
 #include "vmm/cpu/soft/uop.h"
 
-#include "vmm/cpu/soft/block.h"
+#include "vmm/cpu/soft/translate.h"
 
 /* The whole block is paid at its entry; who leaves early gives back. */
 const struct uop *uop_enter(struct soft *s, const struct uop *u)
@@ -18,6 +18,20 @@ const struct uop *uop_enter(struct soft *s, const struct uop *u)
 	s->r[INSN_REG_RIP] = s->rip;
 	s->block = b;
 	UOP_NEXT(s, u + BLOCK_HEADER_SLOTS);
+}
+
+/* The block's instruction goes on in the page behind: only if that is where it was decoded from. Not by the run
+ * loop, which has looked. */
+const struct uop *uop_enter_across(struct soft *s, const struct uop *u)
+{
+	const struct block *b = (const struct block *)(const void *)u;
+	const struct translate *t = s->blocks->translate;
+	uint64_t next = (s->rip | (MEM_PAGE_SIZE - 1)) + 1;
+	const struct tlb_entry *e = &s->tlb[TLB_INDEX(next)];
+
+	if (e->exec_tag != next || (e->phys ^ b->gpa2) >> MEM_PAGE_SHIFT)
+		return NULL;
+	return t ? translate_count(s, u) : uop_enter(s, u);
 }
 
 /* A link led to a block that is no more: the block found instead takes its place. */
@@ -98,14 +112,13 @@ const struct uop *uop_nop(struct soft *s, const struct uop *u)
 	UOP_NEXT(s, u + 1);
 }
 
-/* The block is in RAM and none of its instructions crosses a page, so the
- * bytes are where they were decoded from. */
+/* The block is in RAM, so the bytes are where they were decoded from. */
 const struct uop *uop_slow(struct soft *s, const struct uop *u)
 {
-	uint64_t gpa = s->block->gpa + u->off - u->len;
-	const uint8_t *bytes = mem_ptr(s->mem, gpa, u->len);
+	uint8_t bytes[15];
 	struct insn i;
 
+	block_bytes(s, s->block, (unsigned)u->off - u->len, u->len, bytes);
 	begin(s, u);
 	(void)insn_decode(bytes, u->len, (enum soft_mode)s->mode, &i);
 	i.exec(s, &i);
