@@ -30,10 +30,24 @@ static enum soft_mode mode_of(const struct soft *s)
 	return big ? SOFT_MODE_C32 : SOFT_MODE_C16;
 }
 
+/* Which TLB the current privilege looks at. */
+static struct tlb_entry *tlb_of(struct soft *s)
+{
+	bool align_checks = s->cpl == 3 && s->cr0 & CR0_AM && s->rflags & FLAG_AC;
+
+	return s->tlbs[align_checks ? 2 : s->cpl == 3];
+}
+
+void seg_set_flat_64(struct soft *s, uint16_t cs, uint16_t ss, unsigned cpl)
+{
+	seg_set_flat(s, CPU_CS, cs, cpl, true, true);
+	seg_set_flat(s, CPU_SS, ss, cpl, false, false);
+	s->cpl = (uint8_t)cpl;
+	s->tlb = tlb_of(s);
+}
+
 void soft_mode_changed(struct soft *s)
 {
-	bool align_checks;
-
 	s->mode = (uint8_t)mode_of(s);
 	if (s->mode == SOFT_MODE_REAL)
 		s->cpl = 0;
@@ -45,8 +59,7 @@ void soft_mode_changed(struct soft *s)
 		s->stack_size = 8;
 	else
 		s->stack_size = s->seg[CPU_SS].attr & CPU_SEG_DB ? 4 : 2;
-	align_checks = s->cpl == 3 && s->cr0 & CR0_AM && s->rflags & FLAG_AC;
-	s->tlb = s->tlbs[align_checks ? 2 : s->cpl == 3];
+	s->tlb = tlb_of(s);
 }
 
 bool seg_in_limit(const struct cpu_segment *seg, uint64_t off, size_t size)

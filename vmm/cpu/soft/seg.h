@@ -53,6 +53,8 @@ void seg_set_v86(struct soft *s, unsigned seg, uint16_t sel);
 void seg_set_null(struct soft *s, unsigned seg, uint16_t sel);
 /* The flat segments that SYSCALL and its kind load (SDM vol. 2, SYSCALL). */
 void seg_set_flat(struct soft *s, unsigned seg, uint16_t sel, unsigned dpl, bool is_code, bool is_64);
+/* Both CS and SS so, for @cpl, out of 64-bit mode into it: with all that soft_mode_changed() would find then. */
+void seg_set_flat_64(struct soft *s, uint16_t cs, uint16_t ss, unsigned cpl);
 /* Data segments that the new, outer privilege @cpl may not see become null. */
 void seg_drop_privileged(struct soft *s, unsigned cpl);
 

@@ -20,9 +20,7 @@ void sys_syscall(struct soft *s, const struct insn *i)
 	s->rip = s->msr.lstar;
 	soft_flags_set(s, (flags & ~(uint32_t)(s->msr.sfmask | FLAG_RF)) | 2);
 	s->trap_pending = s->rflags & FLAG_TF; /* the single step goes by the new TF */
-	seg_set_flat(s, CPU_CS, sel & 0xFFFC, 0, true, true);
-	seg_set_flat(s, CPU_SS, (uint16_t)((sel & 0xFFFC) + 8), 0, false, false);
-	soft_mode_changed(s);
+	seg_set_flat_64(s, sel & 0xFFFC, (uint16_t)((sel & 0xFFFC) + 8), 0);
 }
 
 void sys_sysret(struct soft *s, const struct insn *i)
@@ -37,7 +35,11 @@ void sys_sysret(struct soft *s, const struct insn *i)
 		soft_gp(s, 0);
 	s->rip = to_64 ? s->r[CPU_RCX] : (uint32_t)s->r[CPU_RCX];
 	soft_flags_set(s, (s->r[11] & 0x3C7FD7 & ~(uint64_t)FLAG_RF) | 2);
-	seg_set_flat(s, CPU_CS, (uint16_t)((sel + (to_64 ? 16 : 0)) | 3), 3, true, to_64);
+	if (to_64) {
+		seg_set_flat_64(s, (uint16_t)((sel + 16) | 3), (uint16_t)((sel + 8) | 3), 3);
+		return;
+	}
+	seg_set_flat(s, CPU_CS, (uint16_t)(sel | 3), 3, true, false);
 	seg_set_flat(s, CPU_SS, (uint16_t)((sel + 8) | 3), 3, false, false);
 	soft_mode_changed(s);
 }
