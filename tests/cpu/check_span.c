@@ -82,6 +82,10 @@ GUEST(flags, "mov esi, 4; mov ebx, DATA\n"
 GUEST(executed, "mov esi, 6; mov ebx, DATA; cld\n"
 		"executed_a: mov [rbx], rsi; mov rax, [rbx + 8]; lea rdi, [rbx + 8]; mov eax, esi; stosd; mov [rbx + 16], rsi; add rdx, [rbx + 8]\n"
 		"cpuid; mov ebx, DATA; mov eax, [rbx + 4]; add ebp, eax; dec esi; jnz executed_a; hlt");
+/* Arrays walked through over a page's end, some turns at a time; the loop is left in any of them. */
+GUEST(walk, "mov edx, 3; walk_a: mov ecx, 9; lea edi, [PAGES + 0xFD4 + rdx]; mov esi, DATA; mov rbx, rdi\n"
+	    "walk_b: mov [rdi], rcx; add rax, [rdi - 8]; add rax, [rsi]; mov [rsi + 8], eax; add rdi, 8; lea rsi, [rsi + 4]; dec ecx; jnz walk_b\n"
+	    "walk_c: sub rdi, 2; mov rcx, [rdi]; xor rax, rcx; cmp rdi, rbx; ja walk_c; dec edx; jnz walk_a; hlt");
 /* Memory that is not RAM, which is no span's. */
 GUEST(device, "mov esi, 4; mov ebx, MMIO\n"
 	      "device_a: mov eax, [rbx]; mov [rbx + 8], esi; add edx, [rbx + 16]; mov [rsp - 8], edx; add ecx, [rsp - 8]; dec esi; jnz device_a; hlt");
@@ -99,6 +103,7 @@ static const struct lock_case cases[] = {
 	CASE(chase, .expect = NULL), CASE(stack, .expect = NULL), CASE(stack, .event = lock_irq), CASE(segments, .expect = NULL),
 	CASE(aligned, .prepare = prepare_aligned), CASE(flags, .expect = NULL), CASE(flags, .event = lock_irq),
 	CASE(executed, .expect = NULL), CASE(device, .expect = NULL), CASE(many, .expect = NULL),
+	CASE(walk, .expect = NULL), CASE(walk, .event = lock_irq),
 };
 enum { N_CASES = sizeof(cases) / sizeof(cases[0]) };
 

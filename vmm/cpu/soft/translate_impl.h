@@ -19,6 +19,7 @@
 #include "vmm/cpu/soft/translate_emit.h"
 
 enum { TRACE_BLOCKS = 8, TRACE_INSNS = 96 /* the most of one trace */,
+       TRACE_TURNS = 4, TRACE_TURNS_INSNS = 40 /* the most turns of a loop that are one, and their instructions */,
        TRACE_BIAS = 4 /* how much more often one side of a jump is entered, to be followed */,
        TRANSLATE_INSN_BYTES = 2048 /* the most that one instruction with its exits takes */,
        TRANSLATE_MAX_BYTES = (TRACE_INSNS + 4) * TRANSLATE_INSN_BYTES };
@@ -116,6 +117,7 @@ struct plan {
 	uint8_t stack_base; /* a guest register */
 	bool pops_rsp; /* what was read goes into RSP */
 	struct member operand, stack;
+	bool begins; /* a block */
 	struct block *b; /* the block that it is of */
 	unsigned rest; /* instructions of the trace behind that block */
 };
@@ -145,7 +147,8 @@ struct build {
 	uint8_t *p, *cold; /* where code goes, and what seldom runs */
 	uint8_t *entry; /* where root->code will be */
 	uint8_t *again; /* where a turn of the loop begins, paid */
-	unsigned n_blocks, n_plans;
+	unsigned n_blocks, n_plans; /* plans: of all turns that are made one */
+	unsigned n_once; /* plans of one turn */
 	bool loops; /* the last instruction leads back to the first */
 	bool live; /* flags at the first instruction may be looked at */
 	bool has_exec; /* an instruction runs by its executor; only in the last block */

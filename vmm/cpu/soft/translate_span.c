@@ -17,7 +17,8 @@
 #include "vmm/cpu/soft/int.h"
 #include "vmm/cpu/soft/translate_impl.h"
 
-enum { SPAN_BYTES = 512, SPAN_STRADDLES = 32 /* then a block's spans are given up */, MAX_OFFSET = 1 << 28 };
+enum { SPAN_BYTES = 512, SPAN_STRADDLES = 32 /* each within OFTEN instructions of the last: then a block's spans are given up */,
+       OFTEN = 2048 /* an array that is walked through by qwords straddles once in 2500 */, MAX_OFFSET = 1 << 28 };
 
 /* ---- what registers are ------------------------------------------------------------ */
 
@@ -250,8 +251,11 @@ struct opd translate_stack(struct build *t, const struct plan *x)
 const struct uop *translate_straddle(struct soft *s, const struct uop *u)
 {
 	struct block *b = (struct block *)(uintptr_t)s->block;
+	uint64_t now = soft_icount(s);
 
-	if (++b->straddles == SPAN_STRADDLES) {
+	b->straddles = now - b->straddled_at < OFTEN ? b->straddles + 1 : 0;
+	b->straddled_at = now;
+	if (b->straddles == SPAN_STRADDLES) {
 		b->no_spans = true;
 		translate_drop(s->blocks->translate, b);
 	}

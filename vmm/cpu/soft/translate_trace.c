@@ -6,7 +6,7 @@
  * its beginning; who leaves early gives back. When there is not enough left for
  * the whole, its first block is interpreted, so blocks are entered with the same
  * budgets as without traces. A trace that comes back to its beginning is a loop: what it
- * holds in host registers stays there from turn to turn.
+ * holds in host registers stays there from turn to turn, and a short one is made several times over.
  *
  * An executor may end blocks (they are written to), so only the last block of a trace may
  * have one: what runs behind it is then looked up again.
@@ -50,6 +50,7 @@ static bool plan_block(struct build *t, struct block *b)
 		len = insn_decode(bytes, left, SOFT_MODE_64, &x->i);
 		x->u = u;
 		x->copy_of = INSN_REG_NONE;
+		x->begins = k == 0;
 		x->b = b;
 		x->ends = x->i.flags & INSN_END;
 		if (len <= 0 || x->i.adsize != 8 ||
@@ -151,6 +152,20 @@ static bool reckon_flags(struct build *t, bool keep)
 	return keep;
 }
 
+/* Several turns of a short loop become one, which is paid at once, and whose accesses side by side are looked up
+ * together. */
+static void unroll(struct build *t)
+{
+	unsigned n = t->n_once = t->n_plans;
+
+	if (!t->loops)
+		return;
+	for (unsigned k = 1; k < TRACE_TURNS && (k + 1) * n <= TRACE_TURNS_INSNS; k++) {
+		memcpy(&t->plans[t->n_plans], t->plans, n * sizeof(t->plans[0]));
+		t->n_plans += n;
+	}
+}
+
 bool translate_choose(struct build *t)
 {
 	struct block *b = t->root, *next;
@@ -171,9 +186,10 @@ bool translate_choose(struct build *t)
 			break;
 		b = next;
 	}
+	unroll(t);
 	for (unsigned k = t->n_plans; k--;) {
 		t->plans[k].rest = rest;
-		if (k && t->plans[k].b != t->plans[k - 1].b)
+		if (t->plans[k].begins)
 			rest = t->n_plans - k;
 	}
 	t->live = reckon_flags(t, !t->loops);
@@ -199,12 +215,12 @@ static struct part *part_at(const struct translate *t, uint32_t off)
 void translate_trace_made(struct build *t)
 {
 	t->root->loops = t->loops;
-	for (unsigned k = 1; k < t->n_plans; k++) {
+	for (unsigned k = 1; k < t->n_once; k++) {
 		struct block *b = t->plans[k].b;
 		struct part *p;
 		uint32_t off;
 
-		if (b == t->plans[k - 1].b)
+		if (!t->plans[k].begins)
 			continue;
 		p = (struct part *)(void *)(((uintptr_t)t->cold + 7) & ~(uintptr_t)7);
 		off = (uint32_t)((uint8_t *)p - t->t->rw);

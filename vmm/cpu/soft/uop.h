@@ -76,9 +76,10 @@ struct block {
 	uint32_t parts_in, parts; /* the traces of others that it is in, and its own trace's: translate_trace.c */
 	bool has_code;
 	bool loops; /* its code is a loop */
-	uint8_t straddles; /* times that accesses looked up together were in two pages; then: */
+	uint8_t straddles; /* times in a row that accesses looked up together were in two pages; then: */
 	bool no_spans; /* each is looked up by itself */
-	uint8_t reserved[16];
+	uint64_t straddled_at; /* instructions retired, the last time */
+	uint8_t reserved[8];
 };
 _Static_assert(sizeof(struct block) == BLOCK_HEADER_SLOTS * sizeof(struct uop), "whole slots");
 
