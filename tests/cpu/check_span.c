@@ -103,7 +103,7 @@ static const struct lock_case cases[] = {
 	CASE(chase, .expect = NULL), CASE(stack, .expect = NULL), CASE(stack, .event = lock_irq), CASE(segments, .expect = NULL),
 	CASE(aligned, .prepare = prepare_aligned), CASE(flags, .expect = NULL), CASE(flags, .event = lock_irq),
 	CASE(executed, .expect = NULL), CASE(device, .expect = NULL), CASE(many, .expect = NULL),
-	CASE(walk, .expect = NULL), CASE(walk, .event = lock_irq),
+	CASE(walk, .expect = NULL),
 };
 enum { N_CASES = sizeof(cases) / sizeof(cases[0]) };
 

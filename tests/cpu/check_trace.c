@@ -23,6 +23,9 @@ GUEST(sse, "mov ecx, 9; mov eax, 3; cvtsi2sd xmm0, eax; cvtsi2sd xmm1, eax; xor 
 	   "sse_a: divsd xmm0, xmm1; inc edx; cmp edx, 3; je sse_side; addsd xmm1, xmm0; movsd [DATA], xmm1\n"
 	   "sse_b: dec ecx; jnz sse_a; hlt\n"
 	   "sse_side: xor edx, edx; mulsd xmm0, xmm1; stmxcsr [DATA + 8]; jmp sse_b");
+/* Short enough for several turns to be one; the memory of each lies beside that of the next. */
+GUEST(turns, "mov ecx, 7; mov edi, PAGES + 0xFEC\n"
+	     "turns_a: add [rdi], ecx; adc rax, [rdi - 4]; add rdi, 4; sub ecx, 1; jnz turns_a; hlt");
 /* A call and a return, a store that faults in the middle, and goes on. */
 GUEST(faults, "mov ecx, 6; mov rsp, STACK; mov edi, PAGES + 0x1FF8\n"
 	      "faults_a: call faults_f; xor dword ptr [PT + 16], 1; invlpg [PAGES + 0x2000]; dec ecx; jnz faults_a; hlt\n"
@@ -34,6 +37,7 @@ static const struct lock_case cases[] = {
 	CASE(spoiled_sbb, .expect = NULL), CASE(spoiled_sbb, .event = lock_irq),
 	CASE(shifts, .expect = NULL), CASE(shifts, .event = lock_irq),
 	CASE(sse, .expect = NULL), CASE(sse, .event = lock_irq),
+	CASE(turns, .expect = NULL), CASE(turns, .event = lock_irq),
 	CASE(faults, .expect = NULL), CASE(faults, .event = lock_irq),
 };
 enum { N_CASES = sizeof(cases) / sizeof(cases[0]) };

@@ -6,7 +6,7 @@
  * ways out of it with what they need.
  *
  * Used by: block.c, soft_cpu.c, uop_flow.c.   Depends on: translate_ways.c,
- * translate_link.c, translate_code.c, translate_int.c, translate_flow.c, translate_sse.c, translate_rest.c.
+ * translate_link.c, translate_code.c, translate_span.c, translate_int.c, translate_flow.c, translate_sse.c, translate_rest.c.
  * Sources: memfd_create(2). */
 #include "vmm/cpu/soft/translate_impl.h"
 
