@@ -589,7 +589,7 @@ static bool use_flags(struct plan *x, translate_fn *fn, bool writes, bool reads,
 	x->writes_flags = writes;
 	x->reads_flags = reads;
 	x->knows_writes = true;
-	x->writes = g < 16 ? (uint16_t)(1u << g) : 0;
+	x->writes = (uint16_t)(g < 16 ? 1u << g : 0);
 	return true;
 }
 
