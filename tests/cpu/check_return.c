@@ -113,14 +113,14 @@ START_TEST(a_deep_recursion)
 	struct flat *f = flat_new_as(_i ? "traces" : "eager");
 	struct soft *s = flat_soft(f);
 
-	memset(s->code_stack, 0xA5, BELOW * sizeof(s->code_stack[0]));
+	memset(s->code_stack[0], 0xA5, BELOW * sizeof(s->code_stack[0][0]));
 	flat_code(f, abyss, (size_t)(abyss_end - abyss));
 	ck_assert_int_eq(flat_run(f, 1000000), CPU_STOP_HALT);
 	ck_assert_uint_eq(s->r[CPU_RAX], 200010000);
 	ck_assert_uint_eq(s->r[CPU_RBX], 19999);
 	ck_assert_uint_eq(s->r[CPU_RSP], FLAT_STACK);
 	for (unsigned k = 0; k < BELOW; k++)
-		ck_assert_uint_eq(s->code_stack[k], UINT64_C(0xA5A5A5A5A5A5A5A5));
+		ck_assert_uint_eq(s->code_stack[0][k], UINT64_C(0xA5A5A5A5A5A5A5A5));
 	flat_free(f);
 }
 END_TEST

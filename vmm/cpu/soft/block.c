@@ -318,7 +318,7 @@ static struct block *cached(struct soft *s, uint64_t lin, uint64_t gpa)
 		struct block *b = block_at(c, k);
 		uint64_t next;
 
-		if (b->gpa != gpa || b->mode != s->mode)
+		if (b->gpa != gpa || b->mode != s->mode || b->tlb_n != s->tlb_n)
 			continue;
 		if (!b->gpa2)
 			return b;
@@ -396,7 +396,7 @@ const struct block *block_find(struct soft *s)
 	b->n_entered++;
 	if (s->mode != SOFT_MODE_64)
 		return b;
-	c->jump[jump_index(lin)] = (struct jump_entry){ .rip = lin, .block = b };
+	c->jump[jump_index(lin)] = (struct jump_entry){ .key = lin ^ s->jump_key, .block = b };
 	/* Links never leave the physical page: it holds for every mapping of it. */
 	if (link && n_recycled == c->n_recycled && (s->block->gpa ^ gpa) >> MEM_PAGE_SHIFT == 0)
 		*link = (const struct uop *)(const void *)b;

@@ -75,7 +75,7 @@ static inline const struct block *block_jump_target(const struct soft *s)
 	const struct jump_entry *j = &s->blocks->jump[jump_index(s->rip)];
 	const struct tlb_entry *e = &s->tlb[TLB_INDEX(s->rip)];
 
-	if (UOP_UNLIKELY(j->rip != s->rip || !j->block || j->block->dead))
+	if (UOP_UNLIKELY(j->key != (s->rip ^ s->jump_key) || !j->block || j->block->dead))
 		return NULL;
 	if (UOP_UNLIKELY(e->exec_tag != (s->rip & ~UINT64_C(0xFFF)) ||
 			 (e->phys ^ j->block->gpa) >> MEM_PAGE_SHIFT))

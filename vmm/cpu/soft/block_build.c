@@ -94,7 +94,7 @@ void block_build(struct soft *s, struct block *b, uint64_t lin, uint64_t gpa, un
 	const uint8_t *bytes = mem_ptr(s->mem, gpa, left);
 	bool ended = false;
 
-	*b = (struct block){ .enter = uop_enter, .gpa = gpa, .mode = s->mode, .is_ram = bytes != NULL };
+	*b = (struct block){ .enter = uop_enter, .gpa = gpa, .mode = s->mode, .tlb_n = s->tlb_n, .is_ram = bytes != NULL };
 	b->code = translate_none(s->blocks->translate);
 	if (b->code && n_max > 1 && s->mode == SOFT_MODE_64)
 		b->enter = translate_count;

@@ -30,12 +30,19 @@ static enum soft_mode mode_of(const struct soft *s)
 	return big ? SOFT_MODE_C32 : SOFT_MODE_C16;
 }
 
-/* Which TLB the current privilege looks at. */
-static struct tlb_entry *tlb_of(struct soft *s)
+/* Which TLB the current privilege looks at, and what else is by privilege. Who changes it ends its block. */
+static void set_tlb(struct soft *s)
 {
 	bool align_checks = s->cpl == 3 && s->cr0 & CR0_AM && s->rflags & FLAG_AC;
+	unsigned n = align_checks ? 2 : s->cpl == 3;
 
-	return s->tlbs[align_checks ? 2 : s->cpl == 3];
+	s->tlb = s->tlbs[n];
+	if (n == s->tlb_n)
+		return;
+	s->code_sps[s->tlb_n] = s->code_sp;
+	s->code_sp = s->code_sps[n];
+	s->tlb_n = (uint8_t)n;
+	s->jump_key = (uint64_t)n << 56; /* no canonical address differs from another by it */
 }
 
 void seg_set_flat_64(struct soft *s, uint16_t cs, uint16_t ss, unsigned cpl)
@@ -43,7 +50,7 @@ void seg_set_flat_64(struct soft *s, uint16_t cs, uint16_t ss, unsigned cpl)
 	seg_set_flat(s, CPU_CS, cs, cpl, true, true);
 	seg_set_flat(s, CPU_SS, ss, cpl, false, false);
 	s->cpl = (uint8_t)cpl;
-	s->tlb = tlb_of(s);
+	set_tlb(s);
 }
 
 void soft_mode_changed(struct soft *s)
@@ -59,7 +66,7 @@ void soft_mode_changed(struct soft *s)
 		s->stack_size = 8;
 	else
 		s->stack_size = s->seg[CPU_SS].attr & CPU_SEG_DB ? 4 : 2;
-	s->tlb = tlb_of(s);
+	set_tlb(s);
 }
 
 bool seg_in_limit(const struct cpu_segment *seg, uint64_t off, size_t size)

@@ -116,7 +116,7 @@ struct uop;
 
 /* The host stack of translated code: below return addresses, at most CODE_RETURNS of them, there is
  * room for a signal handler. */
-enum { CODE_STACK = 1 << 13, CODE_STACK_TOP = CODE_STACK - 2, CODE_RETURNS = 512 /* all in 8 bytes */ };
+enum { SOFT_TLBS = 3, CODE_STACK = 1 << 13, CODE_STACK_TOP = CODE_STACK - 2, CODE_RETURNS = 512 /* all in 8 bytes */ };
 
 enum { SOFT_SPANS = 16 };
 
@@ -132,7 +132,8 @@ struct soft {
 	uint64_t c_sp, code_sp; /* the other's stack pointer: while translated code runs, while C does */
 	const struct uop *cur; /* the uop that runs (block.c's way to recover insn_rip on a fault) */
 	int64_t budget; /* instructions left before the dispatcher must look up */
-	struct tlb_entry *tlb; /* the current privilege's array */
+	struct tlb_entry *tlb; /* the current privilege's array: tlbs[tlb_n] */
+	uint64_t jump_key; /* what tells entries of the jump cache by tlb_n */
 	uint64_t seg_base[CPU_SEG_COUNT]; /* what address generation adds: 0 in 64-bit mode but FS, GS */
 	/* Lazy flags: see flags.h. */
 	uint64_t cc_dst, cc_src, cc_aux;
@@ -141,6 +142,7 @@ struct soft {
 	uint8_t cpl, mode; /* enum soft_mode */
 	uint8_t stack_size; /* 2, 4, 8: width of the stack pointer (SS.B, 64-bit) */
 	uint8_t in_block; /* cur is valid: a fault recovers insn_rip from it */
+	uint8_t tlb_n; /* blocks are for one, since translated code looks at it straight */
 	struct cpu_fxsave fx; /* x87, MMX, SSE state, always current between instructions */
 	/* Attention: anything that must be looked at before the next block. */
 	_Atomic int kicked; /* sig-safe */
@@ -174,14 +176,15 @@ struct soft {
 	bool block_dead; /* its code was written to: leave it after this instruction */
 	int64_t reserve; /* instructions of this run() beyond the window in budget */
 	uint64_t icount_end; /* what soft_icount() is when budget and reserve are used up */
-	struct tlb_entry tlbs[3][TLB_SIZE]; /* [0] supervisor, [1] user, [2] never hits: alignment checks */
+	uint64_t code_sps[SOFT_TLBS]; /* code_sp of the others */
+	struct tlb_entry tlbs[SOFT_TLBS][TLB_SIZE]; /* [0] supervisor, [1] user, [2] never hits: alignment checks */
 	uint16_t tlb_filled[2][TLB_SIZE]; /* entries that a CR3 write must look at */
 	uint16_t n_tlb_filled[2];
 	uint64_t tlb_large[2][64]; /* which 2 MiB and 1 GiB regions (hashed) have entries of large pages */
 	/* Counters for the profile. */
 	uint64_t n_tlb_miss, n_blocks_decoded, n_block_lookups, n_exceptions, n_interrupts;
 	char error[128];
-	uint64_t code_stack[CODE_STACK]; /* last member: its memory is touched where it is used */
+	uint64_t code_stack[SOFT_TLBS][CODE_STACK]; /* last member: its memory is touched where it is used */
 };
 
 static inline struct soft *soft_of(struct cpu *c)

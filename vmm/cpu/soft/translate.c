@@ -54,6 +54,7 @@ struct translate *translate_new(void)
 		return NULL;
 	}
 	t->heat = wanted_heat();
+	t->has_bmi2 = __builtin_cpu_supports("bmi2");
 	t->profile = translate_profile_new();
 	t->build = (struct build *)(void *)(t + 1);
 	t->rw = t->next = rw;
@@ -86,8 +87,11 @@ void translate_forget_returns(struct soft *s)
 
 	if (!t)
 		return;
-	s->code_sp = (uint64_t)(uintptr_t)&s->code_stack[CODE_STACK_TOP];
-	s->code_stack[CODE_STACK_TOP] = (uint64_t)(uintptr_t)(t->underflow + t->to_rx);
+	for (unsigned n = 0; n < SOFT_TLBS; n++) {
+		s->code_sps[n] = (uint64_t)(uintptr_t)&s->code_stack[n][CODE_STACK_TOP];
+		s->code_stack[n][CODE_STACK_TOP] = (uint64_t)(uintptr_t)(t->underflow + t->to_rx);
+	}
+	s->code_sp = s->code_sps[s->tlb_n];
 }
 
 static void flush(struct soft *s)
@@ -180,11 +184,11 @@ static void check_across(struct build *t)
 
 	em_load(&t->p, HOST_T1, OPD_S(page_rip));
 	em(&t->p, 8, 0x8D, HOST_T1, opd_mem(HOST_T1, MEM_PAGE_SIZE));
-	translate_tlb_entry(&t->p);
-	em(&t->p, 8, 0x3B, HOST_T1, opd_mem(HOST_T2, offsetof(struct tlb_entry, exec_tag)));
+	translate_tlb_entry(t, &t->p);
+	em(&t->p, 8, 0x3B, HOST_T1, translate_in_entry(t, offsetof(struct tlb_entry, exec_tag)));
 	other = em_jump(&t->p, COND_NE);
 	em_patch(other, t->cold);
-	em(&t->p, 4, 0x81, 7, opd_mem(HOST_T2, offsetof(struct tlb_entry, pfn)));
+	em(&t->p, 4, 0x81, 7, translate_in_entry(t, offsetof(struct tlb_entry, pfn)));
 	em32(&t->p, (uint32_t)(t->root->gpa2 >> MEM_PAGE_SHIFT));
 	em_jump_to(&t->p, COND_NE, t->cold);
 	em(&t->cold, 8, 0x8D, HOST_T1, opd_mem(HOST_T1, (int32_t)translate_in_page(t, 0) - (int32_t)MEM_PAGE_SIZE));

@@ -213,27 +213,38 @@ void translate_ea(struct build *t, const struct plan *x, int32_t add)
 	}
 }
 
-void translate_tlb_entry(uint8_t **p)
+void translate_tlb_entry(const struct build *t, uint8_t **p)
 {
 	enum { SHIFT = 6 };
 
 	_Static_assert(sizeof(struct tlb_entry) == 1 << SHIFT, "scaled by a shift");
-	em(p, 4, 0x8B, HOST_T2, opd_reg(HOST_T1));
-	em(p, 4, 0xC1, 5, opd_reg(HOST_T2)); /* shr */
-	em8(p, MEM_PAGE_SHIFT - SHIFT);
+	if (t->t->has_bmi2) {
+		em_rorx(p, HOST_T2, HOST_T1, MEM_PAGE_SHIFT - SHIFT);
+	} else {
+		em(p, 4, 0x8B, HOST_T2, opd_reg(HOST_T1));
+		em(p, 4, 0xC1, 5, opd_reg(HOST_T2)); /* shr */
+		em8(p, MEM_PAGE_SHIFT - SHIFT);
+	}
 	em_alu_imm(p, 4, 4, opd_reg(HOST_T2), (TLB_SIZE - 1) << SHIFT);
-	em(p, 8, 0x03, HOST_T2, OPD_S(tlb));
+}
+
+struct opd translate_in_entry(const struct build *t, size_t member)
+{
+	struct opd o = opd_mem(HOST_S, (int32_t)(offsetof(struct soft, tlbs) + sizeof(t->s->tlbs[0]) * t->root->tlb_n + member));
+
+	o.index = HOST_T2;
+	return o;
 }
 
 void translate_tlb(struct build *t, const struct plan *x, unsigned size, bool is_write, bool is_span)
 {
 	size_t tag = is_write ? offsetof(struct tlb_entry, write_tag) : offsetof(struct tlb_entry, read_tag);
 
-	translate_tlb_entry(&t->p);
-	em(&t->p, 8, 0x2B, HOST_T1, opd_mem(HOST_T2, (int32_t)tag));
+	translate_tlb_entry(t, &t->p);
+	em(&t->p, 8, 0x2B, HOST_T1, translate_in_entry(t, tag));
 	em_alu_imm(&t->p, 8, 7, opd_reg(HOST_T1), (int32_t)(MEM_PAGE_SIZE - size));
 	leave(t, COND_A, x->u, is_span);
-	em(&t->p, 8, 0x03, HOST_T1, opd_mem(HOST_T2, offsetof(struct tlb_entry, host)));
+	em(&t->p, 8, 0x03, HOST_T1, translate_in_entry(t, offsetof(struct tlb_entry, host)));
 	translate_spoilt(t, HOST_T1);
 	t->host_flags = false;
 }

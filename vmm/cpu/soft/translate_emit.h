@@ -151,6 +151,17 @@ static inline void em_alu_imm(uint8_t **p, unsigned size, unsigned op, struct op
 	}
 }
 
+/* @dst = @src's lower half, rotated right by @by, without flags. Both are R8 to R15. For a host with BMI2. */
+static inline void em_rorx(uint8_t **p, unsigned dst, unsigned src, unsigned by)
+{
+	em8(p, 0xC4);
+	em8(p, 0x43);
+	em8(p, 0x7B);
+	em8(p, 0xF0);
+	em_modrm(p, dst, opd_reg(src));
+	em8(p, by);
+}
+
 /* Stores an immediate, sign-extended when @size is 8. */
 static inline void em_store_imm(uint8_t **p, unsigned size, struct opd o, int32_t v)
 {

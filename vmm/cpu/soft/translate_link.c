@@ -62,14 +62,14 @@ struct page_check {
 };
 
 /* At *@p: the page T1 is the frame @pfn, and may be executed, or it is left; then it is s->page_rip. */
-static struct page_check put_check(uint8_t **p, uint32_t pfn)
+static struct page_check put_check(const struct build *t, uint8_t **p, uint32_t pfn)
 {
 	struct page_check c;
 
-	translate_tlb_entry(p);
-	em(p, 8, 0x3B, HOST_T1, opd_mem(HOST_T2, offsetof(struct tlb_entry, exec_tag)));
+	translate_tlb_entry(t, p);
+	em(p, 8, 0x3B, HOST_T1, translate_in_entry(t, offsetof(struct tlb_entry, exec_tag)));
 	c.other_page = em_jump(p, COND_NE);
-	em(p, 4, 0x81, 7, opd_mem(HOST_T2, offsetof(struct tlb_entry, pfn)));
+	em(p, 4, 0x81, 7, translate_in_entry(t, offsetof(struct tlb_entry, pfn)));
 	c.pfn = *p;
 	em32(p, pfn);
 	c.other_frame = em_jump(p, COND_NE);
@@ -93,7 +93,7 @@ static void put_far(struct build *t, uint8_t **p, int64_t delta)
 
 	em_load(p, HOST_T1, OPD_S(page_rip));
 	em(p, 8, 0x8D, HOST_T1, opd_mem(HOST_T1, (int32_t)page));
-	c = put_check(p, UINT32_MAX);
+	c = put_check(t, p, UINT32_MAX);
 	jump = em_jump(p, COND_COUNT);
 	e = put_stub(t, jump, delta);
 	e->pfn = offset(t->t, c.pfn);
@@ -149,12 +149,18 @@ static void put_landing(struct build *t, int64_t in_page)
 		return;
 	}
 	em(&t->p, 8, 0x8D, HOST_T1, opd_mem(HOST_T1, (int32_t)-in_page));
-	c = put_check(&t->p, (uint32_t)(t->b->gpa >> MEM_PAGE_SHIFT));
+	c = put_check(t, &t->p, (uint32_t)(t->b->gpa >> MEM_PAGE_SHIFT));
 	/* Not straight to this trace, which may be no more by then. */
 	(void)put_stub(t, em_jump(&t->p, COND_COUNT), in_page);
 	patch_check(&c, t->cold);
 	em(&t->cold, 8, 0x8D, HOST_T1, opd_mem(HOST_T1, (int32_t)in_page));
 	em_jump_to(&t->cold, COND_COUNT, t->t->jump);
+}
+
+static struct opd code_stack_at(const struct build *t, size_t n)
+{
+	return opd_mem(HOST_S, (int32_t)(offsetof(struct soft, code_stack) + sizeof(t->s->code_stack[0]) * t->root->tlb_n +
+					 sizeof(uint64_t) * n));
 }
 
 /* When the return stack is full what is on it is forgotten. */
@@ -163,11 +169,11 @@ static void put_bound(struct build *t)
 	enum { LOW = CODE_STACK_TOP - CODE_RETURNS };
 	uint8_t *full;
 
-	em(&t->p, 8, 0x8D, HOST_T2, OPD_S(code_stack[LOW]));
+	em(&t->p, 8, 0x8D, HOST_T2, code_stack_at(t, LOW));
 	em(&t->p, 8, 0x3B, HOST_RSP, opd_reg(HOST_T2));
 	full = em_jump(&t->p, COND_BE);
 	em_patch(full, t->cold);
-	em(&t->cold, 8, 0x8D, HOST_RSP, OPD_S(code_stack[CODE_STACK_TOP]));
+	em(&t->cold, 8, 0x8D, HOST_RSP, code_stack_at(t, CODE_STACK_TOP));
 	em_jump_to(&t->cold, COND_COUNT, t->p);
 }
 

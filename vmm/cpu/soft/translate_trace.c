@@ -73,7 +73,7 @@ static struct block *linked(const struct build *t, const struct uop *link)
 {
 	struct block *b = (struct block *)(uintptr_t)link;
 
-	if (!b || b->dead || !b->is_ram || b->gpa2 || b->mode != SOFT_MODE_64 ||
+	if (!b || b->dead || !b->is_ram || b->gpa2 || b->mode != SOFT_MODE_64 || b->tlb_n != t->root->tlb_n ||
 	    (b->gpa ^ t->root->gpa) >> MEM_PAGE_SHIFT)
 		return NULL;
 	return b;

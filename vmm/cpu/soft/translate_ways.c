@@ -322,7 +322,9 @@ static void make_jump(struct translate *t)
 	em(p, 4, 0xC1, 4, opd_reg(HOST_RAX)); /* shl */
 	em8(p, 4);
 	em(p, 8, 0x03, HOST_RAX, OPD_S(blocks));
-	em(p, 8, 0x3B, HOST_T1, opd_mem(HOST_RAX, jump + (int32_t)offsetof(struct jump_entry, rip)));
+	em_mov(p, HOST_RCX, HOST_T1);
+	em(p, 8, 0x33, HOST_RCX, OPD_S(jump_key));
+	em(p, 8, 0x3B, HOST_RCX, opd_mem(HOST_RAX, jump + (int32_t)offsetof(struct jump_entry, key)));
 	miss[0] = em_jump(p, COND_NE);
 	em_load(p, HOST_RAX, opd_mem(HOST_RAX, jump + (int32_t)offsetof(struct jump_entry, block)));
 	em(p, 8, 0x85, HOST_RAX, opd_reg(HOST_RAX));

@@ -79,7 +79,8 @@ struct block {
 	uint8_t straddles; /* times in a row that accesses looked up together were in two pages; then: */
 	bool no_spans; /* each is looked up by itself */
 	uint64_t straddled_at; /* instructions retired, the last time */
-	uint8_t reserved[8];
+	uint8_t tlb_n; /* as in struct soft */
+	uint8_t reserved[7];
 };
 _Static_assert(sizeof(struct block) == BLOCK_HEADER_SLOTS * sizeof(struct uop), "whole slots");
 
@@ -93,7 +94,7 @@ _Static_assert(sizeof(struct block) == BLOCK_HEADER_SLOTS * sizeof(struct uop), 
  * only while the TLB says that the address still leads there. */
 enum { JUMP_BITS = 16, JUMP_SIZE = 1 << JUMP_BITS };
 struct jump_entry {
-	uint64_t rip;
+	uint64_t key; /* the address, told apart by jump_key of struct soft */
 	const struct block *block;
 };
 
