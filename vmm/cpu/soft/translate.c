@@ -54,6 +54,7 @@ struct translate *translate_new(void)
 		return NULL;
 	}
 	t->heat = wanted_heat();
+	t->often_enough = t->heat > 2 ? TRANSLATE_OFTEN : 1;
 	t->has_bmi2 = __builtin_cpu_supports("bmi2");
 	t->profile = translate_profile_new();
 	t->build = (struct build *)(void *)(t + 1);
@@ -201,6 +202,7 @@ static void put_entry(struct build *t)
 	t->entry = t->p;
 	if (t->root->gpa2)
 		check_across(t);
+	translate_trade(&t->p, t->now.moved);
 	if (t->loops)
 		translate_begin_sse(t);
 	pay(t);
@@ -227,6 +229,8 @@ static void put_insn(struct build *t, const struct plan *x)
 	t->made_pending = false;
 	if (x->ends && x->follow == FOLLOW_NONE)
 		translate_settle_all(t);
+	if (!x->keep && !x->reads_flags && !x->may_exit && !x->ends)
+		f->kind = PENDING_NONE; /* nobody looks at them any more */
 	if (f->kind != PENDING_NONE && !x->writes_flags &&
 	    (!x->quiet || x->writes >> f->reg & 1 || (f->src < 16 && x->writes >> f->src & 1)))
 		translate_settle_pending(t);
@@ -261,7 +265,7 @@ static bool is_full(const struct translate *t)
 	       t->cold + TRANSLATE_MAX_BYTES > t->rw + TRANSLATE_CACHE_BYTES;
 }
 
-void translate_block(struct soft *s, struct block *b)
+void translate_along(struct soft *s, struct block *b, const struct path *path)
 {
 	struct translate *t = s->blocks->translate;
 	struct build *d = t->build;
@@ -276,10 +280,12 @@ void translate_block(struct soft *s, struct block *b)
 	d->t = t;
 	d->s = s;
 	d->root = d->b = b;
+	d->path = path;
 	d->p = t->next;
 	d->cold = t->cold;
 	if (!translate_choose(d))
 		return;
+	translate_plan_loop(d);
 	translate_plan_spans(d);
 	put_trace(d);
 	translate_trace_made(d);
@@ -290,6 +296,11 @@ void translate_block(struct soft *s, struct block *b)
 	b->code = d->entry + t->to_rx;
 	b->has_code = true;
 	b->enter = (uop_fn *)(uintptr_t)(t->enter + t->to_rx);
+}
+
+void translate_block(struct soft *s, struct block *b)
+{
+	translate_along(s, b, NULL);
 }
 
 const struct uop *translate_count(struct soft *s, const struct uop *u)

@@ -96,6 +96,7 @@ void translate_put_state(uint8_t **p, const struct state *st)
 		em(p, 4, 0x0FAE, 3, OPD_S(fx.mxcsr));
 	if (st->rest)
 		em_alu_imm(p, 8, 0, OPD_S(budget), (int32_t)st->rest);
+	translate_trade(p, st->moved);
 }
 
 void translate_settle_pending(struct build *t)

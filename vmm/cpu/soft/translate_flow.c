@@ -116,6 +116,8 @@ bool translate_plan_flow(struct plan *x)
 	else
 		return false;
 	x->ends = x->reads_flags = x->may_exit = true;
+	if (fn == uop_jmp || x->fn == put_jcc)
+		x->names = NAMES_KNOWN;
 	x->quiet = x->knows_writes = fn == uop_jmp || fn == uop_call || x->fn == put_jcc;
 	x->writes = fn == uop_call ? 1 << CPU_RSP : 0;
 	x->stack_base = CPU_RSP;

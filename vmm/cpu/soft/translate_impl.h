@@ -20,10 +20,26 @@
 
 enum { TRACE_BLOCKS = 8, TRACE_INSNS = 96 /* the most of one trace */,
        TRACE_TURNS = 4, TRACE_TURNS_INSNS = 40 /* the most turns of a loop that are one, and their instructions */,
+       TRANSLATE_AGAIN = 4 /* the most times that a trace is made again */,
+       TRANSLATE_OFTEN = 128 /* how often budgets run out at one, less those elsewhere: translate_again.c */,
        TRACE_BIAS = 4 /* how much more often one side of a jump is entered, to be followed */,
        TRANSLATE_INSN_BYTES = 2048 /* the most that one instruction with its exits takes */,
        TRANSLATE_MAX_BYTES = (TRACE_INSNS + 4) * TRANSLATE_INSN_BYTES };
 _Static_assert((int)TRACE_INSNS >= (int)BLOCK_MAX_INSNS, "any block is a trace");
+
+/* Blocks that run one behind the other, and the first again. */
+struct path {
+	struct block *blocks[TRACE_BLOCKS];
+	unsigned n;
+};
+
+/* Who is watched: translate_again.c. Paths hold until blocks are recycled. */
+struct watch {
+	struct block *root; /* NULL: nobody */
+	struct path now, before; /* before: the last that came back to the root */
+	unsigned n_looks;
+	uint64_t n_recycled; /* the cache's, when it began */
+};
 
 struct build;
 struct translate {
@@ -47,6 +63,9 @@ struct translate {
 	struct build *build; /* behind this struct: the block in the making */
 	unsigned heat; /* entries until a block is translated */
 	bool has_bmi2;
+	const struct block *often; /* for its address: the block at which budgets run out, by vote */
+	unsigned n_often, often_enough;
+	struct watch watch;
 	struct translate_profile *profile; /* owned; NULL: nothing is counted */
 	uint64_t n_blocks, n_bytes, n_flushes;
 };
@@ -92,6 +111,9 @@ struct member {
 	int32_t off; /* of its first byte, as lo */
 };
 
+/* Where an instruction names general registers, besides its memory operand, and dst and src. */
+enum names { NAMES_KNOWN = 1 /* else nobody knows */, NAMES_REG = 2, NAMES_RM = 4 /* a register operand */ };
+
 /* How an instruction is translated. */
 struct plan;
 typedef bool translate_fn(struct build *t, const struct plan *x);
@@ -117,11 +139,16 @@ struct plan {
 			  * when that is RSP */
 	uint8_t stack_base; /* a guest register */
 	bool pops_rsp; /* what was read goes into RSP */
+	uint8_t dst, src; /* the uop's */
+	uint8_t names; /* enum names */
+	uint16_t implicit; /* general registers that it is about and does not name */
 	struct member operand, stack;
 	bool begins; /* a block */
 	struct block *b; /* the block that it is of */
 	unsigned rest; /* instructions of the trace behind that block */
 };
+
+enum { LOOP_MOVED = 4, LOOP_USES = 2 /* in a turn: what it takes to be moved */ };
 
 /* What stands in host registers only, and is put back on every way out. */
 struct state {
@@ -129,6 +156,7 @@ struct state {
 	uint16_t xmm_dirty; /* XMM registers newer than the image's */
 	bool has_mxcsr; /* the host's MXCSR is the guest's, and newer than the image's */
 	unsigned rest; /* paid but not run: given back */
+	uint8_t moved[LOOP_MOVED]; /* translate_loop.c: the guest registers, + 1, in whose place those of struct soft are; 0: none */
 	const struct block *b; /* that is left */
 };
 
@@ -150,6 +178,7 @@ struct build {
 	uint8_t *again; /* where a turn of the loop begins, paid */
 	unsigned n_blocks, n_plans; /* plans: of all turns that are made one */
 	unsigned n_once; /* plans of one turn */
+	const struct path *path; /* the way that the trace goes; NULL: by heat */
 	bool loops; /* the last instruction leads back to the first */
 	bool live; /* flags at the first instruction may be looked at */
 	bool has_exec; /* an instruction runs by its executor; only in the last block */
@@ -298,6 +327,21 @@ void translate_trace_made(struct build *t);
 void translate_trace_gone(struct translate *t, struct block *root);
 /* @b goes, and with it the code of all traces that it is in. */
 void translate_part_gone(struct translate *t, struct block *b);
+
+/* translate_again.c: in place of uop_enter() when the budget does not pay for the trace. */
+uop_fn translate_tired;
+/* In place of translate_count() while it is watched which way the guest goes. */
+uop_fn translate_watch;
+
+/* translate.c: translate_block(), whose trace goes along @path when it may. @path may be NULL. */
+void translate_along(struct soft *s, struct block *b, const struct path *path);
+
+/* translate_loop.c */
+/* Gives the loop's registers of struct soft host registers that it does not use. */
+void translate_plan_loop(struct build *t);
+bool translate_has_moved(const struct state *st);
+/* At *@p: those registers trade places with what is in @moved, on the way into the loop and out of it. Spoils T2. */
+void translate_trade(uint8_t **p, const uint8_t moved[LOOP_MOVED]);
 
 /* translate_sse.c: before a loop: SSE may be used, the loop's registers are the guest's. */
 void translate_begin_sse(struct build *t);

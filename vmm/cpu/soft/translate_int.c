@@ -307,7 +307,7 @@ static bool put_alu(struct build *t, const struct plan *x)
 /* INC and DEC keep CF. */
 static bool put_inc_dec(struct build *t, const struct plan *x)
 {
-	unsigned size = width(&x->i), digit = x->i.reg & 7, g = x->u->dst, h;
+	unsigned size = width(&x->i), digit = x->i.reg & 7, g = x->dst, h;
 
 	if (x->keep) {
 		translate_flags(t);
@@ -329,7 +329,7 @@ static bool put_inc_dec(struct build *t, const struct plan *x)
 
 static bool put_neg(struct build *t, const struct plan *x)
 {
-	unsigned size = width(&x->i), g = x->u->dst, h;
+	unsigned size = width(&x->i), g = x->dst, h;
 
 	h = guest_read(t, g, HOST_T1);
 	if (x->keep) {
@@ -346,10 +346,10 @@ static bool put_neg(struct build *t, const struct plan *x)
 
 static bool put_not(struct build *t, const struct plan *x)
 {
-	unsigned size = width(&x->i), h = guest_read(t, x->u->dst, HOST_T1);
+	unsigned size = width(&x->i), h = guest_read(t, x->dst, HOST_T1);
 
 	em(&t->p, size, size > 1 ? 0xF7 : 0xF6, 2, opd_reg(h));
-	guest_write(t, x->u->dst, h);
+	guest_write(t, x->dst, h);
 	return true;
 }
 
@@ -380,7 +380,7 @@ static void keep_shift(struct build *t, unsigned digit, unsigned size, struct op
 /* SHL, SHR, SAR by an immediate; dword and qword. */
 static bool put_shift(struct build *t, const struct plan *x)
 {
-	unsigned size = x->i.opsize, digit = x->i.reg & 7, g = x->u->dst, h = guest_read(t, g, HOST_T1);
+	unsigned size = x->i.opsize, digit = x->i.reg & 7, g = x->dst, h = guest_read(t, g, HOST_T1);
 
 	em(&t->p, size, 0xC1, digit == 6 ? 4 : digit, opd_reg(h));
 	em8(&t->p, (uint8_t)x->u->imm);
@@ -422,7 +422,7 @@ static bool put_imul(struct build *t, const struct plan *x)
 static bool put_mov(struct build *t, const struct plan *x)
 {
 	const struct insn *i = &x->i;
-	unsigned size = width(i), wide = size > 1, g = x->u->dst, h;
+	unsigned size = width(i), wide = size > 1, g = x->dst, h;
 	bool is_imm = i->opcode >= 0xC6, is_load = !is_imm && i->opcode & 2;
 	struct opd at;
 
@@ -432,10 +432,10 @@ static bool put_mov(struct build *t, const struct plan *x)
 			em_store_imm(&t->p, size, opd_reg(h), (int32_t)x->u->imm);
 		} else if (size >= 4) {
 			h = guest_target(t, g, HOST_T1);
-			em(&t->p, size, 0x8B, h, guest_opd(x->u->src));
+			em(&t->p, size, 0x8B, h, guest_opd(x->src));
 		} else {
 			h = guest_read(t, g, HOST_T1);
-			em(&t->p, size, 0x8A | wide, h, guest_opd(x->u->src));
+			em(&t->p, size, 0x8A | wide, h, guest_opd(x->src));
 		}
 		guest_write(t, g, h);
 		return true;
@@ -448,7 +448,7 @@ static bool put_mov(struct build *t, const struct plan *x)
 	} else if (is_imm) {
 		em_store_imm(&t->p, size, at, (int32_t)x->u->imm);
 	} else {
-		em(&t->p, size, 0x88 | wide, guest_read(t, x->u->src, HOST_T2), at);
+		em(&t->p, size, 0x88 | wide, guest_read(t, x->src, HOST_T2), at);
 	}
 	return true;
 }
@@ -456,7 +456,7 @@ static bool put_mov(struct build *t, const struct plan *x)
 /* B0 to BF. */
 static bool put_mov_imm(struct build *t, const struct plan *x)
 {
-	unsigned size = x->i.opcode < 0xB8 ? 1 : x->i.opsize, g = x->u->dst, h;
+	unsigned size = x->i.opcode < 0xB8 ? 1 : x->i.opsize, g = x->dst, h;
 
 	if (size >= 4) {
 		h = guest_target(t, g, HOST_T1);
@@ -545,14 +545,14 @@ static bool put_push(struct build *t, const struct plan *x)
 	if (x->u->fn == uop_push_i)
 		em_store_imm(&t->p, 8, at, (int32_t)x->u->imm);
 	else
-		em_store(&t->p, at, guest_read(t, x->u->src, HOST_T2));
+		em_store(&t->p, at, guest_read(t, x->src, HOST_T2));
 	em(&t->p, 8, 0x8D, HOST_GUEST_RSP, opd_mem(HOST_GUEST_RSP, -8));
 	return true;
 }
 
 static bool put_pop(struct build *t, const struct plan *x)
 {
-	unsigned g = x->u->dst, h = guest_target(t, g, HOST_T2);
+	unsigned g = x->dst, h = guest_target(t, g, HOST_T2);
 	struct opd at = translate_stack(t, x);
 
 	em(&t->p, 8, 0x8D, HOST_GUEST_RSP, opd_mem(HOST_GUEST_RSP, 8));
@@ -632,12 +632,12 @@ static bool plan_unary(struct plan *x)
 	if (x->i.opcode < 0xF8) {
 		if (digit < 2)
 			return plan_alu(x);
-		return digit == 2 ? use(x, put_not, false, 1u << x->u->dst) : use_flags(x, put_neg, true, false, x->u->dst);
+		return digit == 2 ? use(x, put_not, false, 1u << x->dst) : use_flags(x, put_neg, true, false, x->dst);
 	}
 	if (digit == 6)
 		return use_stack(x, put_push, CPU_RSP, -8, 0);
-	(void)use_flags(x, put_inc_dec, false, false, x->u->dst);
-	return width(&x->i) < 8 || copies(x, x->u->dst, digit ? -1 : 1);
+	(void)use_flags(x, put_inc_dec, false, false, x->dst);
+	return width(&x->i) < 8 || copies(x, x->dst, digit ? -1 : 1);
 }
 
 static bool plan_0f(struct plan *x)
@@ -683,8 +683,8 @@ static bool plan_one(struct plan *x)
 	case 0x6A:
 		return use_stack(x, put_push, CPU_RSP, -8, 0);
 	case 0x58 ... 0x5F:
-		x->pops_rsp = x->u->dst == CPU_RSP;
-		return use_stack(x, put_pop, CPU_RSP, 8, 1u << x->u->dst);
+		x->pops_rsp = x->dst == CPU_RSP;
+		return use_stack(x, put_pop, CPU_RSP, 8, 1u << x->dst);
 	case 0x63:
 		return use(x, put_movx, is_mem, 1u << x->i.reg);
 	case 0x69:
@@ -692,8 +692,8 @@ static bool plan_one(struct plan *x)
 		return use_flags(x, put_imul, true, false, x->i.reg);
 	case 0x88 ... 0x8B:
 	case 0xC6 ... 0xC7:
-		(void)use(x, put_mov, is_mem, is_store(&x->i) ? 0 : 1u << x->u->dst);
-		return is_mem || x->i.opcode >= 0xC6 || width(&x->i) < 8 || copies(x, x->u->src, 0);
+		(void)use(x, put_mov, is_mem, is_store(&x->i) ? 0 : 1u << x->dst);
+		return is_mem || x->i.opcode >= 0xC6 || width(&x->i) < 8 || copies(x, x->src, 0);
 	case 0x8D:
 		(void)use(x, put_lea, false, 1u << x->i.reg);
 		return x->i.index != INSN_REG_NONE || copies(x, x->i.base, x->i.disp);
@@ -702,10 +702,10 @@ static bool plan_one(struct plan *x)
 	case 0x98:
 		return use(x, put_cdqe, false, 1 << CPU_RAX);
 	case 0xB0 ... 0xBF:
-		return use(x, put_mov_imm, false, 1u << x->u->dst);
+		return use(x, put_mov_imm, false, 1u << x->dst);
 	case 0xC0 ... 0xC1:
 	case 0xD0 ... 0xD1:
-		return use_flags(x, put_shift, true, false, x->u->dst);
+		return use_flags(x, put_shift, true, false, x->dst);
 	case 0xC9:
 		return use_stack(x, put_leave, CPU_RBP, 8, 1 << CPU_RBP);
 	case 0xF6 ... 0xF7:
@@ -729,7 +729,41 @@ bool translate_plan_alu(struct plan *x)
 	return plan_alu(x);
 }
 
+/* Its field reg is a general register, not a part of the opcode. */
+static bool names_reg(const struct insn *i)
+{
+	switch ((unsigned)i->map << 8 | i->opcode) {
+	case 0x000 ... 0x03F:
+		return i->has_modrm;
+	case 0x063:
+	case 0x069:
+	case 0x06B:
+	case 0x084 ... 0x085:
+	case 0x088 ... 0x08B:
+	case 0x08D:
+	case 0x140 ... 0x14F:
+	case 0x1AF:
+	case 0x1B6 ... 0x1B7:
+	case 0x1BE ... 0x1BF:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* ALU operations with an immediate on RAX, CDQE; RSP where it is moved, and RBP by LEAVE. */
+static uint16_t implicit(const struct plan *x)
+{
+	bool is_rax = x->i.map == 0 && !x->i.has_modrm && (x->i.opcode < 0x40 || (x->i.opcode | 1) == 0xA9 || x->i.opcode == 0x98);
+
+	return (uint16_t)(is_rax << CPU_RAX | (x->stack_by ? 1u << CPU_RSP | 1u << x->stack_base : 0));
+}
+
 bool translate_plan_int(struct plan *x)
 {
-	return x->i.map == 0 ? plan_one(x) : x->i.map == 1 && plan_0f(x);
+	if (x->i.map == 0 ? !plan_one(x) : x->i.map != 1 || !plan_0f(x))
+		return false;
+	x->names = (uint8_t)(NAMES_KNOWN | (names_reg(&x->i) ? NAMES_REG : 0) | (x->i.has_modrm ? NAMES_RM : 0));
+	x->implicit = implicit(x);
+	return true;
 }

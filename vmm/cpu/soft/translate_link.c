@@ -127,7 +127,7 @@ void translate_side_exit(struct build *t, unsigned cond, int32_t delta)
 {
 	const struct state *st = &t->now;
 
-	if (st->flags.kind == PENDING_NONE && !st->xmm_dirty && !st->has_mxcsr && !st->rest) {
+	if (st->flags.kind == PENDING_NONE && !st->xmm_dirty && !st->has_mxcsr && !st->rest && !translate_has_moved(st)) {
 		translate_edge(t, cond, delta);
 		return;
 	}

@@ -62,7 +62,7 @@ const struct uop *translate_profile_exit(struct soft *s, const struct uop *u)
 const struct uop *translate_profile_enter(struct soft *s, const struct uop *u)
 {
 	s->blocks->translate->profile->n_enters++;
-	return uop_enter(s, u);
+	return translate_tired(s, u);
 }
 
 const struct uop *translate_profile_follow(struct soft *s, const struct uop *u)

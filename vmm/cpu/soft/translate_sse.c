@@ -303,5 +303,10 @@ bool translate_plan_sse(struct plan *x)
 	x->quiet = !x->writes_flags;
 	x->knows_writes = true;
 	plan_registers(x, f.form);
+	x->names = NAMES_KNOWN;
+	if (f.form == SSE_FP_TO_GPR || f.form == SSE_MASK_TO_GPR)
+		x->names |= NAMES_REG;
+	else if (f.form >= SSE_FROM_GPR)
+		x->names |= NAMES_RM;
 	return true;
 }

@@ -49,6 +49,8 @@ static bool plan_block(struct build *t, struct block *b)
 		memset(x, 0, sizeof(*x));
 		len = insn_decode(bytes, left, SOFT_MODE_64, &x->i);
 		x->u = u;
+		x->dst = u->dst;
+		x->src = u->src;
 		x->copy_of = INSN_REG_NONE;
 		x->begins = k == 0;
 		x->b = b;
@@ -92,13 +94,30 @@ static bool is_biased(const struct block *a, const struct block *b)
 	return more >= TRACE_BIAS * less;
 }
 
+/* Which of two sides of @b's jump goes on; NULL: none. */
+static struct block *side(const struct build *t, struct block *taken, struct block *fall)
+{
+	const struct path *p = t->path;
+	const struct block *next;
+
+	if (p) {
+		next = p->blocks[t->n_blocks < p->n ? t->n_blocks : 0];
+		return taken == next ? taken : fall == next ? fall : NULL;
+	}
+	if (!taken || !fall)
+		return taken ? taken : fall;
+	if (taken == t->root || fall == t->root)
+		return taken == t->root ? taken : fall;
+	return is_biased(fall, taken) ? fall->heat >= taken->heat ? fall : taken : NULL;
+}
+
 /* What runs behind @b, whose last instruction is @last. NULL: nobody knows. */
 static struct block *next_of(const struct build *t, const struct block *b, const struct plan *last, enum follow *ret_follow)
 {
-	const struct uop_links *l = (const struct uop_links *)(const void *)((const struct uop *)(const void *)b + b->n_slots - 1);
+	const struct uop_links *l = block_links(b);
 	struct block *taken, *fall;
 
-	if (!b->linked || !last->fn || b->gpa2)
+	if (!l || !last->fn || b->gpa2)
 		return NULL;
 	taken = linked(t, l->taken);
 	fall = linked(t, l->fall);
@@ -106,10 +125,10 @@ static struct block *next_of(const struct build *t, const struct block *b, const
 	if (!last->ends)
 		return fall;
 	if (is_jcc(&last->i)) {
-		if (taken && fall && taken != t->root && fall != t->root && !is_biased(fall, taken))
-			return NULL;
-		if (!taken || (fall && taken != t->root && (fall == t->root || fall->heat >= taken->heat)))
-			return fall;
+		struct block *next = side(t, taken, fall);
+
+		if (next != taken || taken == fall)
+			return next;
 	} else if (last->u->fn != uop_jmp && last->u->fn != uop_call) {
 		return NULL;
 	}

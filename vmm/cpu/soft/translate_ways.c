@@ -139,7 +139,7 @@ static void make_ways_out(struct translate *t)
 	em_block_rip(p, HOST_T1);
 	em_store(p, OPD_S(rip), HOST_RAX);
 	em_leave_stored(p);
-	em_jump_c(p, (uint64_t)(uintptr_t)(t->profile ? translate_profile_enter : uop_enter), false);
+	em_jump_c(p, (uint64_t)(uintptr_t)(t->profile ? translate_profile_enter : translate_tired), false);
 	t->to_null = *p;
 	em_leave(p);
 	em_return_null(p);

@@ -80,9 +80,16 @@ struct block {
 	bool no_spans; /* each is looked up by itself */
 	uint64_t straddled_at; /* instructions retired, the last time */
 	uint8_t tlb_n; /* as in struct soft */
-	uint8_t reserved[7];
+	uint8_t n_again; /* times that its trace was made again: translate_again.c */
+	uint8_t reserved[6];
 };
 _Static_assert(sizeof(struct block) == BLOCK_HEADER_SLOTS * sizeof(struct uop), "whole slots");
+
+/* Of the block's last instruction; NULL: none. */
+static inline struct uop_links *block_links(const struct block *b)
+{
+	return b->linked ? (struct uop_links *)((uintptr_t)b + (b->n_slots - 1U) * sizeof(struct uop)) : NULL;
+}
 
 #if defined(MUSTER_SAN) || !defined(__OPTIMIZE__)
 #define UOP_NEXT(s, u) return ((void)(s), (u))
