@@ -24,6 +24,9 @@ GUEST(kinds, "mov ecx, 5; mov r10d, 0x1234567; mov r11, -99; mov r14d, DATA; mov
 GUEST(implied, "mov ecx, 5; mov r10d, 5; mov r11d, 9; mov r14d, 11; mov r15d, 13; xor r9d, r9d\n"
 	       "implied_a: add r10, r11; add eax, 77; cdqe; xor r14, r15; add r15, r10; push r10; push r14; pop r11; pop r15; mov [STACK - 56], r11\n"
 	       "mov ebp, STACK - 64; mov [rbp], r15; leave; add r9, rbp; dec ecx; jnz implied_a; hlt");
+/* Only CDQE is about RAX, which is the first that could make place. */
+GUEST(unnamed, "mov ecx, 5; mov eax, 0x80000000; mov r10d, 5; mov r11d, 9\n"
+	       "unnamed_a: add r10, r11; cdqe; add r11, r10; dec ecx; jnz unnamed_a; hlt");
 /* No host register is free but one: R11 gets none. */
 GUEST(crowded, "mov ecx, 4; mov r10d, 5; mov r11d, 9; mov edi, DATA\n"
 	       "crowded_a: add rax, r10; add rdx, rax; add rbx, rdx; add rbp, rbx; add rsi, rbp; add r8, rsi; add r9, r8; add r12, r9; add r10, r12\n"
@@ -58,7 +61,8 @@ GUEST(unseen, "mov ecx, 6; mov ebx, DATA; mov edi, 3\n"
 #define CASE(n, ...) { .name = #n, .code = n, .end = n##_end, __VA_ARGS__ }
 static const struct lock_case cases[] = {
 	CASE(places, .expect = NULL), CASE(places, .event = lock_irq), CASE(kinds, .expect = NULL), CASE(kinds, .event = lock_irq),
-	CASE(implied, .expect = NULL), CASE(implied, .event = lock_irq), CASE(crowded, .expect = NULL), CASE(crowded, .event = lock_irq),
+	CASE(implied, .expect = NULL), CASE(implied, .event = lock_irq), CASE(unnamed, .expect = NULL), CASE(unnamed, .event = lock_irq),
+	CASE(crowded, .expect = NULL), CASE(crowded, .event = lock_irq),
 	CASE(xmm, .expect = NULL), CASE(xmm, .event = lock_irq), CASE(spans, .expect = NULL), CASE(spans, .event = lock_irq),
 	CASE(leaves, .expect = expect_leaves), CASE(leaves, .event = lock_irq), CASE(twice, .expect = NULL),
 	CASE(twice, .event = lock_irq), CASE(unseen, .expect = NULL), CASE(unseen, .event = lock_irq),
