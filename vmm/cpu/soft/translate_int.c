@@ -756,7 +756,7 @@ static uint16_t implicit(const struct plan *x)
 {
 	bool is_rax = x->i.map == 0 && !x->i.has_modrm && (x->i.opcode < 0x40 || (x->i.opcode | 1) == 0xA9 || x->i.opcode == 0x98);
 
-	return (uint16_t)(is_rax << CPU_RAX | (x->stack_by ? 1u << CPU_RSP | 1u << x->stack_base : 0));
+	return (uint16_t)((unsigned)is_rax << CPU_RAX | (x->stack_by ? 1u << CPU_RSP | 1u << x->stack_base : 0));
 }
 
 bool translate_plan_int(struct plan *x)
