@@ -27,6 +27,9 @@ GUEST(implied, "mov ecx, 5; mov r10d, 5; mov r11d, 9; mov r14d, 11; mov r15d, 13
 /* Only CDQE is about RAX, which is the first that could make place. */
 GUEST(unnamed, "mov ecx, 5; mov eax, 0x80000000; mov r10d, 5; mov r11d, 9\n"
 	       "unnamed_a: add r10, r11; cdqe; add r11, r10; dec ecx; jnz unnamed_a; hlt");
+/* AH is a part of RAX, not register 4. */
+GUEST(high, "mov ecx, 5; mov eax, 0x8123; mov r10d, 5; mov r11d, 9\n"
+	    "high_a: add r10, r11; movzx esi, ah; add r11, r10; add r11, rsi; mov dil, cl; mov bh, cl; mov dl, bh; dec ecx; jnz high_a; hlt");
 /* No host register is free but one: R11 gets none. */
 GUEST(crowded, "mov ecx, 4; mov r10d, 5; mov r11d, 9; mov edi, DATA\n"
 	       "crowded_a: add rax, r10; add rdx, rax; add rbx, rdx; add rbp, rbx; add rsi, rbp; add r8, rsi; add r9, r8; add r12, r9; add r10, r12\n"
@@ -62,6 +65,7 @@ GUEST(unseen, "mov ecx, 6; mov ebx, DATA; mov edi, 3\n"
 static const struct lock_case cases[] = {
 	CASE(places, .expect = NULL), CASE(places, .event = lock_irq), CASE(kinds, .expect = NULL), CASE(kinds, .event = lock_irq),
 	CASE(implied, .expect = NULL), CASE(implied, .event = lock_irq), CASE(unnamed, .expect = NULL), CASE(unnamed, .event = lock_irq),
+	CASE(high, .expect = NULL), CASE(high, .event = lock_irq),
 	CASE(crowded, .expect = NULL), CASE(crowded, .event = lock_irq),
 	CASE(xmm, .expect = NULL), CASE(xmm, .event = lock_irq), CASE(spans, .expect = NULL), CASE(spans, .event = lock_irq),
 	CASE(leaves, .expect = expect_leaves), CASE(leaves, .event = lock_irq), CASE(twice, .expect = NULL),
