@@ -85,10 +85,22 @@ static struct block_page *page_get(struct soft *s, uint64_t gpa)
 	return p;
 }
 
+static bool is_first_page(const struct block *b, uint64_t gpa)
+{
+	return (b->gpa & page_mask) == gpa;
+}
+
 /* The link of the list of page @gpa that goes on from @b. */
 static uint32_t *page_link(struct block *b, uint64_t gpa)
 {
-	return (b->gpa & page_mask) == gpa ? &b->page_next : &b->page2_next;
+	return is_first_page(b, gpa) ? &b->page_next : &b->page2_next;
+}
+
+/* @b comes behind @prev in the list of page @gpa. Blocks of which only the rest is there do not know. */
+static void page_set_prev(struct block *b, uint64_t gpa, uint32_t prev)
+{
+	if (is_first_page(b, gpa))
+		b->page_prev = prev;
 }
 
 /* Which bytes of page @gpa @b covers: [*ret_from, *ret_to) as offsets. */
@@ -96,8 +108,8 @@ static void covered(const struct block *b, uint64_t gpa, uint64_t *ret_from, uin
 {
 	uint64_t off = b->gpa & ~page_mask, end = off + b->n_bytes;
 
-	*ret_from = (b->gpa & page_mask) == gpa ? off : 0;
-	*ret_to = (b->gpa & page_mask) == gpa ? (end < MEM_PAGE_SIZE ? end : MEM_PAGE_SIZE) :
+	*ret_from = is_first_page(b, gpa) ? off : 0;
+	*ret_to = is_first_page(b, gpa) ? (end < MEM_PAGE_SIZE ? end : MEM_PAGE_SIZE) :
 						end - MEM_PAGE_SIZE;
 }
 
@@ -114,9 +126,24 @@ static void page_add(struct soft *s, uint64_t gpa, struct block *b)
 	uint64_t from, to;
 
 	*page_link(b, gpa) = p->first;
+	page_set_prev(b, gpa, 0);
+	if (p->first)
+		page_set_prev(block_at(s->blocks, p->first), gpa, slot_of(s->blocks, b));
 	p->first = slot_of(s->blocks, b);
 	covered(b, gpa, &from, &to);
 	p->granules |= granules(from, to);
+}
+
+/* What comes before @b in the list of page @p; 0: nothing. */
+static uint32_t page_prev(struct block_cache *c, const struct block_page *p, const struct block *b)
+{
+	uint32_t slot = slot_of(c, b), prev = 0;
+
+	if (is_first_page(b, p->gpa))
+		return b->page_prev;
+	for (uint32_t k = p->first; k != slot; k = *page_link(block_at(c, k), p->gpa))
+		prev = k;
+	return prev;
 }
 
 /* Takes @b off the list of page @gpa. The page goes when it was the last one. */
@@ -124,13 +151,13 @@ static void page_remove(struct soft *s, uint64_t gpa, struct block *b)
 {
 	struct block_cache *c = s->blocks;
 	struct block_page *p = page_find(c, gpa);
-	uint32_t slot = slot_of(c, b), *link;
+	uint32_t prev, next = *page_link(b, gpa);
 
 	assert(p);
-	link = &p->first;
-	while (*link != slot)
-		link = page_link(block_at(c, *link), gpa);
-	*link = *page_link(b, gpa);
+	prev = page_prev(c, p, b);
+	*(prev ? page_link(block_at(c, prev), gpa) : &p->first) = next;
+	if (next)
+		page_set_prev(block_at(c, next), gpa, prev);
 	if (!p->first)
 		page_drop(s, p);
 }
@@ -146,8 +173,8 @@ static void kill_block(struct soft *s, struct block *b)
 		link = &block_at(c, *link)->hash_next;
 	*link = b->hash_next;
 	page_remove(s, b->gpa & page_mask, b);
-	if (b->gpa2)
-		page_remove(s, b->gpa2, b);
+	if (b->is_across)
+		page_remove(s, block_gpa2(b), b);
 	b->enter = uop_dead;
 	translate_drop(c->translate, b);
 	b->dead = true;
@@ -204,7 +231,7 @@ void block_code_forget(struct block_cache *c)
 			b->loops = false;
 			b->heat = 0;
 			if (!b->dead)
-				b->enter = b->gpa2 ? uop_enter_across : translate_count;
+				b->enter = b->is_across ? uop_enter_across : translate_count;
 		}
 	}
 }
@@ -304,8 +331,8 @@ static void add(struct soft *s, struct block *b)
 	b->hash_next = *head;
 	*head = slot_of(c, b);
 	page_add(s, b->gpa & page_mask, b);
-	if (b->gpa2)
-		page_add(s, b->gpa2, b);
+	if (b->is_across)
+		page_add(s, block_gpa2(b), b);
 }
 
 /* @lin's block when it is there. A page-crossing one counts only when its
@@ -320,10 +347,10 @@ static struct block *cached(struct soft *s, uint64_t lin, uint64_t gpa)
 
 		if (b->gpa != gpa || b->mode != s->mode || b->tlb_n != s->tlb_n)
 			continue;
-		if (!b->gpa2)
+		if (!b->is_across)
 			return b;
 		next = (lin | ~page_mask) + 1;
-		if (mmu_fetch_phys(s, s->mode == SOFT_MODE_64 ? next : (uint32_t)next) == b->gpa2)
+		if (mmu_fetch_phys(s, s->mode == SOFT_MODE_64 ? next : (uint32_t)next) == block_gpa2(b))
 			return b;
 		kill_block(s, b);
 		return NULL;
@@ -352,19 +379,19 @@ const struct block *block_single(struct soft *s)
 
 bool block_is_in_ram(struct soft *s, const struct block *b)
 {
-	return mem_ptr(s->mem, b->gpa, 1) && (!b->gpa2 || mem_ptr(s->mem, b->gpa2, 1));
+	return mem_ptr(s->mem, b->gpa, 1) && (!b->is_across || mem_ptr(s->mem, block_gpa2(b), 1));
 }
 
 void block_bytes(struct soft *s, const struct block *b, unsigned off, unsigned len, uint8_t *dst)
 {
 	unsigned in_first = (unsigned)(MEM_PAGE_SIZE - (b->gpa & ~page_mask));
 
-	if (!b->gpa2) {
+	if (!b->is_across) {
 		memcpy(dst, mem_ptr(s->mem, b->gpa + off, len), len);
 		return;
 	}
 	for (unsigned k = 0; k < len; k++) {
-		uint64_t gpa = off + k < in_first ? b->gpa + off + k : b->gpa2 + off + k - in_first;
+		uint64_t gpa = off + k < in_first ? b->gpa + off + k : block_gpa2(b) + off + k - in_first;
 
 		memcpy(dst + k, mem_ptr(s->mem, gpa, 1), 1);
 	}
@@ -387,13 +414,14 @@ const struct block *block_find(struct soft *s)
 		b = make_room(s);
 		block_build(s, b, lin, gpa, BLOCK_MAX_INSNS);
 		/* Two pages that are one: not worth a second kind of list. */
-		if (b->gpa2 && b->gpa2 == (gpa & page_mask))
+		if (b->is_across && block_gpa2(b) == (gpa & page_mask))
 			b->is_ram = false;
 		if (!b->is_ram)
 			return b;
 		add(s, b);
 	}
-	b->n_entered++;
+	if (!b->is_across && b->n_entered < UINT32_MAX)
+		b->n_entered++;
 	if (s->mode != SOFT_MODE_64)
 		return b;
 	c->jump[jump_index(lin)] = (struct jump_entry){ .key = lin ^ s->jump_key, .block = b };
@@ -440,7 +468,7 @@ void block_code_written(struct soft *s, uint64_t gpa, size_t len)
 
 static uint64_t weight(const struct block *b)
 {
-	return b->n_entered * b->n_insns;
+	return b->is_across ? 0 : (uint64_t)b->n_entered * b->n_insns;
 }
 
 void block_profile(const struct soft *s, FILE *f, unsigned n)
@@ -470,7 +498,7 @@ void block_profile(const struct soft *s, FILE *f, unsigned n)
 			return;
 		below = weight(best);
 		bytes = mem_ptr(s->mem, best->gpa, 8);
-		fprintf(f, "  %12llu  %#llx mode %u, %u instructions%s%s:", (unsigned long long)best->n_entered,
+		fprintf(f, "  %12u  %#llx mode %u, %u instructions%s%s:", best->n_entered,
 			(unsigned long long)best->gpa, best->mode, best->n_insns, best->has_code ? ", translated" : "",
 			best->loops ? ", a loop" : "");
 		for (unsigned k = 0; bytes && k < 8; k++)

@@ -79,9 +79,8 @@ static void build_apart(struct builder *d, uint64_t lin, uint64_t gpa)
 
 		fetch_bytes(s, gpa2, bytes + n, sizeof(bytes) - n);
 		len = insn_decode(bytes, sizeof(bytes), (enum soft_mode)s->mode, &i);
-		d->b->gpa2 = gpa2;
-		if (gpa2 == 0)
-			d->b->is_ram = false; /* 0 stands for none: not kept */
+		d->b->is_across = true;
+		d->b->page2 = (uint32_t)(gpa2 >> MEM_PAGE_SHIFT);
 	}
 	if (!append(d, &i, len > 0 && s->mode == SOFT_MODE_64 && d->b->is_ram && block_is_in_ram(s, d->b)))
 		append_fall(d);
@@ -94,7 +93,7 @@ void block_build(struct soft *s, struct block *b, uint64_t lin, uint64_t gpa, un
 	const uint8_t *bytes = mem_ptr(s->mem, gpa, left);
 	bool ended = false;
 
-	*b = (struct block){ .enter = uop_enter, .gpa = gpa, .mode = s->mode, .tlb_n = s->tlb_n, .is_ram = bytes != NULL };
+	*b = (struct block){ .enter = uop_enter, .gpa = gpa, .mode = s->mode & 7U, .tlb_n = s->tlb_n & 3U, .is_ram = bytes != NULL };
 	b->code = translate_none(s->blocks->translate);
 	if (b->code && n_max > 1 && s->mode == SOFT_MODE_64)
 		b->enter = translate_count;
@@ -120,7 +119,7 @@ void block_build(struct soft *s, struct block *b, uint64_t lin, uint64_t gpa, un
 	}
 	if (!ended)
 		append_fall(&d);
-	b->n_slots = (uint16_t)(d.next - (struct uop *)(void *)b);
-	if (b->gpa2)
+	b->n_slots = (uint8_t)(d.next - (struct uop *)(void *)b);
+	if (b->is_across)
 		b->enter = uop_enter_across;
 }

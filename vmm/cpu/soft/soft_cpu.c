@@ -95,7 +95,7 @@ static void enter(struct soft *s, const struct block *b)
 	s->cur = u + BLOCK_HEADER_SLOTS;
 	s->block_dead = false;
 	s->in_block = true;
-	if (b->gpa2) /* block_find() has looked at its second page */
+	if (b->is_across) /* block_find() has looked at its second page */
 		u = uop_enter(s, u);
 	while (u)
 		u = u->fn(s, u);

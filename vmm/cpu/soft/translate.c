@@ -165,14 +165,20 @@ static void put_generic(struct build *t, const struct plan *x)
 	translate_forget_spans(t);
 }
 
+/* For the profile; it stays at the most that fits. */
+static void count_entry(struct build *t)
+{
+	em_imm64(&t->p, HOST_T1, (uint64_t)(uintptr_t)&t->root->n_entered);
+	em_alu_imm(&t->p, 4, 0, opd_mem(HOST_T1, 0), 1); /* add */
+	em_alu_imm(&t->p, 4, 3, opd_mem(HOST_T1, 0), 0); /* sbb */
+}
+
 /* The trace is paid, or its first block is interpreted. */
 static void pay(struct build *t)
 {
 	t->now.rest = t->n_plans;
-	if (t->t->profile) {
-		em_imm64(&t->p, HOST_T1, (uint64_t)(uintptr_t)&t->root->n_entered);
-		em(&t->p, 8, 0xFF, 0, opd_mem(HOST_T1, 0)); /* inc */
-	}
+	if (t->t->profile && !t->root->is_across)
+		count_entry(t);
 	em_alu_imm(&t->p, 8, 5, OPD_S(budget), (int32_t)t->n_plans);
 	translate_exit(t, COND_S, NULL);
 	t->now.rest = 0;
@@ -190,7 +196,7 @@ static void check_across(struct build *t)
 	other = em_jump(&t->p, COND_NE);
 	em_patch(other, t->cold);
 	em(&t->p, 4, 0x81, 7, translate_in_entry(t, offsetof(struct tlb_entry, pfn)));
-	em32(&t->p, (uint32_t)(t->root->gpa2 >> MEM_PAGE_SHIFT));
+	em32(&t->p, t->root->page2);
 	em_jump_to(&t->p, COND_NE, t->cold);
 	em(&t->cold, 8, 0x8D, HOST_T1, opd_mem(HOST_T1, (int32_t)translate_in_page(t, 0) - (int32_t)MEM_PAGE_SIZE));
 	em_store(&t->cold, OPD_S(rip), HOST_T1);
@@ -200,7 +206,7 @@ static void check_across(struct build *t)
 static void put_entry(struct build *t)
 {
 	t->entry = t->p;
-	if (t->root->gpa2)
+	if (t->root->is_across)
 		check_across(t);
 	translate_trade(&t->p, t->now.moved);
 	if (t->loops)
@@ -270,7 +276,7 @@ void translate_along(struct soft *s, struct block *b, const struct path *path)
 	struct translate *t = s->blocks->translate;
 	struct build *d = t->build;
 
-	if (!b->gpa2)
+	if (!b->is_across)
 		b->enter = uop_enter;
 	if (b->mode != SOFT_MODE_64 || !b->is_ram || !block_is_in_ram(s, b))
 		return;

@@ -41,7 +41,7 @@ static void add(struct around *a, const struct block *root, const struct uop *li
 {
 	struct block *b = (struct block *)(uintptr_t)link;
 
-	if (!b || b->dead || !b->is_ram || b->gpa2 || a->n == AROUND || (b->gpa ^ root->gpa) >> MEM_PAGE_SHIFT)
+	if (!b || b->dead || !b->is_ram || b->is_across || a->n == AROUND || (b->gpa ^ root->gpa) >> MEM_PAGE_SHIFT)
 		return;
 	for (unsigned k = 0; k < a->n; k++)
 		if (a->blocks[k] == b)
@@ -80,7 +80,7 @@ const struct uop *translate_tired(struct soft *s, const struct uop *u)
 	if (is_often(t, b)) {
 		t->often = NULL;
 		t->n_often = 0;
-		if (b->n_again < TRANSLATE_AGAIN && !b->gpa2)
+		if (b->n_again < TRANSLATE_AGAIN && !b->is_across)
 			watch(s, b);
 	}
 	return uop_enter(s, u);

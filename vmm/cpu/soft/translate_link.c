@@ -244,7 +244,7 @@ void translate_drop_code(struct translate *t, struct block *b)
 	b->has_code = false;
 	b->code = translate_none(t);
 	if (b->enter != uop_dead) {
-		b->enter = b->gpa2 ? uop_enter_across : translate_count;
+		b->enter = b->is_across ? uop_enter_across : translate_count;
 		b->heat = 0;
 	}
 }

@@ -251,7 +251,7 @@ struct opd translate_stack(struct build *t, const struct plan *x)
 const struct uop *translate_straddle(struct soft *s, const struct uop *u)
 {
 	struct block *b = (struct block *)(uintptr_t)s->block;
-	uint64_t now = soft_icount(s);
+	uint32_t now = (uint32_t)soft_icount(s);
 
 	b->straddles = now - b->straddled_at < OFTEN ? b->straddles + 1 : 0;
 	b->straddled_at = now;

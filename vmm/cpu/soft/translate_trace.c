@@ -35,7 +35,7 @@ static bool plan_block(struct build *t, struct block *b)
 	const struct uop *u = (const struct uop *)(const void *)(b + 1);
 	size_t left = b->n_bytes;
 
-	if (b->gpa2) {
+	if (b->is_across) {
 		block_bytes(t->s, b, 0, b->n_bytes, across);
 		bytes = across;
 	}
@@ -75,7 +75,7 @@ static struct block *linked(const struct build *t, const struct uop *link)
 {
 	struct block *b = (struct block *)(uintptr_t)link;
 
-	if (!b || b->dead || !b->is_ram || b->gpa2 || b->mode != SOFT_MODE_64 || b->tlb_n != t->root->tlb_n ||
+	if (!b || b->dead || !b->is_ram || b->is_across || b->mode != SOFT_MODE_64 || b->tlb_n != t->root->tlb_n ||
 	    (b->gpa ^ t->root->gpa) >> MEM_PAGE_SHIFT)
 		return NULL;
 	return b;
@@ -117,7 +117,7 @@ static struct block *next_of(const struct build *t, const struct block *b, const
 	const struct uop_links *l = block_links(b);
 	struct block *taken, *fall;
 
-	if (!l || !last->fn || b->gpa2)
+	if (!l || !last->fn || b->is_across)
 		return NULL;
 	taken = linked(t, l->taken);
 	fall = linked(t, l->fall);

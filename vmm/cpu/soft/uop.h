@@ -54,36 +54,48 @@ struct uop_links {
 _Static_assert(sizeof(struct uop_links) == sizeof(struct uop), "one slot");
 
 enum { UOP_GENERIC_SLOTS = 1 + (sizeof(struct insn) + sizeof(struct uop) - 1) / sizeof(struct uop),
-       BLOCK_HEADER_SLOTS = 3, BLOCK_MAX_INSNS = 48,
+       BLOCK_HEADER_SLOTS = 2, BLOCK_MAX_INSNS = 48,
        BLOCK_MAX_SLOTS = BLOCK_HEADER_SLOTS + BLOCK_MAX_INSNS * UOP_GENERIC_SLOTS + 2 };
 
+/* Packed: a boot has 65,000 of them, and each search reads some. */
 struct block {
 	uop_fn *enter; /* uop_enter; uop_dead once its code was written to */
 	uint64_t gpa; /* of the first byte */
-	uint64_t gpa2; /* page of the rest when the only instruction crosses a page, else 0 */
-	uint32_t hash_next, page_next, page2_next; /* slots of other blocks; 0: none */
-	uint16_t n_bytes;
-	uint8_t n_insns;
-	uint8_t mode; /* enum soft_mode */
-	uint16_t n_slots;
-	bool dead;
-	bool is_ram; /* decoded from RAM, in the cache */
-	bool linked; /* its last slot is a struct uop_links */
-	uint16_t heat; /* times it was entered while interpreted, up to TRANSLATE_HEAT */
-	uint64_t n_entered; /* by the dispatcher; for the profile */
 	const uint8_t *code; /* where translated code enters it: translate.h */
+	uint32_t hash_next, page_next, page_prev; /* slots of other blocks; 0: none */
 	uint32_t edges_in; /* translated jumps that lead here: translate_link.c */
 	uint32_t parts_in, parts; /* the traces of others that it is in, and its own trace's: translate_trace.c */
-	bool has_code;
-	bool loops; /* its code is a loop */
-	uint8_t straddles; /* times in a row that accesses looked up together were in two pages; then: */
-	bool no_spans; /* each is looked up by itself */
-	uint64_t straddled_at; /* instructions retired, the last time */
-	uint8_t tlb_n; /* as in struct soft */
-	uint8_t n_again; /* times that its trace was made again: translate_again.c */
-	uint8_t reserved[6];
+	union {
+		uint32_t page2; /* is_across: number of the page that holds the rest of its only instruction */
+		uint32_t straddled_at; /* else: low bits of the instructions retired when spans last straddled */
+	};
+	union {
+		uint32_t page2_next; /* is_across: as page_next, of that page */
+		uint32_t n_entered; /* else: by the dispatcher, at most UINT32_MAX; for the profile */
+	};
+	uint16_t n_bytes;
+	uint8_t n_slots, n_insns;
+	uint8_t heat; /* times it was entered while interpreted, up to TRANSLATE_HEAT */
+	uint8_t straddles; /* times in a row that accesses looked up together were in two pages */
+	uint8_t mode : 3; /* enum soft_mode */
+	uint8_t tlb_n : 2; /* as in struct soft */
+	uint8_t n_again : 3; /* times that its trace was made again: translate_again.c */
+	bool dead : 1;
+	bool is_ram : 1; /* decoded from RAM, in the cache */
+	bool is_across : 1; /* its only instruction crosses a page */
+	bool linked : 1; /* its last slot is a struct uop_links */
+	bool has_code : 1;
+	bool loops : 1; /* its code is a loop */
+	bool no_spans : 1; /* they straddled too often: accesses are looked up one by one */
 };
 _Static_assert(sizeof(struct block) == BLOCK_HEADER_SLOTS * sizeof(struct uop), "whole slots");
+_Static_assert(BLOCK_MAX_SLOTS <= UINT8_MAX && SOFT_MODE_COUNT <= 8 && SOFT_TLBS <= 4, "they fit their bits");
+
+/* The page of the rest of a block's instruction; is_across only. */
+static inline uint64_t block_gpa2(const struct block *b)
+{
+	return (uint64_t)b->page2 << MEM_PAGE_SHIFT;
+}
 
 /* Of the block's last instruction; NULL: none. */
 static inline struct uop_links *block_links(const struct block *b)

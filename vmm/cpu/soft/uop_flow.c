@@ -29,7 +29,7 @@ const struct uop *uop_enter_across(struct soft *s, const struct uop *u)
 	uint64_t next = (s->rip | (MEM_PAGE_SIZE - 1)) + 1;
 	const struct tlb_entry *e = &s->tlb[TLB_INDEX(next)];
 
-	if (e->exec_tag != next || (e->phys ^ b->gpa2) >> MEM_PAGE_SHIFT)
+	if (e->exec_tag != next || e->pfn != b->page2)
 		return NULL;
 	return t ? translate_count(s, u) : uop_enter(s, u);
 }
