@@ -200,7 +200,7 @@ struct block_cache *block_cache_new(void)
 	for (uint32_t k = 0; k < BLOCK_PAGES; k++)
 		c->pages[k].hash_next = k + 2 <= BLOCK_PAGES ? k + 2 : 0;
 	c->page_free = 1;
-	c->translate = translate_new();
+	c->translate = translate_new(c->slots);
 	return c;
 }
 

@@ -126,6 +126,7 @@ struct soft {
 	uint64_t r[18];
 	uint64_t rip; /* next instruction, as offset in CS (linear minus CS base) */
 	uint64_t insn_rip; /* the instruction that runs */
+	uint64_t slots; /* address of those of blocks */
 	uint64_t scratch, scratch_target; /* of one translated instruction */
 	uint64_t page_rip; /* within translated code: the linear address of the page that it stands for */
 	uint64_t spans[SOFT_SPANS]; /* within translated code: host addresses that it found (translate_span.c) */

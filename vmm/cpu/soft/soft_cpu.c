@@ -395,6 +395,7 @@ int soft_cpu_new(struct mem *mem, const struct cpu_bus *bus, struct cpu **ret_cp
 		free(s);
 		return -ENOMEM;
 	}
+	s->slots = (uint64_t)(uintptr_t)s->blocks->slots;
 	translate_forget_returns(s);
 	mem->on_code_write = code_written;
 	mem->on_code_ctx = s;
@@ -409,6 +410,7 @@ int soft_cpu_new_beside(struct cpu *first, const struct cpu_bus *bus, struct cpu
 	if (!s)
 		return -ENOMEM;
 	s->blocks = with->blocks;
+	s->slots = with->slots;
 	s->peer = with->peer;
 	with->peer = s;
 	translate_forget_returns(s);

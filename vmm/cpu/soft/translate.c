@@ -28,7 +28,7 @@ static unsigned wanted_heat(void)
 	return v && strcmp(v, "eager") == 0 ? 1 : TRANSLATE_HEAT;
 }
 
-struct translate *translate_new(void)
+struct translate *translate_new(const struct uop *slots)
 {
 	struct translate *t;
 	void *rw = MAP_FAILED, *rx = MAP_FAILED;
@@ -53,6 +53,7 @@ struct translate *translate_new(void)
 		free(t);
 		return NULL;
 	}
+	t->slots = slots;
 	t->heat = wanted_heat();
 	t->often_enough = t->heat > 2 ? TRANSLATE_OFTEN : 1;
 	t->has_bmi2 = __builtin_cpu_supports("bmi2");

@@ -30,8 +30,8 @@ enum { TRANSLATE_HEAT = 160, TRANSLATE_CACHE_BYTES = 32 << 20 };
 
 /* The code cache; NULL when the host gives none or forbids it, or when MUSTER_SOFT in the
  * environment is "interp". "eager" translates every block at its first entry, "traces" at its
- * second, when the blocks behind it are known; both are for tests. */
-struct translate *translate_new(void);
+ * second, when the blocks behind it are known; both are for tests. @slots: of the blocks; borrowed. */
+struct translate *translate_new(const struct uop *slots);
 struct translate *translate_free(struct translate *t);
 /* Empties @s's return stack: before its first translated code, and when all code goes. */
 void translate_forget_returns(struct soft *s);

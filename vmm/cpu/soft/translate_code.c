@@ -127,45 +127,51 @@ static bool is_same(const struct state *a, const struct state *b)
 	       a->has_mxcsr == b->has_mxcsr && a->rest == b->rest && a->b == b->b;
 }
 
-/* Gives back what @e's state says, and goes to @way with T1 set. */
-static void put_tail(struct build *t, const struct exit_stub *e, const uint8_t *way)
+enum way { WAY_ENTER, WAY_UOP, WAY_SPAN, WAY_COUNT };
+
+static enum way way_of(const struct exit_stub *e)
 {
-	translate_put_state(&t->cold, &e->state);
-	if (e->u)
-		em_imm64(&t->cold, HOST_T2, (uint64_t)(uintptr_t)e->state.b);
-	em_jump_to(&t->cold, COND_COUNT, way);
+	return !e->u ? WAY_ENTER : e->is_span ? WAY_SPAN : WAY_UOP;
 }
 
-/* Where a span that straddles two pages leaves; else goes on. */
-static void put_straddle(struct build *t, const struct exit_stub *e)
+static void put_offset(struct build *t, unsigned h, const void *slot)
 {
-	uint8_t *is_miss;
+	em_imm64(&t->cold, h, (uint32_t)((const uint8_t *)slot - (const uint8_t *)t->t->slots));
+}
 
-	em_alu_imm(&t->cold, 8, 7, opd_reg(HOST_T1), MEM_PAGE_SIZE);
-	is_miss = em_jump(&t->cold, COND_AE);
-	em_imm64(&t->cold, HOST_T1, (uint64_t)(uintptr_t)e->u);
-	put_tail(t, e, t->t->to_straddle);
-	em_patch(is_miss, t->cold);
+/* Gives back what @e's state says, and goes @way with T1 set. */
+static void put_tail(struct build *t, const struct exit_stub *e, enum way way)
+{
+	const uint8_t *const to[WAY_COUNT] = { t->t->stub_enter, t->t->stub_uop, t->t->stub_span };
+
+	translate_put_state(&t->cold, &e->state);
+	if (way != WAY_ENTER)
+		put_offset(t, HOST_T2, e->state.b);
+	em_jump_to(&t->cold, COND_COUNT, to[way]);
 }
 
 void translate_put_stubs(struct build *t)
 {
 	const struct exit_stub *last = NULL;
-	uint8_t *tail = NULL;
+	const uint8_t *tails[WAY_COUNT] = { NULL };
 
 	for (unsigned k = 0; k < t->n_stubs; k++) {
 		const struct exit_stub *e = &t->stubs[k];
+		enum way way = way_of(e);
 
-		/* Exits in the same state have their tail in common. */
-		if (!last || !is_same(&last->state, &e->state) || !last->u != !e->u) {
-			tail = t->cold;
-			put_tail(t, e, e->u ? t->t->to_uop : t->t->to_enter);
-		}
+		/* Exits in the same state have their tails in common. */
+		if (last && !is_same(&last->state, &e->state))
+			memset(tails, 0, sizeof(tails));
 		em_patch(e->from, t->cold);
-		if (e->is_span)
-			put_straddle(t, e);
-		em_imm64(&t->cold, HOST_T1, e->u ? (uint64_t)(uintptr_t)e->u : (uint64_t)(uintptr_t)e->state.b);
-		em_jump_to(&t->cold, COND_COUNT, tail);
+		if (way == WAY_SPAN)
+			em_store(&t->cold, OPD_S(scratch), HOST_T1);
+		put_offset(t, HOST_T1, way == WAY_ENTER ? (const void *)e->state.b : e->u);
+		if (tails[way]) {
+			em_jump_back(&t->cold, tails[way]);
+		} else {
+			tails[way] = t->cold;
+			put_tail(t, e, way);
+		}
 		last = e;
 	}
 }

@@ -205,6 +205,19 @@ static inline void em_jump_to(uint8_t **p, unsigned cond, const uint8_t *target)
 	em_patch(at, target);
 }
 
+/* To what is behind, in as few bytes as it takes. */
+static inline void em_jump_back(uint8_t **p, const uint8_t *target)
+{
+	ptrdiff_t rel = target - (*p + 2);
+
+	if (rel < INT8_MIN) {
+		em_jump_to(p, COND_COUNT, target);
+		return;
+	}
+	em8(p, 0xEB);
+	em8(p, (uint8_t)rel);
+}
+
 static inline void em_call_to(uint8_t **p, const uint8_t *target)
 {
 	em8(p, 0xE8);

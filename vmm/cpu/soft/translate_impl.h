@@ -51,15 +51,18 @@ struct translate {
 	uint8_t *enter; /* from C into b->code */
 	uint8_t *none; /* b->code of blocks without code: T1 is the block */
 	uint8_t *to_uop; /* leaves for the uop T1 of block T2 */
-	uint8_t *to_straddle; /* the same through translate_straddle() */
-	uint8_t *to_enter; /* block T1 is interpreted; nothing of it is paid */
 	uint8_t *to_null; /* leaves for the dispatcher; s->rip is set */
-	uint8_t *to_follow; /* leaves through translate_follow(); T1 the edge */
+	/* Ends of exits, where T1 and T2 are offsets in the slots, which takes less code. */
+	uint8_t *stub_uop; /* to_uop */
+	uint8_t *stub_span; /* the same, or translate_straddle() if s->scratch is less than a page */
+	uint8_t *stub_enter; /* block T1 is interpreted; nothing of it is paid */
+	uint8_t *to_follow; /* leaves through translate_follow(); T1 is the edge's offset in the cache */
 	uint8_t *exec; /* called: runs the uop T1 of block T2 by its executor; NZ: leave */
 	uint8_t *end; /* runs the uop T1, the last of block T2, by its executor, and goes on with the block that is then next */
 	uint8_t *flags; /* called: the host's flags become those of the lazy form. Spoils T2 */
 	uint8_t *jump; /* goes to the address T1 by the jump cache */
 	uint8_t *underflow; /* a return with nothing on the return stack */
+	const struct uop *slots; /* of the cache that the blocks are in */
 	struct build *build; /* behind this struct: the block in the making */
 	unsigned heat; /* entries until a block is translated */
 	bool has_bmi2;
@@ -253,6 +256,27 @@ static inline void guest_write(struct build *t, unsigned g, unsigned h)
 		em_store(&t->p, o, h);
 	else
 		em_mov(&t->p, o.reg, h);
+}
+
+/* Blocks by slot: the cache holds many pointers to them. */
+static inline uint32_t translate_slot_of(const struct translate *t, const struct block *b)
+{
+	return (uint32_t)((const struct uop *)(const void *)b - t->slots);
+}
+
+static inline struct block *translate_block_at(const struct translate *t, uint32_t slot)
+{
+	return (struct block *)(uintptr_t)(t->slots + slot);
+}
+
+/* Room for data of @size bytes among the code that is out of the way. */
+enum { CODE_RECORD_ALIGN = 4 };
+static inline void *translate_cold_record(struct build *t, size_t size)
+{
+	uint8_t *at = (uint8_t *)(((uintptr_t)t->cold + CODE_RECORD_ALIGN - 1) & ~(uintptr_t)(CODE_RECORD_ALIGN - 1));
+
+	t->cold = at + size;
+	return at;
 }
 
 /* Leaves for @u (NULL: for the interpretation of t->b) when @cond holds of the host's flags. */

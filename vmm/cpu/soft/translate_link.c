@@ -20,14 +20,17 @@
  * Used by: translate*.c.   Depends on: uop_flow.c. */
 #include "vmm/cpu/soft/translate_impl.h"
 
+/* Its stub is behind it. There are three to a trace, so they are kept small. */
 struct edge {
-	uint32_t jump, stub; /* offsets in the cache: the displacement to patch; where it leads while unlinked */
-	uint32_t pfn; /* offset of the page number that is compared; 0: the target is in the same page */
-	uint32_t from_pfn; /* the page that the edge is in */
+	uint32_t jump; /* offset in the cache of the displacement to patch */
 	uint32_t next; /* offset of the next edge of the target's list; 0: none */
-	int64_t delta; /* target - page_rip */
-	struct block *to;
+	uint32_t to; /* slot of the block that it leads to; 0: none yet */
+	uint32_t page; /* is_far: offset of the page number that is compared; else the number of the page that it is in */
+	int32_t pages; /* target - page_rip, as pages and the rest */
+	uint16_t in_page;
+	bool is_far; /* the target is in another page */
 };
+_Static_assert(_Alignof(struct edge) == CODE_RECORD_ALIGN, "it fits where it is put");
 
 static uint32_t offset(const struct translate *t, const void *p)
 {
@@ -39,18 +42,22 @@ static struct edge *edge_at(const struct translate *t, uint32_t off)
 	return (struct edge *)(void *)(t->rw + off);
 }
 
+static int64_t edge_delta(const struct edge *e)
+{
+	return (int64_t)e->pages * MEM_PAGE_SIZE + e->in_page;
+}
+
 /* ---- code ----------------------------------------------------------------------- */
 
 /* The stub of the edge whose jump's displacement is at @jump. */
 static struct edge *put_stub(struct build *t, uint8_t *jump, int64_t delta)
 {
-	struct edge *e = (struct edge *)(void *)(((uintptr_t)t->cold + 7) & ~(uintptr_t)7);
+	struct edge *e = translate_cold_record(t, sizeof(*e));
 
-	t->cold = (uint8_t *)(e + 1);
-	*e = (struct edge){ .jump = offset(t->t, jump), .stub = offset(t->t, t->cold), .delta = delta,
-			    .from_pfn = (uint32_t)(t->b->gpa >> MEM_PAGE_SHIFT) };
+	*e = (struct edge){ .jump = offset(t->t, jump), .page = (uint32_t)(t->b->gpa >> MEM_PAGE_SHIFT),
+			    .pages = (int32_t)(delta >> MEM_PAGE_SHIFT), .in_page = delta & (MEM_PAGE_SIZE - 1) };
 	em_patch(jump, t->cold);
-	em_imm64(&t->cold, HOST_T1, (uint64_t)(uintptr_t)e);
+	em_imm64(&t->cold, HOST_T1, offset(t->t, e));
 	em_jump_to(&t->cold, COND_COUNT, t->t->to_follow);
 	return e;
 }
@@ -96,8 +103,9 @@ static void put_far(struct build *t, uint8_t **p, int64_t delta)
 	c = put_check(t, p, UINT32_MAX);
 	jump = em_jump(p, COND_COUNT);
 	e = put_stub(t, jump, delta);
-	e->pfn = offset(t->t, c.pfn);
-	patch_check(&c, t->t->rw + e->stub);
+	e->is_far = true;
+	e->page = offset(t->t, c.pfn);
+	patch_check(&c, (uint8_t *)(e + 1));
 }
 
 /* At *@p a jump to the block at the byte @in_page of the trace's page. @cond other than COND_COUNT: only from t->p. */
@@ -204,34 +212,34 @@ void translate_call(struct build *t, enum callee callee, int32_t delta, int32_t 
 
 static void put_pfn(struct translate *t, const struct edge *e, uint32_t pfn)
 {
-	memcpy(t->rw + e->pfn, &pfn, sizeof(pfn));
+	memcpy(t->rw + e->page, &pfn, sizeof(pfn));
 }
 
 static void unlink_edge(struct translate *t, struct edge *e)
 {
-	uint32_t *at = &e->to->edges_in, self = offset(t, e);
+	uint32_t *at = &translate_block_at(t, e->to)->edges_in, self = offset(t, e);
 
 	while (*at != self)
 		at = &edge_at(t, *at)->next;
 	*at = e->next;
-	e->to = NULL;
-	if (e->pfn) /* behind the comparison page_rip is the target's, which the stub does not want */
+	e->to = 0;
+	if (e->is_far) /* behind the comparison page_rip is the target's, which the stub does not want */
 		put_pfn(t, e, UINT32_MAX);
-	em_patch(t->rw + e->jump, t->rw + e->stub);
+	em_patch(t->rw + e->jump, (const uint8_t *)(e + 1));
 }
 
 static void link_edge(struct translate *t, struct edge *e, struct block *b)
 {
 	uint32_t pfn = (uint32_t)(b->gpa >> MEM_PAGE_SHIFT);
 
-	if (!b->has_code || (!e->pfn && pfn != e->from_pfn))
+	if (!b->has_code || (!e->is_far && pfn != e->page))
 		return;
 	if (e->to)
 		unlink_edge(t, e);
-	e->to = b;
+	e->to = translate_slot_of(t, b);
 	e->next = b->edges_in;
 	b->edges_in = offset(t, e);
-	if (e->pfn)
+	if (e->is_far)
 		put_pfn(t, e, pfn);
 	em_patch(t->rw + e->jump, b->code - t->to_rx);
 }
@@ -259,10 +267,10 @@ void translate_drop(struct translate *t, struct block *b)
 
 const struct uop *translate_follow(struct soft *s, const struct uop *u)
 {
-	struct edge *e = (struct edge *)(uintptr_t)u;
+	struct edge *e = edge_at(s->blocks->translate, (uint32_t)(uintptr_t)u);
 	struct block *b;
 
-	s->rip = s->page_rip + (uint64_t)e->delta;
+	s->rip = s->page_rip + (uint64_t)edge_delta(e);
 	b = (struct block *)(uintptr_t)block_jump_target(s);
 	if (!b)
 		return NULL;

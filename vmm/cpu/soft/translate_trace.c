@@ -223,8 +223,9 @@ bool translate_choose(struct build *t)
 /* @root's trace has another block in it. */
 struct part {
 	uint32_t next_of_block, next_of_root; /* offsets in the cache; 0: none */
-	struct block *root; /* NULL: that trace is no more */
+	uint32_t root; /* its slot; 0: that trace is no more */
 };
+_Static_assert(_Alignof(struct part) == CODE_RECORD_ALIGN, "it fits where it is put");
 
 static struct part *part_at(const struct translate *t, uint32_t off)
 {
@@ -241,18 +242,18 @@ void translate_trace_made(struct build *t)
 
 		if (!t->plans[k].begins)
 			continue;
-		p = (struct part *)(void *)(((uintptr_t)t->cold + 7) & ~(uintptr_t)7);
+		p = translate_cold_record(t, sizeof(*p));
 		off = (uint32_t)((uint8_t *)p - t->t->rw);
-		*p = (struct part){ .next_of_block = b->parts_in, .next_of_root = t->root->parts, .root = t->root };
+		*p = (struct part){ .next_of_block = b->parts_in, .next_of_root = t->root->parts,
+				    .root = translate_slot_of(t->t, t->root) };
 		b->parts_in = t->root->parts = off;
-		t->cold = (uint8_t *)(p + 1);
 	}
 }
 
 void translate_trace_gone(struct translate *t, struct block *root)
 {
 	for (uint32_t k = root->parts; k; k = part_at(t, k)->next_of_root)
-		part_at(t, k)->root = NULL;
+		part_at(t, k)->root = 0;
 	root->parts = 0;
 	root->loops = false;
 }
@@ -264,6 +265,6 @@ void translate_part_gone(struct translate *t, struct block *b)
 
 		b->parts_in = p->next_of_block;
 		if (p->root)
-			translate_drop_code(t, p->root);
+			translate_drop_code(t, translate_block_at(t, p->root));
 	}
 }

@@ -114,9 +114,15 @@ static void em_return_null(uint8_t **p)
 	em8(p, 0xC3);
 }
 
+/* An offset in the slots in @h becomes an address. Spoils flags. */
+static void em_from_slots(uint8_t **p, unsigned h)
+{
+	em(p, 8, 0x03, h, OPD_S(slots));
+}
+
 static void make_ways_out(struct translate *t)
 {
-	uint8_t **p = &t->next;
+	uint8_t **p = &t->next, *is_straddle;
 
 	t->none = *p;
 	em_guest(p, false);
@@ -125,16 +131,25 @@ static void make_ways_out(struct translate *t)
 	em_store(p, OPD_S(block), HOST_T1); /* where uop_dead() looks for the link that led to it */
 	em_leave_stored(p);
 	em(p, 4, 0xFF, 4, opd_mem(HOST_RSI, offsetof(struct block, enter)));
+	t->stub_span = *p;
+	em_alu_imm(p, 8, 7, OPD_S(scratch), MEM_PAGE_SIZE);
+	is_straddle = em_jump(p, COND_B);
+	t->stub_uop = *p;
+	em_from_slots(p, HOST_T1);
+	em_from_slots(p, HOST_T2);
 	t->to_uop = *p;
 	em_leave_block(p);
 	if (t->profile)
 		em_jump_c(p, (uint64_t)(uintptr_t)translate_profile_exit, false);
 	else
 		em(p, 4, 0xFF, 4, opd_mem(HOST_RSI, offsetof(struct uop, fn)));
-	t->to_straddle = *p;
+	em_patch(is_straddle, *p);
+	em_from_slots(p, HOST_T1);
+	em_from_slots(p, HOST_T2);
 	em_leave_block(p);
 	em_jump_c(p, (uint64_t)(uintptr_t)translate_straddle, false);
-	t->to_enter = *p;
+	t->stub_enter = *p;
+	em_from_slots(p, HOST_T1);
 	em_guest(p, false);
 	em_block_rip(p, HOST_T1);
 	em_store(p, OPD_S(rip), HOST_RAX);
