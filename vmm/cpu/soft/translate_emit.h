@@ -30,8 +30,11 @@ static inline struct opd opd_reg(unsigned h)
 	return (struct opd){ .reg = (uint8_t)h };
 }
 
+/* From HOST_S @disp is an offset in struct soft. */
 static inline struct opd opd_mem(unsigned base, int32_t disp)
 {
+	if (base == HOST_S)
+		disp -= SOFT_MIDDLE;
 	return (struct opd){ .is_mem = true, .reg = (uint8_t)base, .index = HOST_RSP, .disp = disp };
 }
 

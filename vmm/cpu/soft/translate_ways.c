@@ -42,6 +42,12 @@ static void em_jump_c(uint8_t **p, uint64_t fn, bool is_call)
 	em(p, 4, 0xFF, is_call ? 2 : 4, opd_reg(HOST_RAX));
 }
 
+/* RDI = s, for C. */
+static void em_soft(uint8_t **p)
+{
+	em(p, 8, 0x8D, HOST_RDI, opd_mem(HOST_S, 0));
+}
+
 /* The guest's registers are stored and the stack is aligned: the lazy flags become what C knows. */
 static void em_settle(uint8_t **p)
 {
@@ -49,7 +55,7 @@ static void em_settle(uint8_t **p)
 
 	em_alu_imm(p, 4, 7, OPD_S(cc_op), CC_COUNT);
 	is_settled = em_jump(p, COND_B);
-	em_mov(p, HOST_RDI, HOST_S);
+	em_soft(p);
 	em_jump_c(p, (uint64_t)(uintptr_t)translate_settle, true);
 	em_patch(is_settled, *p);
 }
@@ -74,7 +80,7 @@ static void em_leave_stored(uint8_t **p)
 {
 	em_to_c(p);
 	em_settle(p);
-	em_mov(p, HOST_RDI, HOST_S);
+	em_soft(p);
 	em_mov(p, HOST_RSI, HOST_T1);
 	em_restore(p);
 }
@@ -182,7 +188,7 @@ static void make_enter(struct translate *t)
 	for (size_t k = 0; k < sizeof(saved); k++)
 		em_push(p, saved[k]);
 	em_alu_imm(p, 8, 5, opd_reg(HOST_RSP), 8);
-	em_mov(p, HOST_S, HOST_RDI);
+	em(p, 8, 0x8D, HOST_S, opd_mem(HOST_RDI, SOFT_MIDDLE));
 	em_mov(p, HOST_T1, HOST_RSI);
 	em_store(p, OPD_S(c_sp), HOST_RSP);
 	em_go(p);
@@ -219,7 +225,7 @@ static void make_exec(struct translate *t)
 	em_pop(p, HOST_T2); /* where it was called from: a fault does not leave it behind */
 	em_to_c(p);
 	em_settle(p);
-	em_mov(p, HOST_RDI, HOST_S);
+	em_soft(p);
 	em_mov(p, HOST_RSI, HOST_T1);
 	em_jump_c(p, (uint64_t)(uintptr_t)(t->profile ? exec_and_count : exec_uop), true);
 	em_load(p, HOST_RSP, OPD_S(code_sp));
@@ -237,7 +243,7 @@ static void make_end(struct translate *t)
 	em_within(p);
 	em_to_c(p);
 	em_settle(p);
-	em_mov(p, HOST_RDI, HOST_S);
+	em_soft(p);
 	em_mov(p, HOST_RSI, HOST_T1);
 	em_jump_c(p, (uint64_t)(uintptr_t)(t->profile ? translate_profile_end : uop_end), true);
 	em(p, 8, 0x85, HOST_RAX, opd_reg(HOST_RAX));
@@ -308,7 +314,7 @@ static void make_flags(struct translate *t)
 	em_to_c(p);
 	em_alu_imm(p, 8, 5, opd_reg(HOST_RSP), XMM_BYTES);
 	em_xmm(p, false);
-	em_mov(p, HOST_RDI, HOST_S);
+	em_soft(p);
 	em_jump_c(p, (uint64_t)(uintptr_t)settled_flags, true);
 	em_xmm(p, true);
 	em_load(p, HOST_RSP, OPD_S(code_sp));
