@@ -119,13 +119,32 @@ void mmu_flush_page(struct soft *s, uint64_t lin)
 				entry_drop(&s->tlbs[n][k], k);
 }
 
+enum { FRAMES_AT_ONCE = 32 };
+
+/* Is @frame among FRAMES_AT_ONCE of them? In a form that compilers make vectors of. */
+static bool has_frame(const uint32_t *frames, uint32_t frame)
+{
+	uint32_t found = 0;
+
+	for (size_t k = 0; k < FRAMES_AT_ONCE; k++)
+		found |= frames[k] == frame;
+	return found;
+}
+
 /* From now on stores to the page at @gpa take the slow path. */
 static void hold_writes(struct soft *s, uint64_t gpa)
 {
-	for (size_t n = 0; n < 2; n++)
-		for (size_t k = 0; k < TLB_SIZE; k++)
-			if (s->tlbs[n][k].phys == gpa)
-				s->tlbs[n][k].write_tag = TLB_INVALID(k);
+	uint32_t frame = (uint32_t)(gpa >> MEM_PAGE_SHIFT);
+
+	for (size_t n = 0; n < 2; n++) {
+		for (size_t at = 0; at < TLB_SIZE; at += FRAMES_AT_ONCE) {
+			if (!has_frame(&s->tlb_frames[n][at], frame))
+				continue;
+			for (size_t k = at; k < at + FRAMES_AT_ONCE; k++)
+				if (s->tlb_frames[n][k] == frame)
+					s->tlbs[n][k].write_tag = TLB_INVALID(k);
+		}
+	}
 }
 
 void mmu_code_page_set(struct soft *s, uint64_t gpa_page)
@@ -196,7 +215,7 @@ static struct tlb_entry *tlb_fill(struct soft *s, uint64_t lin, unsigned access)
 	}
 	entry_drop(e, index);
 	e->phys = w.phys;
-	e->pfn = (uint32_t)(w.phys >> MEM_PAGE_SHIFT);
+	e->pfn = s->tlb_frames[user][index] = (uint32_t)(w.phys >> MEM_PAGE_SHIFT);
 	e->global = w.global;
 	e->page_shift = w.page_shift;
 	host = mem_ptr(s->mem, w.phys, MEM_PAGE_SIZE);

@@ -182,6 +182,7 @@ struct soft {
 	int64_t reserve; /* instructions of this run() beyond the window in budget */
 	uint64_t icount_end; /* what soft_icount() is when budget and reserve are used up */
 	uint64_t code_sps[SOFT_TLBS]; /* code_sp of the others */
+	uint32_t tlb_frames[2][TLB_SIZE]; /* pfn of each entry, to be searched */
 	uint16_t tlb_filled[2][TLB_SIZE]; /* entries that a CR3 write must look at */
 	uint16_t n_tlb_filled[2];
 	uint64_t tlb_large[2][64]; /* which 2 MiB and 1 GiB regions (hashed) have entries of large pages */
