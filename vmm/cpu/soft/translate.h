@@ -26,7 +26,7 @@
 
 #include "vmm/cpu/soft/block.h"
 
-enum { TRANSLATE_HEAT = 160, TRANSLATE_CACHE_BYTES = 32 << 20 };
+enum { TRANSLATE_HEAT = 64, TRANSLATE_CACHE_BYTES = 32 << 20 };
 
 /* The code cache; NULL when the host gives none or forbids it, or when MUSTER_SOFT in the
  * environment is "interp". "eager" translates every block at its first entry, "traces" at its
