@@ -73,12 +73,11 @@ void block_bytes(struct soft *s, const struct block *b, unsigned off, unsigned l
 static inline const struct block *block_jump_target(const struct soft *s)
 {
 	const struct jump_entry *j = &s->blocks->jump[jump_index(s->rip)];
-	const struct tlb_entry *e = &s->tlb[TLB_INDEX(s->rip)];
+	const struct code_entry *e = &s->code_tlb[TLB_INDEX(s->rip)];
 
 	if (UOP_UNLIKELY(j->key != (s->rip ^ s->jump_key) || !j->block || j->block->dead))
 		return NULL;
-	if (UOP_UNLIKELY(e->exec_tag != (s->rip & ~UINT64_C(0xFFF)) ||
-			 (e->phys ^ j->block->gpa) >> MEM_PAGE_SHIFT))
+	if (UOP_UNLIKELY(e->tag != (s->rip & ~UINT64_C(0xFFF)) || e->pfn != j->block->gpa >> MEM_PAGE_SHIFT))
 		return NULL;
 	return j->block;
 }

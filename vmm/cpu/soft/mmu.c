@@ -1,7 +1,7 @@
 /* vmm/cpu/soft/mmu.c: the TLB, and every access that its fast path declines.
  *
  * The TLB caches 4 KiB pieces, direct-mapped, in one array for supervisor and
- * one for user accesses. Its geometry and its flush points are fixed, so two
+ * one for user accesses, and as many for instruction fetches. Its geometry and its flush points are fixed, so two
  * runs of one guest see the same hits and misses.
  *
  * A flush makes tags invalid. Two books keep flushes cheap: tlb_filled lists
@@ -51,7 +51,16 @@ static bool large_maybe(struct soft *s, uint64_t lin)
 
 static void entry_drop(struct tlb_entry *e, size_t index)
 {
-	e->read_tag = e->write_tag = e->exec_tag = TLB_INVALID(index);
+	e->read_tag = e->write_tag = TLB_INVALID(index);
+}
+
+/* What is at @index goes from the entries of both kinds and privileges. */
+static void index_drop(struct soft *s, size_t index)
+{
+	for (size_t n = 0; n < 2; n++) {
+		entry_drop(&s->tlbs[n][index], index);
+		s->code_tlbs[n][index].tag = TLB_INVALID(index);
+	}
 }
 
 static bool code_bit(const struct soft *s, const uint8_t *host)
@@ -64,23 +73,39 @@ static bool code_bit(const struct soft *s, const uint8_t *host)
 void mmu_init(struct soft *s)
 {
 	memset(s->tlbs, 0, sizeof(s->tlbs));
-	for (size_t n = 0; n < 3; n++)
-		for (size_t k = 0; k < TLB_SIZE; k++)
-			entry_drop(&s->tlbs[n][k], k);
+	memset(s->code_tlbs, 0, sizeof(s->code_tlbs));
+	for (size_t k = 0; k < TLB_SIZE; k++) {
+		index_drop(s, k);
+		entry_drop(&s->tlbs[2][k], k);
+	}
 	memset(s->tlb_large, 0, sizeof(s->tlb_large));
-	s->n_tlb_filled[0] = s->n_tlb_filled[1] = 0;
+	memset(s->n_tlb_filled, 0, sizeof(s->n_tlb_filled));
+	memset(s->n_code_filled, 0, sizeof(s->n_code_filled));
 }
 
 void mmu_flush_all(struct soft *s)
 {
-	for (size_t n = 0; n < 2; n++) {
-		for (size_t k = 0; k < TLB_SIZE; k++) {
-			entry_drop(&s->tlbs[n][k], k);
-			s->tlbs[n][k].listed = 0;
-		}
-		s->n_tlb_filled[n] = 0;
+	for (size_t k = 0; k < TLB_SIZE; k++) {
+		index_drop(s, k);
+		for (size_t n = 0; n < 2; n++)
+			s->tlbs[n][k].listed = s->code_tlbs[n][k].listed = 0;
 	}
+	memset(s->n_tlb_filled, 0, sizeof(s->n_tlb_filled));
+	memset(s->n_code_filled, 0, sizeof(s->n_code_filled));
 	memset(s->tlb_large, 0, sizeof(s->tlb_large));
+}
+
+static void flush_code_non_global(struct soft *s, size_t n)
+{
+	for (size_t k = 0; k < s->n_code_filled[n]; k++) {
+		size_t index = s->code_filled[n][k];
+		struct code_entry *e = &s->code_tlbs[n][index];
+
+		e->listed = 0;
+		if (!e->global)
+			e->tag = TLB_INVALID(index);
+	}
+	s->n_code_filled[n] = 0;
 }
 
 void mmu_flush_non_global(struct soft *s)
@@ -95,28 +120,32 @@ void mmu_flush_non_global(struct soft *s)
 				entry_drop(e, index);
 		}
 		s->n_tlb_filled[n] = 0;
+		flush_code_non_global(s, n);
 	}
 }
 
-static bool entry_covers(const struct tlb_entry *e, size_t index, uint64_t lin)
+/* Is the page of an entry at @index, which says @tag, the one of @lin? */
+static bool tag_covers(uint64_t tag, unsigned page_shift, size_t index, uint64_t lin)
 {
-	uint64_t tag = e->read_tag;
+	return tag != TLB_INVALID(index) && (tag ^ lin) >> page_shift == 0;
+}
 
-	return tag != TLB_INVALID(index) && (tag ^ lin) >> e->page_shift == 0;
+static bool any_covers(const struct soft *s, size_t n, size_t index, uint64_t lin)
+{
+	const struct tlb_entry *e = &s->tlbs[n][index];
+	const struct code_entry *c = &s->code_tlbs[n][index];
+
+	return tag_covers(e->read_tag, e->page_shift, index, lin) || tag_covers(c->tag, c->page_shift, index, lin);
 }
 
 void mmu_flush_page(struct soft *s, uint64_t lin)
 {
-	size_t index = TLB_INDEX(lin);
-
-	entry_drop(&s->tlbs[0][index], index);
-	entry_drop(&s->tlbs[1][index], index);
+	index_drop(s, TLB_INDEX(lin));
 	if (!large_maybe(s, lin))
 		return;
-	for (size_t n = 0; n < 2; n++)
-		for (size_t k = 0; k < TLB_SIZE; k++)
-			if (entry_covers(&s->tlbs[n][k], k, lin))
-				entry_drop(&s->tlbs[n][k], k);
+	for (size_t k = 0; k < TLB_SIZE; k++)
+		if (any_covers(s, 0, k, lin) || any_covers(s, 1, k, lin))
+			index_drop(s, k);
 }
 
 enum { FRAMES_AT_ONCE = 32 };
@@ -190,9 +219,28 @@ static void drop_page(struct soft *s, uint64_t lin)
 {
 	size_t index = TLB_INDEX(lin);
 
-	for (size_t n = 0; n < 2; n++)
-		if (s->tlbs[n][index].read_tag == (lin & ~UINT64_C(0xFFF)))
+	uint64_t page = lin & ~UINT64_C(0xFFF);
+
+	for (size_t n = 0; n < 2; n++) {
+		if (s->tlbs[n][index].read_tag == page)
 			entry_drop(&s->tlbs[n][index], index);
+		if (s->code_tlbs[n][index].tag == page)
+			s->code_tlbs[n][index].tag = TLB_INVALID(index);
+	}
+}
+
+static void walk_or_raise(struct soft *s, uint64_t lin, unsigned access, struct mmu_walk *ret_w)
+{
+	uint32_t error;
+
+	s->n_tlb_miss++;
+	if (mmu_walk(s, lin, access, is_user(s, access), ret_w, &error)) {
+		drop_page(s, lin); /* SDM vol. 3 §4.10.4.1 */
+		s->cr2 = lin;
+		soft_raise_error(s, EXC_PF, error);
+	}
+	if (ret_w->page_shift > MEM_PAGE_SHIFT)
+		large_note(s, lin, ret_w->page_shift);
 }
 
 /* Fills the entry for @lin (any byte of the page) or raises. For a page that is not
@@ -204,18 +252,12 @@ static struct tlb_entry *tlb_fill(struct soft *s, uint64_t lin, unsigned access)
 	struct tlb_entry *e = &s->tlbs[user][index];
 	uint64_t page = lin & ~UINT64_C(0xFFF);
 	struct mmu_walk w;
-	uint32_t error;
 	const uint8_t *host;
 
-	s->n_tlb_miss++;
-	if (mmu_walk(s, lin, access, user, &w, &error)) {
-		drop_page(s, lin); /* SDM vol. 3 §4.10.4.1 */
-		s->cr2 = lin;
-		soft_raise_error(s, EXC_PF, error);
-	}
+	walk_or_raise(s, lin, access, &w);
 	entry_drop(e, index);
 	e->phys = w.phys;
-	e->pfn = s->tlb_frames[user][index] = (uint32_t)(w.phys >> MEM_PAGE_SHIFT);
+	s->tlb_frames[user][index] = (uint32_t)(w.phys >> MEM_PAGE_SHIFT);
 	e->global = w.global;
 	e->page_shift = w.page_shift;
 	host = mem_ptr(s->mem, w.phys, MEM_PAGE_SIZE);
@@ -224,18 +266,37 @@ static struct tlb_entry *tlb_fill(struct soft *s, uint64_t lin, unsigned access)
 	e->addend = (uint64_t)host - page;
 	e->host = (uint64_t)host;
 	e->read_tag = page;
-	if (!w.nx)
-		e->exec_tag = page;
 	e->may_write = write_allowed(s, &w, user);
 	if (e->may_write && !code_bit(s, host))
 		e->write_tag = page;
-	if (w.page_shift > MEM_PAGE_SHIFT)
-		large_note(s, lin, w.page_shift);
 	if (!e->listed && !w.global) {
 		e->listed = 1;
 		s->tlb_filled[user][s->n_tlb_filled[user]++] = (uint16_t)index;
 	}
 	return e;
+}
+
+/* The same for a fetch. Returns the page's guest-physical address. */
+static uint64_t code_fill(struct soft *s, uint64_t lin)
+{
+	bool user = is_user(s, MMU_FETCH);
+	size_t index = TLB_INDEX(lin);
+	struct code_entry *e = &s->code_tlbs[user][index];
+	struct mmu_walk w;
+
+	walk_or_raise(s, lin, MMU_FETCH, &w);
+	e->tag = TLB_INVALID(index);
+	if (!mem_ptr(s->mem, w.phys, MEM_PAGE_SIZE))
+		return w.phys;
+	e->tag = lin & ~UINT64_C(0xFFF);
+	e->pfn = (uint32_t)(w.phys >> MEM_PAGE_SHIFT);
+	e->global = w.global;
+	e->page_shift = w.page_shift;
+	if (!e->listed && !w.global) {
+		e->listed = 1;
+		s->code_filled[user][s->n_code_filled[user]++] = (uint16_t)index;
+	}
+	return w.phys;
 }
 
 /* The entry that serves one access within one page: the TLB's, or a new one. */
@@ -483,14 +544,13 @@ bool mmu_translate_quiet(struct soft *s, uint64_t lin, unsigned access, uint64_t
 
 uint64_t mmu_fetch_phys(struct soft *s, uint64_t lin)
 {
-	const struct tlb_entry *e = &s->tlbs[is_user(s, MMU_FETCH)][TLB_INDEX(lin)];
+	const struct code_entry *e = &s->code_tlbs[is_user(s, MMU_FETCH)][TLB_INDEX(lin)];
 
-	if (e->exec_tag != (lin & ~UINT64_C(0xFFF))) {
-		if (s->efer & EFER_LMA && !lin_is_canonical(lin))
-			soft_gp(s, 0);
-		e = tlb_fill(s, lin, MMU_FETCH);
-	}
-	return e->phys | (lin & 0xFFF);
+	if (e->tag == (lin & ~UINT64_C(0xFFF)))
+		return (uint64_t)e->pfn << MEM_PAGE_SHIFT | (lin & 0xFFF);
+	if (s->efer & EFER_LMA && !lin_is_canonical(lin))
+		soft_gp(s, 0);
+	return code_fill(s, lin) | (lin & 0xFFF);
 }
 
 uint64_t phys_read(struct soft *s, uint64_t gpa, unsigned size)

@@ -37,6 +37,7 @@ static void set_tlb(struct soft *s)
 	unsigned n = align_checks ? 2 : s->cpl == 3;
 
 	s->tlb = s->tlbs[n];
+	s->code_tlb = s->code_tlbs[n != 0];
 	if (n == s->tlb_n)
 		return;
 	s->code_sps[s->tlb_n] = s->code_sp;

@@ -98,7 +98,6 @@ bool fpu_lookup(const struct insn *i, struct insn_row *ret_row);
 enum { TLB_BITS = 12, TLB_SIZE = 1 << TLB_BITS };
 struct tlb_entry {
 	uint64_t read_tag, write_tag; /* write_tag only when D is set and no code is in the page */
-	uint64_t exec_tag; /* for instruction fetch: phys is valid */
 	uint64_t addend; /* host address - linear address */
 	uint64_t phys; /* guest-physical page address */
 	uint64_t host; /* address of the page: addend + linear address */
@@ -106,10 +105,19 @@ struct tlb_entry {
 	uint8_t page_shift; /* of the guest's page: 12, 21, 22, 30 */
 	uint8_t listed; /* stands in tlb_filled */
 	uint8_t may_write; /* a store is allowed and D is set: only code in the page withholds write_tag */
-	uint32_t pfn; /* phys as a page number, for translated code */
-	uint8_t reserved[8];
+	uint8_t reserved[20];
 };
 _Static_assert(sizeof(struct tlb_entry) == 64, "a cache line; translated code scales by it");
+
+/* The same for instruction fetches. They have entries of their own: a kernel's text is as large as the TLB, and
+ * each page of it would take the place of a page of data. */
+struct code_entry {
+	uint64_t tag;
+	uint32_t pfn; /* of the guest-physical page */
+	uint8_t global, page_shift, listed; /* as in struct tlb_entry */
+	uint8_t reserved;
+};
+_Static_assert(sizeof(struct code_entry) == 16, "translated code scales by it");
 
 struct block_cache; /* block.c */
 struct uop;
@@ -142,6 +150,7 @@ struct soft {
 	uint64_t c_sp, code_sp; /* the other's stack pointer: while translated code runs, while C does */
 	const struct uop *cur; /* the uop that runs (block.c's way to recover insn_rip on a fault) */
 	struct tlb_entry *tlb; /* the current privilege's array: tlbs[tlb_n] */
+	struct code_entry *code_tlb; /* likewise */
 	uint64_t jump_key; /* what tells entries of the jump cache by tlb_n */
 	uint64_t seg_base[CPU_SEG_COUNT]; /* what address generation adds: 0 in 64-bit mode but FS, GS */
 	uint8_t cpl, mode; /* enum soft_mode */
@@ -182,9 +191,10 @@ struct soft {
 	int64_t reserve; /* instructions of this run() beyond the window in budget */
 	uint64_t icount_end; /* what soft_icount() is when budget and reserve are used up */
 	uint64_t code_sps[SOFT_TLBS]; /* code_sp of the others */
-	uint32_t tlb_frames[2][TLB_SIZE]; /* pfn of each entry, to be searched */
-	uint16_t tlb_filled[2][TLB_SIZE]; /* entries that a CR3 write must look at */
-	uint16_t n_tlb_filled[2];
+	struct code_entry code_tlbs[2][TLB_SIZE]; /* [0] supervisor, [1] user */
+	uint32_t tlb_frames[2][TLB_SIZE]; /* page number of each entry of tlbs, to be searched */
+	uint16_t tlb_filled[2][TLB_SIZE], code_filled[2][TLB_SIZE]; /* entries that a CR3 write must look at */
+	uint16_t n_tlb_filled[2], n_code_filled[2];
 	uint64_t tlb_large[2][64]; /* which 2 MiB and 1 GiB regions (hashed) have entries of large pages */
 	/* Counters for the profile. */
 	uint64_t n_tlb_miss, n_blocks_decoded, n_block_lookups, n_exceptions, n_interrupts;
@@ -194,7 +204,7 @@ struct soft {
 
 enum { SOFT_MIDDLE = 248 };
 _Static_assert(offsetof(struct soft, r[14]) == SOFT_MIDDLE - 128 &&
-		       offsetof(struct soft, tlbs[0][0].pfn) + 4 <= SOFT_MIDDLE + 128 && offsetof(struct soft, tlbs) % 64 == 0,
+		       offsetof(struct soft, tlbs[0][0].host) + 8 <= SOFT_MIDDLE + 128 && offsetof(struct soft, tlbs) % 64 == 0,
 	       "in reach, and an entry is one cache line");
 
 static inline struct soft *soft_of(struct cpu *c)

@@ -192,11 +192,11 @@ static void check_across(struct build *t)
 
 	em_load(&t->p, HOST_T1, OPD_S(page_rip));
 	em(&t->p, 8, 0x8D, HOST_T1, opd_mem(HOST_T1, MEM_PAGE_SIZE));
-	translate_tlb_entry(t, &t->p);
-	em(&t->p, 8, 0x3B, HOST_T1, translate_in_entry(t, offsetof(struct tlb_entry, exec_tag)));
+	translate_code_entry(t, &t->p);
+	em(&t->p, 8, 0x3B, HOST_T1, translate_in_code_entry(t, offsetof(struct code_entry, tag)));
 	other = em_jump(&t->p, COND_NE);
 	em_patch(other, t->cold);
-	em(&t->p, 4, 0x81, 7, translate_in_entry(t, offsetof(struct tlb_entry, pfn)));
+	em(&t->p, 4, 0x81, 7, translate_in_code_entry(t, offsetof(struct code_entry, pfn)));
 	em32(&t->p, t->root->page2);
 	em_jump_to(&t->p, COND_NE, t->cold);
 	em(&t->cold, 8, 0x8D, HOST_T1, opd_mem(HOST_T1, (int32_t)translate_in_page(t, 0) - (int32_t)MEM_PAGE_SIZE));

@@ -220,38 +220,55 @@ void translate_ea(struct build *t, const struct plan *x, int32_t add)
 	}
 }
 
-void translate_tlb_entry(const struct build *t, uint8_t **p)
+/* At *@p: T2 = the index by which the linear address T1 is looked up, times 1 << @shift. */
+static void put_index(const struct build *t, uint8_t **p, unsigned shift)
 {
-	enum { SHIFT = 6 };
-
-	_Static_assert(sizeof(struct tlb_entry) == 1 << SHIFT, "scaled by a shift");
 	if (t->t->has_bmi2) {
-		em_rorx(p, HOST_T2, HOST_T1, MEM_PAGE_SHIFT - SHIFT);
+		em_rorx(p, HOST_T2, HOST_T1, MEM_PAGE_SHIFT - shift);
 	} else {
 		em(p, 4, 0x8B, HOST_T2, opd_reg(HOST_T1));
 		em(p, 4, 0xC1, 5, opd_reg(HOST_T2)); /* shr */
-		em8(p, MEM_PAGE_SHIFT - SHIFT);
+		em8(p, MEM_PAGE_SHIFT - shift);
 	}
-	em_alu_imm(p, 4, 4, opd_reg(HOST_T2), (TLB_SIZE - 1) << SHIFT);
+	em_alu_imm(p, 4, 4, opd_reg(HOST_T2), (TLB_SIZE - 1) << shift);
 }
 
-struct opd translate_in_entry(const struct build *t, size_t member)
+static struct opd indexed(size_t array, size_t member)
 {
-	struct opd o = opd_mem(HOST_S, (int32_t)(offsetof(struct soft, tlbs) + sizeof(t->s->tlbs[0]) * t->root->tlb_n + member));
+	struct opd o = opd_mem(HOST_S, (int32_t)(array + member));
 
 	o.index = HOST_T2;
 	return o;
+}
+
+enum { TLB_SHIFT = 6, CODE_SHIFT = 4 };
+_Static_assert(sizeof(struct tlb_entry) == 1 << TLB_SHIFT && sizeof(struct code_entry) == 1 << CODE_SHIFT,
+	       "scaled by shifts");
+
+static struct opd in_entry(const struct build *t, size_t member)
+{
+	return indexed(offsetof(struct soft, tlbs) + sizeof(t->s->tlbs[0]) * t->root->tlb_n, member);
+}
+
+void translate_code_entry(const struct build *t, uint8_t **p)
+{
+	put_index(t, p, CODE_SHIFT);
+}
+
+struct opd translate_in_code_entry(const struct build *t, size_t member)
+{
+	return indexed(offsetof(struct soft, code_tlbs) + (t->root->tlb_n ? sizeof(t->s->code_tlbs[0]) : 0), member);
 }
 
 void translate_tlb(struct build *t, const struct plan *x, unsigned size, bool is_write, bool is_span)
 {
 	size_t tag = is_write ? offsetof(struct tlb_entry, write_tag) : offsetof(struct tlb_entry, read_tag);
 
-	translate_tlb_entry(t, &t->p);
-	em(&t->p, 8, 0x2B, HOST_T1, translate_in_entry(t, tag));
+	put_index(t, &t->p, TLB_SHIFT);
+	em(&t->p, 8, 0x2B, HOST_T1, in_entry(t, tag));
 	em_alu_imm(&t->p, 8, 7, opd_reg(HOST_T1), (int32_t)(MEM_PAGE_SIZE - size));
 	leave(t, COND_A, x->u, is_span);
-	em(&t->p, 8, 0x03, HOST_T1, translate_in_entry(t, offsetof(struct tlb_entry, host)));
+	em(&t->p, 8, 0x03, HOST_T1, in_entry(t, offsetof(struct tlb_entry, host)));
 	translate_spoilt(t, HOST_T1);
 	t->host_flags = false;
 }

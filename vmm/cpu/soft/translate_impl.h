@@ -286,10 +286,10 @@ void translate_ea(struct build *t, const struct plan *x, int32_t add);
 /* T1 (a linear address) becomes the host address; leaves for the uop when that is not plain RAM
  * by the TLB, @is_span: for translate_straddle() when it is but goes on in another page. Spoils T2 and flags. */
 void translate_tlb(struct build *t, const struct plan *x, unsigned size, bool is_write, bool is_span);
-/* At *@p: T2 = where the linear address T1 has its entry in the TLB, for translate_in_entry(), which says where that
- * entry's @member is. Spoils flags. */
-void translate_tlb_entry(const struct build *t, uint8_t **p);
-struct opd translate_in_entry(const struct build *t, size_t member);
+/* At *@p: T2 = where the linear address T1 has its entry for fetches, for translate_in_code_entry(), which says where
+ * that entry's @member is. Spoils flags. */
+void translate_code_entry(const struct build *t, uint8_t **p);
+struct opd translate_in_code_entry(const struct build *t, size_t member);
 /* An ALU operation (0 ADD to 7 CMP, 8 TEST) of @imm on guest register @g, turned round for it; its flags are
  * kept when the plan says so. Spoils T1 and T2. */
 void translate_alu_imm(struct build *t, const struct plan *x, unsigned op, unsigned size, unsigned g, int32_t imm);

@@ -73,10 +73,10 @@ static struct page_check put_check(const struct build *t, uint8_t **p, uint32_t 
 {
 	struct page_check c;
 
-	translate_tlb_entry(t, p);
-	em(p, 8, 0x3B, HOST_T1, translate_in_entry(t, offsetof(struct tlb_entry, exec_tag)));
+	translate_code_entry(t, p);
+	em(p, 8, 0x3B, HOST_T1, translate_in_code_entry(t, offsetof(struct code_entry, tag)));
 	c.other_page = em_jump(p, COND_NE);
-	em(p, 4, 0x81, 7, translate_in_entry(t, offsetof(struct tlb_entry, pfn)));
+	em(p, 4, 0x81, 7, translate_in_code_entry(t, offsetof(struct code_entry, pfn)));
 	c.pfn = *p;
 	em32(p, pfn);
 	c.other_frame = em_jump(p, COND_NE);

@@ -27,9 +27,9 @@ const struct uop *uop_enter_across(struct soft *s, const struct uop *u)
 	const struct block *b = (const struct block *)(const void *)u;
 	const struct translate *t = s->blocks->translate;
 	uint64_t next = (s->rip | (MEM_PAGE_SIZE - 1)) + 1;
-	const struct tlb_entry *e = &s->tlb[TLB_INDEX(next)];
+	const struct code_entry *e = &s->code_tlb[TLB_INDEX(next)];
 
-	if (e->exec_tag != next || e->pfn != b->page2)
+	if (e->tag != next || e->pfn != b->page2)
 		return NULL;
 	return t ? translate_count(s, u) : uop_enter(s, u);
 }
