@@ -215,6 +215,68 @@ START_TEST(invlpg_drops_all_pieces_of_a_large_page)
 }
 END_TEST
 
+START_TEST(fetches_keep_until_flushed)
+{
+	ck_assert_uint_eq(mmu_fetch_phys(b->s, page(5) + 9), frame(5) + 9);
+	bare_poke64(b, bare_pte(5), frame(6) | 7);
+	ck_assert_uint_eq(mmu_fetch_phys(b->s, page(5)), frame(5));
+	mmu_flush_page(b->s, page(5) + 99);
+	ck_assert_uint_eq(mmu_fetch_phys(b->s, page(5)), frame(6));
+	bare_poke64(b, bare_pte(5), frame(7) | 7 | PTE_G);
+	mmu_flush_non_global(b->s);
+	ck_assert_uint_eq(mmu_fetch_phys(b->s, page(5)), frame(7));
+	bare_poke64(b, bare_pte(5), frame(8) | 7);
+	mmu_flush_non_global(b->s);
+	ck_assert_uint_eq(mmu_fetch_phys(b->s, page(5)), frame(7));
+	mmu_flush_all(b->s);
+	ck_assert_uint_eq(mmu_fetch_phys(b->s, page(5)), frame(8));
+	ck_assert_uint_eq(b->s->n_code_filled[0], 1);
+	mmu_flush_non_global(b->s);
+	ck_assert_uint_eq(b->s->n_code_filled[0], 0);
+	(void)mmu_fetch_phys(b->s, page(5)); /* listed, and then turns global */
+	mmu_flush_page(b->s, page(5));
+	bare_poke64(b, bare_pte(5), frame(9) | 7 | PTE_G);
+	(void)mmu_fetch_phys(b->s, page(5));
+	bare_poke64(b, bare_pte(5), frame(6) | 7);
+	mmu_flush_non_global(b->s);
+	ck_assert_uint_eq(mmu_fetch_phys(b->s, page(5)), frame(9));
+	(void)mmu_fetch_phys(b->s, 0x600000);
+	(void)mmu_fetch_phys(b->s, 0x6FF000);
+	bare_poke64(b, BARE_PD + 3 * 8, UINT64_C(0x400000) | 0x87);
+	mmu_flush_page(b->s, 0x612345);
+	ck_assert_uint_eq(mmu_fetch_phys(b->s, 0x600000), 0x400000);
+	ck_assert_uint_eq(mmu_fetch_phys(b->s, 0x6FF000), 0x4FF000);
+}
+END_TEST
+
+START_TEST(a_page_fault_retires_what_is_held_for_fetches)
+{
+	(void)mmu_fetch_phys(b->s, page(5));
+	bare_poke64(b, bare_pte(5), 0);
+	ck_assert_uint_eq(mmu_fetch_phys(b->s, page(5)), frame(5));
+	ck_assert_int_eq(RAISED(b, (void)mmu_ld8(b->s, page(5))), EXC_PF);
+	ck_assert_int_eq(RAISED(b, (void)mmu_fetch_phys(b->s, page(5))), EXC_PF);
+}
+END_TEST
+
+/* Addresses that are looked up at the same index: of code and of data both stay. */
+START_TEST(code_does_not_take_the_place_of_data)
+{
+	uint64_t alike = page(5) + TLB_SIZE * UINT64_C(4096), misses;
+
+	bare_poke64(b, BARE_PD + (alike >> 21) * 8, UINT64_C(0x400000) | 0x87);
+	(void)mmu_ld8(b->s, page(5));
+	(void)mmu_fetch_phys(b->s, alike);
+	misses = b->s->n_tlb_miss;
+	(void)mmu_ld8(b->s, page(5));
+	(void)mmu_fetch_phys(b->s, alike);
+	ck_assert_uint_eq(b->s->n_tlb_miss, misses);
+	(void)mmu_ld8(b->s, alike);
+	(void)mmu_ld8(b->s, page(5));
+	ck_assert_uint_eq(b->s->n_tlb_miss, misses + 2);
+}
+END_TEST
+
 START_TEST(crossing_store_is_all_or_nothing)
 {
 	bare_poke64(b, frame(9) + 0xFF8, UINT64_MAX);
@@ -397,6 +459,9 @@ static Suite *make_suite(void)
 	tcase_add_test(t, global_pages_outlive_cr3_but_not_invlpg);
 	tcase_add_test(t, an_entry_that_turned_global_survives_and_the_list_does_not_overflow);
 	tcase_add_test(t, invlpg_drops_all_pieces_of_a_large_page);
+	tcase_add_test(t, fetches_keep_until_flushed);
+	tcase_add_test(t, a_page_fault_retires_what_is_held_for_fetches);
+	tcase_add_test(t, code_does_not_take_the_place_of_data);
 	tcase_add_test(t, crossing_store_is_all_or_nothing);
 	tcase_add_test(t, bytes_cross_pages_too);
 	tcase_add_test(t, non_canonical_is_gp_and_never_page_fault);
