@@ -100,6 +100,7 @@ struct bare *bare_new(void)
 				   on_tsc_read, on_cr8_read, on_cr8_write, on_apic_read, on_apic_write, NULL, NULL };
 	b->s->mem = &b->mem;
 	b->s->bus = &b->bus;
+	b->s->peer = b->s;
 	b->apic_base = 0xFEE00900;
 	bare_real(b);
 	return b;

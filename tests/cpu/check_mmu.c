@@ -277,6 +277,33 @@ START_TEST(code_does_not_take_the_place_of_data)
 }
 END_TEST
 
+static bool goes_straight(uint64_t lin)
+{
+	return b->s->tlbs[0][TLB_INDEX(lin)].write_tag == lin;
+}
+
+/* At every index of the pieces that the TLB is searched in, and wherever the page is mapped. */
+START_TEST(code_stops_stores_that_went_straight)
+{
+	enum { PAGES = 70, ALIAS = 100 };
+
+	for (unsigned n = 0; n < PAGES; n++) {
+		bare_poke64(b, bare_pte(ALIAS + n), frame(n) | 7);
+		mmu_st8(b->s, page(n), 1);
+		mmu_st8(b->s, page(ALIAS + n), 1);
+	}
+	for (unsigned n = 0; n < PAGES; n++) {
+		ck_assert(goes_straight(page(n)) && goes_straight(page(ALIAS + n)));
+		mmu_code_page_set(b->s, frame(n));
+		ck_assert(!goes_straight(page(n)) && !goes_straight(page(ALIAS + n)));
+		ck_assert(n + 1 == PAGES || goes_straight(page(n + 1)));
+	}
+	mmu_code_page_clear(b->s, frame(3));
+	mmu_st8(b->s, page(3), 1);
+	ck_assert(goes_straight(page(3)));
+}
+END_TEST
+
 START_TEST(crossing_store_is_all_or_nothing)
 {
 	bare_poke64(b, frame(9) + 0xFF8, UINT64_MAX);
@@ -460,6 +487,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, an_entry_that_turned_global_survives_and_the_list_does_not_overflow);
 	tcase_add_test(t, invlpg_drops_all_pieces_of_a_large_page);
 	tcase_add_test(t, fetches_keep_until_flushed);
+	tcase_add_test(t, code_stops_stores_that_went_straight);
 	tcase_add_test(t, a_page_fault_retires_what_is_held_for_fetches);
 	tcase_add_test(t, code_does_not_take_the_place_of_data);
 	tcase_add_test(t, crossing_store_is_all_or_nothing);
