@@ -30,6 +30,10 @@ GUEST(unnamed, "mov ecx, 5; mov eax, 0x80000000; mov r10d, 5; mov r11d, 9\n"
 /* AH is a part of RAX, not register 4. */
 GUEST(high, "mov ecx, 5; mov eax, 0x8123; mov r10d, 5; mov r11d, 9\n"
 	    "high_a: add r10, r11; movzx esi, ah; add r11, r10; add r11, rsi; mov dil, cl; mov bh, cl; mov dl, bh; dec ecx; jnz high_a; hlt");
+/* Only PUSH and POP are about RSP, and every register before it is used: R10 may not have its place, where it would
+ * be taken for the stack, which it could be. */
+GUEST(pushed, "mov ecx, 5; mov r10d, DATA + 512; mov [r10], ecx; mov r11d, 9; xor eax, eax; xor edx, edx; mov ebx, 16\n"
+	      "pushed_a: push rdx; add rax, r10; add rdx, rax; add r10, rbx; add r11, rdx; pop rdx; add r11, r10; dec ecx; jnz pushed_a; hlt");
 /* No host register is free but one: R11 gets none. */
 GUEST(crowded, "mov ecx, 4; mov r10d, 5; mov r11d, 9; mov edi, DATA\n"
 	       "crowded_a: add rax, r10; add rdx, rax; add rbx, rdx; add rbp, rbx; add rsi, rbp; add r8, rsi; add r9, r8; add r12, r9; add r10, r12\n"
@@ -65,7 +69,7 @@ GUEST(unseen, "mov ecx, 6; mov ebx, DATA; mov edi, 3\n"
 static const struct lock_case cases[] = {
 	CASE(places, .expect = NULL), CASE(places, .event = lock_irq), CASE(kinds, .expect = NULL), CASE(kinds, .event = lock_irq),
 	CASE(implied, .expect = NULL), CASE(implied, .event = lock_irq), CASE(unnamed, .expect = NULL), CASE(unnamed, .event = lock_irq),
-	CASE(high, .expect = NULL), CASE(high, .event = lock_irq),
+	CASE(high, .expect = NULL), CASE(high, .event = lock_irq), CASE(pushed, .expect = NULL), CASE(pushed, .event = lock_irq),
 	CASE(crowded, .expect = NULL), CASE(crowded, .event = lock_irq),
 	CASE(xmm, .expect = NULL), CASE(xmm, .event = lock_irq), CASE(spans, .expect = NULL), CASE(spans, .event = lock_irq),
 	CASE(leaves, .expect = expect_leaves), CASE(leaves, .event = lock_irq), CASE(twice, .expect = NULL),
