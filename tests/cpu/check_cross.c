@@ -31,6 +31,7 @@ INSN(short_jmp, "jmp .+2");
 INSN(call, "call .+5");
 INSN(callm, "call qword ptr [DATA + 0x20]");
 INSN(push, "push 0x11223344");
+INSN(pushm, "push qword ptr [rsp + 0x120]"); /* what it reads and what it writes are looked up together, and lie in two pages */
 INSN(sse, "paddd xmm3, [r8 + 0x140]");
 INSN(store, "movups [r8 + 0x160], xmm3");
 INSN(rep, "rep movsb");
@@ -45,7 +46,7 @@ INSN(fild, "fild qword ptr [r8 + r9 * 2 + 0x1f0]");
 static const struct { const char *name; const uint8_t *code, *end; } insns[] = {
 #define LISTED(n) { #n, in_##n, in_##n##_end }
 	LISTED(mov64), LISTED(mov32), LISTED(add), LISTED(addr), LISTED(lea), LISTED(riprel), LISTED(jmp), LISTED(jz), LISTED(jnz),
-	LISTED(short_jmp), LISTED(call), LISTED(callm), LISTED(push), LISTED(sse), LISTED(store), LISTED(rep), LISTED(imul), LISTED(shift),
+	LISTED(short_jmp), LISTED(call), LISTED(callm), LISTED(push), LISTED(pushm), LISTED(sse), LISTED(store), LISTED(rep), LISTED(imul), LISTED(shift),
 	LISTED(cpuid), LISTED(popcnt), LISTED(longest), LISTED(crc), LISTED(fild),
 };
 enum { N_INSNS = sizeof(insns) / sizeof(insns[0]) };
@@ -191,10 +192,20 @@ static void expect_over_a_miss(struct lock_side *m)
 	ck_assert_uint_eq(*lock_reg(m, CPU_RBX), 14);
 }
 
+/* PUSH [RSP + 0x120], over the boundary: what it reads and what it writes are looked up together, and lie in two pages. */
+GUEST(straddling, "mov r12d, PAGES + 0xFFD; mov ecx, 40; xor ebx, ebx; lea r13, [rip + straddling_back]; movabs rax, 0x410000012024B4FF\n"
+		  "mov [FRAMES + 0xFFD], rax; mov word ptr [FRAMES + 0x1005], 0xE5FF; mov [rsp + 0x120], rax\n"
+		  "straddling_a: jmp r12; straddling_back: pop rax; add rbx, rax; mov [rsp + 0x120], rbx; dec ecx; jnz straddling_a; hlt");
+static void expect_straddling(struct lock_side *m)
+{
+	ck_assert_uint_eq(*lock_reg(m, CPU_RCX), 0);
+}
+
 static const struct lock_case places[] = {
 	{ "remapped", remapped, remapped_end, NULL, NULL, expect_remapped, 0, false, false },
 	{ "two_seconds", two_seconds, two_seconds_end, NULL, NULL, expect_two_seconds, 0, false, false },
 	{ "over_a_miss", over_a_miss, over_a_miss_end, NULL, NULL, expect_over_a_miss, 0, false, false },
+	{ "straddling", straddling, straddling_end, NULL, NULL, expect_straddling, 0, false, false },
 	{ "fall_into", fall_into, fall_into_end, NULL, NULL, expect_fall_into, 0, false, false },
 };
 

@@ -79,7 +79,7 @@ static void build_apart(struct builder *d, uint64_t lin, uint64_t gpa)
 
 		fetch_bytes(s, gpa2, bytes + n, sizeof(bytes) - n);
 		len = insn_decode(bytes, sizeof(bytes), (enum soft_mode)s->mode, &i);
-		d->b->is_across = true;
+		d->b->is_across = d->b->no_spans = true;
 		d->b->page2 = (uint32_t)(gpa2 >> MEM_PAGE_SHIFT);
 	}
 	if (!append(d, &i, len > 0 && s->mode == SOFT_MODE_64 && d->b->is_ram && block_is_in_ram(s, d->b)))

@@ -67,7 +67,7 @@ struct block {
 	uint32_t parts_in, parts; /* the traces of others that it is in, and its own trace's: translate_trace.c */
 	union {
 		uint32_t page2; /* is_across: number of the page that holds the rest of its only instruction */
-		uint32_t straddled_at; /* else: low bits of the instructions retired when spans last straddled */
+		uint32_t straddled_at; /* else, unless no_spans: low bits of the instructions retired when spans last straddled */
 	};
 	union {
 		uint32_t page2_next; /* is_across: as page_next, of that page */
@@ -86,7 +86,7 @@ struct block {
 	bool linked : 1; /* its last slot is a struct uop_links */
 	bool has_code : 1;
 	bool loops : 1; /* its code is a loop */
-	bool no_spans : 1; /* they straddled too often: accesses are looked up one by one */
+	bool no_spans : 1; /* is_across, or they straddled too often: accesses are looked up one by one */
 };
 _Static_assert(sizeof(struct block) == BLOCK_HEADER_SLOTS * sizeof(struct uop), "whole slots");
 _Static_assert(BLOCK_MAX_SLOTS <= UINT8_MAX && SOFT_MODE_COUNT <= 8 && SOFT_TLBS <= 4, "they fit their bits");
