@@ -57,7 +57,7 @@ enum { UOP_GENERIC_SLOTS = 1 + (sizeof(struct insn) + sizeof(struct uop) - 1) / 
        BLOCK_HEADER_SLOTS = 2, BLOCK_MAX_INSNS = 48,
        BLOCK_MAX_SLOTS = BLOCK_HEADER_SLOTS + BLOCK_MAX_INSNS * UOP_GENERIC_SLOTS + 2 };
 
-/* Packed: a boot has 65,000 of them, and each search reads some. */
+/* Packed: a boot makes 90,000 of them, and each search reads some. */
 struct block {
 	uop_fn *enter; /* uop_enter; uop_dead once its code was written to */
 	uint64_t gpa; /* of the first byte */
