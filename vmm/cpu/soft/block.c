@@ -268,12 +268,11 @@ static void cut_links(struct block_cache *c, uint32_t arena)
 			slot += BLOCK_HEADER_SLOTS;
 		while (slot < end) {
 			struct block *b = block_at(c, slot);
-			struct uop_links *l;
+			struct uop_links *l = block_links(b);
 
 			slot += b->n_slots;
-			if (!b->linked)
+			if (!l)
 				continue;
-			l = (struct uop_links *)(void *)&c->slots[slot - 1];
 			if (is_in_arena(c, arena, l->taken))
 				l->taken = NULL;
 			if (is_in_arena(c, arena, l->fall))

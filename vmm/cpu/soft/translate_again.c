@@ -39,9 +39,9 @@ struct around {
 
 static void add(struct around *a, const struct block *root, const struct uop *link)
 {
-	struct block *b = (struct block *)(uintptr_t)link;
+	struct block *b = translate_linked(root, link);
 
-	if (!b || b->dead || !b->is_ram || b->is_across || a->n == AROUND || (b->gpa ^ root->gpa) >> MEM_PAGE_SHIFT)
+	if (!b || a->n == AROUND)
 		return;
 	for (unsigned k = 0; k < a->n; k++)
 		if (a->blocks[k] == b)

@@ -349,6 +349,8 @@ bool translate_choose(struct build *t);
 void translate_trace_made(struct build *t);
 /* @root has no code any more. */
 void translate_trace_gone(struct translate *t, struct block *root);
+/* The block that @link leads to when it may be part of @root's trace; else NULL. */
+struct block *translate_linked(const struct block *root, const struct uop *link);
 /* @b goes, and with it the code of all traces that it is in. */
 void translate_part_gone(struct translate *t, struct block *b);
 

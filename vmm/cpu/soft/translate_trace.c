@@ -70,13 +70,12 @@ static bool plan_block(struct build *t, struct block *b)
 
 /* ---- the way on ------------------------------------------------------------------ */
 
-/* The block that the link leads to when it may be part of a trace. */
-static struct block *linked(const struct build *t, const struct uop *link)
+struct block *translate_linked(const struct block *root, const struct uop *link)
 {
 	struct block *b = (struct block *)(uintptr_t)link;
 
-	if (!b || b->dead || !b->is_ram || b->is_across || b->mode != SOFT_MODE_64 || b->tlb_n != t->root->tlb_n ||
-	    (b->gpa ^ t->root->gpa) >> MEM_PAGE_SHIFT)
+	if (!b || b->dead || !b->is_ram || b->is_across || b->mode != SOFT_MODE_64 || b->tlb_n != root->tlb_n ||
+	    (b->gpa ^ root->gpa) >> MEM_PAGE_SHIFT)
 		return NULL;
 	return b;
 }
@@ -119,8 +118,8 @@ static struct block *next_of(const struct build *t, const struct block *b, const
 
 	if (!l || !last->fn || b->is_across)
 		return NULL;
-	taken = linked(t, l->taken);
-	fall = linked(t, l->fall);
+	taken = translate_linked(t->root, l->taken);
+	fall = translate_linked(t->root, l->fall);
 	*ret_follow = FOLLOW_FALL;
 	if (!last->ends)
 		return fall;

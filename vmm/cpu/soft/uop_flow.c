@@ -37,16 +37,12 @@ const struct uop *uop_enter_across(struct soft *s, const struct uop *u)
 /* A link led to a block that is no more: the block found instead takes its place. */
 const struct uop *uop_dead(struct soft *s, const struct uop *u)
 {
-	const struct block *from = s->block;
-	struct uop_links *l;
+	struct uop_links *l = block_links(s->block);
 
-	if (from->linked) {
-		l = (struct uop_links *)((uintptr_t)from + (from->n_slots - 1U) * sizeof(struct uop));
-		if (l->taken == u)
-			s->link = &l->taken;
-		else if (l->fall == u)
-			s->link = &l->fall;
-	}
+	if (l && l->taken == u)
+		s->link = &l->taken;
+	else if (l && l->fall == u)
+		s->link = &l->fall;
 	return NULL;
 }
 
