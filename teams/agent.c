@@ -6,6 +6,11 @@
  * an answer in the stream that nobody wants: the state goes back to SYNCING,
  * whose number tells the stale from the fresh.
  *
+ * What a guest says is kept only while an answer is awaited, and only as much as
+ * the question allows (agent_scan.c): bytes that nobody asked for are dropped up
+ * to the end of their line. An answer beyond its bound fails the call, and the
+ * stream is synced anew.
+ *
  * The request's bytes are written as the socket takes them; while any are
  * left, no new sync is called out, so a guest that never reads costs a few
  * hundred bytes.
@@ -15,6 +20,7 @@
 #include "teams/agent.h"
 
 #include "core/bytes.h"
+#include "teams/agent_scan.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -22,12 +28,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { SYNC_LEN_MAX = 256 };
+
 enum agent_state { AGENT_NEW, AGENT_SYNCING, AGENT_IDLE, AGENT_CALLING, AGENT_DEAD };
 
 struct call {
 	struct call *next;
 	char *line;
 	nsec_t timeout_ns;
+	struct agent_bound bound; /* of the answer */
 	agent_reply_fn *fn; /* NULL: forgotten */
 	void *ctx;
 };
@@ -41,7 +50,8 @@ struct agent {
 	struct loop_source *source, *timer;
 	struct bytes in, out;
 	size_t out_done; /* bytes of out already written */
-	size_t scanned; /* bytes of in known to hold no newline */
+	struct agent_scan scan; /* of what the call at hand was answered so far */
+	bool skipping; /* up to the end of a line that nobody wants */
 	unsigned sync_id;
 	agent_event_fn *sync_fn;
 	void *sync_ctx;
@@ -146,6 +156,7 @@ static void start_next(struct agent *a)
 	if (a->state != AGENT_IDLE || !c)
 		return;
 	a->state = AGENT_CALLING;
+	a->scan = (struct agent_scan){ 0 };
 	bytes_append_str(&a->out, c->line);
 	loop_set_timer(a->timer, c->timeout_ns == NSEC_NEVER ? NSEC_NEVER
 							     : clock_now() + c->timeout_ns);
@@ -165,6 +176,16 @@ static void answer_first(struct agent *a, json_t *result, const char *error)
 	if (c->fn)
 		c->fn(c->ctx, result, error);
 	(void)call_free(c);
+}
+
+/* The call at hand gets no answer: @error, and the stream is synced anew. */
+static void fail_call(struct agent *a, const char *error)
+{
+	bytes_done(&a->in);
+	a->state = AGENT_SYNCING;
+	answer_first(a, NULL, error);
+	if (a->state == AGENT_SYNCING && !a->wants_free)
+		send_sync(a);
 }
 
 static void line_to_sync(struct agent *a, json_t *msg)
@@ -214,10 +235,7 @@ static void take_line(struct agent *a, const uint8_t *line, size_t len)
 		else if (a->state == AGENT_CALLING)
 			line_to_call(a, msg);
 	} else if (a->state == AGENT_CALLING) {
-		a->state = AGENT_SYNCING;
-		answer_first(a, NULL, "the guest agent's answer is not JSON");
-		if (a->state == AGENT_SYNCING)
-			send_sync(a);
+		fail_call(a, "the guest agent's answer is not JSON");
 	}
 	json_decref(msg);
 }
@@ -231,29 +249,62 @@ static void stream_ended(struct agent *a)
 		answer_first(a, NULL, "the machine ended");
 }
 
-static void take_input(struct agent *a)
+/* A sync's answer is short, and nothing before its 0xFF is of interest. */
+static void keep_of_sync(struct agent *a, const uint8_t *data, size_t len)
 {
-	while (!a->wants_free && a->in.len > a->scanned) {
-		uint8_t *nl = memchr(a->in.data + a->scanned, '\n', a->in.len - a->scanned);
-		size_t len;
+	const uint8_t *mark = memrchr(data, 0xff, len);
 
-		if (!nl) {
-			a->scanned = a->in.len;
-			break;
-		}
-		len = (size_t)(nl - a->in.data);
-		take_line(a, a->in.data, len);
-		bytes_consume(&a->in, len + 1);
-		a->scanned = 0;
-	}
-	if (a->in.len > AGENT_LINE_MAX && !a->wants_free) {
+	if (mark) {
 		bytes_done(&a->in);
-		a->scanned = 0;
-		if (a->state == AGENT_CALLING) {
-			a->state = AGENT_SYNCING;
-			answer_first(a, NULL, "the guest agent's answer is too long");
-			send_sync(a);
+		a->skipping = false;
+		len -= (size_t)(mark + 1 - data);
+		data = mark + 1;
+	}
+	if (!a->skipping && a->in.len + len <= SYNC_LEN_MAX) {
+		bytes_append(&a->in, data, len);
+	} else {
+		bytes_done(&a->in);
+		a->skipping = true;
+	}
+}
+
+/* A piece of a line. Keeps what the state lets it. */
+static void take_piece(struct agent *a, const uint8_t *data, size_t len)
+{
+	if (a->state == AGENT_SYNCING)
+		keep_of_sync(a, data, len);
+	else if (a->state != AGENT_CALLING)
+		a->skipping = true;
+	else if (a->skipping)
+		return;
+	else if (agent_scan_add(&a->scan, &a->first->bound, data, len))
+		bytes_append(&a->in, data, len);
+	else {
+		a->skipping = true;
+		fail_call(a, "the guest agent's answer is larger than what was asked for");
+	}
+}
+
+static void take_input(struct agent *a, const uint8_t *data, size_t len)
+{
+	while (!a->wants_free && len > 0) {
+		const uint8_t *nl = memchr(data, '\n', len);
+		size_t part = nl ? (size_t)(nl - data) : len;
+
+		if (part > 0)
+			take_piece(a, data, part);
+		if (!nl || a->wants_free)
+			return;
+		if (!a->skipping && a->in.len > 0) {
+			CLEANUP(bytes) struct bytes line = a->in;
+
+			a->in = (struct bytes){ 0 };
+			take_line(a, line.data, line.len);
 		}
+		agent_scan_new_line(&a->scan);
+		a->skipping = false;
+		data += part + 1;
+		len -= part + 1;
 	}
 }
 
@@ -271,8 +322,7 @@ static void on_fd(void *ctx, int fd, uint32_t events)
 		n = recv(fd, buf, sizeof buf, MSG_DONTWAIT);
 		if (n > 0) {
 			heard(a);
-			bytes_append(&a->in, buf, (size_t)n);
-			take_input(a);
+			take_input(a, buf, (size_t)n);
 		} else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
 			stream_ended(a);
 		}
@@ -290,11 +340,9 @@ static void on_timer(void *ctx, nsec_t now)
 
 	(void)now;
 	a->in_callback = true;
-	if (a->state == AGENT_CALLING) {
-		a->state = AGENT_SYNCING;
-		answer_first(a, NULL, "the guest agent does not answer");
-	}
-	if (a->state == AGENT_SYNCING && !a->wants_free)
+	if (a->state == AGENT_CALLING)
+		fail_call(a, "the guest agent does not answer");
+	else if (a->state == AGENT_SYNCING)
 		send_sync(a);
 	a->in_callback = false;
 	if (a->wants_free)
@@ -330,6 +378,7 @@ void agent_sync(struct agent *a, agent_event_fn *fn, void *ctx)
 		return;
 	a->state = AGENT_SYNCING;
 	a->plain = false;
+	bytes_done(&a->in);
 	a->sync_fn = fn;
 	a->sync_ctx = ctx;
 	send_sync(a);
@@ -339,6 +388,9 @@ int agent_call(struct agent *a, const char *execute, json_t *args, nsec_t timeou
 	       agent_reply_fn *fn, void *ctx)
 {
 	json_t *msg = json_pack("{s:s}", "execute", execute);
+	json_t *count = json_object_get(args, "count");
+	struct agent_bound bound =
+		agent_bound_of(execute, json_is_integer(count) ? json_integer_value(count) : -1);
 	struct call *c;
 	char *text;
 
@@ -358,6 +410,7 @@ int agent_call(struct agent *a, const char *execute, json_t *args, nsec_t timeou
 	c->line = str_printf("%s\n", text);
 	free(text);
 	c->timeout_ns = timeout_ns;
+	c->bound = bound;
 	c->fn = fn;
 	c->ctx = ctx;
 	*a->last = c;

@@ -3,8 +3,8 @@
  *
  * One request is on the wire at a time; others queue. The agent may not be
  * there yet, may have been restarted, and may be hostile: agent_sync() calls
- * until it is answered, every answer is bounded, and what is not an answer is
- * dropped. Source: QEMU, docs/interop/qemu-ga-ref (guest-sync-delimited). */
+ * until it is answered, every answer is bounded by its question before it is
+ * parsed, and what is not an answer is dropped. Source: QEMU, docs/interop/qemu-ga-ref (guest-sync-delimited). */
 #ifndef MUSTER_TEAMS_AGENT_H
 #define MUSTER_TEAMS_AGENT_H
 
@@ -17,8 +17,6 @@
 struct agent;
 
 enum {
-	/* The longest line taken from a guest: two outputs of 16 MiB in base64. */
-	AGENT_LINE_MAX = 48 << 20,
 	AGENT_QUEUE_MAX = 256,
 };
 

@@ -8,6 +8,7 @@
 #include "teams/exec.h"
 
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 static struct loop *loop;
@@ -97,6 +98,18 @@ static void become_synced(void)
 	text = str_printf("\xff{\"return\": %u}\n", heard_id());
 	guest_says_text(text);
 	ck_assert(agent_is_synced(agent));
+}
+
+/* Answers every sync that is called out, until one was not too late. */
+static void becomes_synced_anew(void)
+{
+	for (unsigned id = 1; id < 1000 && !agent_is_synced(agent); id++) {
+		CLEANUP(free) char *text = str_printf("\xff{\"return\": %u}\n", id);
+
+		guest_says_text(text);
+	}
+	ck_assert(agent_is_synced(agent));
+	(void)guest_hears();
 }
 
 START_TEST(test_sync)
@@ -215,6 +228,94 @@ START_TEST(test_queue_is_bounded)
 	for (int i = 0; i < AGENT_QUEUE_MAX; i++)
 		ck_assert_int_eq(agent_call(agent, "a", NULL, NSEC_NEVER, NULL, NULL), 0);
 	ck_assert_int_eq(agent_call(agent, "a", NULL, NSEC_NEVER, NULL, NULL), -ENOBUFS);
+}
+END_TEST
+
+/* The growth of this process' largest size, in KiB. */
+static long grown_since(long before)
+{
+	struct rusage usage;
+
+	ck_assert_int_eq(getrusage(RUSAGE_SELF, &usage), 0);
+	return usage.ru_maxrss - before;
+}
+
+enum { FLOOD_PIECES = 720, PIECE_SIZE = 65536 }; /* 47 MB */
+
+/* One line: @head, then "{}," without end. */
+static void guest_floods(const char *head)
+{
+	static char piece[PIECE_SIZE];
+
+	for (size_t i = 0; i < sizeof piece; i++)
+		piece[i] = "{},"[i % 3];
+	guest_says_text(head);
+	for (int i = 0; i < FLOOD_PIECES; i++)
+		guest_says(piece, sizeof piece - 1); /* a multiple of three */
+	guest_says_text("{}]}\n");
+}
+
+static const struct {
+	const char *execute, *head;
+} floods[] = {
+	{ "guest-ping", "{\"return\":[" },
+	{ "guest-exec-status", "{\"return\":[" },
+	{ "guest-exec-status", "{\"return\":{},\"x\":[" },
+	{ "guest-ping", "{\"return\":\"" }, /* bytes alone */
+};
+
+START_TEST(test_answer_beyond_its_bound)
+{
+	long before = grown_since(0);
+
+	become_synced();
+	ck_assert_int_eq(agent_call(agent, floods[_i].execute, NULL, NSEC_NEVER, on_reply, NULL), 0);
+	guest_floods(floods[_i].head);
+	ck_assert_uint_eq(n_replies, 1);
+	ck_assert_str_eq(last_error, "the guest agent's answer is larger than what was asked for");
+	ck_assert_int_lt(grown_since(before), 8 << 10);
+	/* The stream goes on behind the line. */
+	ck_assert(!agent_is_synced(agent));
+	becomes_synced_anew();
+	ck_assert_int_eq(agent_call(agent, "guest-ping", NULL, NSEC_NEVER, on_reply, NULL), 0);
+	guest_says_text("{\"return\": {}}\n");
+	ck_assert_str_eq(last_error, "");
+}
+END_TEST
+
+START_TEST(test_unasked_bytes_are_not_kept)
+{
+	long before = grown_since(0);
+
+	guest_floods("{\"return\":["); /* before anyone called */
+	become_synced();
+	guest_floods("{\"return\":[");
+	ck_assert_int_lt(grown_since(before), 8 << 10);
+	/* The end of a line that began before the question is no answer to it. */
+	guest_says_text("{\"return\": [");
+	ck_assert_int_eq(agent_call(agent, "guest-ping", NULL, NSEC_NEVER, on_reply, NULL), 0);
+	guest_says_text("5]}\n");
+	ck_assert_uint_eq(n_replies, 0);
+	guest_says_text("{\"return\": 7}\n");
+	ck_assert_int_eq((int)json_integer_value(last_result), 7);
+}
+END_TEST
+
+START_TEST(test_large_answers_that_were_asked_for)
+{
+	static char line[400 << 10];
+	size_t n = (size_t)snprintf(line, sizeof line, "{\"return\":{\"buf-b64\":\"");
+
+	memset(line + n, 'A', 341 << 10); /* a little less than 256 KiB in base64 */
+	n += 341 << 10;
+	n += (size_t)snprintf(line + n, sizeof line - n, "\"}}\n");
+	become_synced();
+	ck_assert_int_eq(agent_call(agent, "guest-file-read", json_pack("{s:i}", "count", 256 << 10),
+				    NSEC_NEVER, on_reply, NULL), 0);
+	for (size_t at = 0; at < n; at += PIECE_SIZE)
+		guest_says(line + at, n - at < PIECE_SIZE ? n - at : PIECE_SIZE);
+	ck_assert_uint_eq(n_replies, 1);
+	ck_assert_str_eq(last_error, "");
 }
 END_TEST
 
@@ -446,6 +547,9 @@ static Suite *make_suite(void)
 	tcase_add_test(t, test_timeout_then_stale_answer);
 	tcase_add_test(t, test_end_of_stream);
 	tcase_add_test(t, test_queue_is_bounded);
+	tcase_add_loop_test(t, test_answer_beyond_its_bound, 0, (int)(sizeof floods / sizeof *floods));
+	tcase_add_test(t, test_unasked_bytes_are_not_kept);
+	tcase_add_test(t, test_large_answers_that_were_asked_for);
 	tcase_add_test(t, test_free_from_a_reply);
 	tcase_add_test(t, test_exec);
 	tcase_add_test(t, test_exec_signal);
