@@ -9,6 +9,13 @@
  * may have: of one whose line is not whole, and of the next, which came in the
  * same read as the rest of it. When all bytes are dispatched none may be left.
  *
+ * Fairness: a turn reads at most once, READ_SIZE bytes, and only when no whole
+ * message is left in the buffer; it hands out CONTROL_TURN_MSGS. Bytes in the
+ * socket are reported again by epoll, messages in the buffer by loop_again().
+ * So the buffer holds one message that is not whole and one read.
+ * Back-pressure: a peer that does not read what it is sent is not read either
+ * (out_pause_len), and who exceeds out_len all the same is cut off.
+ *
  * Used by: cli, supervisor, fabric, machine.   Depends on: core/loop.h.
  * Sources: unix(7), cmsg(3). */
 #include "core/control.h"
@@ -22,7 +29,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-enum { OUT_LEN_MAX = 64 << 20, READ_SIZE = 65536, WAITING_FDS_MAX = 2 * CONTROL_FDS_MAX };
+enum { READ_SIZE = 65536, WAITING_FDS_MAX = 2 * CONTROL_FDS_MAX };
 
 /* fds that leave with the byte at @offset of the send buffer. */
 struct fd_mark {
@@ -42,6 +49,8 @@ struct control {
 	size_t in_scanned; /* bytes of in known to hold no newline */
 	struct fd_mark *marks, **marks_end;
 	int fds[WAITING_FDS_MAX], n_fds; /* received, not yet handed out */
+	struct control_limits limits;
+	int broken; /* -errno the owner is told at the next turn; 0: whole */
 	bool busy; /* in a callback: free only marks */
 	bool freed, ended;
 };
@@ -63,7 +72,8 @@ int control_new(struct loop *loop, int fd, control_fn *fn, void *ctx, struct con
 
 	if (!c)
 		return -ENOMEM;
-	*c = (struct control){ .loop = loop, .fd = fd, .fn = fn, .ctx = ctx };
+	*c = (struct control){ .loop = loop, .fd = fd, .fn = fn, .ctx = ctx,
+			       .limits = { CONTROL_LEN_MAX, CONTROL_OUT_MAX, 0 } };
 	c->marks_end = &c->marks;
 	r = set_nonblocking(fd);
 	if (r == 0)
@@ -92,6 +102,24 @@ static void drop_mark(struct control *c)
 		c->marks_end = &c->marks;
 	close_fds(m->fds, m->n_fds);
 	free(m);
+}
+
+void control_set_limits(struct control *c, const struct control_limits *limits)
+{
+	c->limits = *limits;
+}
+
+size_t control_waiting(const struct control *c)
+{
+	return c->out.len;
+}
+
+void control_break(struct control *c, int status)
+{
+	if (c->broken == 0)
+		c->broken = status;
+	if (c->source)
+		loop_again(c->source);
 }
 
 void control_keep(struct control *c)
@@ -180,9 +208,16 @@ static ssize_t send_with_fds(int fd, const void *data, size_t len, const int *fd
 	return sendmsg(fd, &msg, MSG_NOSIGNAL);
 }
 
+/* The peer owes us a read of its own before it is heard. */
+static bool is_paused(const struct control *c)
+{
+	return c->limits.out_pause_len > 0 && c->out.len > c->limits.out_pause_len;
+}
+
 /* Hands as much to the kernel as it takes now. Returns 0 or -errno. */
 static int flush(struct control *c)
 {
+	bool was_paused = is_paused(c);
 	size_t sent = 0;
 	int r = 0;
 
@@ -206,8 +241,10 @@ static int flush(struct control *c)
 	bytes_consume(&c->out, sent);
 	for (struct fd_mark *m = c->marks; m; m = m->next)
 		m->offset -= sent;
+	if (was_paused && !is_paused(c) && c->source)
+		loop_again(c->source); /* messages may be in the buffer */
 	if (r == 0 && c->source)
-		r = loop_set_events(c->source, c->out.len ? EPOLLIN | EPOLLOUT : EPOLLIN);
+		r = loop_set_events(c->source, (c->out.len ? EPOLLOUT : 0) | (is_paused(c) ? 0 : EPOLLIN));
 	return r;
 }
 
@@ -238,8 +275,10 @@ int control_send(struct control *c, json_t *msg, const int *fds, int n_fds)
 	text = text_of(msg, n_fds);
 	if (!text)
 		return -EINVAL;
-	if (c->out.len + strlen(text) > OUT_LEN_MAX)
+	if (c->out.len + strlen(text) > c->limits.out_len) {
 		r = -ENOBUFS;
+		control_break(c, r);
+	}
 	if (r == 0 && n_fds > 0)
 		r = add_mark(c, fds, n_fds);
 	if (r == 0) {
@@ -332,10 +371,10 @@ static int dispatch_one(struct control *c)
 		     NULL;
 	if (!nl) {
 		c->in_scanned = c->in.len;
-		return c->in.len > CONTROL_LEN_MAX || (c->in.len == 0 && c->n_fds) ? -EPROTO : 0;
+		return c->in.len > c->limits.in_len || (c->in.len == 0 && c->n_fds) ? -EPROTO : 0;
 	}
 	len = (size_t)(nl - start);
-	if (len > CONTROL_LEN_MAX)
+	if (len > c->limits.in_len)
 		return -EPROTO;
 	msg = json_loadb((const char *)start, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 	bytes_consume(&c->in, len + 1);
@@ -351,41 +390,62 @@ static int dispatch_one(struct control *c)
 	return 1;
 }
 
-static void receive_all(struct control *c)
+/* Hands out a turn's worth of what is in the buffer. Returns how many messages; -EPROTO. */
+static int dispatch(struct control *c)
 {
-	for (;;) {
-		ssize_t n = receive(c);
-		int r;
+	int n = 0, r = 1;
 
-		if (n == -EAGAIN)
-			return;
-		if (n <= 0) {
-			end(c, n == -ECONNRESET ? 0 : (int)n);
-			return;
-		}
-		do
-			r = dispatch_one(c);
-		while (r == 1 && !c->freed && !c->ended);
-		if (r < 0)
-			end(c, r);
-		if (c->freed || c->ended)
-			return;
+	while (n < CONTROL_TURN_MSGS && !c->freed && !c->ended && !is_paused(c)) {
+		r = dispatch_one(c);
+		if (r <= 0)
+			break;
+		n++;
 	}
+	return r < 0 ? r : n;
+}
+
+/* One turn: what is left of the last read, else one read and what it brought. */
+static void take_turn(struct control *c)
+{
+	ssize_t n = 1;
+	int r = dispatch(c);
+
+	if (r == 0 && !c->freed && !c->ended && !is_paused(c)) {
+		n = receive(c);
+		if (n > 0)
+			r = dispatch(c);
+	}
+	if (r < 0)
+		end(c, r);
+	else if (n <= 0 && n != -EAGAIN)
+		end(c, n == -ECONNRESET ? 0 : (int)n);
+	/* Nobody else reports what is in the buffer; without a newline it waits for a read. */
+	if (!c->freed && !c->ended && !is_paused(c) && c->in.len > c->in_scanned)
+		loop_again(c->source);
 }
 
 static void on_ready(void *ctx, int fd, uint32_t events)
 {
 	struct control *c = ctx;
-	int r = 0;
+	bool was_paused = is_paused(c);
+	int r = c->broken;
 
 	(void)fd;
+	(void)events;
 	c->busy = true;
-	if (events & EPOLLOUT)
+	if (r == 0 && c->out.len > 0) {
 		r = flush(c);
-	if (r < 0 && r != -EPIPE && r != -ECONNRESET)
+		/* That the peer is gone is seen by the reading side, unless it may not read. */
+		if (r == -EPIPE || r == -ECONNRESET) {
+			r = 0;
+			if (was_paused)
+				end(c, 0);
+		}
+	}
+	if (r < 0)
 		end(c, r);
-	else
-		receive_all(c);
+	else if (!c->ended && !is_paused(c))
+		take_turn(c);
 	c->busy = false;
 	if (c->freed) {
 		c->freed = false;

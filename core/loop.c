@@ -4,6 +4,10 @@
  * when the round is over, so that an event already fetched for it finds no
  * freed memory. Timers keep their heap index, so re-arming is O(log n).
  *
+ * A turn calls every source that is due once: epoll's list of ready fds goes round,
+ * a timer armed anew waits for the next turn, and who asked to be called again
+ * (loop_again()) is called after the fds, unless this turn called it already.
+ *
  * A held loop takes the fds that are not kept out of the epoll set and puts
  * them back later: what waits on them then is reported (level-triggered).
  *
@@ -38,6 +42,8 @@ struct loop_source {
 	enum source_kind kind;
 	bool dead;
 	bool keep; /* served while the loop is held */
+	bool again; /* to be called at the next turn, whatever its fd reports */
+	uint64_t turn; /* that called it last */
 	uint32_t events; /* SOURCE_FD: asked for */
 	int fd; /* borrowed for SOURCE_FD, own signalfd for SOURCE_SIGNAL */
 	nsec_t at; /* SOURCE_TIMER */
@@ -55,6 +61,8 @@ struct loop {
 	struct loop_source *all, *dead;
 	struct loop_source **heap;
 	int n_heap, heap_size;
+	size_t n_again; /* sources that are to be called again, the held ones included */
+	uint64_t turn; /* counts loop_step() */
 	int depth; /* rounds under way */
 	bool quitting;
 	bool held;
@@ -291,6 +299,22 @@ int loop_set_events(struct loop_source *s, uint32_t events)
 	return s->dead ? 0 : watch(s, EPOLL_CTL_MOD, events);
 }
 
+static void set_again(struct loop_source *s, bool on)
+{
+	if (s->again == on)
+		return;
+	s->again = on;
+	s->loop->n_again += on ? 1 : (size_t)-1;
+}
+
+void loop_again(struct loop_source *s)
+{
+	if (s->dead)
+		return;
+	set_again(s, true);
+	loop_wake(s->loop, 0);
+}
+
 void loop_keep(struct loop_source *s)
 {
 	bool was_held = is_held(s);
@@ -372,6 +396,7 @@ struct loop_source *loop_remove(struct loop_source *s)
 		return NULL;
 	loop = s->loop;
 	heap_remove(loop, s);
+	set_again(s, false);
 	if (s->fd >= 0)
 		(void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, s->fd, NULL);
 	if (s->kind == SOURCE_SIGNAL)
@@ -397,7 +422,7 @@ static void serve_signal(struct loop_source *s)
 	struct signalfd_siginfo info;
 
 	/* SYSCALLS(supervisor): read */
-	while (!s->dead && read(s->fd, &info, sizeof info) == (ssize_t)sizeof info)
+	if (read(s->fd, &info, sizeof info) == (ssize_t)sizeof info)
 		s->on_signal(s->ctx, (int)info.ssi_signo);
 }
 
@@ -417,12 +442,24 @@ static int serve_timers(struct loop *loop, nsec_t now)
 	return n;
 }
 
+static bool has_again(const struct loop *loop)
+{
+	if (loop->n_again == 0)
+		return false;
+	for (const struct loop_source *s = loop->all; s; s = s->next_all)
+		if (s->again && !is_held(s))
+			return true;
+	return false;
+}
+
 static int wait_for(struct loop *loop, nsec_t until, struct epoll_event *events)
 {
 	struct timespec ts = { 0 }, *limit = &ts;
 	nsec_t at = loop->n_heap > 0 ? nsec_min(until, loop->heap[0]->at) : until;
 	int n;
 
+	if (has_again(loop))
+		at = 0;
 	if (at == NSEC_NEVER) {
 		limit = NULL;
 	} else if (at > 0) {
@@ -461,10 +498,28 @@ static int serve_events(struct loop *loop, const struct epoll_event *events, int
 		if (!s || s->dead || is_held(s))
 			continue;
 		served++;
+		s->turn = loop->turn;
+		set_again(s, false);
 		if (s->kind == SOURCE_SIGNAL)
 			serve_signal(s);
 		else
 			s->on_fd(s->ctx, s->fd, events[i].events);
+	}
+	return served;
+}
+
+/* A source that a callback removes stays in memory, and its next one with it, until the turn's end. */
+static int serve_again(struct loop *loop)
+{
+	int served = 0;
+
+	for (struct loop_source *s = loop->n_again > 0 ? loop->all : NULL; s; s = s->next_all) {
+		if (!s->again || s->turn == loop->turn || is_held(s))
+			continue;
+		served++;
+		s->turn = loop->turn;
+		set_again(s, false);
+		s->on_fd(s->ctx, s->fd, 0);
 	}
 	return served;
 }
@@ -475,9 +530,12 @@ int loop_step(struct loop *loop, nsec_t until)
 	int n, served = 0;
 
 	loop->depth++;
+	loop->turn++;
 	n = wait_for(loop, until, events);
 	if (n > 0)
 		served = serve_events(loop, events, n);
+	if (n >= 0)
+		served += serve_again(loop);
 	if (n >= 0 && loop->n_heap > 0)
 		served += serve_timers(loop, clock_now());
 	if (--loop->depth == 0)

@@ -2,7 +2,9 @@
  *
  * One thread, or several under one lock (loop_share()); epoll with a heap of timers, whose wait is exact to the
  * nanosecond (epoll_pwait2). Callbacks may add and remove any source, their
- * own included. The loop owns its sources' records, never their fds.
+ * own included. The loop owns its sources' records, never their fds. Each source
+ * is called once a turn at most; who has more to do takes a budget's worth and
+ * comes back (an fd that is still ready is reported again, loop_again() else).
  *
  * Used by: the supervisor, the fabric, the machine, the command line. */
 #ifndef MUSTER_CORE_LOOP_H
@@ -36,6 +38,9 @@ void loop_wake(struct loop *loop, nsec_t by);
 int loop_add_fd(struct loop *loop, int fd, uint32_t events, loop_fd_fn *fn,
 		void *ctx, struct loop_source **ret_source);
 int loop_set_events(struct loop_source *source, uint32_t events);
+/* Calls an fd's source at the next turn (with events 0) though its fd may report nothing: its owner
+ * stopped at its budget and the rest lies in a buffer. A held source is called once it is let go. */
+void loop_again(struct loop_source *source);
 /* A source that is served while the loop is held. */
 void loop_keep(struct loop_source *source);
 /* Holds: no fd is served but those kept, until it is let go; what happens on

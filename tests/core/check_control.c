@@ -1,6 +1,6 @@
 /* tests/core/check_control.c: the control protocol over a socket pair: pieces,
  * passed fds, peers that break the form. */
-#include "core/cleanup.h"
+#include "core/bytes.h"
 #include "core/control.h"
 #include "tests/unit.h"
 
@@ -236,6 +236,147 @@ START_TEST(test_much_waits_and_arrives)
 }
 END_TEST
 
+/* A flood on one connection: a turn takes its share, and the neighbour is served in each. */
+static int n_quiet;
+
+static void on_quiet(void *ctx, struct control *c, json_t *msg, int *fds, int n_fds, int status)
+{
+	(void)ctx;
+	(void)c;
+	(void)fds;
+	(void)n_fds;
+	(void)status;
+	n_quiet += msg != NULL;
+}
+
+START_TEST(test_a_flood_gets_its_share_of_a_turn)
+{
+	enum { TURNS = 20 };
+	CLEANUP(bytes) struct bytes flood = { 0 };
+	struct control *quiet;
+	int q[2];
+
+	n_quiet = 0;
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, q), 0);
+	ck_assert_int_eq(control_new(loop, q[0], on_quiet, NULL, &quiet), 0);
+	for (int i = 1; i <= TURNS * CONTROL_TURN_MSGS; i++)
+		bytes_printf(&flood, "{\"n\":%d}\n", i);
+	ck_assert_int_eq(write(pair[1], flood.data, flood.len), (ssize_t)flood.len);
+	for (int turn = 1; turn <= TURNS; turn++) {
+		ck_assert_int_eq(write(q[1], "{}\n", 3), 3);
+		ck_assert_int_gt(loop_step(loop, 0), 0);
+		ck_assert_int_eq(n_quiet, turn);
+		ck_assert_int_le(seen.n_msgs, turn * CONTROL_TURN_MSGS);
+	}
+	/* What is left needs no byte to come. */
+	while (loop_step(loop, 0) > 0)
+		;
+	ck_assert_int_eq(seen.n_msgs, TURNS * CONTROL_TURN_MSGS);
+	ck_assert_int_eq(seen.last_n, TURNS * CONTROL_TURN_MSGS);
+	(void)control_free(quiet);
+	close(q[1]);
+}
+END_TEST
+
+START_TEST(test_the_longest_message_is_bound)
+{
+	const struct control_limits limits = { .in_len = 16, .out_len = 64 };
+
+	control_set_limits(conn, &limits);
+	put("{\"n\":1}\n");
+	ck_assert_int_eq(seen.n_msgs, 1);
+	put("{\"n\":           2}\n");
+	ck_assert(seen.ended);
+	ck_assert_int_eq(seen.status, -EPROTO);
+}
+END_TEST
+
+/* Answers every message with much. */
+static void on_ask(void *ctx, struct control *c, json_t *msg, int *fds, int n_fds, int status)
+{
+	on_msg(ctx, c, msg, fds, n_fds, status);
+	if (msg)
+		(void)control_send(c, ctx, NULL, 0);
+}
+
+static json_t *answer_of(size_t len)
+{
+	char *text = malloc(len + 1);
+	json_t *msg;
+
+	memset(text, 'a', len);
+	text[len] = '\0';
+	msg = json_pack("{s:s}", "text", text);
+	free(text);
+	return msg;
+}
+
+START_TEST(test_who_does_not_read_is_not_read)
+{
+	const struct control_limits limits = { CONTROL_LEN_MAX, CONTROL_OUT_MAX, 1 << 20 };
+	json_t *answer = answer_of(100000);
+	static char part[65536];
+	int n = 0;
+
+	conn = control_free(conn);
+	close(pair[1]);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	ck_assert_int_eq(control_new(loop, pair[0], on_ask, answer, &conn), 0);
+	control_set_limits(conn, &limits);
+	for (int i = 0; i < 100; i++)
+		ck_assert_int_eq(write(pair[1], "{\"n\":1}\n", 8), 8);
+	while (loop_step(loop, 0) > 0)
+		;
+	ck_assert(!seen.ended);
+	ck_assert_int_lt(seen.n_msgs, 50);
+	ck_assert_uint_le(control_waiting(conn), (1 << 20) + 200000);
+	/* Who reads is served to the last. */
+	while (n < 100) {
+		ssize_t len = recv(pair[1], part, sizeof part, MSG_DONTWAIT);
+
+		for (ssize_t i = 0; i < len; i++)
+			n += part[i] == '\n';
+		ck_assert_int_ge(loop_step(loop, 0) + (len > 0), 1);
+	}
+	ck_assert_int_eq(seen.n_msgs, 100);
+	json_decref(answer);
+}
+END_TEST
+
+START_TEST(test_what_waits_is_bound_and_ends_it)
+{
+	const struct control_limits limits = { .in_len = CONTROL_LEN_MAX, .out_len = 1 << 20 };
+	json_t *msg = answer_of(100000);
+	int r = 0;
+
+	control_set_limits(conn, &limits);
+	for (int i = 0; i < 100 && r == 0; i++)
+		r = control_send(conn, msg, NULL, 0);
+	ck_assert_int_eq(r, -ENOBUFS);
+	ck_assert(!seen.ended); /* never from within a call of the owner */
+	(void)loop_step(loop, 0);
+	ck_assert(seen.ended);
+	ck_assert_int_eq(seen.status, -ENOBUFS);
+	ck_assert_int_eq(control_send(conn, msg, NULL, 0), -EPIPE);
+	json_decref(msg);
+}
+END_TEST
+
+START_TEST(test_a_peer_that_leaves_unread_is_noticed)
+{
+	const struct control_limits limits = { CONTROL_LEN_MAX, CONTROL_OUT_MAX, 1000 };
+	json_t *msg = answer_of(3000000);
+
+	control_set_limits(conn, &limits);
+	ck_assert_int_eq(control_send(conn, msg, NULL, 0), 0);
+	close(pair[1]);
+	pair[1] = -1;
+	(void)loop_step(loop, 0);
+	ck_assert(seen.ended);
+	json_decref(msg);
+}
+END_TEST
+
 START_TEST(test_blocking_helpers)
 {
 	json_t *msg = json_pack("{s:i}", "n", 9), *got = NULL;
@@ -271,6 +412,11 @@ static Suite *make_suite(void)
 	tcase_add_test(t, test_end_and_free_in_callback);
 	tcase_add_test(t, test_clean_end);
 	tcase_add_test(t, test_much_waits_and_arrives);
+	tcase_add_test(t, test_a_flood_gets_its_share_of_a_turn);
+	tcase_add_test(t, test_the_longest_message_is_bound);
+	tcase_add_test(t, test_who_does_not_read_is_not_read);
+	tcase_add_test(t, test_what_waits_is_bound_and_ends_it);
+	tcase_add_test(t, test_a_peer_that_leaves_unread_is_noticed);
 	tcase_add_test(t, test_blocking_helpers);
 	suite_add_tcase(s, t);
 	return s;

@@ -156,6 +156,51 @@ START_TEST(test_a_held_loop_serves_the_kept_alone)
 }
 END_TEST
 
+static struct loop_source *again_source;
+static int n_again;
+
+/* Has work for three turns, which its fd does not report. */
+static void on_fd_again(void *ctx, int fd, uint32_t events)
+{
+	(void)ctx;
+	(void)fd;
+	(void)events;
+	if (++n_again < 3)
+		loop_again(again_source);
+}
+
+START_TEST(test_again_is_once_a_turn_and_no_wait)
+{
+	int a[2];
+
+	n_again = 0;
+	ck_assert_int_eq(pipe(a), 0);
+	ck_assert_int_eq(loop_add_fd(loop, a[0], EPOLLIN, on_fd_again, NULL, &again_source), 0);
+	ck_assert_int_eq(write(a[1], "x", 1), 1);
+	for (int turn = 1; turn <= 3; turn++) {
+		ck_assert_int_eq(loop_step(loop, NSEC_NEVER), 1);
+		ck_assert_int_eq(n_again, turn);
+		if (turn == 1) {
+			char c;
+
+			ck_assert_int_eq(read(a[0], &c, 1), 1); /* the fd reports nothing any more */
+		}
+	}
+	ck_assert_int_eq(loop_step(loop, 0), 0);
+	/* Held, it neither runs nor spins; removed, it is forgotten. */
+	n_again = 0;
+	loop_again(again_source);
+	loop_hold(loop, true);
+	ck_assert_int_eq(loop_step(loop, 0), 0);
+	loop_hold(loop, false);
+	ck_assert_int_eq(loop_step(loop, 0), 1);
+	again_source = loop_remove(again_source);
+	ck_assert_int_eq(loop_step(loop, 0), 0);
+	(void)close(a[0]);
+	(void)close(a[1]);
+}
+END_TEST
+
 /* ---- several threads ------------------------------------------------------------ */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -238,6 +283,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, test_removal_in_a_callback);
 	tcase_add_test(t, test_signal_quits);
 	tcase_add_test(t, test_a_held_loop_serves_the_kept_alone);
+	tcase_add_test(t, test_again_is_once_a_turn_and_no_wait);
 	tcase_add_loop_test(t, test_another_thread_ends_a_wait, 0, OTHER_COUNT);
 	suite_add_tcase(s, t);
 	return s;
