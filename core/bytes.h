@@ -27,8 +27,20 @@ static inline void cleanup_bytes(struct bytes *b)
 	bytes_done(b);
 }
 
-/* Reads a whole file. @max: -EFBIG beyond. The caller owns *ret_bytes. */
+/* Opens a regular file for reading; every file that a user names is opened here. It never blocks:
+ * a FIFO or a device is refused before it is opened.
+ * @root: NULL; or a folder's absolute path, below which the absolute @path must lie and lead, links
+ *        being followed inside it only.
+ * @max: bytes. @ret_size: may be NULL.
+ * Returns 0; -EISDIR, -EMEDIUMTYPE (a FIFO, a device, a socket), -EFBIG, -EXDEV (out of @root) or
+ * -errno; file_strerror() has words for them.   Source: openat2(2). */
+int file_open_regular(const char *root, const char *path, uint64_t max, int *ret_fd, uint64_t *ret_size);
+/* What an error of this file's functions means, for people. Not to be freed. */
+const char *file_strerror(int r);
+/* Reads a whole regular file. @max: -EFBIG beyond. The caller owns *ret_bytes. Errors as above. */
 int file_read_all(const char *path, size_t max, struct bytes *ret_bytes);
+/* The same below @root. */
+int file_read_below(const char *root, const char *path, size_t max, struct bytes *ret_bytes);
 /* Writes through a temporary file and rename, so that the file is whole or
  * as it was. */
 int file_write_all(const char *path, const void *data, size_t len, unsigned mode);

@@ -175,15 +175,16 @@ static void add_file(struct bytes *archive, const char *path, unsigned mode,
 	cpio_add_file(archive, path, mode, content->data, content->len);
 }
 
-static int add_team_file(struct bytes *archive, const struct team_file *f, char **ret_why)
+static int add_team_file(const char *root, struct bytes *archive, const struct team_file *f,
+			 char **ret_why)
 {
 	CLEANUP(bytes) struct bytes content = { 0 };
 
 	if (f->from) {
-		int r = file_read_all(f->from, SETUP_FILE_MAX, &content);
+		int r = file_read_below(root, f->from, SETUP_FILE_MAX, &content);
 
 		if (r < 0) {
-			*ret_why = str_printf("%s: %s", f->from, strerror(-r));
+			*ret_why = str_printf("%s: %s", f->from, file_strerror(r));
 			return r;
 		}
 	} else if (f->text_len > 0) {
@@ -227,7 +228,7 @@ int setup_archive(const struct team *t, size_t vm, struct bytes *ret_archive, ch
 	setup_env(v, "export ", &profile);
 	add_file(&archive, "/etc/profile.d/muster.sh", 0644, &profile);
 	for (size_t i = 0; i < v->n_files; i++) {
-		int r = add_team_file(&archive, &v->files[i], ret_why);
+		int r = add_team_file(t->root, &archive, &v->files[i], ret_why);
 
 		if (r < 0)
 			return r;

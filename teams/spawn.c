@@ -240,20 +240,16 @@ static void boot_files_done(struct boot_files *b)
 	bytes_done(&b->archive);
 }
 
-static int open_file(const char *path, int *ret_fd, char **ret_why)
+static int open_file(const char *root, const char *path, int *ret_fd, char **ret_why)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC), r;
+	int r = file_open_regular(root, path, UINT64_MAX, ret_fd, NULL);
 
-	if (fd < 0) {
-		r = -errno;
-		*ret_why = str_printf("%s: %s", path, strerror(-r));
-		return r;
-	}
-	*ret_fd = fd;
-	return 0;
+	if (r < 0)
+		*ret_why = str_printf("%s: %s", path, file_strerror(r));
+	return r;
 }
 
-static int open_image(const struct team_vm *tv, struct boot_files *b, char **ret_why)
+static int open_image(const char *root, const struct team_vm *tv, struct boot_files *b, char **ret_why)
 {
 	const char *kernel = tv->kernel, *initrd = tv->initrd, *cmdline = NULL;
 	struct image image = { 0 };
@@ -277,11 +273,11 @@ static int open_image(const struct team_vm *tv, struct boot_files *b, char **ret
 		kernel = kernel ? kernel : image.kernel;
 		cmdline = image.cmdline;
 	}
-	r = open_file(kernel, &b->kernel_fd, ret_why);
+	r = open_file(tv->kernel ? root : NULL, kernel, &b->kernel_fd, ret_why);
 	if (r == 0 && initrd)
-		r = open_file(initrd, &b->initrd_fd, ret_why);
+		r = open_file(tv->initrd ? root : NULL, initrd, &b->initrd_fd, ret_why);
 	if (r == 0 && has_image && !tv->initrd && image.pmem)
-		r = open_file(image.pmem, &b->pmem_fd, ret_why);
+		r = open_file(NULL, image.pmem, &b->pmem_fd, ret_why);
 	if (cmdline || tv->cmdline)
 		b->cmdline = str_printf("%s%s%s", cmdline ? cmdline : "",
 					cmdline && tv->cmdline ? " " : "",
@@ -294,7 +290,7 @@ static int open_image(const struct team_vm *tv, struct boot_files *b, char **ret
 static int open_boot_files(struct supervisor *sup, struct vm *v, struct boot_files *b,
 			   char **ret_why)
 {
-	int r = open_image(v->tv, b, ret_why);
+	int r = open_image(sup->team->root, v->tv, b, ret_why);
 
 	return r < 0 ? r : setup_archive(sup->team, v->index, &b->archive, ret_why);
 }

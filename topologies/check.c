@@ -8,10 +8,9 @@
 #include "topologies/load.h"
 #include "topologies/suggest.h"
 
-#include <errno.h>
+#include "core/bytes.h"
+
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* Looking for near names costs as much as there are names: not for every one of
  * thousands of mistakes, of which few are shown. */
@@ -109,19 +108,19 @@ static void resolve_after(struct load *l, size_t vm)
 	}
 }
 
-/* Reports unless @path is a file that can be read. */
-static void want_file(struct load *l, const struct node *n, const char *path)
+/* The size of @path; reports unless it is a file that can be read. */
+static uint64_t want_file(struct load *l, const struct node *n, const char *path)
 {
-	struct stat st;
+	CLEANUP(fd) int fd = -1;
+	uint64_t size = 0;
+	int r;
 
 	if (l->hermetic || !path)
-		return;
-	if (stat(path, &st))
-		load_error(l, &n->place, "'%s': %s", n->text, strerror(errno));
-	else if (S_ISDIR(st.st_mode))
-		load_error(l, &n->place, "'%s' is a folder, not a file", n->text);
-	else if (access(path, R_OK))
-		load_error(l, &n->place, "'%s': %s", n->text, strerror(errno));
+		return 0;
+	r = file_open_regular(l->team->root, path, UINT64_MAX, &fd, &size);
+	if (r < 0)
+		load_error(l, &n->place, "'%s': %s", n->text, file_strerror(r));
+	return size;
 }
 
 static void check_files(struct load *l, size_t vm)
@@ -131,15 +130,15 @@ static void check_files(struct load *l, size_t vm)
 	struct strmap paths;
 
 	if (src->kernel)
-		want_file(l, src->kernel, v->kernel);
+		(void)want_file(l, src->kernel, v->kernel);
 	if (src->initrd)
-		want_file(l, src->initrd, v->initrd);
+		(void)want_file(l, src->initrd, v->initrd);
 	strmap_init(&paths, l->arena);
 	for (size_t i = 0; i < v->n_files; i++) {
 		const struct node *from = node_get(src->files[i], "from");
 
 		if (v->files[i].from)
-			want_file(l, from, v->files[i].from);
+			(void)want_file(l, from, v->files[i].from);
 		if (v->files[i].path && !strmap_add(&paths, v->files[i].path, i, NULL))
 			load_error(l, &src->files[i]->place, "two files of '%s' have the path '%s'",
 				   v->name, v->files[i].path);
@@ -182,7 +181,7 @@ static void check_image(struct load *l, size_t vm, struct strmap *seen)
 
 	if (n && is_disk(v->image)) {
 		v->image = load_path(l, &n->place, v->image);
-		want_file(l, n, v->image);
+		(void)want_file(l, n, v->image);
 		if (l->n_errors == n_errors)
 			load_error(l, &n->place, "a disk image as 'image' is not supported yet");
 		return;

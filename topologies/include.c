@@ -106,10 +106,11 @@ static const struct key included_keys[] = {
 	{ "clock", included_refuse, 0 },    { "defaults", included_refuse, 0 },
 };
 
-static struct node *read_file(struct load *l, const char *path, int *ret_error)
+/* @below: it may only lie below the untrusted team's root. */
+static struct node *read_file(struct load *l, const char *path, bool below, int *ret_error)
 {
 	CLEANUP(bytes) struct bytes text = { 0 };
-	int r = file_read_all(path, LOAD_FILE_MAX, &text);
+	int r = file_read_below(below ? l->team->root : NULL, path, LOAD_FILE_MAX, &text);
 	const struct source *src;
 
 	*ret_error = r;
@@ -143,9 +144,9 @@ static void include_one(struct join *j, const struct node *name, size_t depth)
 		load_error(l, &name->place, "too many files included");
 		return;
 	}
-	root = read_file(l, path, &r);
+	root = read_file(l, path, true, &r);
 	if (r)
-		load_error(l, &name->place, "cannot include '%s': %s", name->text, strerror(-r));
+		load_error(l, &name->place, "cannot include '%s': %s", name->text, file_strerror(r));
 	if (!root)
 		return;
 	j->open[depth] = arena_dup(l->arena, real, strlen(real));
@@ -216,7 +217,7 @@ static struct node *with_includes(struct load *l, struct node *root, const char 
 
 struct node *include_load(struct load *l, const char *path, int *ret_error)
 {
-	struct node *root = read_file(l, path, ret_error);
+	struct node *root = read_file(l, path, false, ret_error);
 
 	return with_includes(l, root, path);
 }

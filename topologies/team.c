@@ -80,7 +80,7 @@ int team_load(const char *path, const char *const *sets, size_t n_sets, const ch
 	if (error) {
 		struct place at = { .file = path };
 
-		load_error(&l, &at, "%s", error == -EFBIG ? "a team file has at most 8 MiB" : strerror(-error));
+		load_error(&l, &at, "%s", error == -EFBIG ? "a team file has at most 8 MiB" : file_strerror(error));
 	}
 	r = finish(&l, root, sets, n_sets, name_override, ret_team, ret_diags);
 	return error ? error : r;

@@ -145,6 +145,7 @@ struct team_test {
 struct team {
 	const char *name, *description;
 	const char *file; /* as given */
+	const char *root; /* untrusted: the folder that no path may lead out of, absolute; else NULL */
 	uint64_t seed;
 	enum engine_kind engine;
 	bool clock_virtual;

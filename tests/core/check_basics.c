@@ -6,6 +6,7 @@
 #include "tests/unit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -157,9 +158,64 @@ START_TEST(test_files_and_folders)
 		ck_assert_int_eq(file_read_all(file, 5, &b), 0);
 		ck_assert_str_eq((char *)b.data, "hello");
 		ck_assert_int_eq(file_read_all(file, 4, &b), -EFBIG);
+		ck_assert_int_eq(file_read_below(top, file, 5, &b), 0);
 		ck_assert_int_eq(symlink("/", link), 0); /* must not be followed */
 		ck_assert_int_eq(dir_remove_all(top), 0);
 		ck_assert_int_eq(stat(top, &st), -1);
+		ck_assert_int_eq(dir_remove_all(top), 0);
+	}
+}
+END_TEST
+
+/* What is no regular file is refused at once, and so is what leads out of the folder. */
+START_TEST(test_open_regular)
+{
+	char top[] = "/tmp/muster-check.XXXXXX";
+
+	ck_assert_ptr_nonnull(mkdtemp(top));
+	{
+		CLEANUP(free) char *in = str_printf("%s/in", top);
+		CLEANUP(free) char *sub = str_printf("%s/in/sub", top);
+		static const struct {
+			const char *name, *target; /* a link to it; NULL: made below */
+			int below, anywhere;
+		} t[] = {
+			{ "in/file", NULL, 0, 0 },
+			{ "in/fifo", NULL, -EMEDIUMTYPE, -EMEDIUMTYPE },
+			{ "in/sub", NULL, -EISDIR, -EISDIR },
+			{ "in/inside", "sub/../file", 0, 0 },
+			{ "in/dev", "/dev/null", -EXDEV, -EMEDIUMTYPE },
+			{ "in/absolute", "/etc/passwd", -EXDEV, 0 },
+			{ "in/out", "../outside", -EXDEV, 0 },
+			{ "outside", NULL, -EXDEV, 0 },
+			{ "in/../outside", NULL, -EXDEV, 0 },
+			{ "in/none", NULL, -ENOENT, -ENOENT },
+		};
+
+		ck_assert_int_eq(dir_make_all(sub, 0755), 0);
+		for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+			CLEANUP(free) char *path = str_printf("%s/%s", top, t[i].name);
+
+			if (t[i].target)
+				ck_assert_int_eq(symlink(t[i].target, path), 0);
+			else if (!strcmp(t[i].name, "in/fifo"))
+				ck_assert_int_eq(mkfifo(path, 0600), 0);
+			else if (!strcmp(t[i].name, "in/file") || !strcmp(t[i].name, "outside"))
+				ck_assert_int_eq(file_write_all(path, "hello", 5, 0600), 0);
+		}
+		for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+			CLEANUP(free) char *path = str_printf("%s/%s", top, t[i].name);
+
+			for (int below = 0; below < 2; below++) {
+				CLEANUP(fd) int fd = -1;
+				uint64_t size = 0;
+				int r = file_open_regular(below ? in : NULL, path, 1 << 20, &fd, &size);
+
+				ck_assert_msg(r == (below ? t[i].below : t[i].anywhere), "%s below=%d: %d",
+					      path, below, r);
+				ck_assert_msg(r || fcntl(fd, F_GETFD) == FD_CLOEXEC, "%s", path);
+			}
+		}
 		ck_assert_int_eq(dir_remove_all(top), 0);
 	}
 }
@@ -177,6 +233,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, test_prng_normal_moments);
 	tcase_add_loop_test(t, test_sort, 0, 4);
 	tcase_add_test(t, test_files_and_folders);
+	tcase_add_test(t, test_open_regular);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const struct {
 	const char *text;
@@ -362,6 +363,25 @@ END_TEST
 
 #define N(a) ((int)(sizeof(a) / sizeof *(a)))
 
+/* A FIFO that nobody writes to would hold the reader for ever. */
+START_TEST(test_fifo)
+{
+	char top[] = "/tmp/muster-check.XXXXXX";
+	CLEANUP(free) char *path = NULL;
+	struct team *t = NULL;
+	struct diags d;
+
+	ck_assert_ptr_nonnull(mkdtemp(top));
+	path = str_printf("%s/t.yaml", top);
+	ck_assert_int_eq(mkfifo(path, 0600), 0);
+	ck_assert_int_eq(team_load(path, NULL, 0, NULL, NULL, &t, &d), -EMEDIUMTYPE);
+	ck_assert_uint_eq(d.n, 1);
+	ck_assert_ptr_nonnull(strstr(d.list[0].text, "it is a FIFO, a device or a socket, not a file"));
+	diags_done(&d);
+	ck_assert_int_eq(dir_remove_all(top), 0);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("team");
@@ -375,6 +395,7 @@ static Suite *make_suite(void)
 	suite_add_tcase(s, c);
 	c = tcase_create("team");
 	tcase_set_timeout(c, 60);
+	tcase_add_test(c, test_fifo);
 	tcase_add_test(c, test_sets);
 	tcase_add_loop_test(c, test_bad_set, 0, N(bad_sets));
 	tcase_add_test(c, test_set_does_not_leak);
