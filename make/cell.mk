@@ -22,7 +22,7 @@ CELL_HOOK_OBJ := $(O)/hook/core/sandbox.o $(O)/hook/tests/lab/cell_hook.o
 $(CELL_HOOK_OBJ): $(O)/hook/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -DMUSTER_CELL_HOOK -MMD -MP -c -o $@ $<
-$(CELL_HOOK): $(call obj,cli/main.c) $(CELL_HOOK_OBJ) $(call lib,$(NEEDS_cli))
+$(CELL_HOOK): $(call obj,cli/main.c) $(CELL_HOOK_OBJ) $(call obj,tests/host_probe.c) $(call lib,$(NEEDS_cli))
 	$(CC) $(ALL_LDFLAGS) -Wl,--wrap=probe_kvm,--wrap=kvm_usable -o $@ $(filter %.o,$^) \
 		-Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS)
 check-lab: $(CELL_HOOK)

@@ -9,22 +9,22 @@
 #   make check-kvm-native the unit tests on this host's /dev/kvm (part of make check)
 CHECK_KVM := $(O)/tests/kvm/check_kvm
 
-$(CHECK_KVM): $(call obj,tests/kvm/check_kvm.c tests/kvm/guest.c) $(call lib,cpu core)
+$(CHECK_KVM): $(call obj,tests/kvm/check_kvm.c tests/kvm/guest.c tests/host_probe.c) $(call lib,cpu core)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(CHECK_LIBS) $(PKG_LIBS)
 
 CHECK_KVM_STATE := $(O)/tests/kvm/check_kvm_state
-$(CHECK_KVM_STATE): $(call obj,tests/kvm/check_kvm_state.c tests/kvm/guest.c tests/vmm/smp_guest.c) $(call lib,vmm cpu core)
+$(CHECK_KVM_STATE): $(call obj,tests/kvm/check_kvm_state.c tests/kvm/guest.c tests/host_probe.c tests/vmm/smp_guest.c) $(call lib,vmm cpu core)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(CHECK_LIBS) $(PKG_LIBS)
 
 CHECK_KVM_SMP := $(O)/tests/kvm/check_kvm_smp
-$(CHECK_KVM_SMP): $(call obj,tests/kvm/check_kvm_smp.c tests/kvm/guest.c) $(call lib,cpu core)
+$(CHECK_KVM_SMP): $(call obj,tests/kvm/check_kvm_smp.c tests/kvm/guest.c tests/host_probe.c) $(call lib,cpu core)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(CHECK_LIBS) $(PKG_LIBS)
 
 CHECK_KVM_LINES := $(O)/tests/kvm/check_kvm_lines
-$(CHECK_KVM_LINES): $(call obj,tests/kvm/check_kvm_lines.c tests/kvm/guest.c) $(call lib,vmm cpu core)
+$(CHECK_KVM_LINES): $(call obj,tests/kvm/check_kvm_lines.c tests/kvm/guest.c tests/host_probe.c) $(call lib,vmm cpu core)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(CHECK_LIBS) $(PKG_LIBS)
 
@@ -45,7 +45,7 @@ check-lab: $(RELAY) $(RELAY_GUEST)
 
 # What a doorbell and an interrupt cost, each way, on this host's /dev/kvm.
 BENCH_DOORBELL := $(O)/bench/bench_doorbell
-$(BENCH_DOORBELL): $(call obj,tests/bench/bench_doorbell.c tests/kvm/guest.c) $(call lib,cpu core)
+$(BENCH_DOORBELL): $(call obj,tests/bench/bench_doorbell.c tests/kvm/guest.c tests/host_probe.c) $(call lib,cpu core)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(CHECK_LIBS) $(PKG_LIBS)
 .PHONY: bench-doorbell

@@ -3,11 +3,12 @@
 #   make oracle N=1000000 [SEED=1]    instructions; 10 N byte strings for the decoder
 #   make oracle-programs N=100000 [SEED=1]  random programs, interpreter against translator
 #   make oracle-short                 what `make check` runs (tests/oracle/part-hardware)
+#   make oracle-record                records the outcomes of 32-bit instructions anew, on this host's processor
 #   make oracle-kernels               Debian's generic kernel and its installer on the soft engine
 #   make soak-soft [SOAK=600]         a guest under load, its checksums beside the host's
 N ?= 1000000
 SEED ?= 1
-ORACLE_INSN_OBJ := $(call obj,$(addprefix tests/oracle/,oracle_insn.c oracle_hw.c oracle_soft.c oracle_gen.c oracle_rules.c))
+ORACLE_INSN_OBJ := $(call obj,$(addprefix tests/oracle/,oracle_insn.c oracle_hw.c oracle_soft.c oracle_gen.c oracle_rules.c oracle_vectors.c) tests/host_probe.c)
 ORACLE_LIBS := -lZydis
 
 # The handler runs on whatever registers a case leaves: no canary behind FS.
@@ -25,7 +26,7 @@ $(O)/tests/oracle/oracle_program: $(call obj,$(addprefix tests/oracle/,oracle_pr
 	@mkdir -p $(@D)
 	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(ORACLE_LIBS) $(PKG_LIBS)
 
-.PHONY: oracle oracle-short oracle-kernels oracle-programs
+.PHONY: oracle oracle-record oracle-short oracle-kernels oracle-programs
 oracle-programs: $(O)/tests/oracle/oracle_program
 	$< $(N) $(SEED)
 
@@ -35,6 +36,12 @@ oracle: $(O)/tests/oracle/oracle_insn $(O)/tests/oracle/oracle_decode
 
 oracle-short:
 	@O=$(O) WERROR=$(WERROR) SAN=$(SAN) tests/oracle/part-hardware
+
+# For hosts that run no 32-bit code (tests/oracle/oracle_vectors.c). To be done when the generator changes.
+VECTORS := tests/oracle/vectors-32
+oracle-record: $(O)/tests/oracle/oracle_insn
+	$< --record $(VECTORS).new
+	mv $(VECTORS).new $(VECTORS)
 
 oracle-kernels: $(O)/run-machine
 	@tests/oracle/stock-kernels $(O)

@@ -3,6 +3,7 @@
 
 #include "core/bytes.h"
 #include "core/cleanup.h"
+#include "tests/host_probe.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -153,6 +154,8 @@ char *guest_why_not(void)
 	struct kvm_vm *vm = NULL;
 	struct mem mem;
 
+	if (!host_can(HOST_KVM, &why))
+		return why;
 	if (mem_init(&mem, MEM_BYTES) < 0)
 		return str_dup("no memory");
 	if (kvm_vm_new(&mem, &vm, &why) == 0)

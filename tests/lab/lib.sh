@@ -5,7 +5,7 @@
 # Every lab has folders of its own (home, run, and a place for files), which
 # are kept when something failed: the consoles, events and logs are in there.
 
-O=${O:-build}
+O=$(realpath "${O:-build}")
 MUSTER=${MUSTER:-$O/muster}
 FAKE=${FAKE:-$O/muster-fake}
 LAB_PASSED=0; LAB_FAILED=0; LAB_SKIPPED=0
@@ -60,6 +60,12 @@ nothing_left() {
 	local n=${3:-20} left
 	while left=$(left_of "$1"); [ -n "$left" ] && [ "$n" -gt 0 ]; do n=$((n - 1)); read -rt 0.1 <> <(:); done
 	if [ -z "$left" ]; then ok "$2"; else failed "$2" "left: $left"; fi
+}
+# host_has THING...: true where tests/host_probe.h's things are there; else $why tells what is not.
+host_has() {
+	why=$("$O/host-probe" "$@") && return
+	why=$(grep -v ' yes$' <<<"$why" | head -n 1)
+	return 1
 }
 pause() { read -rt "$1" <> <(:); }
 

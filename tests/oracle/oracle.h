@@ -19,7 +19,8 @@
 #define ORACLE_RIP (ORACLE_CODE + 0x800)
 #define ORACLE_WINDOW UINT64_C(0x20000000)
 enum { ORACLE_WINDOW_BYTES = 8192, ORACLE_INSN_MAX = 15, ORACLE_CODE_BYTES = 4096,
-       ORACLE_BATCH = 64, ORACLE_FILL = 0xF4 /* HLT follows the instruction */ };
+       ORACLE_BATCH = 64, ORACLE_BLOCK = 16 * ORACLE_BATCH /* of a file of outcomes */,
+       ORACLE_FILL = 0xF4 /* HLT follows the instruction */ };
 /* What the kernel of the host gives a 64-bit process. */
 enum { ORACLE_CS = 0x33, ORACLE_CS_32 = 0x23, ORACLE_SS = 0x2B /* DS and ES too */ };
 
@@ -66,6 +67,14 @@ void oracle_soft_run(const struct oracle_case *c, bool with_tf, struct oracle_ou
 /* oracle_gen.c: the next case of the stream @seed. */
 void oracle_generate(uint64_t *seed, struct oracle_case *ret_case);
 uint64_t oracle_random(uint64_t *seed);
+
+/* oracle_vectors.c */
+/* Records @n cases (rounded up to ORACLE_BLOCK) in the file @path. @origin: lines that tell whose outcomes
+ * these are. @run: runs cases on the hardware. Returns 0 or -errno. */
+int oracle_vectors_write(const char *path, const char *origin, unsigned n, void (*run)(struct oracle_case *c, unsigned n));
+/* Hands each of the file's first @n cases to @each, with the recorded outcome in it. Returns 0 or -errno:
+ * -ESTALE when the generator now makes other cases, -EPROTO when the file is damaged. */
+int oracle_vectors_read(const char *path, unsigned n, void (*each)(struct oracle_case *c, uint64_t number));
 
 /* oracle_rules.c */
 struct oracle_rule {

@@ -1,21 +1,30 @@
 /* tests/oracle/oracle_insn.c: random ring-3 instructions, hardware against engine.
  *
  *   oracle_insn [N [SEED [MAX-PRINTED]]]
+ *   oracle_insn --recorded FILE [N]   32-bit instructions against recorded outcomes (oracle_vectors.c)
+ *   oracle_insn --record FILE [N]     makes that file
  *
  * Compares general registers, RIP, defined flags, XMM and MXCSR, x87 registers,
  * control, status and tag words, the window and the exception. Every second
  * case runs the engine with TF, as the hardware must be; the others let it run
- * on, so that whole blocks are exercised. Exit status 1 on a difference.
+ * on, so that whole blocks are exercised. Exit status 1 on a difference, 77 when this
+ * host's processor could judge nothing. A host that runs no 32-bit code judges the others.
  *
- * Depends on: oracle_*.c. */
+ * Depends on: oracle_*.c, tests/host_probe.h. */
 #include "tests/oracle/oracle.h"
+
+#include "core/bytes.h"
+#include "core/cleanup.h"
+#include "tests/host_probe.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-enum { FLAGS_COMPARED = 0x244CD5, /* ID AC NT DF and the six */ GP_COMPARED = 16 };
+enum { FLAGS_COMPARED = 0x244CD5, /* ID AC NT DF and the six */ GP_COMPARED = 16,
+       EXIT_SKIPPED = 77, N_RECORDED = 20 * ORACLE_BLOCK };
 
 static uint64_t n_compared, n_differ, n_skipped, n_died, max_printed = 20;
 
@@ -199,41 +208,126 @@ static void compare(const struct oracle_case *c, uint64_t number)
 		print_difference(c, &soft, &r, what, number, with_tf);
 }
 
+static void judge(struct oracle_case *c, uint64_t number)
+{
+	struct oracle_rule r;
+
+	oracle_rule(c, &r);
+	if (c->skip || r.skip)
+		n_skipped++;
+	else if (c->died)
+		n_died++;
+	else
+		compare(c, number);
+}
+
+static void tell(void)
+{
+	printf("oracle_insn: %llu compared, %llu differ, %llu skipped, %llu ended the child\n",
+	       (unsigned long long)n_compared, (unsigned long long)n_differ,
+	       (unsigned long long)n_skipped, (unsigned long long)n_died);
+}
+
+/* Runs the cases that no rule leaves out. */
+static void run_on_hardware(struct oracle_case *c, unsigned n)
+{
+	struct oracle_case *shared = oracle_hw_cases();
+
+	for (unsigned k = 0; k < n; k++) {
+		struct oracle_rule r;
+
+		oracle_rule(&c[k], &r);
+		c[k].skip |= r.skip;
+	}
+	memcpy(shared, c, n * sizeof *c);
+	oracle_hw_run(n);
+	memcpy(c, shared, n * sizeof *c);
+}
+
+static int hardware(uint64_t n, uint64_t seed)
+{
+	CLEANUP(free) char *why = NULL, *why_32 = NULL;
+	static struct oracle_case cases[ORACLE_BATCH];
+	bool has_32 = host_can(HOST_CODE32, &why_32);
+	uint64_t number = 0, n_32 = 0;
+
+	if (!host_can(HOST_STEP, &why)) {
+		printf("oracle_insn: skipped: the hardware could compare nothing here: single steps: %s\n", why);
+		return EXIT_SKIPPED;
+	}
+	while (n_compared < n) {
+		for (unsigned k = 0; k < ORACLE_BATCH; k++) {
+			oracle_generate(&seed, &cases[k]);
+			cases[k].skip = cases[k].is_32 && !has_32;
+			n_32 += cases[k].skip;
+		}
+		run_on_hardware(cases, ORACLE_BATCH);
+		for (unsigned k = 0; k < ORACLE_BATCH; k++, number++)
+			judge(&cases[k], number);
+	}
+	tell();
+	if (!has_32)
+		printf("oracle_insn: %llu of these not judged by this processor: 32-bit code: %s\n",
+		       (unsigned long long)n_32, why_32);
+	return n_differ != 0;
+}
+
+static int recorded(const char *path, unsigned n)
+{
+	int r = oracle_vectors_read(path, n, judge);
+
+	if (r == 0) {
+		printf("recorded outcomes: ");
+		tell();
+	} else {
+		(void)fprintf(stderr, "oracle_insn: %s: %s\n", path, r == -ESTALE ?
+			      "the generator makes other cases than when this was recorded; record anew: make oracle-record" :
+			      strerror(-r));
+	}
+	return r || n_differ || n_compared == 0;
+}
+
+static int record(const char *path, unsigned n)
+{
+	CLEANUP(free) char *why = NULL, *origin = NULL;
+	char model[128] = "unknown", day[32];
+	time_t now = time(NULL);
+	FILE *f = popen("sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1; echo", "r");
+	int r;
+
+	if (!host_can(HOST_CODE32, &why)) {
+		(void)fprintf(stderr, "oracle_insn: this host cannot record: 32-bit code: %s\n", why);
+		return 1;
+	}
+	if (f && fgets(model, sizeof model, f))
+		model[strcspn(model, "\n")] = '\0';
+	if (f)
+		(void)pclose(f);
+	(void)strftime(day, sizeof day, "%Y-%m-%d", gmtime(&now));
+	origin = str_printf("Processor: %s\nDate: %s\nCommand: oracle_insn --record FILE %u", model, day, n);
+	r = oracle_vectors_write(path, origin, n, run_on_hardware);
+	if (r < 0)
+		(void)fprintf(stderr, "oracle_insn: %s: %s\n", path, strerror(-r));
+	return r < 0;
+}
+
 int main(int argc, char **argv)
 {
-	uint64_t n = argc > 1 ? strtoull(argv[1], NULL, 0) : 100000;
-	uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1, number = 0;
-	struct oracle_case *cases;
+	bool reads = argc > 2 && strcmp(argv[1], "--recorded") == 0, writes = argc > 2 && strcmp(argv[1], "--record") == 0;
+	unsigned n_file = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 0) : N_RECORDED;
+	int status;
 
-	if (argc > 3)
-		max_printed = strtoull(argv[3], NULL, 0);
 	if (oracle_hw_open() || oracle_soft_open()) {
 		fprintf(stderr, "oracle_insn: cannot set up\n");
 		return 1;
 	}
-	cases = oracle_hw_cases();
-	while (n_compared < n) {
-		for (unsigned k = 0; k < ORACLE_BATCH; k++) {
-			struct oracle_rule r;
-
-			oracle_generate(&seed, &cases[k]);
-			oracle_rule(&cases[k], &r);
-			cases[k].skip = r.skip;
-		}
-		oracle_hw_run(ORACLE_BATCH);
-		for (unsigned k = 0; k < ORACLE_BATCH; k++, number++) {
-			if (cases[k].skip)
-				n_skipped++;
-			else if (cases[k].died)
-				n_died++;
-			else
-				compare(&cases[k], number);
-		}
-	}
-	printf("oracle_insn: %llu compared, %llu differ, %llu skipped, %llu ended the child\n",
-	       (unsigned long long)n_compared, (unsigned long long)n_differ,
-	       (unsigned long long)n_skipped, (unsigned long long)n_died);
+	if (argc > 3 && !reads && !writes)
+		max_printed = strtoull(argv[3], NULL, 0);
+	if (reads || writes)
+		status = reads ? recorded(argv[2], n_file) : record(argv[2], n_file);
+	else
+		status = hardware(argc > 1 ? strtoull(argv[1], NULL, 0) : 100000, argc > 2 ? strtoull(argv[2], NULL, 0) : 1);
 	oracle_soft_close();
 	oracle_hw_close();
-	return n_differ != 0;
+	return status;
 }
