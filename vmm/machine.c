@@ -189,6 +189,7 @@ static void make_chips(struct machine *m)
 	else
 		machine_cpus_wire(m);
 	i8259_init(&m->pic, &m->bus, (struct irq_line){ .set = pic_out, .ctx = m });
+	i8259_set_level(&m->pic, ((1 << PCI_IRQ_COUNT) - 1) << PCI_IRQ);
 	i8254_init(&m->pit, &m->bus, &m->clock, isa_line(m, 0));
 	mc146818_init(&m->rtc, &m->bus, &m->clock, isa_line(m, 8));
 	i8250_init(&m->uart, &m->bus, 0x3F8, isa_line(m, 4), machine_serial_out,
@@ -197,6 +198,8 @@ static void make_chips(struct machine *m)
 	bus_region_init(&m->keyboard, &keyboard_ops, m, 1);
 	bus_pio_add(&m->bus, &m->keyboard, 0x64);
 	pci_host_init(&m->pci, &m->bus);
+	for (unsigned i = 0; i < PCI_IRQ_COUNT; i++)
+		m->pci.irq[i] = isa_line(m, PCI_IRQ + i);
 	m->pci.reset = on_reset;
 	m->pci.reset_ctx = m;
 }

@@ -100,8 +100,32 @@ static void pic_start(void)
 			bus_pio_write(&bus, (uint16_t)(port + 1), 1, icw[c][i]);
 		bus_pio_write(&bus, (uint16_t)(port + 1), 1, 0);
 	}
-	reg(0x350, 0x700); /* LINT0: ExtINT */
 }
+
+/* Nobody wrote to the APIC, which is switched off by SVR, as a kernel leaves it that is told to. */
+START_TEST(the_pic_gets_through_an_apic_left_alone)
+{
+	const struct lapic_hooks hooks = { .set_intr = set_intr, .extint_ack = extint_ack };
+	struct lapic second;
+
+	lapic_init(&lapic, 0, &clk, NULL, &hooks);
+	lapic_init(&second, 1, &clk, NULL, &hooks);
+	pic_start();
+	for (unsigned round = 0; round < 2; round++) {
+		i8259_set(&pic, 4, true);
+		ck_assert(intr);
+		ck_assert_int_eq(lapic_ack(&lapic), 0x34);
+		bus_pio_write(&bus, 0x20, 1, 0x20);
+		i8259_set(&pic, 4, false);
+		lapic_set_extint(&second, true);
+		ck_assert(!intr);
+		lapic_reset(&lapic); /* INIT: there is no firmware that would open it again */
+	}
+	lapic_mmio_write(&lapic, 0x350, 4, 0x10700);
+	i8259_set(&pic, 4, true);
+	ck_assert(!intr);
+}
+END_TEST
 
 START_TEST(the_pic_cascades_and_ranks)
 {
@@ -399,6 +423,7 @@ static Suite *make_suite(void)
 	TCase *t = tcase_create("irq");
 
 	tcase_add_checked_fixture(t, setup, NULL);
+	tcase_add_test(t, the_pic_gets_through_an_apic_left_alone);
 	tcase_add_test(t, the_pic_cascades_and_ranks);
 	tcase_add_test(t, a_request_that_went_away_is_spurious);
 	tcase_add_test(t, a_level_pin_comes_again_until_its_line_falls);

@@ -322,6 +322,98 @@ START_TEST(a_broken_ring_raises_the_config_interrupt)
 }
 END_TEST
 
+/* INTA# of slot 1, level by level, as the interrupt controllers are told. */
+static unsigned intx_n, n_intx;
+static bool intx_level;
+
+static void on_intx(void *ctx, unsigned n, bool level)
+{
+	(void)ctx;
+	intx_n = n;
+	intx_level = level;
+	n_intx++;
+}
+
+static void serve_one(void)
+{
+	struct vguest_buf buf = { vguest_alloc(&g, 8, 8), 8, true };
+
+	vguest_add(&g, &q, &buf, 1);
+	vguest_kick(&g, &q);
+}
+
+static uint32_t isr_read(void)
+{
+	return (uint32_t)bus_mmio_read(&g.bus, g.bar + VIRTIO_PCI_ISR, 1);
+}
+
+/* A running device, whose interrupt with MSI-X was seen before that was switched off. */
+static void without_msix(void)
+{
+	n_intx = 0;
+	for (unsigned i = 0; i < PCI_IRQ_COUNT; i++)
+		g.host.irq[i] = (struct irq_line){ .set = on_intx, .n = PCI_IRQ + i };
+	vguest_negotiate(&g, VIRTIO_F_VERSION_1);
+	vguest_queue_up(&g, &q, 0, QUEUE_SIZE);
+	vguest_driver_ok(&g);
+	serve_one();
+	ck_assert_uint_eq(n_intx, 0);
+	ck_assert_uint_eq(isr_read(), VIRTIO_ISR_QUEUE);
+	vguest_pci_set(&g, g.p->pci.msix_cap + 2u, 2, 0);
+}
+
+START_TEST(without_msix_inta_is_asserted_until_isr_is_read)
+{
+	ck_assert_uint_eq(vguest_pci_get(&g, PCI_INTERRUPT_PIN, 1), 1);
+	ck_assert_uint_eq(vguest_pci_get(&g, PCI_INTERRUPT_LINE, 1), PCI_IRQ + 1);
+	without_msix();
+	serve_one();
+	ck_assert_uint_eq(intx_n, PCI_IRQ + 1);
+	ck_assert(intx_level);
+	ck_assert_uint_eq(vguest_pci_get(&g, PCI_STATUS, 2), PCI_STATUS_INTERRUPT | PCI_STATUS_CAP_LIST);
+	ck_assert_uint_eq(vguest_pci_get(&g, PCI_COMMAND, 4) >> 16, PCI_STATUS_INTERRUPT | PCI_STATUS_CAP_LIST);
+	serve_one();
+	ck_assert_uint_eq(n_intx, 1);
+	ck_assert_uint_eq(isr_read(), VIRTIO_ISR_QUEUE);
+	ck_assert(!intx_level);
+	ck_assert_uint_eq(vguest_pci_get(&g, PCI_STATUS, 1), PCI_STATUS_CAP_LIST);
+}
+END_TEST
+
+START_TEST(inta_follows_what_lets_it_through)
+{
+	static const uint16_t command = PCI_COMMAND_MEM | PCI_COMMAND_MASTER;
+	struct pci_dev other;
+
+	without_msix();
+	serve_one();
+	ck_assert(intx_level);
+	vguest_pci_set(&g, PCI_COMMAND, 2, command | PCI_COMMAND_INTX_OFF);
+	ck_assert(!intx_level);
+	vguest_pci_set(&g, PCI_COMMAND, 2, command);
+	ck_assert(intx_level);
+	vguest_pci_set(&g, g.p->pci.msix_cap + 2u, 2, 0x8000);
+	ck_assert(!intx_level);
+	vguest_pci_set(&g, g.p->pci.msix_cap + 2u, 2, 0);
+	ck_assert(intx_level);
+	/* Slot 3 shares it: it falls with the last. */
+	pci_dev_init(&other, &(struct pci_id){ .vendor = 1 }, NULL, NULL);
+	pci_intx_add(&other);
+	ck_assert_int_eq(pci_host_add(&g.host, &other, 3), 0);
+	pci_intx_set(&other, true);
+	vguest_set(&g, VG_STATUS, 1, 0); /* a reset clears ISR */
+	ck_assert(intx_level);
+	pci_intx_set(&other, false);
+	ck_assert(!intx_level);
+	/* After a load the line has its level already. */
+	n_intx = 0;
+	pci_intx_restore(&other, true);
+	ck_assert_uint_eq(n_intx, 0);
+	pci_intx_set(&other, false);
+	ck_assert_uint_eq(n_intx, 1);
+}
+END_TEST
+
 START_TEST(a_vector_that_is_not_there_reads_back_as_none)
 {
 	vguest_set(&g, VG_CONFIG_VECTOR, 2, 2);
@@ -414,6 +506,8 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_queue_that_is_not_there_reads_as_zero);
 	tcase_add_test(t, a_bell_before_driver_ok_is_not_heard);
 	tcase_add_test(t, a_broken_ring_raises_the_config_interrupt);
+	tcase_add_test(t, without_msix_inta_is_asserted_until_isr_is_read);
+	tcase_add_test(t, inta_follows_what_lets_it_through);
 	tcase_add_test(t, a_vector_that_is_not_there_reads_back_as_none);
 	tcase_add_test(t, accesses_of_the_wrong_width_change_nothing);
 	tcase_add_test(t, the_window_reaches_the_registers);

@@ -203,6 +203,30 @@ static void res_memory(struct bytes *r, uint32_t first, uint32_t last)
 	u32(r, last - first + 1);
 }
 
+/* _PRT (§6.2.13): INTA# of each slot, without a link device, so in both interrupt models. */
+static void dsdt_pci_routes(struct bytes *b)
+{
+	size_t at, entry;
+
+	name(b, "_PRT");
+	u8(b, AML_PACKAGE);
+	at = pkg_begin(b);
+	u8(b, PCI_SLOT_COUNT - 1);
+	for (uint32_t slot = 1; slot < PCI_SLOT_COUNT; slot++) {
+		u8(b, AML_PACKAGE);
+		entry = pkg_begin(b);
+		u8(b, 4);
+		u8(b, AML_DWORD);
+		u32(b, slot << 16 | 0xFFFF);
+		u8(b, AML_ZERO); /* INTA# */
+		u8(b, AML_ZERO); /* no link device */
+		u8(b, AML_BYTE);
+		u8(b, PCI_IRQ + slot % PCI_IRQ_COUNT);
+		pkg_end(b, entry);
+	}
+	pkg_end(b, at);
+}
+
 static void dsdt_pci(struct bytes *b)
 {
 	CLEANUP(bytes) struct bytes res = { 0 };
@@ -217,6 +241,7 @@ static void dsdt_pci(struct bytes *b)
 	res_word(&res, 1, 0xD00, 0xFFFF);
 	res_memory(&res, (uint32_t)PCI_WINDOW_START, (uint32_t)PCI_WINDOW_END - 1);
 	name_crs(b, &res);
+	dsdt_pci_routes(b);
 	pkg_end(b, at);
 }
 

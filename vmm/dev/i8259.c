@@ -305,6 +305,12 @@ void i8259_init(struct i8259 *p, struct bus *bus, struct irq_line out)
 	bus_pio_add(bus, &p->elcr, 0x4D0);
 }
 
+void i8259_set_level(struct i8259 *p, uint16_t irqs)
+{
+	for (unsigned i = 0; i < 2; i++)
+		p->chip[i].elcr = (uint8_t)(irqs >> (8 * i)) & p->chip[i].elcr_mask;
+}
+
 static void chip_state(struct i8259_chip *c, struct state *s)
 {
 	uint8_t *const reg[] = { &c->irr, &c->isr, &c->imr, &c->lines, &c->base, &c->elcr,

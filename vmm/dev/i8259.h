@@ -26,6 +26,8 @@ struct i8259 {
 };
 
 void i8259_init(struct i8259 *p, struct bus *bus, struct irq_line out);
+/* Makes the interrupts of @irqs (a bit each) level-triggered, as firmware does for PCI's. */
+void i8259_set_level(struct i8259 *p, uint16_t irqs);
 /* @irq: 0 to 15 (2 is the cascade: ignored). */
 void i8259_set(struct i8259 *p, unsigned irq, bool level);
 /* INTA: the vector, acknowledged. A request that went away gives IR7's, as the chip does. */

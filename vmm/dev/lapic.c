@@ -580,7 +580,7 @@ void apic_msg_to_msi(const struct apic_msg *msg, uint64_t *ret_addr, uint32_t *r
 		    (uint32_t)msg->level << 15;
 }
 
-/* As after power-up (§11.4.7.1). */
+/* As after power-up (§11.4.7.1), and after the firmware that there is none of. */
 static void registers_reset(struct lapic *l)
 {
 	l->tpr = l->ldr = l->esr = l->esr_shadow = l->divide = l->initial = 0;
@@ -589,6 +589,10 @@ static void registers_reset(struct lapic *l)
 	l->icr = 0;
 	for (unsigned i = 0; i < LAPIC_LVT_COUNT; i++)
 		l->lvt[i] = LVT_MASKED;
+	/* The bootstrap processor's as firmware leaves it: what comes from the PIC gets
+	 * through, also to a kernel that lets the APIC alone (MP specification 1.4 §3.6.2.2). */
+	if (l->apic_base & BASE_BSP)
+		l->lvt[LVT_LINT0] = APIC_EXTINT << 8;
 	for (unsigned i = 0; i < 8; i++)
 		l->irr[i] = l->isr[i] = l->tmr[i] = 0;
 	l->tsc_deadline = 0;

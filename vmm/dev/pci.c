@@ -28,7 +28,7 @@ void pci_dev_init(struct pci_dev *d, const struct pci_id *id, const struct pci_o
 	store_le16(d->config + PCI_SUBDEVICE, id->subdevice);
 	store_le16(d->wmask + PCI_COMMAND,
 		   PCI_COMMAND_MEM | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_OFF);
-	d->wmask[0x3C] = 0xFF; /* interrupt line: scratch */
+	d->wmask[PCI_INTERRUPT_LINE] = 0xFF; /* scratch */
 	d->wmask[0x0C] = 0xFF; /* cache line size: scratch */
 	d->cap_end = PCI_CAP_START;
 	d->ops = ops;
@@ -101,6 +101,41 @@ static void bars_update(struct pci_dev *d)
 	}
 }
 
+/* ---- INTA# ------------------------------------------------------------------- */
+
+void pci_intx_add(struct pci_dev *d)
+{
+	d->config[PCI_INTERRUPT_PIN] = 1;
+}
+
+/* Several slots share an interrupt: it is up while one of them asserts it. */
+static bool intx_update(struct pci_dev *d)
+{
+	uint32_t *set = &d->host->asserted[d->slot % PCI_IRQ_COUNT], bit = UINT32_C(1) << d->slot;
+	bool off = load_le16(d->config + PCI_COMMAND) & PCI_COMMAND_INTX_OFF;
+	bool was = *set;
+
+	*set = d->intx && !off ? *set | bit : *set & ~bit;
+	return was != (*set != 0);
+}
+
+void pci_intx_set(struct pci_dev *d, bool level)
+{
+	d->intx = level;
+	if (d->host && intx_update(d))
+		irq_line_set(&d->host->irq[d->slot % PCI_IRQ_COUNT],
+			     d->host->asserted[d->slot % PCI_IRQ_COUNT] != 0);
+}
+
+void pci_intx_restore(struct pci_dev *d, bool level)
+{
+	d->intx = level;
+	if (d->host)
+		(void)intx_update(d);
+}
+
+/* ---- configuration space ------------------------------------------------------- */
+
 static uint32_t config_read(struct pci_host *h, unsigned slot, unsigned off, unsigned size)
 {
 	struct pci_dev *d = slot < PCI_SLOT_COUNT ? h->slot[slot] : NULL;
@@ -114,6 +149,8 @@ static uint32_t config_read(struct pci_host *h, unsigned slot, unsigned off, uns
 		d->ops->config_reading(d->ctx, off, size);
 	for (unsigned i = 0; i < size; i++)
 		v |= (uint32_t)d->config[off + i] << (8 * i);
+	if (d->intx && off <= PCI_STATUS && off + size > PCI_STATUS)
+		v |= (uint32_t)PCI_STATUS_INTERRUPT << (8 * (PCI_STATUS - off));
 	return v;
 }
 
@@ -130,6 +167,8 @@ static void config_write(struct pci_host *h, unsigned slot, unsigned off, unsign
 	}
 	if (off < PCI_COMMAND + 2 || (off + size > PCI_BAR0 && off < PCI_BAR0 + 24))
 		bars_update(d);
+	if (off < PCI_COMMAND + 2 && off + size > PCI_COMMAND)
+		pci_intx_set(d, d->intx);
 	/* Its own control, or the function's right to write at all. */
 	if (d->msix_cap && ((off + size > d->msix_cap && off < d->msix_cap + 4u) ||
 			    (off + size > PCI_COMMAND && off < PCI_COMMAND + 2)))
@@ -248,6 +287,8 @@ int pci_host_add(struct pci_host *h, struct pci_dev *d, unsigned slot)
 	d->host = h;
 	d->bus = h->bus;
 	d->slot = (uint8_t)slot;
+	if (d->config[PCI_INTERRUPT_PIN])
+		d->config[PCI_INTERRUPT_LINE] = (uint8_t)(PCI_IRQ + slot % PCI_IRQ_COUNT);
 	return 0;
 }
 

@@ -7,7 +7,11 @@
  * A function is 256 bytes of configuration space with a write mask, and BARs:
  * 64-bit memory BARs which the monitor has already placed below 4 GiB, so that
  * a guest need not assign them. A BAR answers on the bus while the command
- * register's memory bit is set. No INTx: interrupts are MSI-X (vmm/dev/msix.h).
+ * register's memory bit is set.
+ *
+ * Interrupts are MSI-X (vmm/dev/msix.h). A guest without them (no local APIC, say)
+ * has INTA#: the slots' lines are wired to two level-triggered interrupts of the PC,
+ * which the interrupt line register tells, as firmware would.
  *
  * The device owns its struct pci_dev (embedded) and keeps it until the
  * machine ends. */
@@ -15,6 +19,7 @@
 #define MUSTER_VMM_DEV_PCI_H
 
 #include "vmm/bus.h"
+#include "vmm/dev/irq.h"
 
 struct state;
 
@@ -22,9 +27,12 @@ enum { PCI_CONFIG_SIZE = 256, PCI_SLOT_COUNT = 32, PCI_BAR_COUNT = 6 };
 /* Configuration registers (PCI 3.0 §6.1, §6.2). */
 enum { PCI_VENDOR = 0, PCI_DEVICE = 2, PCI_COMMAND = 4, PCI_STATUS = 6, PCI_REVISION = 8,
        PCI_CLASS = 9, PCI_HEADER_TYPE = 0xE, PCI_BAR0 = 0x10, PCI_SUBVENDOR = 0x2C,
-       PCI_SUBDEVICE = 0x2E, PCI_CAP_PTR = 0x34, PCI_CAP_START = 0x40 };
+       PCI_SUBDEVICE = 0x2E, PCI_CAP_PTR = 0x34, PCI_INTERRUPT_LINE = 0x3C, PCI_INTERRUPT_PIN = 0x3D,
+       PCI_CAP_START = 0x40 };
 enum { PCI_COMMAND_MEM = 2, PCI_COMMAND_MASTER = 4, PCI_COMMAND_INTX_OFF = 1 << 10,
-       PCI_STATUS_CAP_LIST = 0x10 };
+       PCI_STATUS_INTERRUPT = 8, PCI_STATUS_CAP_LIST = 0x10 };
+/* INTA# of slot N is this interrupt of the PC, plus N % PCI_IRQ_COUNT. */
+enum { PCI_IRQ = 10, PCI_IRQ_COUNT = 2 };
 enum { PCI_CAP_VENDOR = 9, PCI_CAP_MSIX = 0x11 };
 /* Where BARs are placed (facts: the map that works). */
 #define PCI_WINDOW_START UINT64_C(0xC0000000)
@@ -53,6 +61,7 @@ struct pci_dev {
 	struct pci_host *host; /* NULL until pci_host_add() */
 	struct bus *bus; /* the same moment */
 	uint8_t slot;
+	bool intx; /* it asserts INTA#, as far as the command register lets it */
 	uint8_t config[PCI_CONFIG_SIZE];
 	uint8_t wmask[PCI_CONFIG_SIZE]; /* bits the guest may write */
 	uint8_t cap_end; /* first free byte behind the capabilities */
@@ -87,8 +96,15 @@ unsigned pci_cap_add(struct pci_dev *d, uint8_t cap_id, unsigned len);
 void pci_bar_add(struct pci_dev *d, unsigned index, uint64_t size, const struct bus_ops *ops,
 		 void *ctx);
 
+/* Gives @d INTA#. Before pci_host_add(). */
+void pci_intx_add(struct pci_dev *d);
+/* Asserts or releases INTA# of a function that has it. */
+void pci_intx_set(struct pci_dev *d, bool level);
+
 struct pci_host {
 	struct bus *bus;
+	struct irq_line irq[PCI_IRQ_COUNT]; /* level-triggered; wired by the machine */
+	uint32_t asserted[PCI_IRQ_COUNT]; /* by which slots */
 	struct pci_dev *slot[PCI_SLOT_COUNT]; /* borrowed */
 	struct pci_dev bridge; /* slot 0: the host bridge */
 	struct bus_region cf8, cfc, ecam;
@@ -111,6 +127,8 @@ int pci_host_add(struct pci_host *h, struct pci_dev *d, unsigned slot);
  * open; a load puts its BARs where they were. What a guest cannot write must be
  * as it is here: else it is another function's. */
 void pci_dev_state(struct pci_dev *d, struct state *s);
+/* After a load: what pci_intx_set() was told. The interrupt's level was loaded with its chips. */
+void pci_intx_restore(struct pci_dev *d, bool level);
 /* Saves or loads the bus itself and its bridge. */
 void pci_host_state(struct pci_host *h, struct state *s);
 

@@ -121,7 +121,7 @@ static void raise_vector(struct virtio_dev *d, uint8_t why, uint16_t vector)
 {
 	d->isr |= why;
 	d->n_interrupts++;
-	if (d->raise && vector != VIRTIO_NO_VECTOR)
+	if (d->raise)
 		d->raise(d->raise_ctx, vector);
 }
 

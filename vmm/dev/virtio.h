@@ -78,7 +78,7 @@ struct virtio_dev {
 	uint8_t config[VIRTIO_CONFIG_MAX]; /* device-specific, little-endian; the
 					      driver writes through ops->config_write */
 	uint16_t config_len;
-	/* The transport's way to interrupt; NULL: none. */
+	/* The transport's way to interrupt, @vector may be VIRTIO_NO_VECTOR; NULL: none. */
 	void (*raise)(void *ctx, uint16_t vector);
 	void *raise_ctx;
 	uint64_t n_interrupts; /* raised */

@@ -9,6 +9,8 @@
  * it has no read side effect, so any width and offset is right. Writes must
  * have their field's width (§4.1.3.1); 64-bit addresses come in halves or whole.
  *
+ * Without MSI-X the function asserts INTA# while a bit of ISR is set (§4.1.4.5.1).
+ *
  * MSI-X vectors: one a queue and one for the configuration, as many as there
  * are; a vector the table has not reads back as NO_VECTOR (§4.1.5.1.2).
  *
@@ -37,6 +39,11 @@ enum { R_OFFERED_SELECT = 0, R_OFFERED = 4, R_ACCEPTED_SELECT = 8, R_ACCEPTED = 
        R_CONFIG_VECTOR = 16, R_N_QUEUES = 18, R_STATUS = 20, R_GENERATION = 21,
        R_QUEUE_SELECT = 22, R_QUEUE_SIZE = 24, R_QUEUE_VECTOR = 26, R_QUEUE_ENABLE = 28,
        R_QUEUE_NOTIFY_OFF = 30, R_QUEUE_DESC = 32, R_QUEUE_AVAIL = 40, R_QUEUE_USED = 48 };
+
+static void intx_update(struct virtio_pci *p)
+{
+	pci_intx_set(&p->pci, p->dev->isr && !msix_enabled(&p->msix));
+}
 
 static uint32_t feature_word(uint64_t features, uint32_t select)
 {
@@ -141,6 +148,7 @@ static void common_write(struct virtio_pci *p, unsigned off, unsigned size, uint
 		break;
 	case R_STATUS << 4 | 1:
 		virtio_set_status(d, (uint8_t)v);
+		intx_update(p); /* a reset clears ISR */
 		break;
 	case R_QUEUE_SELECT << 4 | 2:
 		p->queue_select = (uint16_t)v;
@@ -164,6 +172,7 @@ uint64_t virtio_pci_read(void *ctx, uint64_t off, unsigned size)
 	if (off == VIRTIO_PCI_ISR) {
 		isr = p->dev->isr;
 		p->dev->isr = 0; /* reading clears (§4.1.4.5) */
+		intx_update(p);
 		return isr;
 	}
 	if (off >= VIRTIO_PCI_DEVICE && off < VIRTIO_PCI_NOTIFY)
@@ -237,6 +246,8 @@ static void config_written(void *ctx, unsigned off, unsigned len)
 
 	if (off < PCI_COMMAND + 2 && off + len > PCI_COMMAND)
 		command_written(p);
+	if (off < p->pci.msix_cap + 4u && off + len > p->pci.msix_cap)
+		intx_update(p);
 	if (touches_window(p, off, len) && window_target(p, &target, &size))
 		virtio_pci_write(p, target, size,
 				 slice(p->pci.config + p->window + CAP_EXTRA_AT, 4, 0, size));
@@ -251,7 +262,9 @@ static void raise_vector(void *ctx, uint16_t vector)
 {
 	struct virtio_pci *p = ctx;
 
-	msix_notify(&p->msix, vector);
+	intx_update(p);
+	if (vector != VIRTIO_NO_VECTOR)
+		msix_notify(&p->msix, vector);
 }
 
 static unsigned cap_add(struct virtio_pci *p, uint8_t type, uint32_t off, uint32_t len,
@@ -278,6 +291,7 @@ void virtio_pci_init(struct virtio_pci *p, struct virtio_dev *dev, uint32_t clas
 
 	*p = (struct virtio_pci){ .dev = dev };
 	pci_dev_init(&p->pci, &id, &pci_hooks, p);
+	pci_intx_add(&p->pci);
 	pci_bar_add(&p->pci, VIRTIO_PCI_BAR, VIRTIO_PCI_BAR_SIZE, &bar_ops, p);
 	msix_init(&p->msix, &p->pci, VIRTIO_PCI_MSIX_BAR,
 		  n_vectors > MSIX_VECTOR_MAX ? MSIX_VECTOR_MAX : n_vectors);
@@ -315,6 +329,7 @@ void virtio_pci_state(struct virtio_pci *p, struct state *s)
 	virtio_state(p->dev, s);
 	if (!state_is_load(s) || !state_ok(s))
 		return;
+	pci_intx_restore(&p->pci, p->dev->isr && !msix_enabled(&p->msix));
 	/* Not virtio_set_dma(), which would serve the queues at once. */
 	p->dev->may_dma = p->pci.config[PCI_COMMAND] & PCI_COMMAND_MASTER;
 	for (unsigned q = 0; q < p->dev->n_queues; q++)

@@ -64,8 +64,6 @@ static void lay_out(struct kvm_vm *vm)
 static int create(struct kvm_vm *vm, char **ret_why)
 {
 	struct kvm_enable_cap split = { .cap = KVM_CAP_SPLIT_IRQCHIP, .args = { KVM_PIN_COUNT } };
-	struct kvm_enable_cap quirks = { .cap = KVM_CAP_DISABLE_QUIRKS,
-					 .args = { KVM_X86_QUIRK_LINT0_REENABLED } };
 	uint64_t identity = IDENTITY_MAP_GPA;
 	const char *what = "machine";
 	int r = 0;
@@ -83,8 +81,8 @@ static int create(struct kvm_vm *vm, char **ret_why)
 		r = -errno;
 		what = "split irqchip";
 	} else {
-		/* LINT0 is masked at reset, as in our LAPIC. An old kernel knows no quirks to drop. */
-		(void)ioctl(vm->fd, KVM_ENABLE_CAP, &quirks);
+		/* LINT0 of the first processor takes the PIC's at reset, as in our LAPIC: KVM's
+		 * quirk LINT0_REENABLED, which is on unless it is switched off. */
 		r = set_slots(vm, 0);
 		what = "memory";
 		if (r == 0) {
