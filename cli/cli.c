@@ -189,6 +189,13 @@ int cli_parse_time(const char *text, nsec_t *ret_ns)
 	return -EINVAL;
 }
 
+bool cli_is_down(json_t *state, const char *key)
+{
+	const char *text = json_string_value(json_object_get(state, key));
+
+	return text && strcmp(text, "down") == 0;
+}
+
 const char *cli_size(uint64_t bytes, char *buf)
 {
 	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };

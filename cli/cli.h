@@ -73,6 +73,8 @@ int cli_parse_time(const char *text, nsec_t *ret_ns);
 /* "1.2 GiB", "128 MiB". Into @buf (32 bytes); returns it. */
 const char *cli_size(uint64_t bytes, char *buf);
 const char *cli_duration(double seconds, char *buf);
+/* True when member @key of a link's state, as the team answers it, says "down". */
+bool cli_is_down(json_t *state, const char *key);
 /* Left-aligned columns with two spaces between; rows of @n_columns strings. */
 void cli_print_table(const char *const *cells, size_t n_rows, size_t n_columns);
 

@@ -24,6 +24,23 @@ static char *lost_text(json_t *lost)
 	return why.len ? str_printf("lost %lld (%s)", sum, (char *)why.data) : str_dup("lost 0");
 }
 
+/* "up", or "down" and who keeps it there. */
+static char *state_text(json_t *link)
+{
+	json_t *state = json_object_get(link, "state");
+	CLEANUP(bytes) struct bytes why = { 0 };
+
+	if (!json_is_false(json_object_get(link, "up")))
+		return str_dup("up");
+	if (cli_is_down(state, "nic"))
+		bytes_append_str(&why, "the NIC is down");
+	if (cli_is_down(state, "network"))
+		bytes_printf(&why, "%sits network is down", why.len ? ", " : "");
+	if (cli_is_down(state, "direction"))
+		bytes_printf(&why, "%sthis direction is closed", why.len ? ", " : "");
+	return why.len ? str_printf("down (%s)", (char *)why.data) : str_dup("down");
+}
+
 static void print_links(json_t *reply)
 {
 	json_t *links = json_object_get(reply, "links"), *l;
@@ -31,13 +48,14 @@ static void print_links(json_t *reply)
 
 	json_array_foreach(links, i, l) {
 		json_t *c = json_object_get(l, "counters");
+		CLEANUP(free) char *state = state_text(l);
 		CLEANUP(free) char *lost = lost_text(json_object_get(c, "lost"));
 
 		(void)printf("%s %s: %s, %s\n"
 			     "  entered %lld, copied %lld, delivered %lld, %s, queued %lld frames\n",
 			     json_string_value(json_object_get(l, "port")),
 			     json_string_value(json_object_get(l, "dir")),
-			     json_is_false(json_object_get(l, "up")) ? "down" : "up",
+			     state,
 			     json_string_value(json_object_get(l, "text")), number(c, "entered_frames"),
 			     number(c, "copied_frames"), number(c, "delivered_frames"), lost,
 			     number(c, "queued_frames"));

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { N_COLUMNS = 7 };
+enum { N_COLUMNS = 8 };
 
 static char *addresses_text(json_t *nic)
 {
@@ -16,6 +16,23 @@ static char *addresses_text(json_t *nic)
 	if (!text.data)
 		bytes_append_str(&text, "-");
 	return (char *)text.data;
+}
+
+/* "up", or who keeps it down. */
+static char *link_text(json_t *nic)
+{
+	json_t *link = json_object_get(nic, "link");
+	CLEANUP(bytes) struct bytes why = { 0 };
+
+	if (cli_is_down(link, "nic"))
+		bytes_append_str(&why, "down");
+	if (cli_is_down(link, "network"))
+		bytes_printf(&why, "%snetwork down", why.len ? ", " : "");
+	if (cli_is_down(link, "up"))
+		bytes_printf(&why, "%sup closed", why.len ? ", " : "");
+	if (cli_is_down(link, "down"))
+		bytes_printf(&why, "%sdown closed", why.len ? ", " : "");
+	return str_dup(why.len ? (char *)why.data : "up");
 }
 
 static char *memory_text(json_t *vm)
@@ -61,6 +78,7 @@ static void add_vm(struct table *t, json_t *vm)
 				    cli_duration(json_number_value(json_object_get(vm, "uptime_s")), up)),
 			i ? str_dup("") : memory_text(vm),
 			nic ? str_printf("%s on %s", nic_name, network) : str_dup("-"),
+			nic ? link_text(nic) : str_dup("-"),
 			nic ? addresses_text(nic) : str_dup("-"),
 		};
 
@@ -90,7 +108,8 @@ static void print_engines(json_t *vms)
 
 static void print_text(json_t *status)
 {
-	static const char *const head[] = { "VM", "STATE", "ENGINE", "UPTIME", "MEMORY", "NIC", "ADDRESS" };
+	static const char *const head[] = { "VM", "STATE", "ENGINE", "UPTIME", "MEMORY", "NIC", "LINK",
+					    "ADDRESS" };
 	json_t *vms = json_object_get(status, "vms"), *vm;
 	struct table t = { 0 };
 	char *row[N_COLUMNS];

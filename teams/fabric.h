@@ -4,9 +4,12 @@
  * Control messages on control_fd (each request has "id", the answer repeats
  * it: {"id":N,"ok":true,...} or {"id":N,"ok":false,"error":"text"}):
  *   {"id":N,"do":"link-show","network":I} or {"vm":I,"nic":J}
- *       -> "links":[{"port":"vm.nic","dir":"up|down","shape":{..},"counters":{..},"up":true}]
+ *       -> "links":[{"port":"vm.nic","dir":"up|down","shape":{..},"counters":{..},"up":true,
+ *                     "state":{"nic":"up|down","network":..,"direction":..,"carrier":true}}]
  *   {"id":N,"do":"link-set","network":I | "vm":I,"nic":J,"dir":"up|down|both","set":["rate=1Mbit",..]}
- *   {"id":N,"do":"link-reset", ...} {"id":N,"do":"link-state", ...,"up":BOOL}
+ *   {"id":N,"do":"link-reset", ...} {"id":N,"do":"link-state", ...,"up":BOOL,"flap":BOOL}
+ *     link-state is one word about the target (teams/link_state.h); "flap" with "up" is
+ *     the end of a flap, which opens what the flap closed and nothing else.
  *     set and reset answer as link-show does. A network's link of a port is that
  *     towards the port; its "dir" is the network shape's direction that it has:
  *     "down" for the network's first port in file order, "up" for the others.

@@ -104,11 +104,11 @@ static json_t *link_reset(struct fabric *f, json_t *msg, const struct fabric_tar
 
 static json_t *link_state(struct fabric *f, json_t *msg, const struct fabric_target *t, nsec_t now)
 {
-	json_t *up = json_object_get(msg, "up");
+	json_t *up = json_object_get(msg, "up"), *flap = json_object_get(msg, "flap");
 
-	if (!json_is_boolean(up))
-		return answer_error(msg, "up is true or false");
-	fabric_link_state(f, t, json_is_true(up), now);
+	if (!json_is_boolean(up) || (flap && !json_is_boolean(flap)))
+		return answer_error(msg, "up and flap are true or false");
+	fabric_link_state(f, t, json_is_true(up), json_is_true(flap), now);
 	return answer_ok(msg);
 }
 

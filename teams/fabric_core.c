@@ -319,7 +319,6 @@ static int make_link(struct fabric_port *p, enum fabric_link_role role, const st
 
 static int make_port(struct fabric_port *p, const struct ring_pair_fds *fds)
 {
-	const struct team_nic *nic = &p->fabric->team->vms[p->vm].nics[p->nic];
 	struct fabric_network *net = &p->fabric->networks[p->network];
 	int r;
 
@@ -340,8 +339,7 @@ static int make_port(struct fabric_port *p, const struct ring_pair_fds *fds)
 	vswitch_set_output(net->sw, p->index,
 			   &(struct frame_sink){ into_link, &p->links[FABRIC_NETWORK] });
 	p->is_up = true;
-	if (nic->link_down)
-		fabric_link_state(p->fabric, &(struct fabric_target){ .vm = p->vm, .nic = p->nic }, false, 0);
+	fabric_port_state(p, 0);
 	fabric_wake_port(p->fabric, (size_t)(p - p->fabric->ports));
 	return 0;
 }
@@ -394,7 +392,9 @@ static int assemble(struct fabric *f, const struct ring_pair_fds *rings)
 	f->dirty = calloc(f->n_ports + 1, sizeof *f->dirty);
 	if (r < 0 || !f->ports || !f->networks || !f->heap || !f->active || !f->dirty)
 		return -ENOMEM;
-	r = make_networks(f);
+	r = link_states_new(f->team, &f->states);
+	if (r == 0)
+		r = make_networks(f);
 	for (size_t i = 0; r == 0 && i < f->n_ports; i++)
 		r = make_port(&f->ports[i], rings ? &rings[i] : NULL);
 	return r;
@@ -434,6 +434,7 @@ struct fabric *fabric_free(struct fabric *f)
 		free(f->networks[i].ports);
 	}
 	frame_pool_free(f->pool);
+	link_states_free(f->states);
 	free(f->ports);
 	free(f->networks);
 	free(f->heap);

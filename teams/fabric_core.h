@@ -8,6 +8,7 @@
 #include "core/element.h"
 #include "core/ring.h"
 #include "shaping/link.h"
+#include "teams/link_state.h"
 #include "topologies/team.h"
 #include "vswitch/vswitch.h"
 
@@ -38,7 +39,7 @@ struct fabric_port {
 	bool has_rings; /* else what arrives is lost: LOSS_NO_PORT */
 	bool is_active; /* drained without being asked; else its ring is asleep */
 	bool is_dirty; /* committed, not yet published */
-	bool is_up; /* carrier */
+	bool is_up; /* carrier, as the switch was told */
 	nsec_t last_entry_ns; /* when its last frame entered, by the fabric's time */
 	struct fabric_link links[FABRIC_ROLE_COUNT];
 	struct element_counters in; /* ring to up link */
@@ -57,6 +58,7 @@ struct fabric {
 	struct fabric_port *ports; /* VMs in file order, their NICs in order */
 	size_t n_ports;
 	struct fabric_network *networks;
+	struct link_states *states; /* what is up, by the supervisor's words */
 	struct fabric_link **heap;
 	size_t n_heap;
 	size_t *active, n_active; /* ports being drained */
@@ -104,9 +106,12 @@ int fabric_target_check(const struct fabric *f, const struct fabric_target *t);
 int fabric_link_set(struct fabric *f, const struct fabric_target *t, const char *const *sets,
 		    size_t n_sets, nsec_t now, char **ret_why);
 void fabric_link_reset(struct fabric *f, const struct fabric_target *t, nsec_t now);
-/* Carrier of the ports, with all their links. With a direction, only the links
- * of that direction are closed or opened, and the carrier stays. */
-void fabric_link_state(struct fabric *f, const struct fabric_target *t, bool up, nsec_t now);
+/* One word about the target: carrier of ports and their links follow from all
+ * words so far. @is_flap_end: with @up, the end of a flap. */
+void fabric_link_state(struct fabric *f, const struct fabric_target *t, bool up, bool is_flap_end,
+		       nsec_t now);
+/* Puts the port's carrier and links into the state that f->states has for them. */
+void fabric_port_state(struct fabric_port *p, nsec_t now);
 json_t *fabric_link_show(struct fabric *f, const struct fabric_target *t, nsec_t now);
 json_t *fabric_counters(struct fabric *f, nsec_t now);
 /* The model's direction as the link element takes it. */

@@ -182,27 +182,38 @@ void fabric_link_reset(struct fabric *f, const struct fabric_target *t, nsec_t n
 		put_shape(fl, &fl->origin, now);
 }
 
-void fabric_link_state(struct fabric *f, const struct fabric_target *t, bool up, nsec_t now)
+void fabric_port_state(struct fabric_port *p, nsec_t now)
 {
-	struct fabric_link *fl;
-	size_t pos = 0;
+	const struct link_states *states = p->fabric->states;
+	bool carrier = link_states_carrier(states, p->vm, p->nic);
 
-	while (t->dir != LINK_BOTH && (fl = next_link(f, t, &pos))) {
-		link_set_up(fl->link, up, now);
+	/* Told of a loss of carrier, the switch forgets who is there. */
+	if (p->is_up != carrier)
+		vswitch_set_link(p->fabric->networks[p->network].sw, p->index, carrier);
+	p->is_up = carrier;
+	for (size_t k = 0; k < FABRIC_ROLE_COUNT; k++) {
+		struct fabric_link *fl = &p->links[k];
+
+		link_set_up(fl->link,
+			    link_states_passes(states, p->vm, p->nic, k == FABRIC_NETWORK,
+					       fl->is_up_dir ? LINK_UP : LINK_DOWN),
+			    now);
 		fabric_link_moved(fl);
 	}
-	for (size_t i = 0; i < f->n_ports; i++) {
-		struct fabric_port *p = &f->ports[i];
+}
 
-		if (t->dir != LINK_BOTH || !port_is_meant(p, t))
-			continue;
-		p->is_up = up;
-		vswitch_set_link(f->networks[p->network].sw, p->index, up);
-		for (size_t k = 0; k < FABRIC_ROLE_COUNT; k++) {
-			link_set_up(p->links[k].link, up, now);
-			fabric_link_moved(&p->links[k]);
-		}
-	}
+void fabric_link_state(struct fabric *f, const struct fabric_target *t, bool up, bool is_flap_end,
+		       nsec_t now)
+{
+	struct link_ref ref = { .is_network = t->is_network, .network = t->network, .vm = t->vm,
+				.nic = t->nic };
+
+	if (up && is_flap_end)
+		link_states_end_flap(f->states, &ref, t->dir);
+	else
+		link_states_say(f->states, &ref, t->dir, up ? LINK_WORD_UP : LINK_WORD_DOWN, 0);
+	for (size_t i = 0; i < f->n_ports; i++)
+		fabric_port_state(&f->ports[i], now);
 }
 
 /* ---- showing -------------------------------------------------------------- */
@@ -222,16 +233,36 @@ static json_t *counters_json(const struct element_counters *c)
 			 "queued_bytes", (json_int_t)c->queued_bytes, "lost", lost);
 }
 
-static json_t *link_json(const struct fabric_link *fl, const struct fabric_port *p)
+static const char *up_or_down(bool is_up)
+{
+	return is_up ? "up" : "down";
+}
+
+/* Who holds a link down, each by itself. */
+static json_t *state_json(const struct fabric_link *fl, const struct fabric_port *p, bool of_network)
+{
+	const struct link_states *states = fl->fabric->states;
+	struct link_ref nic = { .vm = p->vm, .nic = p->nic };
+	struct link_ref network = { .is_network = true, .network = p->network };
+	bool is_open = link_states_is_up(states, of_network ? &network : &nic,
+					 fl->is_up_dir ? LINK_UP : LINK_DOWN);
+
+	return json_pack("{s:s,s:s,s:s,s:b}", "nic", up_or_down(link_states_is_up(states, &nic, LINK_BOTH)),
+			 "network", up_or_down(link_states_is_up(states, &network, LINK_BOTH)),
+			 "direction", up_or_down(is_open), "carrier", (int)p->is_up);
+}
+
+static json_t *link_json(const struct fabric_link *fl, const struct fabric_port *p, bool of_network)
 {
 	const struct team_vm *vm = &fl->fabric->team->vms[p->vm];
 	CLEANUP(free) char *port = str_printf("%s.%s", vm->name, vm->nics[p->nic].name);
 	CLEANUP(free) char *text = shape_dir_str(&fl->dir);
 
-	return json_pack("{s:s,s:s,s:s,s:o,s:I,s:o,s:b}", "port", port, "dir",
+	return json_pack("{s:s,s:s,s:s,s:o,s:I,s:o,s:b,s:o}", "port", port, "dir",
 			 fl->is_up_dir ? "up" : "down", "text", text, "shape", shape_dir_json(&fl->dir), "queue_limit",
 			 (json_int_t)link_queue_limit(link_shape(fl->link)), "counters",
-			 counters_json(link_counters(fl->link)), "up", (int)link_is_up(fl->link));
+			 counters_json(link_counters(fl->link)), "up", (int)link_is_up(fl->link), "state",
+			 state_json(fl, p, of_network));
 }
 
 json_t *fabric_link_show(struct fabric *f, const struct fabric_target *t, nsec_t now)
@@ -243,7 +274,8 @@ json_t *fabric_link_show(struct fabric *f, const struct fabric_target *t, nsec_t
 	while ((fl = next_link(f, t, &pos))) {
 		link_run(fl->link, now);
 		fabric_link_moved(fl);
-		json_array_append_new(list, link_json(fl, &f->ports[(pos - 1) / FABRIC_ROLE_COUNT]));
+		json_array_append_new(list, link_json(fl, &f->ports[(pos - 1) / FABRIC_ROLE_COUNT],
+						      t->is_network));
 	}
 	return list;
 }

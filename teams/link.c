@@ -1,10 +1,11 @@
 /* teams/link.c: questions to the fabric, and `muster link`.
  *
  * A question to the fabric gets a number of ours; the answer finds the client
- * by it, or nobody when the client left meanwhile. A link that goes down or up
- * is told to the machines too, whose guests see the carrier change.
- * `flap` is one call: down, and a timer that brings it up again whether or not
- * the client is still there.
+ * by it, or nobody when the client left meanwhile. What is up and what is down
+ * is in sup->links (teams/link_state.h): the fabric is told each word, and the
+ * machines the carrier that follows, which their guests see. A flap ends by one
+ * timer of the supervisor, whether or not the client is still there; `reset`
+ * is about shapes and leaves what is down as it is.
  *
  * Used by: supervisor.c, serve.c, pause.c.   Depends on: teams/fabric.h's
  * control messages. */
@@ -14,6 +15,8 @@
 
 #include <errno.h>
 #include <string.h>
+
+enum { FLAP_MAX_S = 366 * 24 * 3600 };
 
 void sup_on_fabric(void *ctx, struct control *c, json_t *msg, int *fds, int n_fds, int status)
 {
@@ -95,86 +98,90 @@ static json_t *target_json(const struct link_ref *ref, const char *what)
 			 (json_int_t)ref->nic);
 }
 
-static void carrier(struct supervisor *sup, const struct link_ref *ref, bool is_up)
+/* Tells the machines what follows for their NICs. A machine that knows already does nothing. */
+static void carrier(struct supervisor *sup, const struct link_ref *ref)
 {
 	for (size_t i = 0; i < sup->n_vms; i++)
 		for (size_t j = 0; j < sup->vms[i].tv->n_nics; j++) {
-			const struct team_nic *nic = &sup->vms[i].tv->nics[j];
-			bool is_meant = ref->is_network ? nic->network == ref->network :
+			bool is_meant = ref->is_network ? sup->vms[i].tv->nics[j].network == ref->network :
 							  ref->vm == i && ref->nic == j;
 
-			if (!is_meant)
-				continue;
-			/* A machine that is started later meets the link as it is then. */
-			sup->vms[i].nic_down[j] = !is_up;
-			vm_tell(&sup->vms[i], json_pack("{s:s,s:I,s:b}", "do", "link", "nic", (json_int_t)j,
-							"up", (int)is_up));
+			if (is_meant)
+				vm_tell(&sup->vms[i], json_pack("{s:s,s:I,s:b}", "do", "link", "nic",
+								(json_int_t)j, "up",
+								(int)link_states_carrier(sup->links, i, j)));
 		}
 }
 
-static int set_state(struct supervisor *sup, const struct link_ref *ref, json_t *dir, bool is_up,
-		     struct client *client, json_int_t id)
+static json_t *state_json(const struct link_ref *ref, enum link_dir dir, bool is_up)
 {
 	json_t *ask = target_json(ref, "link-state");
-	int r;
 
-	if (dir)
-		(void)json_object_set(ask, "dir", dir);
+	if (dir != LINK_BOTH)
+		(void)json_object_set_new(ask, "dir", json_string(dir == LINK_UP ? "up" : "down"));
 	(void)json_object_set_new(ask, "up", json_boolean(is_up));
-	r = sup_ask_fabric(sup, ask, client, id, client ? pass_answer : no_answer);
-	/* One direction that is closed is no loss of carrier. */
-	if (r == 0 && !dir)
-		carrier(sup, ref, is_up);
-	return r;
+	return ask;
 }
 
-struct flap {
-	struct supervisor *sup;
+static void on_flaps(void *ctx, nsec_t now)
+{
+	struct supervisor *sup = ctx;
 	struct link_ref ref;
-	json_t *dir; /* owned; NULL: both, which the guest sees */
-	struct loop_source *timer;
-};
+	enum link_dir dir;
 
-static void flap_over(void *ctx, nsec_t now)
-{
-	struct flap *f = ctx;
+	while (link_states_expire(sup->links, now, &ref, &dir)) {
+		json_t *ask = state_json(&ref, dir, true);
 
-	(void)now;
-	(void)set_state(f->sup, &f->ref, f->dir, true, NULL, 0);
-	f->timer = loop_remove(f->timer);
-	json_decref(f->dir);
-	free(f);
+		(void)json_object_set_new(ask, "flap", json_true());
+		(void)sup_ask_fabric(sup, ask, NULL, 0, no_answer);
+		carrier(sup, &ref);
+	}
+	loop_set_timer(sup->flap_timer, link_states_next(sup->links));
 }
 
-static int start_flap(struct supervisor *sup, const struct link_ref *ref, json_t *dir,
-		      nsec_t duration)
+int sup_make_links(struct supervisor *sup, char **ret_why)
 {
-	struct flap *f = calloc(1, sizeof *f);
-	int r;
+	int r = link_states_new(sup->team, &sup->links);
 
-	if (!f)
-		abort();
-	*f = (struct flap){ .sup = sup, .ref = *ref, .dir = json_incref(dir) };
-	r = loop_add_timer(sup->loop, clock_now() + duration, flap_over, f, &f->timer);
-	if (r < 0) {
-		json_decref(f->dir);
-		free(f);
-	}
+	if (r == 0)
+		r = loop_add_timer(sup->loop, NSEC_NEVER, on_flaps, sup, &sup->flap_timer);
+	if (r < 0)
+		*ret_why = str_printf("links: %s", strerror(-r));
 	return r;
+}
+
+static int say(struct supervisor *sup, const struct link_ref *ref, enum link_dir dir,
+	       enum link_word word, nsec_t for_ns, struct client *client, json_int_t id)
+{
+	int r = sup_ask_fabric(sup, state_json(ref, dir, word == LINK_WORD_UP), client, id, pass_answer);
+
+	if (r < 0)
+		return r;
+	link_states_say(sup->links, ref, dir, word, clock_now() + for_ns);
+	loop_set_timer(sup->flap_timer, link_states_next(sup->links));
+	carrier(sup, ref);
+	return 0;
+}
+
+static enum link_dir dir_of(json_t *dir)
+{
+	const char *text = json_string_value(dir);
+
+	return !text || strcmp(text, "both") == 0 ? LINK_BOTH : strcmp(text, "up") == 0 ? LINK_UP : LINK_DOWN;
 }
 
 static int change(struct supervisor *sup, const struct link_ref *ref, const char *op, json_t *msg,
 		  struct client *client, json_int_t id)
 {
+	static const char *const words[LINK_WORD_COUNT] = {
+		[LINK_WORD_UP] = "up", [LINK_WORD_DOWN] = "down", [LINK_WORD_FLAP] = "flap",
+	};
 	json_t *dir = json_object_get(msg, "dir"), *ask;
-	int r;
 
-	if (strcmp(op, "up") == 0 || strcmp(op, "down") == 0)
-		return set_state(sup, ref, dir, op[0] == 'u', client, id);
-	if (strcmp(op, "flap") == 0) {
-		r = start_flap(sup, ref, dir, json_integer_value(json_object_get(msg, "ns")));
-		return r < 0 ? r : set_state(sup, ref, dir, false, client, id);
-	}
+	for (enum link_word w = 0; w < LINK_WORD_COUNT; w++)
+		if (strcmp(op, words[w]) == 0)
+			return say(sup, ref, dir_of(dir), w, json_integer_value(json_object_get(msg, "ns")), client,
+				   id);
 	ask = target_json(ref, strcmp(op, "set") == 0	? "link-set" :
 			       strcmp(op, "reset") == 0 ? "link-reset" :
 							  "link-show");
@@ -183,6 +190,13 @@ static int change(struct supervisor *sup, const struct link_ref *ref, const char
 	if (strcmp(op, "set") == 0)
 		(void)json_object_set(ask, "set", json_object_get(msg, "set"));
 	return sup_ask_fabric(sup, ask, client, id, pass_answer);
+}
+
+static bool flap_is_sane(json_t *msg)
+{
+	json_int_t ns = json_integer_value(json_object_get(msg, "ns"));
+
+	return ns > 0 && ns <= FLAP_MAX_S * NSEC_PER_SEC;
 }
 
 void sup_link(struct client *client, json_int_t id, json_t *msg)
@@ -195,6 +209,10 @@ void sup_link(struct client *client, json_int_t id, json_t *msg)
 
 	if (!target || !op) {
 		client_fail(client, id, 2, "link: target and op are needed");
+		return;
+	}
+	if (strcmp(op, "flap") == 0 && !flap_is_sane(msg)) {
+		client_fail(client, id, 2, "flap: a time from 1 ns to a year is needed");
 		return;
 	}
 	if (team_link_find(sup->team, target, &ref) < 0) {

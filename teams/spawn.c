@@ -328,7 +328,7 @@ static _Noreturn void machine_child(struct supervisor *sup, struct vm *v, struct
 		cfg.engine = MACHINE_ENGINE_KVM;
 	for (size_t i = 0; i < tv->n_nics && i < MACHINE_NIC_MAX; i++) {
 		nics[i] = (struct machine_nic){ .mac = tv->nics[i].mac, .mtu = tv->nics[i].mtu,
-						.link_up = !v->nic_down[i],
+						.link_up = link_states_carrier(sup->links, v->index, i),
 						.ring = sup->rings[sup->first_ring[v->index] + i] };
 		keep[n_keep++] = nics[i].ring.mem_fd;
 		keep[n_keep++] = nics[i].ring.up_kick_fd;

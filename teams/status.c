@@ -11,8 +11,27 @@
 
 #include <unistd.h>
 
-static json_t *nic_json(const struct team *t, const struct team_nic *nic)
+static const char *up_or_down(const struct link_states *links, const struct link_ref *ref, enum link_dir dir)
 {
+	return link_states_is_up(links, ref, dir) ? "up" : "down";
+}
+
+/* Of a NIC: what it and its network are by themselves, and what follows. */
+static json_t *link_json(const struct supervisor *sup, size_t vm, size_t nic)
+{
+	struct link_ref ref = { .vm = vm, .nic = nic };
+	struct link_ref network = { .is_network = true, .network = sup->team->vms[vm].nics[nic].network };
+
+	return json_pack("{s:b,s:s,s:s,s:s,s:s}", "carrier", (int)link_states_carrier(sup->links, vm, nic), "nic",
+			 up_or_down(sup->links, &ref, LINK_BOTH), "network",
+			 up_or_down(sup->links, &network, LINK_BOTH), "up",
+			 up_or_down(sup->links, &ref, LINK_UP), "down", up_or_down(sup->links, &ref, LINK_DOWN));
+}
+
+static json_t *nic_json(const struct supervisor *sup, size_t vm, size_t index)
+{
+	const struct team *t = sup->team;
+	const struct team_nic *nic = &t->vms[vm].nics[index];
 	char mac[MAC_STR_SIZE];
 	json_t *addresses = json_array();
 
@@ -21,9 +40,9 @@ static json_t *nic_json(const struct team *t, const struct team_nic *nic)
 
 		(void)json_array_append_new(addresses, json_string(ip_str(&nic->addresses[i], ip)));
 	}
-	return json_pack("{s:s,s:s,s:s,s:o,s:I}", "name", nic->name, "network",
+	return json_pack("{s:s,s:s,s:s,s:o,s:I,s:o}", "name", nic->name, "network",
 			 t->networks[nic->network].name, "mac", mac_str(&nic->mac, mac), "addresses",
-			 addresses, "mtu", (json_int_t)nic->mtu);
+			 addresses, "mtu", (json_int_t)nic->mtu, "link", link_json(sup, vm, index));
 }
 
 static json_t *vm_json(const struct supervisor *sup, const struct vm *v)
@@ -33,7 +52,7 @@ static json_t *vm_json(const struct supervisor *sup, const struct vm *v)
 	size_t rss = 0, private = 0;
 
 	for (size_t i = 0; i < v->tv->n_nics; i++)
-		(void)json_array_append_new(nics, nic_json(sup->team, &v->tv->nics[i]));
+		(void)json_array_append_new(nics, nic_json(sup, v->index, i));
 	if (v->pid > 0)
 		(void)proc_memory(v->pid, &rss, &private);
 	o = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:o,s:f}", "name", v->tv->name, "state",

@@ -261,6 +261,7 @@ static int make_all(struct supervisor *sup, char **ret_why)
 		{ make_run_dir, undo_run_dir },
 		{ sup_listen, sup_unlisten },
 		{ make_vms, NULL },
+		{ sup_make_links, NULL },
 		{ sup_make_rings, NULL },
 		{ sup_spawn_fabric, sup_kill_fabric },
 	};

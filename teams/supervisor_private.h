@@ -8,6 +8,7 @@
 #include "core/ring.h"
 #include "teams/engine.h"
 #include "teams/events.h"
+#include "teams/link_state.h"
 #include "teams/supervisor.h"
 #include "teams/undo.h"
 #include "teams/vm.h"
@@ -72,6 +73,8 @@ struct supervisor {
 	struct control *fabric;
 	json_int_t fabric_next_id;
 	struct fabric_call *fabric_calls;
+	struct link_states *links; /* what is up; outlives the machines */
+	struct loop_source *flap_timer; /* the next flap's end */
 	struct ring_pair_fds *rings; /* one a NIC of the team */
 	size_t n_rings;
 	size_t *first_ring; /* VM index to its first ring */
@@ -115,6 +118,8 @@ void sup_on_fabric(void *ctx, struct control *c, json_t *msg, int *fds, int n_fd
 /* @msg without "id", taken over. @client may be NULL. Returns 0 or -errno. */
 int sup_ask_fabric(struct supervisor *sup, json_t *msg, struct client *client, json_int_t client_id,
 		   void (*fn)(struct supervisor *, struct fabric_call *, json_t *));
+/* Before the first machine: all links are as the team file has them. */
+int sup_make_links(struct supervisor *sup, char **ret_why);
 /* `muster link`: answers @client. */
 void sup_link(struct client *client, json_int_t id, json_t *msg);
 

@@ -461,11 +461,6 @@ int vm_init(struct vm *v, struct supervisor *sup, size_t index, char **ret_why)
 
 	*v = (struct vm){ .sup = sup, .tv = &sup->team->vms[index], .index = index,
 			  .vsock = { .fd = -1 } };
-	v->nic_down = calloc(v->tv->n_nics + 1, sizeof *v->nic_down);
-	if (!v->nic_down)
-		abort();
-	for (size_t i = 0; i < v->tv->n_nics; i++)
-		v->nic_down[i] = v->tv->nics[i].link_down;
 	v->since_ns = clock_now();
 	name = str_printf("consoles/%s.log", v->tv->name);
 	path = store_state_file(sup->store, sup->team->name, name);
@@ -494,5 +489,4 @@ void vm_done(struct vm *v)
 	free(v->end_text);
 	free(v->engine_why);
 	free(v->why);
-	free(v->nic_down);
 }

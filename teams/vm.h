@@ -67,7 +67,6 @@ struct vm {
 	struct exec_job *job; /* of readiness */
 	struct loop_source *timer; /* delay, readiness, stop's bound, panic's grace */
 	struct vm_wait wait;
-	bool *nic_down; /* one a NIC: what the team file said, or `link` since; outlives the machine */
 };
 
 /* @index: into the team's VMs. Opens its console's log. Returns 0 or -errno. */

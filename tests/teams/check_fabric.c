@@ -344,6 +344,44 @@ START_TEST(one_direction_is_closed)
 }
 END_TEST
 
+static const char *nic_state(const char *key)
+{
+	json_t *a = ask("{\"do\":\"link-show\",\"vm\":1,\"nic\":0}");
+	json_t *state = json_object_get(json_array_get(json_object_get(a, "links"), 0), "state");
+	const char *text = json_string_value(json_object_get(state, key));
+	bool is_down = text && strcmp(text, "down") == 0;
+
+	ck_assert_ptr_nonnull(text);
+	json_decref(a);
+	return is_down ? "down" : "up";
+}
+
+/* The network goes down and up; who was down by himself stays down. */
+START_TEST(a_network_raises_no_nic)
+{
+	nics[2].link_down = true;
+	start();
+	ck_assert(ask_ok("{\"do\":\"link-state\",\"vm\":1,\"nic\":0,\"dir\":\"up\",\"up\":false}"));
+	ck_assert(ask_ok("{\"do\":\"link-state\",\"network\":0,\"up\":false}"));
+	ck_assert_str_eq(nic_state("nic"), "up");
+	ck_assert_str_eq(nic_state("network"), "down");
+	ck_assert_str_eq(nic_state("direction"), "down");
+	ck_assert(ask_ok("{\"do\":\"link-state\",\"network\":0,\"up\":true,\"flap\":true}"));
+	ck_assert_str_eq(nic_state("network"), "up");
+	send_frame(0, -1, 60);
+	send_frame(1, -1, 60);
+	run_until(now);
+	ck_assert_uint_eq(receive(1, NULL), 1); /* from a */
+	ck_assert_uint_eq(receive(0, NULL), 0); /* b's way up is closed yet */
+	ck_assert_uint_eq(receive(2, NULL), 0); /* down in the file */
+	ck_assert(ask_ok("{\"do\":\"link-state\",\"vm\":2,\"nic\":0,\"up\":true}"));
+	send_frame(0, -1, 60);
+	run_until(now);
+	ck_assert_uint_eq(receive(2, NULL), 1);
+	check_books();
+}
+END_TEST
+
 START_TEST(a_pause_stops_time_for_frames)
 {
 	nsec_t t;
@@ -480,6 +518,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(t, requests_that_are_wrong_are_refused, 0, 15);
 	tcase_add_test(t, a_nic_goes_down_and_comes_back);
 	tcase_add_test(t, one_direction_is_closed);
+	tcase_add_test(t, a_network_raises_no_nic);
 	tcase_add_test(t, a_pause_stops_time_for_frames);
 	tcase_add_test(t, a_full_ring_is_counted);
 	tcase_add_test(t, what_a_machine_gets_wrong_is_malformed);
