@@ -2,7 +2,6 @@
  * until Ctrl-] is typed, the team ends, or stdin does. */
 #include "cli/commands.h"
 #include "core/control.h"
-#include "teams/base64.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,7 +42,7 @@ static bool take_message(int fd)
 		return false;
 	data = json_object_get(msg, "console");
 	if (json_is_string(data) &&
-	    base64_decode(json_string_value(data), json_string_length(data), &out) == 0 && out.len > 0)
+	    bytes_append_base64(&out, json_string_value(data), json_string_length(data)) == 0 && out.len > 0)
 		(void)fd_write_all(STDOUT_FILENO, out.data, out.len);
 	json_decref(msg);
 	return true;
@@ -62,7 +61,7 @@ static bool take_keys(int fd, const char *vm)
 	if (n <= 0)
 		return n < 0 && errno == EINTR;
 	end = memchr(keys, DETACH_KEY, (size_t)n);
-	text = base64_encode(keys, end ? (size_t)(end - keys) : (size_t)n);
+	text = str_base64(keys, end ? (size_t)(end - keys) : (size_t)n);
 	msg = json_pack("{s:s,s:s,s:s,s:i}", "do", "type", "vm", vm, "data", text, "id", 0);
 	r = control_write_msg(fd, msg);
 	json_decref(msg);

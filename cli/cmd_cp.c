@@ -1,7 +1,6 @@
 /* cli/cmd_cp.c: muster cp: a file into a guest or out of it, through the guest
  * agent's file calls, CHUNK bytes at a time. */
 #include "cli/commands.h"
-#include "teams/base64.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -51,7 +50,7 @@ static int remote_close(struct remote *r)
 static int write_chunk(struct remote *r, const uint8_t *data, size_t len)
 {
 	while (len > 0) {
-		CLEANUP(free) char *text = base64_encode(data, len);
+		CLEANUP(free) char *text = str_base64(data, len);
 		json_t *result = NULL;
 		json_int_t count;
 		int status = agent(r, "guest-file-write",
@@ -107,7 +106,7 @@ static int read_chunk(struct remote *r, int fd, const char *dst, bool *ret_eof)
 		return status;
 	text = json_object_get(result, "buf-b64");
 	if (!json_is_string(text) ||
-	    base64_decode(json_string_value(text), json_string_length(text), &data) < 0)
+	    bytes_append_base64(&data, json_string_value(text), json_string_length(text)) < 0)
 		status = cli_fail(EXIT_FAILED, "%s: the guest agent sent no file data", r->vm);
 	/* An agent that says neither "eof" nor sends a byte would be asked forever. */
 	*ret_eof = json_is_true(json_object_get(result, "eof")) || data.len == 0;

@@ -1,7 +1,6 @@
 /* cli/cmd_exec.c: muster exec: the command's stdout, stderr and exit status
  * become this process's own. */
 #include "cli/commands.h"
-#include "teams/base64.h"
 
 #include <errno.h>
 #include <string.h>
@@ -16,7 +15,7 @@ static void on_part(void *ctx, json_t *msg)
 
 	(void)ctx;
 	if (stream && json_is_string(data) &&
-	    base64_decode(json_string_value(data), json_string_length(data), &out) == 0 && out.len > 0)
+	    bytes_append_base64(&out, json_string_value(data), json_string_length(data)) == 0 && out.len > 0)
 		(void)fd_write_all(strcmp(stream, "stdout") == 0 ? STDOUT_FILENO : STDERR_FILENO,
 				   out.data, out.len);
 }
@@ -57,7 +56,7 @@ static int run(int fd, const char *vm, char **argv, bool with_stdin)
 			json_decref(msg);
 			return status;
 		}
-		text = base64_encode(in.data ? in.data : (const uint8_t *)"", in.len);
+		text = str_base64(in.data ? in.data : (const uint8_t *)"", in.len);
 		(void)json_object_set_new(msg, "input", json_string(text));
 	}
 	status = cli_call(fd, msg, on_part, NULL, &reply);

@@ -4,6 +4,8 @@
  * Depends on: core/cleanup.h. */
 #include "core/bytes.h"
 
+#include "core/base64.h"
+
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
@@ -335,4 +337,25 @@ char *str_dup(const char *s)
 	if (s && !copy)
 		abort();
 	return copy;
+}
+
+char *str_base64(const void *data, size_t len)
+{
+	char *text = base64_encode(data, len);
+
+	if (!text)
+		abort();
+	return text;
+}
+
+int bytes_append_base64(struct bytes *b, const char *text, size_t len)
+{
+	size_t n = 0;
+	unsigned char *plain = base64_decode(text, len, &n);
+
+	if (!plain)
+		return -EINVAL;
+	bytes_append(b, plain, n);
+	free(plain);
+	return 0;
 }

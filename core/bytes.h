@@ -53,5 +53,10 @@ int dir_remove_all(const char *path);
 /* asprintf that aborts when memory is out. The caller owns the result. */
 char *str_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 char *str_dup(const char *s); /* NULL gives NULL; aborts when memory is out */
+/* @data in base64 (core/base64.h); aborts when memory is out. The caller owns the result. */
+char *str_base64(const void *data, size_t len);
+/* Appends what the base64 @text stands for. Returns 0; -EINVAL when it is not base64, with @b
+ * as it was. */
+int bytes_append_base64(struct bytes *b, const char *text, size_t len);
 
 #endif

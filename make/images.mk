@@ -1,10 +1,10 @@
 # Guest programs and the scripts that build images, laid beside the program as
 # they lie below $(PREFIX)/share/muster when installed.
-AGENT_SRC := images/agent/main.c images/agent/exec.c images/agent/file.c images/agent/bulk.c images/agent/info.c images/agent/base64.c
+AGENT_SRC := images/agent/main.c images/agent/exec.c images/agent/file.c images/agent/bulk.c images/agent/info.c core/base64.c
 GUEST_CFLAGS := -std=gnu17 -Os $(WARN) -D_GNU_SOURCE -I. $(if $(filter 1,$(WERROR)),-Werror)
 IMAGE_FILES := $(shell find images -type f ! -path 'images/agent/*' ! -name '*.[ch]')
 
-$(O)/share/images/guest/agent: $(AGENT_SRC) images/agent/agent.h
+$(O)/share/images/guest/agent: $(AGENT_SRC) images/agent/agent.h core/base64.h
 	@mkdir -p $(@D)
 	$(CC) $(GUEST_CFLAGS) -static -s -o $@ $(AGENT_SRC) -ljansson
 
@@ -23,7 +23,7 @@ images-data: $(O)/share/images/guest/agent $(O)/share/images/guest/init $(O)/sha
 all: images-data
 
 # The agent's commands as a unit test program: all of it but its main().
-$(O)/tests/images/check_agent: tests/images/check_agent.c $(filter-out %/main.c,$(AGENT_SRC)) images/agent/agent.h $(O)/flags
+$(O)/tests/images/check_agent: tests/images/check_agent.c $(filter-out %/main.c,$(AGENT_SRC)) images/agent/agent.h core/base64.h $(O)/flags
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(CHECK_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.c,$^) $(CHECK_LIBS) -ljansson
 UNIT_BIN += $(O)/tests/images/check_agent

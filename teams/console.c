@@ -9,7 +9,6 @@
 
 #include "core/bytes.h"
 #include "core/log.h"
-#include "teams/base64.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -95,7 +94,7 @@ static void take_output(struct console *c, const char *data, size_t len)
 	log_output(c, data, len);
 	keep_tail(c, data, len);
 	if (c->n_attached > 0) {
-		text = base64_encode(data, len);
+		text = str_base64(data, len);
 		msg = json_pack("{s:s}", "console", text);
 		for (size_t i = 0; i < c->n_attached; i++)
 			(void)control_send(c->attached[i], msg, NULL, 0);

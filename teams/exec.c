@@ -12,7 +12,7 @@
  * Sources: QEMU docs/interop/qemu-ga-ref: guest-exec, guest-exec-status. */
 #include "teams/exec.h"
 
-#include "teams/base64.h"
+#include "core/bytes.h"
 
 #include <errno.h>
 #include <string.h>
@@ -69,7 +69,7 @@ static int take_output(json_t *reply, const char *key, struct bytes *out)
 
 	if (!json_is_string(data))
 		return 0;
-	return base64_decode(json_string_value(data), json_string_length(data), out);
+	return bytes_append_base64(out, json_string_value(data), json_string_length(data));
 }
 
 /* Hands on what came while the command runs on. */

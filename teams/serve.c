@@ -10,7 +10,6 @@
  * Used by: supervisor.c.   Depends on: vm.c, exec.c, pause.c, link.c. */
 #include "core/bytes.h"
 #include "core/log.h"
-#include "teams/base64.h"
 #include "teams/supervisor_private.h"
 
 #include <errno.h>
@@ -108,7 +107,7 @@ static void send_stream(struct client *c, json_int_t id, const char *stream, con
 {
 	for (size_t at = 0; at < b->len; at += EXEC_CHUNK) {
 		size_t len = b->len - at < EXEC_CHUNK ? b->len - at : EXEC_CHUNK;
-		CLEANUP(free) char *data = base64_encode(b->data + at, len);
+		CLEANUP(free) char *data = str_base64(b->data + at, len);
 		json_t *msg = json_pack("{s:I,s:s,s:s}", "id", id, "stream", stream, "data", data);
 
 		(void)control_send(c->control, msg, NULL, 0);
@@ -264,7 +263,7 @@ static void do_type(struct client *c, json_int_t id, json_t *msg, struct vm *v)
 	(void)c;
 	(void)id;
 	if (json_is_string(data) &&
-	    base64_decode(json_string_value(data), json_string_length(data), &in) == 0 && in.len > 0)
+	    bytes_append_base64(&in, json_string_value(data), json_string_length(data)) == 0 && in.len > 0)
 		console_type(&v->console, in.data, in.len);
 }
 

@@ -7,7 +7,6 @@
  * Used by: the command test.   Depends on: client.c, test_match.c. */
 #include "teams/test_run.h"
 
-#include "teams/base64.h"
 #include "teams/client.h"
 #include "teams/test_match.h"
 
@@ -27,8 +26,8 @@ static void on_part(void *ctx, json_t *msg)
 	json_t *data = json_object_get(msg, "data");
 
 	if (stream && json_is_string(data))
-		(void)base64_decode(json_string_value(data), json_string_length(data),
-				    strcmp(stream, "stdout") == 0 ? &r->o->out : &r->o->err);
+		(void)bytes_append_base64(strcmp(stream, "stdout") == 0 ? &r->o->out : &r->o->err,
+					  json_string_value(data), json_string_length(data));
 }
 
 /* Asks the supervisor. Returns its answer, or NULL with o->why set. */

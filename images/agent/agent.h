@@ -7,6 +7,8 @@
 #ifndef MUSTER_IMAGES_AGENT_AGENT_H
 #define MUSTER_IMAGES_AGENT_AGENT_H
 
+#include "core/base64.h"
+
 #include <jansson.h>
 #include <poll.h>
 #include <stddef.h>
@@ -47,12 +49,6 @@ json_t *command_time_get(json_t *args);
 json_t *command_time_set(json_t *args);
 json_t *command_interfaces(json_t *args);
 json_t *command_shutdown(json_t *args);
-
-/* base64.c: RFC 4648 §4. The caller frees the result; NULL when @text is not
- * base64 or memory is out. */
-char *base64_encode(const void *data, size_t len);
-unsigned char *base64_decode(const char *text, size_t *ret_len);
-unsigned char *base64_decode_len(const char *text, size_t len, size_t *ret_len);
 
 /* bulk.c: the long string of a file's bytes, kept from the JSON library. */
 /* Cuts the value of "buf-b64" out of the request of @len bytes at @line, which lives until

@@ -302,7 +302,7 @@ json_t *command_exec(json_t *args)
 	job.streams = json_is_true(json_object_get(args, "stream-output"));
 	if (!j)
 		return agent_error("too many commands run at once");
-	if (input && !(job.in = base64_decode(input, &job.in_len)))
+	if (input && !(job.in = base64_decode(input, strlen(input), &job.in_len)))
 		return agent_error("input-data is not base64");
 	argv = make_argv(args);
 	r = argv ? make_pipes(input != NULL, capture, child, ours) : -EINVAL;

@@ -99,7 +99,7 @@ json_t *command_file_write(json_t *args)
 		text = json_string_value(coded);
 		cut = json_string_length(coded);
 	}
-	data = text ? base64_decode_len(text, cut, &len) : NULL;
+	data = text ? base64_decode(text, cut, &len) : NULL;
 	if (!data)
 		return agent_error("buf-b64 is not base64");
 	if (count && (size_t)json_integer_value(count) < len)

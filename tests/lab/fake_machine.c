@@ -14,7 +14,6 @@
 #include "core/control.h"
 #include "core/prng.h"
 #include "core/sandbox.h"
-#include "teams/base64.h"
 #include "vmm/machine.h"
 
 #include <errno.h>
@@ -108,7 +107,7 @@ static json_t *do_exec(struct machine *m, json_t *args)
 	for (size_t i = 0; i < json_array_size(env) && i < 64; i++)
 		envp[i] = (char *)(uintptr_t)json_string_value(json_array_get(env, i));
 	if (json_is_string(input))
-		(void)base64_decode(json_string_value(input), json_string_length(input), &data);
+		(void)bytes_append_base64(&data, json_string_value(input), json_string_length(input));
 	if (data.len > 0)
 		(void)fd_write_all(in, data.data, data.len);
 	(void)lseek(in, 0, SEEK_SET);
@@ -135,7 +134,7 @@ static json_t *contents(int fd)
 {
 	static char buf[1 << 20];
 	ssize_t n = pread(fd, buf, sizeof buf, 0);
-	CLEANUP(free) char *text = base64_encode(buf, n > 0 ? (size_t)n : 0);
+	CLEANUP(free) char *text = str_base64(buf, n > 0 ? (size_t)n : 0);
 
 	(void)close(fd);
 	return json_string(text);
@@ -184,13 +183,13 @@ static json_t *do_file(struct machine *m, const char *what, json_t *args)
 	}
 	if (strcmp(what, "guest-file-read") == 0) {
 		n = read(m->files[h], buf, sizeof buf);
-		CLEANUP(free) char *text = base64_encode(buf, n > 0 ? (size_t)n : 0);
+		CLEANUP(free) char *text = str_base64(buf, n > 0 ? (size_t)n : 0);
 		return json_pack("{s:I,s:s,s:b}", "count", (json_int_t)n, "buf-b64", text, "eof", n <= 0);
 	}
 	CLEANUP(bytes) struct bytes data = { 0 };
 	json_t *text = json_object_get(args, "buf-b64");
 
-	(void)base64_decode(json_string_value(text), json_string_length(text), &data);
+	(void)bytes_append_base64(&data, json_string_value(text), json_string_length(text));
 	n = write(m->files[h], data.data ? (void *)data.data : buf, data.len);
 	return json_pack("{s:I}", "count", (json_int_t)n);
 }
