@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 
 #include "teams/image.h"
+#include "topologies/values.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -171,22 +172,9 @@ int cli_load(const char *path, const char *const *sets, size_t n_sets, const cha
 
 int cli_parse_time(const char *text, nsec_t *ret_ns)
 {
-	static const struct {
-		const char *unit;
-		double ns;
-	} units[] = { { "ns", 1 },   { "us", 1e3 },  { "ms", 1e6 },
-		      { "s", 1e9 },  { "m", 60e9 }, { "h", 3600e9 } };
-	char *end;
-	double v = strtod(text, &end);
+	CLEANUP(free) char *why = NULL;
 
-	if (end == text || !(v >= 0) || v > 1e9 || text[0] == '-' || text[0] == '+')
-		return -EINVAL;
-	for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-		if (strcmp(end, units[i].unit) == 0 && v * units[i].ns < 9e18) {
-			*ret_ns = (nsec_t)(v * units[i].ns + 0.5);
-			return 0;
-		}
-	return -EINVAL;
+	return value_time(text, ret_ns, &why);
 }
 
 bool cli_is_down(json_t *state, const char *key)
@@ -220,20 +208,4 @@ const char *cli_duration(double seconds, char *buf)
 		(void)snprintf(buf, 32, "%d h %02d min", (int)(seconds / 3600),
 			       (int)(seconds / 60) % 60);
 	return buf;
-}
-
-void cli_print_table(const char *const *cells, size_t n_rows, size_t n_columns)
-{
-	for (size_t row = 0; row < n_rows; row++) {
-		for (size_t col = 0; col < n_columns; col++) {
-			const char *cell = cells[row * n_columns + col];
-			size_t width = 0;
-
-			for (size_t i = 0; i < n_rows; i++)
-				if (strlen(cells[i * n_columns + col]) > width)
-					width = strlen(cells[i * n_columns + col]);
-			(void)printf("%-*s%s", col + 1 < n_columns ? (int)width : 0, cell,
-				     col + 1 < n_columns ? "  " : "\n");
-		}
-	}
 }

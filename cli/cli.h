@@ -75,7 +75,8 @@ const char *cli_size(uint64_t bytes, char *buf);
 const char *cli_duration(double seconds, char *buf);
 /* True when member @key of a link's state, as the team answers it, says "down". */
 bool cli_is_down(json_t *state, const char *key);
-/* Left-aligned columns with two spaces between; rows of @n_columns strings. */
+/* Prints rows of @n_columns strings as a table; the first row is the header (cli/table.c). A
+ * NULL cell is empty. */
 void cli_print_table(const char *const *cells, size_t n_rows, size_t n_columns);
 
 #endif

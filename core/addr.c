@@ -4,6 +4,8 @@
  * Sources: RFC 4291, RFC 4632; inet_pton(3) does the text of addresses. */
 #include "core/addr.h"
 
+#include "core/bytes.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -63,13 +65,9 @@ static unsigned full_len(enum ip_family family)
 /* Reads "/24" behind an address; text of digits only, no sign, no blanks. */
 static int prefix_parse(const char *s, unsigned max, uint8_t *ret_len)
 {
-	unsigned long v;
-	char *end;
+	uint64_t v;
 
-	if (*s < '0' || *s > '9' || strlen(s) > 3)
-		return -EINVAL;
-	v = strtoul(s, &end, 10);
-	if (*end || v > max)
+	if (strlen(s) > 3 || str_uint(s, 0, max, &v) < 0)
 		return -EINVAL;
 	*ret_len = (uint8_t)v;
 	return 0;

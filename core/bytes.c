@@ -339,6 +339,21 @@ char *str_dup(const char *s)
 	return copy;
 }
 
+int str_uint(const char *s, uint64_t min, uint64_t max, uint64_t *ret_n)
+{
+	uint64_t n = 0;
+	const char *p = s;
+
+	for (; *p >= '0' && *p <= '9'; p++)
+		if (__builtin_mul_overflow(n, 10u, &n) ||
+		    __builtin_add_overflow(n, (uint64_t)(*p - '0'), &n))
+			return -EINVAL;
+	if (p == s || *p || n < min || n > max)
+		return -EINVAL;
+	*ret_n = n;
+	return 0;
+}
+
 char *str_base64(const void *data, size_t len)
 {
 	char *text = base64_encode(data, len);

@@ -53,6 +53,8 @@ int dir_remove_all(const char *path);
 /* asprintf that aborts when memory is out. The caller owns the result. */
 char *str_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 char *str_dup(const char *s); /* NULL gives NULL; aborts when memory is out */
+/* A whole decimal number from @min to @max: digits only, no sign, no blanks. Returns 0 or -EINVAL. */
+int str_uint(const char *s, uint64_t min, uint64_t max, uint64_t *ret_n);
 /* @data in base64 (core/base64.h); aborts when memory is out. The caller owns the result. */
 char *str_base64(const void *data, size_t len);
 /* Appends what the base64 @text stands for. Returns 0; -EINVAL when it is not base64, with @b

@@ -103,12 +103,10 @@ static bool same(const char *a, const char *text, size_t len)
 
 static int find_nic(const struct team_vm *vm, const char *nic, size_t *ret_nic)
 {
-	char *end;
-	size_t n;
+	uint64_t n;
 
-	if (isdigit((unsigned char)*nic)) {
-		n = strtoul(nic, &end, 10);
-		if (*end || n >= vm->n_nics)
+	if (str_uint(nic, 0, SIZE_MAX, &n) == 0) {
+		if (n >= vm->n_nics)
 			return -ENOENT;
 		*ret_nic = n;
 		return 0;

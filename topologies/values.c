@@ -210,17 +210,9 @@ int value_share(const char *s, double *ret_share, char **ret_why)
 
 int value_int(const char *s, uint64_t min, uint64_t max, uint64_t *ret_n, char **ret_why)
 {
-	uint64_t n = 0;
-	const char *p = s;
-
-	for (; isdigit((unsigned char)*p); p++)
-		if (__builtin_mul_overflow(n, 10u, &n) ||
-		    __builtin_add_overflow(n, (uint64_t)(*p - '0'), &n))
-			break;
-	if (p == s || *p || n < min || n > max)
+	if (str_uint(s, min, max, ret_n) < 0)
 		return refuse(ret_why, str_printf("'%s' is not a whole number from %llu to %llu", s,
 						  (unsigned long long)min, (unsigned long long)max));
-	*ret_n = n;
 	return 0;
 }
 

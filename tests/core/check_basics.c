@@ -221,6 +221,19 @@ START_TEST(test_open_regular)
 }
 END_TEST
 
+static const char *const no_numbers[] = { "", "+1", "-1", " 1", "1 ", "0x1", "1e1", "11", "18446744073709551617" };
+
+START_TEST(test_what_is_no_number)
+{
+	uint64_t n = 7;
+
+	ck_assert_int_eq(str_uint(no_numbers[_i], 0, 10, &n), -EINVAL);
+	ck_assert_uint_eq(n, 7);
+	ck_assert_int_eq(str_uint("10", 0, 10, &n), 0);
+	ck_assert_uint_eq(n, 10);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("basics");
@@ -234,6 +247,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(t, test_sort, 0, 4);
 	tcase_add_test(t, test_files_and_folders);
 	tcase_add_test(t, test_open_regular);
+	tcase_add_loop_test(t, test_what_is_no_number, 0, sizeof no_numbers / sizeof *no_numbers);
 	suite_add_tcase(s, t);
 	return s;
 }
