@@ -18,4 +18,4 @@ bench-programs: $(BENCH_LATENCY)
 
 .PHONY: bench-latency
 bench-latency: $(BENCH_LATENCY)
-	@$(BENCH_LATENCY)
+	@tests/bench/run-bench $(O) latency

@@ -139,38 +139,31 @@ struct figure {
 	const char *name;
 	struct shape_dir dir;
 	bool ends_too;
-	double must, stretch; /* million frames a second */
 };
 
-static bool row(const struct figure *f, bool for_script)
+/* Million frames a second. */
+static void row(const struct figure *f)
 {
-	double v[RUNS], median;
+	double v[RUNS];
 
 	for (unsigned i = 0; i < RUNS; i++)
 		v[i] = run(&f->dir, f->ends_too) / 1e6;
 	qsort(v, RUNS, sizeof v[0], by_value);
-	median = v[RUNS / 2];
-	if (for_script)
-		printf("%s|%.2f|%g|%g\n", f->name, median, f->must, f->stretch);
-	else
-		printf("%-56s %6.2f  -  -  >=%g  >=%g  %s\n", f->name, median, f->must, f->stretch,
-		       median >= f->stretch ? "stretch" : median >= f->must ? "must" : "MISSED");
-	return median >= f->must;
+	printf("%s|%.2f\n", f->name, v[RUNS / 2]);
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
 	static const struct figure figures[] = {
-		{ "fabric, 64 B port to port, M frames/s", { 0 }, false, 1, 5 },
-		{ "fabric, 64 B, both ends on the same core, M frames/s", { 0 }, true, 1, 5 },
+		{ "fabric, 64 B port to port, M frames/s", { 0 }, false },
+		{ "fabric, 64 B, both ends on the same core, M frames/s", { 0 }, true },
 		{ "fabric, 64 B, shaped, M frames/s",
 		  { .rate_bps = 10000000000, .delay_ns = 20000, .queue_in_packets = true, .queue = 100000,
 		    .loss = 1e-9 },
-		  false, 0.3, 1 },
+		  false },
 	};
-	bool for_script = argc > 1 && strcmp(argv[1], "--rows") == 0, ok = true;
 
 	for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++)
-		ok &= row(&figures[i], for_script);
-	return ok || for_script ? EXIT_SUCCESS : EXIT_FAILURE;
+		row(&figures[i]);
+	return EXIT_SUCCESS;
 }

@@ -2,9 +2,8 @@
  *
  * The fabric as a process; one frame at a time over a link with a rate and a
  * delay, from the sender's publish to the receiver's wake-up, less the exact
- * L*8/rate + delay. Both wake-ups (fabric, receiver) are in it. Prints rows
- * "name ours peer must stretch verdict" in microseconds; exits 0 when every
- * must is met. */
+ * L*8/rate + delay. Both wake-ups (fabric, receiver) are in it. Prints
+ * "FIGURE|VALUE" lines in microseconds; the bounds are in tests/bench/bounds. */
 #include "core/clock.h"
 #include "core/ring.h"
 #include "teams/fabric.h"
@@ -90,13 +89,9 @@ static nsec_t one(void)
 	return t;
 }
 
-static bool row(const char *name, nsec_t v, double must, double stretch)
+static void row(const char *name, nsec_t v)
 {
-	double us = (double)v / 1000;
-
-	printf("%-40s %9.1f  -  -  <=%g  <=%g  %s\n", name, us, must, stretch,
-	       us <= stretch ? "stretch" : us <= must ? "must" : "MISSED");
-	return us <= must;
+	printf("%s|%.1f\n", name, (double)v / 1000);
 }
 
 int main(void)
@@ -104,16 +99,15 @@ int main(void)
 	static nsec_t late[N_FRAMES];
 	int control;
 	pid_t pid = start(&control);
-	bool ok = true;
 
 	for (size_t i = 0; i < N_FRAMES; i++)
 		late[i] = one();
 	(void)close(control);
 	(void)waitpid(pid, NULL, 0);
 	qsort(late, N_FRAMES, sizeof late[0], by_value);
-	ok &= row("lone frame too early, us", late[0] < 0 ? -late[0] : 0, 0, 0);
-	ok &= row("lone frame late p50, us", late[N_FRAMES / 2], 30, 20);
-	ok &= row("lone frame late p99, us", late[N_FRAMES * 99 / 100], 300, 100);
-	ok &= row("lone frame late p99.9, us", late[N_FRAMES / 1000 * 999], 2000, 500);
-	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+	row("lone frame too early, us", late[0] < 0 ? -late[0] : 0);
+	row("lone frame late p50, us", late[N_FRAMES / 2]);
+	row("lone frame late p99, us", late[N_FRAMES * 99 / 100]);
+	row("lone frame late p99.9, us", late[N_FRAMES / 1000 * 999]);
+	return EXIT_SUCCESS;
 }
