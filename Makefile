@@ -17,7 +17,7 @@ CC := gcc
 endif
 
 # Libraries a room may use beyond libc; checked by linking.
-PKGS := jansson yaml-0.1 libxxhash libzstd zlib liblzma smartcols
+PKGS := jansson yaml-0.1 libxxhash libzstd liblz4 zlib liblzma smartcols
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null) -lm -lutil
 CHECK_CFLAGS := $(shell $(PKG_CONFIG) --cflags check 2>/dev/null)

@@ -1,28 +1,30 @@
 /* vmm/boot/unpack.c: the compression forms of a bzImage's payload.
  *
  * Unpacking on the host spares the guest its own decompressor, which is the
- * larger part of an early boot in an interpreter. LZ4's block format is small
- * enough to be read here; the others are their libraries'.
+ * larger part of an early boot in an interpreter. The legacy frame of LZ4, of
+ * which liblz4 knows the blocks alone, is read here; the other forms are their
+ * libraries' whole.
  *
  * What is unpacked is handed on piece by piece and never lies in one place: a
  * kernel is 50 MiB, and memory that is touched once costs more than what is
  * done with it. An LZ4 block is 8 MiB and needs nothing of the one before.
  *
- * Used by: vmm/boot/bzimage.c.   Depends on: zlib, liblzma, libzstd.
- * Sources: LZ4 Block Format Description, LZ4 Frame Format ("legacy frame"). */
+ * Used by: vmm/boot/bzimage.c.   Depends on: liblz4, zlib, liblzma, libzstd.
+ * Source: LZ4 Frame Format Description ("legacy frame"). */
 #include "vmm/boot/unpack.h"
 
 #include "core/cleanup.h"
 #include "core/wire.h"
 
 #include <errno.h>
+#include <lz4.h>
 #include <lzma.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 #include <zstd.h>
 
-enum { LZ4_BLOCK_SIZE = 8 << 20, LZ4_MATCH_MIN = 4, WILD = 16, PIECE_SIZE = 1 << 20 };
+enum { LZ4_BLOCK_SIZE = 8 << 20, PIECE_SIZE = 1 << 20 };
 
 /* Where pieces are made, and whom they are for. */
 struct out {
@@ -41,86 +43,10 @@ static int out_give(struct out *o, size_t len)
 	return len ? o->sink(o->ctx, o->piece, len) : 0;
 }
 
-
-/* A length that continues in bytes of 255. False past the end. */
-static bool lz4_length(const uint8_t **p, const uint8_t *end, size_t *len)
-{
-	uint8_t b;
-
-	if (*len != 15)
-		return true;
-	do {
-		if (*p == end)
-			return false;
-		b = *(*p)++;
-		*len += b;
-	} while (b == 255);
-	return true;
-}
-
-/* Copies in pieces of 16, writing up to 15 bytes too many: where both ends have
- * that much room and the pieces do not overlap, this is much faster than an
- * exact copy, because most copies are short. */
-static void copy_wild(uint8_t *dst, const uint8_t *src, size_t n)
-{
-	for (size_t i = 0; i < n; i += WILD)
-		memcpy(dst + i, src + i, WILD);
-}
-
-/* The match of @n bytes at @dst + @at - @offset; all is within @size. */
-static void copy_match(uint8_t *dst, size_t at, size_t offset, size_t n, size_t size)
-{
-	if (offset >= WILD && size - at >= n + WILD) {
-		copy_wild(dst + at, dst + at - offset, n);
-	} else if (offset >= n) {
-		memcpy(dst + at, dst + at - offset, n);
-	} else if (offset == 1) {
-		memset(dst + at, dst[at - 1], n);
-	} else {
-		for (; n; n--, at++)
-			dst[at] = dst[at - offset];
-	}
-}
-
-long unpack_lz4_block(const uint8_t *src, size_t len, uint8_t *dst, size_t size)
-{
-	const uint8_t *p = src, *end = src + len;
-	size_t at = 0;
-
-	while (p < end) {
-		uint8_t token = *p++;
-		size_t n = token >> 4, offset;
-
-		if (!lz4_length(&p, end, &n) || n > (size_t)(end - p) || n > size - at)
-			return -EBADMSG;
-		if ((size_t)(end - p) >= n + WILD && size - at >= n + WILD)
-			copy_wild(dst + at, p, n);
-		else
-			memcpy(dst + at, p, n);
-		p += n;
-		at += n;
-		if (p == end)
-			return (long)at; /* the last sequence has literals only */
-		if (end - p < 2)
-			return -EBADMSG;
-		offset = load_le16(p);
-		p += 2;
-		n = token & 15;
-		if (!lz4_length(&p, end, &n) || offset == 0 || offset > at)
-			return -EBADMSG;
-		n += LZ4_MATCH_MIN;
-		if (n > size - at)
-			return -EBADMSG;
-		copy_match(dst, at, offset, n, size);
-		at += n;
-	}
-	return (long)at;
-}
-
 /* Every block but the last is full. */
 static int unpack_lz4(const uint8_t *src, size_t len, struct out *o)
 {
-	long got = LZ4_BLOCK_SIZE;
+	int got = LZ4_BLOCK_SIZE;
 
 	for (size_t at = 4; len - at >= 4 && o->left;) {
 		size_t n = load_le32(src + at);
@@ -129,8 +55,10 @@ static int unpack_lz4(const uint8_t *src, size_t len, struct out *o)
 		at += 4;
 		if (n == 0 || n > len - at || got != LZ4_BLOCK_SIZE)
 			return -EBADMSG;
-		got = unpack_lz4_block(src + at, n, o->piece, o->size < o->left ? o->size : o->left);
-		r = got < 0 ? (int)got : out_give(o, (size_t)got);
+		/* Both lengths are below UNPACK_SIZE_MAX, which an int holds. */
+		got = LZ4_decompress_safe((const char *)src + at, (char *)o->piece, (int)n,
+					  (int)(o->size < o->left ? o->size : o->left));
+		r = got < 0 ? -EBADMSG : out_give(o, (size_t)got);
 		if (r < 0)
 			return r;
 		at += n;

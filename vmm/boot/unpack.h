@@ -18,7 +18,4 @@ typedef int unpack_sink(void *ctx, const uint8_t *data, size_t len);
  * unpack, or to more; -ENOMEM; what @sink returned. */
 int unpack(const uint8_t *src, size_t len, size_t size, unpack_sink *sink, void *ctx);
 
-/* One LZ4 block. Returns the bytes written, or -EBADMSG. */
-long unpack_lz4_block(const uint8_t *src, size_t len, uint8_t *dst, size_t size);
-
 #endif
