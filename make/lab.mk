@@ -16,7 +16,7 @@ $(LAB_FAKE): $(call obj,cli/main.c tests/lab/fake_machine.c) $(call lib,$(NEEDS_
 .PHONY: check-lab
 check-lab: $(O)/muster $(LAB_FAKE)
 	@$(O)/muster images build tiny --if-missing || echo 'image tiny: not built; its labs are skipped'
-	@O=$(O) tests/lab/run-labs $(LABS)
+	@O=$(O) SAN=$(SAN) LAB_EXAMPLES=$(LAB_EXAMPLES) tests/lab/run-labs $(LABS)
 
 .PHONY: check-debian
 check-debian: $(O)/muster images-data

@@ -114,7 +114,7 @@ static void join_operand(struct build *t, const struct symbols *y, struct plan *
 
 	if (i->base == INSN_REG_RIP)
 		off += (int64_t)(x->b->gpa & (MEM_PAGE_SIZE - 1)) + x->u->off;
-	off += base.off + ((int64_t)index.off << i->scale);
+	off += base.off + (int64_t)index.off * (1 << i->scale);
 	key.base = base.id;
 	key.index = index.id;
 	if (off == (int32_t)off)
