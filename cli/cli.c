@@ -3,6 +3,7 @@
  * Used by: every cmd_*.c. */
 #include "cli/cli.h"
 
+#include "core/escape.h"
 #include "teams/image.h"
 #include "topologies/values.h"
 
@@ -10,13 +11,34 @@
 #include <stdarg.h>
 #include <string.h>
 
+static void vprint(FILE *out, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+static void vprint(FILE *out, const char *fmt, va_list ap)
+{
+	CLEANUP(free) char *text = NULL;
+	CLEANUP(free) char *harmless = NULL;
+
+	if (vasprintf(&text, fmt, ap) < 0)
+		abort();
+	harmless = escape_str(text);
+	(void)fputs(harmless, out);
+}
+
+void cli_print(FILE *out, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vprint(out, fmt, ap);
+	va_end(ap);
+}
+
 int cli_fail(int status, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
 	(void)fprintf(stderr, "muster: ");
-	(void)vfprintf(stderr, fmt, ap);
+	vprint(stderr, fmt, ap);
 	(void)fprintf(stderr, "\n");
 	va_end(ap);
 	return status;
@@ -28,7 +50,7 @@ int cli_usage(const struct command *cmd, const char *fmt, ...)
 
 	va_start(ap, fmt);
 	(void)fprintf(stderr, "muster %s: ", cmd->name);
-	(void)vfprintf(stderr, fmt, ap);
+	vprint(stderr, fmt, ap);
 	(void)fprintf(stderr, "\nusage: muster %s %s\n'muster %s --help' tells more\n", cmd->name,
 		      cmd->args, cmd->name);
 	va_end(ap);
@@ -71,9 +93,23 @@ int cli_format(const struct command *cmd, const char *arg, bool *ret_json)
 	return 0;
 }
 
+/* JSON keeps DEL as it is; in an escape's place it only occurs in strings. */
+char *cli_json_text(json_t *value, size_t flags)
+{
+	CLEANUP(free) char *text = json_dumps(value, flags | JSON_ENCODE_ANY | JSON_ENSURE_ASCII | JSON_REAL_PRECISION(9));
+	struct bytes out = { 0 };
+
+	for (const char *s = text; s && *s; s++)
+		if (*s == 0x7f)
+			bytes_append_str(&out, "\\u007f");
+		else
+			bytes_append(&out, s, 1);
+	return (char *)out.data;
+}
+
 void cli_print_json(json_t *value)
 {
-	char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
+	char *text = cli_json_text(value, JSON_INDENT(2));
 
 	(void)puts(text ? text : "null");
 	free(text);

@@ -33,6 +33,10 @@ struct command {
 extern const struct command commands[];
 extern const size_t n_commands;
 
+/* printf() of what may hold text of machines, guests or files: a terminal obeys nothing
+ * in it (core/escape.h). All commands print so, but for a command's own output (exec,
+ * console). */
+void cli_print(FILE *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* "muster: TEXT" on stderr; returns @status. */
 int cli_fail(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Wrong usage: the text, and where help is. Returns EXIT_USAGE. */
@@ -53,6 +57,8 @@ enum { OPT_HELP = 1000, OPT_FORMAT, OPT_ALL, OPT_NAME, OPT_FOREGROUND, OPT_SET, 
 /* --format json | text. Returns 0 or EXIT_USAGE (said). */
 int cli_format(const struct command *cmd, const char *arg, bool *ret_json);
 
+/* As JSON of one line, or of many: ASCII alone, for terminals and files. The caller frees it. */
+char *cli_json_text(json_t *value, size_t flags);
 /* Prints and frees. */
 void cli_print_json(json_t *value);
 

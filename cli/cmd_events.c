@@ -40,7 +40,7 @@ static int follow(const char *team, const struct store *store, const char *path)
 	status = print_file(path, (long long)json_integer_value(json_object_get(reply, "offset")));
 	json_decref(reply);
 	while (status == EXIT_DONE && control_read_msg(fd, &msg) == 0) {
-		char *text = json_object_get(msg, "event") ? json_dumps(msg, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+		char *text = json_object_get(msg, "event") ? cli_json_text(msg, JSON_COMPACT) : NULL;
 
 		if (text && (puts(text) < 0 || fflush(stdout) != 0))
 			status = EXIT_FAILED;

@@ -51,7 +51,7 @@ static void print_links(json_t *reply)
 		CLEANUP(free) char *state = state_text(l);
 		CLEANUP(free) char *lost = lost_text(json_object_get(c, "lost"));
 
-		(void)printf("%s %s: %s, %s\n"
+		cli_print(stdout, "%s %s: %s, %s\n"
 			     "  entered %lld, copied %lld, delivered %lld, %s, queued %lld frames\n",
 			     json_string_value(json_object_get(l, "port")),
 			     json_string_value(json_object_get(l, "dir")),

@@ -100,7 +100,7 @@ static void print_engines(json_t *vms)
 
 		if (!why || json_object_get(said, line))
 			continue;
-		(void)puts(line);
+		cli_print(stdout, "%s\n", line);
 		(void)json_object_set_new(said, line, json_true());
 	}
 	json_decref(said);
@@ -116,7 +116,7 @@ static void print_text(json_t *status)
 	char up[32];
 	size_t i;
 
-	(void)printf("team %s: %s, for %s\n", json_string_value(json_object_get(status, "team")),
+	cli_print(stdout, "team %s: %s, for %s\n", json_string_value(json_object_get(status, "team")),
 		     json_string_value(json_object_get(status, "state")),
 		     cli_duration(json_number_value(json_object_get(status, "uptime_s")), up));
 	for (i = 0; i < N_COLUMNS; i++)
@@ -131,7 +131,7 @@ static void print_text(json_t *status)
 	print_engines(vms);
 	json_array_foreach(vms, i, vm)
 		if (json_object_get(vm, "why"))
-			(void)printf("%s: %s\n", json_string_value(json_object_get(vm, "name")),
+			cli_print(stdout, "%s: %s\n", json_string_value(json_object_get(vm, "name")),
 				     json_string_value(json_object_get(vm, "why")));
 }
 

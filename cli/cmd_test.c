@@ -20,7 +20,7 @@ static void indent(FILE *out, const char *text)
 	for (const char *line = text; *line;) {
 		size_t len = strcspn(line, "\n");
 
-		(void)fprintf(out, "        %.*s\n", (int)len, line);
+		cli_print(out, "        %.*s\n", (int)len, line);
 		line += len + (line[len] == '\n');
 	}
 }

@@ -120,12 +120,12 @@ static void print_failure(struct watch *w, json_t *event)
 	}
 	(void)fprintf(stderr, "  the last lines of its console:\n");
 	json_array_foreach(lines, i, line)
-		(void)fprintf(stderr, "  | %s\n", json_string_value(line));
+		cli_print(stderr, "  | %s\n", json_string_value(line));
 }
 
 static void print_event(json_t *event)
 {
-	char *text = json_dumps(event, JSON_COMPACT | JSON_REAL_PRECISION(9));
+	char *text = cli_json_text(event, JSON_COMPACT);
 
 	(void)puts(text ? text : "{}");
 	(void)fflush(stdout);

@@ -5,6 +5,7 @@
 #include "core/log.h"
 
 #include "core/clock.h"
+#include "core/escape.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@ static struct {
 	int fd;
 	enum log_level least;
 	char name[64];
+	size_t written; /* bytes, of this process */
 } the_log = { .fd = STDERR_FILENO, .least = LOG_INFO, .name = "muster" };
 
 static const char *const level_names[] = { "debug", "info", "warn", "error" };
@@ -23,6 +25,7 @@ _Static_assert(sizeof level_names / sizeof *level_names == LOG_LEVEL_COUNT, "one
 
 void log_init(int fd, const char *name, enum log_level least)
 {
+	the_log.written = 0;
 	the_log.fd = fd < 0 ? STDERR_FILENO : fd;
 	the_log.least = least;
 	(void)snprintf(the_log.name, sizeof the_log.name, "%s", name);
@@ -38,26 +41,38 @@ enum log_level log_level_from_env(enum log_level otherwise)
 	return otherwise;
 }
 
-void log_vat(enum log_level level, const char *fmt, va_list ap)
+/* "TIME LEVEL NAME: " */
+static void put_head(struct bytes *line, enum log_level level)
 {
-	char line[1024];
+	char text[32];
 	nsec_t wall = clock_wall();
 	time_t sec = (time_t)(wall / NSEC_PER_SEC);
-	size_t len;
 	struct tm tm;
 
-	if (level < the_log.least)
-		return;
 	(void)gmtime_r(&sec, &tm);
-	len = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &tm);
-	len += (size_t)snprintf(line + len, sizeof line - len, ".%03dZ %s %s: ",
-				(int)(wall % NSEC_PER_SEC / NSEC_PER_MSEC), level_names[level],
-				the_log.name);
-	(void)vsnprintf(line + len, sizeof line - len - 1, fmt, ap);
-	len = strlen(line);
-	line[len++] = '\n';
+	(void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &tm);
+	bytes_printf(line, "%s.%03dZ %s %s: ", text, (int)(wall % NSEC_PER_SEC / NSEC_PER_MSEC),
+		     level_names[level], the_log.name);
+}
+
+void log_vat(enum log_level level, const char *fmt, va_list ap)
+{
+	CLEANUP(bytes) struct bytes line = { 0 };
+	char text[1024];
+
+	if (level < the_log.least || the_log.written > LOG_BYTES_MAX)
+		return;
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	put_head(&line, level);
+	escape_append(&line, text, strlen(text));
+	bytes_append(&line, "\n", 1);
+	the_log.written += line.len;
+	if (the_log.written > LOG_BYTES_MAX) {
+		put_head(&line, level);
+		bytes_append_str(&line, "nothing more is written: it has said too much\n");
+	}
 	/* SYSCALLS(all): write */
-	if (write(the_log.fd, line, len) < 0)
+	if (write(the_log.fd, line.data, line.len) < 0)
 		return; /* nowhere left to say so */
 }
 

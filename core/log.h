@@ -2,12 +2,16 @@
  *
  * Libraries (elements, codecs, the topology's checks) never log: they return
  * verdicts and count. Processes log. A line is "TIME LEVEL NAME: text"; the
- * supervisor's children log into the team's log file. */
+ * supervisor's children log into the team's log file.
+ *
+ * What others said is part of lines: control characters are escaped. A process writes
+ * LOG_BYTES_MAX at most, then one line that says so: a log never fills a disk. */
 #ifndef MUSTER_CORE_LOG_H
 #define MUSTER_CORE_LOG_H
 
 #include <stdarg.h>
 
+enum { LOG_BYTES_MAX = 4 << 20 };
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_LEVEL_COUNT };
 
 /* @fd: where lines go (borrowed, kept open by the caller); -1 for stderr.

@@ -1,8 +1,8 @@
 /* teams/console.c: the serial console's supervisor side.
  *
  * The guest may write as much as it likes: the file is bounded (LOG_MAX; then
- * one line says so), the tail is a fixed window, and a follower which does not
- * read is dropped by control's own bound.
+ * one line says so), the tail is a fixed window, and a follower for whom
+ * WAITING_MAX bytes wait misses what comes then, as on a serial line.
  *
  * Used by: vm.c, serve.c. */
 #include "teams/console.h"
@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LOG_MAX = 64 << 20 };
+enum { LOG_MAX = 64 << 20, WAITING_MAX = 1 << 20 };
 static const char panic_text[] = "Kernel panic - not syncing";
 
 int console_open(struct console *c, struct loop *loop, const char *path)
@@ -97,7 +97,8 @@ static void take_output(struct console *c, const char *data, size_t len)
 		text = str_base64(data, len);
 		msg = json_pack("{s:s}", "console", text);
 		for (size_t i = 0; i < c->n_attached; i++)
-			(void)control_send(c->attached[i], msg, NULL, 0);
+			if (control_waiting(c->attached[i]) <= WAITING_MAX)
+				(void)control_send(c->attached[i], msg, NULL, 0);
 		json_decref(msg);
 	}
 	look_for_panic(c);

@@ -1,7 +1,9 @@
 /* teams/events.c: the event log.
  *
- * A full disk never stops a team: the first write that fails is said to the
- * followers, and the file stays short.
+ * A full disk never stops a team: the first write that fails is said in the log,
+ * and the file stays short. Nor does the file fill a disk: at EVENTS_FILE_MAX one
+ * last event says so. Who follows and does not read is cut off. Lines are ASCII
+ * (what is not is written \uNNNN), so that a terminal obeys nothing in them.
  *
  * Used by: supervisor.c, serve.c.   Depends on: core/control.h. */
 #include "teams/events.h"
@@ -44,7 +46,7 @@ static char *time_text(void)
 
 static void write_line(struct events *e, json_t *event)
 {
-	char *text = json_dumps(event, JSON_COMPACT | JSON_REAL_PRECISION(9));
+	char *text = json_dumps(event, JSON_COMPACT | JSON_REAL_PRECISION(9) | JSON_ENSURE_ASCII);
 	CLEANUP(free) char *line = text ? str_printf("%s\n", text) : NULL;
 	int r;
 
@@ -60,14 +62,32 @@ static void write_line(struct events *e, json_t *event)
 	}
 }
 
+static void close_file(struct events *e, const char *now)
+{
+	json_t *last = json_pack("{s:s,s:s,s:s}", "event", "log-full", "why",
+				 "events.jsonl has reached its bound: nothing more is written to it", "time", now);
+
+	e->is_full = true;
+	write_line(e, last);
+	json_decref(last);
+	log_warn("events.jsonl has reached %d bytes: nothing more is written to it", EVENTS_FILE_MAX);
+}
+
 void events_emit(struct events *e, json_t *event)
 {
 	CLEANUP(free) char *now = time_text();
 
 	(void)json_object_set_new(event, "time", json_string(now));
-	write_line(e, event);
-	for (size_t i = e->n_followers; i-- > 0;)
-		(void)control_send(e->followers[i], event, NULL, 0);
+	if (!e->is_full)
+		write_line(e, event);
+	if (!e->is_full && e->size > EVENTS_FILE_MAX)
+		close_file(e, now);
+	for (size_t i = e->n_followers; i-- > 0;) {
+		if (control_waiting(e->followers[i]) > EVENTS_WAITING_MAX)
+			control_break(e->followers[i], -ENOBUFS);
+		else
+			(void)control_send(e->followers[i], event, NULL, 0);
+	}
 	json_decref(event);
 }
 

@@ -6,13 +6,19 @@
 #include "core/control.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
-enum { EVENTS_FOLLOWERS_MAX = 32 };
+enum {
+	EVENTS_FOLLOWERS_MAX = 32,
+	EVENTS_FILE_MAX = 16 << 20, /* bytes; then one event says that the file is full */
+	EVENTS_WAITING_MAX = 1 << 20, /* bytes that may wait for a follower; more ends its connection */
+};
 
 struct events {
 	int fd; /* events.jsonl, -1: none */
+	bool is_full; /* EVENTS_FILE_MAX is reached: followers alone are told */
 	int error; /* the -errno of the first write that failed; nothing is written after it */
 	off_t size;
 	struct control *followers[EVENTS_FOLLOWERS_MAX]; /* borrowed */

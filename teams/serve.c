@@ -8,7 +8,7 @@
  * The socket lies in a folder of mode 0700, so who connects is the user.
  *
  * Used by: supervisor.c.   Depends on: vm.c, exec.c, pause.c, link.c. */
-#include "core/bytes.h"
+#include "core/escape.h"
 #include "core/log.h"
 #include "teams/supervisor_private.h"
 
@@ -21,6 +21,9 @@ enum {
 	EXEC_CHUNK = 1 << 20, /* bytes of output a message */
 	AGENT_CALL_S = 30,
 };
+
+/* An input of exec fits a message; who asks on and on and reads nothing is not heard meanwhile. */
+static const struct control_limits client_limits = { CONTROL_LEN_MAX, CONTROL_OUT_MAX, 1 << 20 };
 
 /* A command that a client runs. */
 struct exec_req {
@@ -46,6 +49,7 @@ void client_ok(struct client *client, json_int_t id, json_t *body)
 
 void client_fail(struct client *client, json_int_t id, int status, const char *fmt, ...)
 {
+	CLEANUP(free) char *harmless = NULL;
 	char text[4096];
 	va_list ap;
 	json_t *msg;
@@ -53,8 +57,8 @@ void client_fail(struct client *client, json_int_t id, int status, const char *f
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	msg = json_pack("{s:I,s:b,s:i,s:o}", "id", id, "ok", 0, "status", status, "error",
-			json_string(text));
+	harmless = escape_str(text); /* what is no UTF-8 would be no answer */
+	msg = json_pack("{s:I,s:b,s:i,s:s}", "id", id, "ok", 0, "status", status, "error", harmless);
 	(void)control_send(client->control, msg, NULL, 0);
 	json_decref(msg);
 }
@@ -447,6 +451,8 @@ int sup_add_client(struct supervisor *sup, int fd, bool is_first, struct client 
 		abort();
 	*c = (struct client){ .sup = sup, .is_first = is_first };
 	r = control_new(sup->loop, fd, on_client, c, &c->control);
+	if (r == 0)
+		control_set_limits(c->control, &client_limits);
 	if (r < 0) {
 		(void)close(fd);
 		free(c);

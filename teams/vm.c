@@ -13,7 +13,7 @@
  * exec.c, console.c, spawn.c. */
 #include "teams/vm.h"
 
-#include "core/bytes.h"
+#include "core/escape.h"
 #include "core/log.h"
 #include "teams/supervisor_private.h"
 
@@ -23,7 +23,10 @@
 #include <string.h>
 #include <sys/wait.h>
 
-enum { STOP_BOUND_MS = 3000, PANIC_GRACE_MS = 300, RESTARTS_MAX = 10 };
+enum { END_TEXT_MAX = 1024, STOP_BOUND_MS = 3000, PANIC_GRACE_MS = 300, RESTARTS_MAX = 10 };
+
+/* The longest thing a machine says is why it ended; what waits for one are commands of a line each. */
+static const struct control_limits machine_limits = { 64 << 10, 1 << 20, 0 };
 
 static const char *const state_names[] = { "waiting", "delayed", "booting", "setup", "checking",
 					   "ready", "paused", "stopping", "stopped", "failed" };
@@ -215,7 +218,8 @@ void vm_kill(void *ctx)
 void vm_fail(struct vm *v, char *why)
 {
 	free(v->why);
-	v->why = why;
+	v->why = escape_str(why); /* a machine may have said it: it becomes UTF-8, too */
+	free(why);
 	v->wants_restart = false;
 	v->job = exec_free(v->job);
 	if (v->pid != 0 && !v->has_exited)
@@ -233,8 +237,22 @@ static void keep_end(struct vm *v, json_t *msg)
 
 	free(v->end_event);
 	free(v->end_text);
-	v->end_event = str_dup(why ? why : "error");
-	v->end_text = str_dup(text);
+	v->end_event = str_printf("%.*s", END_TEXT_MAX, why ? why : "error");
+	v->end_text = text ? str_printf("%.*s", END_TEXT_MAX, text) : NULL;
+}
+
+/* A machine that breaks the form or reads nothing, or that lives on without a socket, is ended. */
+static void control_ended(struct vm *v, struct control *c, int status)
+{
+	v->control = control_free(c);
+	if (status < 0 && !v->end_event) {
+		v->end_event = str_dup("error");
+		v->end_text = status == -ENOBUFS ? str_dup("it does not read what it is told") :
+						   str_printf("it does not speak as a machine does (%s)", strerror(-status));
+	}
+	if (v->pid != 0 && !v->has_exited)
+		(void)kill(v->pid, SIGKILL);
+	maybe_over(v);
 }
 
 static void on_control(void *ctx, struct control *c, json_t *msg, int *fds, int n_fds, int status)
@@ -244,10 +262,8 @@ static void on_control(void *ctx, struct control *c, json_t *msg, int *fds, int 
 
 	(void)fds;
 	(void)n_fds;
-	(void)status;
 	if (!msg) {
-		v->control = control_free(c);
-		maybe_over(v);
+		control_ended(v, c, status);
 		return;
 	}
 	if (!event)
@@ -255,11 +271,12 @@ static void on_control(void *ctx, struct control *c, json_t *msg, int *fds, int 
 	if (strcmp(event, "ended") == 0) {
 		keep_end(v, msg);
 	} else if (strcmp(event, "started") == 0) {
-		const char *engine = json_string_value(json_object_get(msg, "engine"));
+		const char *engine = json_string_value(json_object_get(msg, "engine")), *text;
 
 		(void)snprintf(v->engine, sizeof v->engine, "%s", engine ? engine : "?");
 		free(v->engine_why);
-		v->engine_why = str_dup(json_string_value(json_object_get(msg, "why")));
+		text = json_string_value(json_object_get(msg, "why"));
+		v->engine_why = text ? str_printf("%.*s", END_TEXT_MAX, text) : NULL;
 	} else if (strcmp(event, "vsock-dial") == 0) {
 		vsock_host_dial(v, msg);
 	} else if (strcmp(event, "paused") == 0) {
@@ -405,6 +422,8 @@ int vm_start(struct vm *v, char **ret_why)
 		r = control_new(v->sup->loop, s.control, on_control, v, &v->control);
 	else
 		(void)close(s.control);
+	if (v->control)
+		control_set_limits(v->control, &machine_limits);
 	if (r == 0)
 		r = agent_new(v->sup->loop, s.agent, &v->agent);
 	else

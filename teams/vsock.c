@@ -23,7 +23,11 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { GREETERS_MAX = 64, LINE_SIZE = 32 /* "CONNECT 4294967295\n" is 19 */ };
+enum {
+	GREETERS_MAX = 64,
+	LINE_SIZE = 32, /* "CONNECT 4294967295\n" is 19 */
+	WAITING_MAX = 4096, /* bytes for a machine that does not read: no descriptor waits beyond */
+};
 
 struct vsock_greeter {
 	struct vsock_greeter *next;
@@ -75,7 +79,7 @@ static void hand_on(struct vsock_greeter *g)
 	json_int_t port = port_of(g->line);
 	json_t *msg;
 
-	if (port < 0 || !g->vm->control)
+	if (port < 0 || !g->vm->control || control_waiting(g->vm->control) > WAITING_MAX)
 		return;
 	msg = json_pack("{s:s,s:I}", "do", "vsock-connect", "port", port);
 	if (control_send(g->vm->control, msg, &g->fd, 1) < 0)
@@ -170,7 +174,7 @@ void vsock_host_dial(struct vm *v, json_t *msg)
 
 	if (!token || !v->control)
 		return;
-	if (v->vsock.path && port >= 0 && port <= UINT32_MAX) {
+	if (control_waiting(v->control) <= WAITING_MAX && v->vsock.path && port >= 0 && port <= UINT32_MAX) {
 		CLEANUP(free) char *path = str_printf("%s_%u", v->vsock.path, (unsigned)port);
 
 		(void)control_connect_now(path, &fd);

@@ -9,6 +9,17 @@
  *   fake=noise         random bytes to agent and console, without end
  *   fake=slow          answers after two seconds
  *
+ * The command `evil HOW` makes it a machine that was taken over, and stays so:
+ *
+ *   flood         messages without end on its control socket
+ *   states        "paused" and "resumed" without end, unasked
+ *   line          100 MB without a newline
+ *   garbage       no JSON
+ *   deep          JSON nested 100,000 deep
+ *   escapes       ends with terminal escapes as its reason
+ *   unread        reads nothing any more
+ *   mute          closes its control socket, and lives on
+ *
  * Linked before the archive vmm (make/lab.mk), so machine.o is not drawn in. */
 #include "core/bytes.h"
 #include "core/control.h"
@@ -91,6 +102,53 @@ static void print(const struct machine *m, const char *text)
 	(void)send(m->cfg.serial_fd, text, strlen(text), MSG_NOSIGNAL);
 }
 
+/* ---- a machine that was taken over ---------------------------------------------- */
+
+static void push(const struct machine *m, const void *data, size_t len)
+{
+	for (size_t at = 0; at < len;) {
+		ssize_t n = send(m->cfg.control_fd, (const char *)data + at, len - at, MSG_NOSIGNAL);
+
+		if (n <= 0)
+			return; /* cut off; it lives on all the same */
+		at += (size_t)n;
+	}
+}
+
+static void repeat(const struct machine *m, const char *text, size_t n)
+{
+	while (n-- > 0)
+		push(m, text, strlen(text));
+}
+
+static _Noreturn void be_evil(struct machine *m, const char *how)
+{
+	static const struct {
+		const char *how, *first, *text;
+		size_t n;
+	} kinds[] = {
+		{ "flood", "", "{}\n{\"event\":\"started\",\"engine\":\"\\u001b[31m\",\"why\":\"\\u009b\"}\n{\"id\":1,\"ok\":true}\n", SIZE_MAX },
+		{ "states", "", "{\"event\":\"paused\"}\n{\"event\":\"resumed\"}\n", SIZE_MAX },
+		{ "line", "{\"a\":\"", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 1600000 },
+		{ "garbage", "", "\xff\xfe nonsense\n", 100 },
+		{ "deep", "{\"a\":", "[", 60000 },
+		{ "escapes", "{\"event\":\"ended\",\"why\":\"error\",\"text\":\"\\u001b]0;owned\\u0007\\u009b31m\"}\n", "", 0 },
+	};
+
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		if (strcmp(kinds[i].how, how) == 0) {
+			push(m, kinds[i].first, strlen(kinds[i].first));
+			repeat(m, kinds[i].text, kinds[i].n);
+			push(m, "\n", 1);
+		}
+	if (strcmp(how, "mute") == 0)
+		(void)close(m->cfg.control_fd);
+	if (strcmp(how, "escapes") == 0)
+		_exit(1);
+	for (;;)
+		(void)poll(NULL, 0, -1);
+}
+
 /* ---- the agent ---------------------------------------------------------------- */
 
 static json_t *do_exec(struct machine *m, json_t *args)
@@ -102,6 +160,8 @@ static json_t *do_exec(struct machine *m, json_t *args)
 	int in = memfd_create("in", 0), n = 0;
 	CLEANUP(bytes) struct bytes data = { 0 };
 
+	if (path && strcmp(path, "evil") == 0)
+		be_evil(m, json_string_value(json_array_get(arg, 0)));
 	for (size_t i = 0; i < json_array_size(arg) && i < 64; i++)
 		argv[i + 1] = (char *)(uintptr_t)json_string_value(json_array_get(arg, i));
 	for (size_t i = 0; i < json_array_size(env) && i < 64; i++)
