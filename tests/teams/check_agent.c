@@ -4,7 +4,6 @@
 
 #include "core/bytes.h"
 #include "teams/agent.h"
-#include "teams/base64.h"
 #include "teams/exec.h"
 
 #include <string.h>
@@ -500,39 +499,6 @@ START_TEST(test_exec_free_forgets)
 }
 END_TEST
 
-/* ---- base64 ------------------------------------------------------------------------ */
-
-static const struct {
-	const char *plain, *text;
-} pairs[] = { /* RFC 4648 §10 */
-	{ "", "" }, { "f", "Zg==" }, { "fo", "Zm8=" }, { "foo", "Zm9v" }, { "foob", "Zm9vYg==" },
-	{ "fooba", "Zm9vYmE=" }, { "foobar", "Zm9vYmFy" },
-};
-
-START_TEST(test_base64)
-{
-	CLEANUP(free) char *text = base64_encode(pairs[_i].plain, strlen(pairs[_i].plain));
-	CLEANUP(bytes) struct bytes b = { 0 };
-
-	ck_assert_str_eq(text, pairs[_i].text);
-	ck_assert_int_eq(base64_decode(text, strlen(text), &b), 0);
-	ck_assert_uint_eq(b.len, strlen(pairs[_i].plain));
-	if (b.len)
-		ck_assert_int_eq(memcmp(b.data, pairs[_i].plain, b.len), 0);
-}
-END_TEST
-
-static const char *const bad_base64[] = { "Z", "Zm9vY", "Zm 9", "Zm9v\n", "Z===", "=Zm9", "Zm9\xff" };
-
-START_TEST(test_base64_bad)
-{
-	CLEANUP(bytes) struct bytes b = { 0 };
-
-	ck_assert_int_eq(base64_decode(bad_base64[_i], strlen(bad_base64[_i]), &b), -EINVAL);
-	ck_assert_uint_eq(b.len, 0);
-}
-END_TEST
-
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("agent");
@@ -558,10 +524,6 @@ static Suite *make_suite(void)
 	tcase_add_test(t, test_exec_bad_output);
 	tcase_add_test(t, test_exec_timeout_kills);
 	tcase_add_test(t, test_exec_free_forgets);
-	suite_add_tcase(s, t);
-	t = tcase_create("base64");
-	tcase_add_loop_test(t, test_base64, 0, (int)(sizeof pairs / sizeof *pairs));
-	tcase_add_loop_test(t, test_base64_bad, 0, (int)(sizeof bad_base64 / sizeof *bad_base64));
 	suite_add_tcase(s, t);
 	return s;
 }
