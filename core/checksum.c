@@ -31,7 +31,7 @@ enum {
 	GSO_UDP_L4 = 5,
 	GSO_KIND_MASK = 0x7f, /* without the ECN bit */
 	SEGMENT_MAX = 1024,
-	PROTO_TCP = 6,
+		PROTO_TCP = 6,
 	PROTO_UDP = 17,
 	ETHERTYPE_IPV4 = 0x0800,
 	ETHERTYPE_IPV6 = 0x86dd,
@@ -40,8 +40,8 @@ enum {
 	TCP_FIN = 0x01,
 	TCP_PSH = 0x08,
 	TCP_CWR = 0x80,
-	IPV4_DF = 0x4000,
 	IPV4_MF = 0x2000,
+	IPV4_OFFSET = 0x1fff,
 };
 
 static uint32_t to_host_order(uint16_t sum)
@@ -304,6 +304,57 @@ static struct frame *cut(struct frame_pool *pool, struct frame *f, const struct 
 	return first;
 }
 
+/* True when the frame's headers allow that it is cut into segments of @size bytes. */
+static bool is_cuttable(const struct frame *f, uint8_t kind, uint32_t size, struct layout *l)
+{
+	if (!parse_ip(f, l) || !parse_upper(f, l) || !kind_fits(kind, l) || size == 0)
+		return false;
+	if (!l->v6 && (load_be16(f->data + l->l3 + 6) & (IPV4_MF | IPV4_OFFSET)))
+		return false;
+	if (kind != GSO_UDP)
+		return (f->len - l->payload) / size < SEGMENT_MAX && size + l->payload - l->l3 <= 65535;
+	size &= ~7u;
+	return size != 0 && f->len - l->l3 <= 65535 && (f->len - l->l4) / size < SEGMENT_MAX;
+}
+
+/* A frame that is not GSO: its checksum, if any, lies behind the headers that need none. */
+static bool plain_offload_check(struct frame *f)
+{
+	struct frame_offload *o = &f->offload;
+	struct layout l;
+
+	o->hdr_len = o->gso_size = 0;
+	if (!(o->flags & FLAG_NEEDS_CSUM)) {
+		o->csum_start = o->csum_offset = 0;
+		return true;
+	}
+	if (o->csum_start < ETH_HEADER_LEN || (uint32_t)o->csum_start + o->csum_offset + 2 > f->len)
+		return false;
+	return !parse_ip(f, &l) || o->csum_start >= l.l4;
+}
+
+bool frame_offload_check(struct frame *f)
+{
+	struct frame_offload *o = &f->offload;
+	uint8_t kind = o->gso_type & GSO_KIND_MASK;
+	struct layout l;
+
+	if (o->flags & ~FLAG_NEEDS_CSUM)
+		return false; /* the others are a device's to set, not a driver's */
+	if (o->gso_type == GSO_NONE)
+		return plain_offload_check(f);
+	if (o->gso_type != kind && kind != GSO_TCPV4 && kind != GSO_TCPV6)
+		return false; /* ECN is TCP's */
+	if (!o->flags || o->gso_size < FRAME_GSO_SIZE_MIN || o->hdr_len > f->len ||
+	    !is_cuttable(f, kind, o->gso_size, &l))
+		return false;
+	if (o->csum_start != l.l4 || o->csum_offset != (l.proto == PROTO_TCP ? 16 : 6))
+		return false;
+	/* A driver's hdr_len is a hint: a neighbour gets the true one. */
+	o->hdr_len = (uint16_t)l.payload;
+	return true;
+}
+
 struct frame *frame_segment(struct frame_pool *pool, struct frame *f, bool *ret_bad)
 {
 	uint8_t kind = f->offload.gso_type & GSO_KIND_MASK;
@@ -320,16 +371,11 @@ struct frame *frame_segment(struct frame_pool *pool, struct frame *f, bool *ret_
 		}
 		goto bad;
 	}
-	if (!parse_ip(f, &l) || !parse_upper(f, &l) || !kind_fits(kind, &l) || size == 0)
+	if (!is_cuttable(f, kind, size, &l))
 		goto bad;
 	if (kind == GSO_UDP) {
 		size &= ~7u;
-		if (size == 0 || load_be16(f->data + l.l3 + 6) & (0xffff & ~IPV4_DF) ||
-		    f->len - l.l3 > 65535 || (f->len - l.l4) / size >= SEGMENT_MAX)
-			goto bad;
 		finish_headers(f, &l);
-	} else if ((f->len - l.payload) / size >= SEGMENT_MAX || size + l.payload - l.l3 > 65535) {
-		goto bad;
 	}
 	list = cut(pool, f, &l, size, kind == GSO_UDP);
 	if (!list)

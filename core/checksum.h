@@ -20,6 +20,12 @@ uint16_t checksum_fold(uint32_t sum);
  * Returns 0; -EBADMSG when csum_start/csum_offset lie outside the frame. */
 int frame_checksum_complete(struct frame *f);
 
+/* Checks the offload header of a frame that somebody untrusted wrote, against the frame's own
+ * headers. True: a neighbour may be given it, and frame_segment() can cut it. Then hdr_len is
+ * the length of the frame's headers, and what a plain frame has no use for is 0.
+ * Source: virtio 1.2 §5.1.6.2. */
+bool frame_offload_check(struct frame *f);
+
 /* Cuts a GSO frame into wire frames with complete headers and checksums,
  * linked through ->next, in order; @f is consumed in any case. A frame that
  * is not GSO comes back alone, its checksum completed. What cannot be cut

@@ -19,6 +19,9 @@ enum {
 	ETH_HEADER_LEN = 14,
 	/* The largest GSO frame: 64 KiB of IP plus Ethernet and VLAN headers. */
 	FRAME_LEN_MAX = 65536 + 18,
+	/* Smallest segment taken from a guest: TCP's smallest maximum segment
+	 * (48) less its longest options. Bounds what one frame may become. */
+	FRAME_GSO_SIZE_MIN = 8,
 };
 
 /* The offload header, values as virtio 1.2 §5.1.6.1 (flags 1 NEEDS_CSUM,

@@ -29,12 +29,14 @@
  * Used by: teams/fabric.c, tests, bench.   Depends on: core/ring, shaping/link, vswitch. */
 #include "teams/fabric_core.h"
 
+#include "core/checksum.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { POOL_FRAMES = 4096, NAME_SIZE = 128, OFFLOAD_NEEDS_CSUM = 1, GSO_ECN = 0x80, GSO_LAST = 5 };
+enum { POOL_FRAMES = 4096, NAME_SIZE = 128 };
 /* How old a machine may say a frame is: what a wake-up takes on a busy host. */
 #define STAMP_AGE_MAX (2 * NSEC_PER_MSEC)
 
@@ -149,16 +151,6 @@ static void into_ring(void *ctx, struct frame *frame, nsec_t now)
 	}
 }
 
-/* An offload header that another machine can be given. */
-static bool offload_is_sane(const struct ring_record *rec)
-{
-	const struct frame_offload *o = &rec->offload;
-
-	if ((o->flags & OFFLOAD_NEEDS_CSUM) && (uint32_t)o->csum_start + o->csum_offset + 2 > rec->len)
-		return false;
-	return (o->gso_type & ~GSO_ECN) <= GSO_LAST;
-}
-
 /* Takes one record in. */
 static void take_record(struct fabric_port *p, const struct ring_record *rec, nsec_t now)
 {
@@ -166,7 +158,7 @@ static void take_record(struct fabric_port *p, const struct ring_record *rec, ns
 
 	p->in.entered_frames++;
 	p->in.entered_bytes += rec->len;
-	if (rec->len < ETH_HEADER_LEN || !offload_is_sane(rec)) {
+	if (rec->len < ETH_HEADER_LEN) {
 		p->in.lost_frames[LOSS_MALFORMED]++;
 		return;
 	}
@@ -177,8 +169,16 @@ static void take_record(struct fabric_port *p, const struct ring_record *rec, ns
 	}
 	memcpy(frame->data, rec->data, rec->len);
 	frame->len = rec->len;
-	frame->offload = rec->offload;
 	frame->rx_time_ns = now;
+	if (rec->offload.flags | rec->offload.gso_type) {
+		/* The one place that judges it, on the copy, which its machine cannot change. */
+		frame->offload = rec->offload;
+		if (!frame_offload_check(frame)) {
+			p->in.lost_frames[LOSS_MALFORMED]++;
+			frame_free(frame);
+			return;
+		}
+	}
 	p->in.delivered_frames++;
 	p->in.delivered_bytes += rec->len;
 	into_link(&p->links[FABRIC_ACCESS_UP], frame, now);

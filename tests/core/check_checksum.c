@@ -287,6 +287,76 @@ END_TEST
 
 /* Random headers behind a plausible start: nothing is read or written out of
  * bounds (the sanitizers look), nothing leaks (the pool asserts). */
+/* A TCP frame over IPv4 of 54 bytes of headers and 2,000 of payload. */
+static struct frame *tcp_frame(const struct frame_offload *o)
+{
+	static const uint8_t head[] = { [0] = 2, [6] = 2, [12] = 8, [14] = 0x45, [23] = 6, [46] = 0x50 };
+	struct frame *f = frame_new(NULL, 2054);
+
+	ck_assert_ptr_nonnull(f);
+	memset(f->data, 0, 2054);
+	memcpy(f->data, head, sizeof head);
+	f->len = 2054;
+	f->offload = *o;
+	return f;
+}
+
+START_TEST(an_offload_header_is_judged_by_the_frame)
+{
+	static const struct {
+		struct frame_offload o;
+		uint32_t at; /* of a byte that is changed before */
+		uint8_t byte;
+		bool is_good;
+	} t[] = {
+		{ { 1, TCPV4, 54, 1000, 34, 16 }, 0, 2, true },
+		{ { 1, TCPV4 | 0x80, 54, 1000, 34, 16 }, 0, 2, true },
+		{ { 1, TCPV4, 2054, 8, 34, 16 }, 0, 2, true }, /* a driver's hdr_len may reach into the payload */
+		{ { 1, TCPV4, 0, 65000, 34, 16 }, 0, 2, true },
+		{ { 1, 0, 9, 9, 34, 16 }, 0, 2, true },
+		{ { 0, 0, 9, 9, 9, 9 }, 0, 2, true },
+		{ { 1, 0, 0, 0, 14, 2038 }, 12, 0, true }, /* of no protocol that is known here */
+		{ { 1, TCPV4, 2055, 1000, 34, 16 }, 0, 2, false },
+		{ { 1, TCPV4, 54, 0, 34, 16 }, 0, 2, false },
+		{ { 1, TCPV4, 54, 7, 34, 16 }, 0, 2, false },
+		{ { 1, TCPV4, 54, 1000, 33, 16 }, 0, 2, false },
+		{ { 1, TCPV4, 54, 1000, 34, 6 }, 0, 2, false },
+		{ { 0, TCPV4, 54, 1000, 34, 16 }, 0, 2, false },
+		{ { 1, TCPV6, 54, 1000, 34, 16 }, 0, 2, false },
+		{ { 1, UDP_L4 | 0x80, 54, 1000, 34, 16 }, 0, 2, false },
+		{ { 1, 2, 54, 1000, 34, 16 }, 0, 2, false },
+		{ { 1, 0x80, 54, 1000, 34, 16 }, 0, 2, false },
+		{ { 3, 0, 0, 0, 34, 16 }, 0, 2, false },
+		{ { 1, 0, 0, 0, 2038, 15 }, 0, 2, false },
+		{ { 1, 0, 0, 0, 13, 16 }, 0, 2, false },
+		{ { 1, 0, 0, 0, 20, 4 }, 0, 2, false }, /* within the IP header */
+		{ { 1, TCPV4, 54, 1000, 34, 16 }, 12, 9, false }, /* no IP */
+		{ { 1, TCPV4, 54, 1000, 34, 16 }, 23, 17, false }, /* UDP */
+		{ { 1, TCPV4, 54, 1000, 34, 16 }, 46, 0x40, false }, /* a TCP header that is too short */
+		{ { 1, TCPV4, 54, 1000, 34, 16 }, 20, 0x20, false }, /* a fragment */
+	};
+	struct frame *f = tcp_frame(&t[_i].o), *list;
+	bool bad;
+
+	f->data[t[_i].at] = t[_i].byte;
+	ck_assert_msg(frame_offload_check(f) == t[_i].is_good, "case %d", _i);
+	if (!t[_i].is_good) {
+		frame_free(f);
+		return;
+	}
+	ck_assert_uint_eq(f->offload.hdr_len, f->offload.gso_type ? 54 : 0);
+	ck_assert(f->offload.flags || f->offload.csum_start + f->offload.csum_offset == 0);
+	list = frame_segment(NULL, f, &bad);
+	ck_assert(list && !bad);
+	while (list) {
+		struct frame *next = list->next;
+
+		frame_free(list);
+		list = next;
+	}
+}
+END_TEST
+
 START_TEST(random_bytes_do_no_harm)
 {
 	struct frame_pool *pool;
@@ -340,6 +410,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, fragments_are_one_datagram);
 	tcase_add_test(t, a_plain_frame_comes_back_alone);
 	tcase_add_loop_test(t, headers_that_lie_are_refused, 0, 17);
+	tcase_add_loop_test(t, an_offload_header_is_judged_by_the_frame, 0, 25);
 	tcase_add_test(t, random_bytes_do_no_harm);
 	suite_add_tcase(s, t);
 	return s;

@@ -420,6 +420,7 @@ END_TEST
 START_TEST(what_a_machine_gets_wrong_is_malformed)
 {
 	struct frame_offload bad_csum = { .flags = 1, .csum_start = 50, .csum_offset = 16 };
+	struct frame_offload bad_size = { .flags = 1, .gso_type = 1, .hdr_len = 60000, .csum_offset = 6 };
 	struct frame_offload bad_kind = { .gso_type = 77, .gso_size = 1000 };
 	uint8_t *p;
 
@@ -430,9 +431,13 @@ START_TEST(what_a_machine_gets_wrong_is_malformed)
 	p = ring_reserve(&machines[0].tx, 60);
 	memset(p, 0xff, 60);
 	ring_commit(&machines[0].tx, 60, &bad_kind, 0);
+	p = ring_reserve(&machines[0].tx, 60);
+	memset(p, 0xff, 60);
+	ring_commit(&machines[0].tx, 60, &bad_size, 0);
 	send_frame(0, 1, 13);
 	run_until(now);
-	ck_assert_uint_eq(fabric->ports[0].in.lost_frames[LOSS_MALFORMED], 3);
+	ck_assert_uint_eq(fabric->ports[0].in.lost_frames[LOSS_MALFORMED], 4);
+	ck_assert_uint_eq(receive(1, NULL), 0);
 	memset((uint8_t *)machines[0].map + 64, 0xff, 8); /* and a ring that lies */
 	run_until(now);
 	ck_assert(fabric->ports[0].rings.rx.broken);

@@ -20,9 +20,6 @@
 
 enum {
 	COMPLETE_EVERY = 32, /* frames sent, of a lazy completion */
-	/* Smallest segment taken from a guest: TCP's smallest maximum segment
-	 * (48) less its longest options. Bounds what one frame may become. */
-	GSO_SIZE_MIN = 8,
 	VLAN_TAGS_LEN = 8, /* two tags beside the MTU */
 };
 
@@ -64,7 +61,7 @@ static bool offload_parse(const struct virtio_net *n, const uint8_t *hdr, uint32
 		ret->hdr_len = ret->gso_size = 0;
 		return len <= (uint32_t)n->cfg.mtu + ETH_HEADER_LEN + VLAN_TAGS_LEN;
 	}
-	return gso_is_negotiated(n, o.gso_type) && o.flags && o.gso_size >= GSO_SIZE_MIN &&
+	return gso_is_negotiated(n, o.gso_type) && o.flags && o.gso_size >= FRAME_GSO_SIZE_MIN &&
 	       o.hdr_len <= len;
 }
 
