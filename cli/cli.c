@@ -57,23 +57,42 @@ int cli_usage(const struct command *cmd, const char *fmt, ...)
 	return EXIT_USAGE;
 }
 
+const struct command *cli_find_command(const char *name)
+{
+	for (size_t i = 0; i < n_commands; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+bool cli_is_file(const char *arg)
+{
+	size_t len = strlen(arg);
+
+	return strchr(arg, '/') || (len >= 5 && strcmp(arg + len - 5, ".yaml") == 0);
+}
+
 void cli_print_help(const struct command *cmd)
 {
 	(void)printf("usage: muster %s %s\n\n%s.\n", cmd->name, cmd->args, cmd->summary);
 	if (!cmd->run)
-		(void)printf("\nNot supported yet in this version.\n");
+		(void)printf("\nNot there yet in this version.\n");
 	if (cmd->help)
 		(void)printf("\n%s", cmd->help);
-	(void)printf("\n  --help            this text\n");
+	(void)printf("\n  -h, --help        this text\n");
 }
 
 int cli_getopt(const struct command *cmd, int argc, char **argv, const char *letters,
 	       const struct option *options)
 {
+	char with_help[32];
 	int c;
 
+	(void)snprintf(with_help, sizeof with_help, "%sh", letters);
 	opterr = 0;
-	c = getopt_long(argc, argv, letters, options, NULL);
+	c = getopt_long(argc, argv, with_help, options, NULL);
+	if (c == 'h')
+		c = OPT_HELP;
 	if (c == OPT_HELP) {
 		cli_print_help(cmd);
 	} else if (c == '?' || c == ':') {

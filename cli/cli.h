@@ -27,7 +27,7 @@ struct command {
 	const char *args; /* "FILE [-v]" */
 	const char *summary; /* one line */
 	const char *help; /* the options, a line each; may be NULL */
-	/* argv[0] is the command's name. Returns an exit status. NULL: not supported yet. */
+	/* argv[0] is the command's name. Returns an exit status. NULL: not there yet. */
 	int (*run)(const struct command *cmd, int argc, char **argv);
 };
 extern const struct command commands[];
@@ -44,7 +44,12 @@ int cli_usage(const struct command *cmd, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 void cli_print_help(const struct command *cmd);
 
-/* getopt_long() with --help (prints, *ret_help true). Returns the option's
+/* The command of that name, or NULL. */
+const struct command *cli_find_command(const char *name);
+/* True where an argument that may be FILE or TEAM is a FILE: it has a slash or ends in ".yaml". */
+bool cli_is_file(const char *arg);
+
+/* getopt_long() with -h and --help (prints, *ret_help true). Returns the option's
  * letter, -1 at the end, '?' for a wrong one (said). */
 int cli_getopt(const struct command *cmd, int argc, char **argv, const char *letters,
 	       const struct option *options);

@@ -1,5 +1,6 @@
 /* cli/commands.c: the table of commands. Those without a function are of the
- * contract but not of this version: they are listed, and refused. */
+ * contract but not of this version: `muster help -a` lists them, and they are refused. Those without
+ * a summary are for completions and not listed. */
 #include "cli/commands.h"
 
 #define COMMAND_OUT "  --format json     for programs\n"
@@ -51,15 +52,27 @@ const struct command commands[] = {
 	  cmd_presets },
 	{ "doctor", "[--format json]", "What this host can do, and what to do about each no",
 	  COMMAND_OUT, cmd_doctor },
-	{ "capture", "TEAM NET|VM.NIC... [-w FILE|-]", "Capture traffic as pcapng", NULL, NULL },
+	{ "capture", "TEAM NET|VM.NIC... [-w FILE|-] [-f BPF]", "Capture traffic as pcapng", NULL, NULL },
+	{ "leases", "TEAM [NET]", "DHCP leases", NULL, NULL },
+	{ "nat", "TEAM [NET]", "NAT flows and counters", NULL, NULL },
+	{ "forward", "TEAM [list | add NET tcp:8080=server:80 | remove NET tcp:8080]",
+	  "Port forwards, while a team runs", NULL, NULL },
 	{ "snapshot", "TEAM NAME [-m TEXT]", "Save the whole team at one instant", NULL, NULL },
-	{ "snapshots", "TEAM", "List a team's snapshots", NULL, NULL },
+	{ "snapshots", "TEAM [list | remove NAME]", "A team's snapshots", NULL, NULL },
 	{ "restore", "TEAM NAME", "Take a team back to a snapshot", NULL, NULL },
-	{ "fork", "TEAM NAME NEW...", "New teams from a snapshot", NULL, NULL },
+	{ "fork", "TEAM NAME|--now NEW...", "New teams from a snapshot", NULL, NULL },
 	{ "suspend", "TEAM", "Put a team on disk", NULL, NULL },
 	{ "export", "TEAM FILE", "A team with its images and snapshots as one file", NULL, NULL },
-	{ "import", "FILE", "Take in what export wrote", NULL, NULL },
-	{ "graph", "FILE|TEAM [--format svg|dot|ascii]", "The picture of a team", NULL, NULL },
+	{ "import", "FILE [--name N]", "Take in what export wrote", NULL, NULL },
+	{ "move", "TEAM --to ssh:HOST|unix:PATH", "A live team to another Muster", NULL, NULL },
+	{ "disk", "info|create|convert|compact|check|mount FILE...", "Disk images", NULL, NULL },
+	{ "screen", "TEAM/VM [-o FILE.png]", "What a VGA screen shows", NULL, NULL },
+	{ "keys", "TEAM/VM TEXT", "Type on a VM's keyboard", NULL, NULL },
+	{ "ssh", "TEAM/VM [ARGS]", "ssh into a VM", NULL, NULL },
+	{ "proxy", "TEAM [--port P]", "A SOCKS5 and HTTP proxy into the team", NULL, NULL },
+	{ "attach", "TEAM NET NAME tap=IF|netns=NS|qemu=PATH", "Add a station, while a team runs", NULL, NULL },
+	{ "detach", "TEAM NET.NAME", "Take a station away", NULL, NULL },
+	{ "graph", "FILE|TEAM [--format svg|dot|mermaid|ascii]", "The picture of a team", NULL, NULL },
 	{ "serve", "", "The web interface", NULL, NULL },
 };
 const size_t n_commands = sizeof commands / sizeof *commands;
