@@ -46,7 +46,18 @@ const struct command commands[] = {
 	  "  --dir up|down     one direction only (up: from the VM)\n" COMMAND_OUT, cmd_link },
 	{ "events", "TEAM [--follow]", "What happened to a team, as JSON lines",
 	  "  --follow          go on while the team is up\n", cmd_events },
-	{ "images", "[build NAME [--if-missing]] [--format json]", "List or build guest images",
+	{ "logs", "TEAM[/VM] [--follow]", "What a team and its VMs' consoles have said",
+	  "  -f, --follow      go on while the team is up\n", cmd_logs },
+	{ "init", "[NAME | --list [--format json]]", "A commented team file to start from",
+	  "  --list            the examples that can be taken\n" COMMAND_OUT
+	  "\nWithout a name ./team.yaml is made. The name of an example takes that, another name is the\n"
+	  "team's: both into a new folder so called.\n", cmd_init },
+	{ "purge", "[--yes] [--format json]", "Remove what teams that are down left, and caches",
+	  "  --yes             without asking\n"
+	  "  --format json     what would be removed, for programs\n"
+	  "\nImages stay: 'muster images remove' is for them.\n", cmd_purge },
+	{ "images", "[list | build NAME... [--if-missing] | remove NAME... | info NAME...] [--format json]",
+	  "List, build or remove guest images",
 	  "  --if-missing      build: only when it is not there yet, or old\n" COMMAND_OUT, cmd_images },
 	{ "presets", "[--format json]", "The link presets, with their sources", COMMAND_OUT,
 	  cmd_presets },

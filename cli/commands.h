@@ -5,6 +5,9 @@
 
 #include "cli/cli.h"
 
+int cmd_logs(const struct command *cmd, int argc, char **argv);
+int cmd_init(const struct command *cmd, int argc, char **argv);
+int cmd_purge(const struct command *cmd, int argc, char **argv);
 int cmd_check(const struct command *cmd, int argc, char **argv);
 int cmd_up(const struct command *cmd, int argc, char **argv);
 int cmd_down(const struct command *cmd, int argc, char **argv);

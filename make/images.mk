@@ -18,8 +18,16 @@ $(O)/share/images/.copied: $(IMAGE_FILES)
 	tar -C images -cf - --exclude=./agent . | tar -C $(@D) -xf -
 	@touch $@
 
+# The examples, for muster init.
+EXAMPLE_FILES := $(shell find examples -type f)
+$(O)/share/examples/.copied: $(EXAMPLE_FILES)
+	@rm -rf $(@D)
+	@mkdir -p $(@D)
+	cp -r examples/. $(@D)
+	@touch $@
+
 .PHONY: images-data
-images-data: $(O)/share/images/guest/agent $(O)/share/images/guest/init $(O)/share/images/guest/handover $(O)/share/images/.copied
+images-data: $(O)/share/examples/.copied $(O)/share/images/guest/agent $(O)/share/images/guest/init $(O)/share/images/guest/handover $(O)/share/images/.copied
 all: images-data
 
 # The agent's commands as a unit test program: all of it but its main().

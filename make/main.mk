@@ -36,8 +36,8 @@ SHARE := $(DESTDIR)$(PREFIX)/share
 install: all
 	install -D -m 755 $(O)/muster $(DESTDIR)$(PREFIX)/bin/muster
 	mkdir -p $(SHARE)/muster
-	cp -r $(O)/share/images $(SHARE)/muster/
-	rm -f $(SHARE)/muster/images/.copied
+	cp -r $(O)/share/images $(O)/share/examples $(SHARE)/muster/
+	rm -f $(SHARE)/muster/images/.copied $(SHARE)/muster/examples/.copied
 	install -D -m 644 topologies/team.schema.json $(SHARE)/muster/team.schema.json
 	for m in $(wildcard cli/*.1); do install -D -m 644 $$m $(SHARE)/man/man1/$${m##*/}; done
 	for m in $(wildcard topologies/*.5); do install -D -m 644 $$m $(SHARE)/man/man5/$${m##*/}; done

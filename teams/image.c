@@ -43,30 +43,6 @@ static char *own_images_dir(void)
 	return dir;
 }
 
-/* The folder with the build scripts, or NULL. The caller frees it. */
-static char *scripts_dir(void)
-{
-	const char *data = getenv("MUSTER_DATA");
-	char exe[PATH_MAX], *slash;
-	ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-	char *dir;
-
-	if (data)
-		return str_printf("%s/images", data);
-	if (n <= 0)
-		return NULL;
-	exe[n] = '\0';
-	slash = strrchr(exe, '/');
-	if (!slash)
-		return NULL;
-	*slash = '\0';
-	dir = str_printf("%s/share/images", exe);
-	if (access(dir, R_OK) == 0)
-		return dir;
-	free(dir);
-	return str_printf("%s/../share/muster/images", exe);
-}
-
 bool image_is_buildable(const char *name)
 {
 	for (int i = 0; i < BUILDABLE_COUNT; i++)
@@ -210,7 +186,7 @@ static int put_in_place(const char *made, const char *dir)
 
 int image_build(const char *name, char **ret_why)
 {
-	CLEANUP(free) char *own = own_images_dir(), *scripts = scripts_dir();
+	CLEANUP(free) char *own = own_images_dir(), *scripts = store_data_dir("images");
 	CLEANUP(free) char *script = str_printf("%s/%s/build", scripts ? scripts : "", name);
 	CLEANUP(free) char *guest = str_printf("%s/guest", scripts ? scripts : "");
 	CLEANUP(free) char *dir = str_printf("%s/%s", own ? own : "", name);
@@ -247,6 +223,37 @@ int image_build(const char *name, char **ret_why)
 	return r;
 }
 
+int image_remove(const char *name, char **ret_why)
+{
+	CLEANUP(free) char *own = own_images_dir();
+	CLEANUP(free) char *dir = str_printf("%s/%s", own ? own : "", name);
+	CLEANUP(free) char *lock_path = str_printf("%s/.%s.lock", own ? own : "", name);
+	CLEANUP(free) char *ignored = NULL;
+	CLEANUP(fd) int lock = -1;
+	struct image i = { 0 };
+	int r;
+
+	if (!own || !store_name_is_valid(name))
+		return -ENOENT;
+	if (access(dir, F_OK) < 0) {
+		if (image_find(name, &i, &ignored) < 0)
+			return -ENOENT;
+		*ret_why = str_printf("%s is not this user's own image folder", i.dir);
+		image_done(&i);
+		return -EPERM;
+	}
+	lock = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (lock < 0 || flock(lock, LOCK_EX | LOCK_NB) < 0) {
+		r = -errno;
+		*ret_why = str_dup(r == -EWOULDBLOCK ? "it is being built" : strerror(-r));
+		return r;
+	}
+	r = dir_remove_all(dir);
+	if (r < 0)
+		*ret_why = str_printf("%s: %s", dir, strerror(-r));
+	return r;
+}
+
 /* ---- the list -------------------------------------------------------------------- */
 
 static uint64_t folder_bytes(const char *dir)
@@ -274,7 +281,7 @@ static const char *text_of(const json_t *json, const char *key)
 /* True when the scripts have another version than the image was built by. */
 static bool is_old(const char *name, const char *version)
 {
-	CLEANUP(free) char *scripts = scripts_dir();
+	CLEANUP(free) char *scripts = store_data_dir("images");
 	CLEANUP(free) char *path = str_printf("%s/%s/files/etc/muster/version", scripts ? scripts : "", name);
 	CLEANUP(bytes) struct bytes now = { 0 };
 
@@ -288,6 +295,7 @@ static json_t *describe(const char *name)
 {
 	CLEANUP(free) char *why = NULL;
 	CLEANUP(free) char *path = NULL;
+	struct stat st = { 0 };
 	struct image i;
 	json_t *json, *row;
 	int r = image_find(name, &i, &why);
@@ -297,9 +305,11 @@ static json_t *describe(const char *name)
 				 "error", why ? json_string(why) : json_null());
 	path = str_printf("%s/image.json", i.dir);
 	json = json_load_file(path, 0, NULL);
-	row = json_pack("{s:s, s:s, s:I, s:s, s:s}", "name", name, "state",
+	(void)stat(path, &st);
+	row = json_pack("{s:s, s:s, s:I, s:I, s:s, s:s, s:s}", "name", name, "state",
 			is_old(name, text_of(json, "version")) ? "old" : "built", "size_bytes",
-			(json_int_t)folder_bytes(i.dir), "path", i.dir, "description", text_of(json, "description"));
+			(json_int_t)folder_bytes(i.dir), "built_s", (json_int_t)st.st_mtime, "path", i.dir, "description",
+			text_of(json, "description"), "version", text_of(json, "version"));
 	json_decref(json);
 	image_done(&i);
 	return row;

@@ -21,7 +21,11 @@ bool image_is_buildable(const char *name);
 /* Builds it (a child process runs the build script; its output goes to this
  * process's stderr). Returns 0 or -errno with a message. */
 int image_build(const char *name, char **ret_why);
-/* All images, built or buildable, as JSON: [{"name","state","size_bytes","path",..}]. */
+/* Removes an image of this user's own folder; teams that run keep what they hold open.
+ * Returns 0; -ENOENT when none is built; -EPERM with a message when it lies in a folder of
+ * MUSTER_IMAGE_PATH; -errno with a message. */
+int image_remove(const char *name, char **ret_why);
+/* All images, built or buildable, as JSON: [{"name","state","size_bytes","built_s" (Unix time),"path",..}]. */
 json_t *image_list(void);
 
 #endif

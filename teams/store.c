@@ -17,10 +17,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { TREE_DEPTH_MAX = 32 };
 
 static const char *env_dir(const char *name)
 {
@@ -254,4 +257,127 @@ bool store_name_is_valid(const char *name)
 	if (len == 0 || len > 32 || name[0] == '-')
 		return false;
 	return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == len;
+}
+
+char *store_data_dir(const char *what)
+{
+	const char *data = getenv("MUSTER_DATA");
+	char exe[PATH_MAX], *slash;
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+	char *dir;
+
+	if (data)
+		return str_printf("%s/%s", data, what);
+	if (n <= 0)
+		return NULL;
+	exe[n] = '\0';
+	slash = strrchr(exe, '/');
+	if (!slash)
+		return NULL;
+	*slash = '\0';
+	dir = str_printf("%s/share/%s", exe, what);
+	if (access(dir, R_OK) == 0)
+		return dir;
+	free(dir);
+	return str_printf("%s/../share/muster/%s", exe, what);
+}
+
+/* What the regular files below the folder @fd (taken over) take on the disk. */
+static uint64_t tree_bytes(int fd, unsigned depth)
+{
+	DIR *d = fdopendir(fd);
+	uint64_t sum = 0;
+	struct stat st;
+
+	if (!d) {
+		(void)close(fd);
+		return 0;
+	}
+	for (struct dirent *e; (e = readdir(d)) != NULL;) {
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+		    fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		sum += (uint64_t)st.st_blocks * 512;
+		if (S_ISDIR(st.st_mode) && depth < TREE_DEPTH_MAX) {
+			int sub = openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+			sum += sub < 0 ? 0 : tree_bytes(sub, depth + 1);
+		}
+	}
+	(void)closedir(d);
+	return sum;
+}
+
+/* Adds @path to the list of what is left, where it is there. */
+static void add_remains(json_t *list, const char *kind, const char *name, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd >= 0)
+		(void)json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:I}", "kind", kind, "name", name, "path",
+							   path, "size_bytes", (json_int_t)tree_bytes(fd, 0)));
+}
+
+static bool is_up(const struct store *s, const char *team)
+{
+	CLEANUP(fd) int lock = -1;
+	CLEANUP(free) char *why = NULL;
+	bool held = store_lock(s, team, &lock, &why) == -EWOULDBLOCK;
+
+	if (lock >= 0)
+		store_unlock(s, team);
+	return held;
+}
+
+static void add_teams(const struct store *s, json_t *list)
+{
+	CLEANUP(free) char *top = str_printf("%s/teams", s->home);
+	struct dirent **entries = NULL;
+	int n = scandir(top, &entries, NULL, alphasort);
+
+	for (int i = 0; i < n; i++) {
+		CLEANUP(free) char *path = store_state_dir(s, entries[i]->d_name);
+
+		if (store_name_is_valid(entries[i]->d_name) && !is_up(s, entries[i]->d_name))
+			add_remains(list, "team", entries[i]->d_name, path);
+		free(entries[i]);
+	}
+	free(entries);
+}
+
+json_t *store_remains(const struct store *s, const char *team)
+{
+	const char *cache = env_dir("MUSTER_CACHE"), *xdg = env_dir("XDG_CACHE_HOME"), *home = env_dir("HOME");
+	CLEANUP(free) char *path = cache ? str_dup(cache) :
+				   xdg	 ? str_printf("%s/muster", xdg) :
+					   str_printf("%s/.cache/muster", home ? home : "/root");
+	json_t *list = json_array();
+
+	if (team) {
+		CLEANUP(free) char *dir = store_state_dir(s, team);
+
+		add_remains(list, "team", team, dir);
+		return list;
+	}
+	add_teams(s, list);
+	add_remains(list, "cache", "packages", path);
+	return list;
+}
+
+int store_remains_remove(const struct store *s, const json_t *remains)
+{
+	const char *kind = json_string_value(json_object_get(remains, "kind"));
+	const char *name = json_string_value(json_object_get(remains, "name"));
+	const char *path = json_string_value(json_object_get(remains, "path"));
+	CLEANUP(fd) int lock = -1;
+	CLEANUP(free) char *why = NULL;
+	int r = 0;
+
+	if (strcmp(kind, "team") == 0)
+		r = store_lock(s, name, &lock, &why);
+	if (r == 0)
+		r = dir_remove_all(path);
+	if (lock >= 0)
+		store_unlock(s, name);
+	return r;
 }

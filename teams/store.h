@@ -51,6 +51,17 @@ void store_unlock(const struct store *s, const char *team);
  * strings, the caller's. */
 json_t *store_list(const struct store *s);
 
+/* What is left of teams that are not up, and the cache of packages, or of @team alone: an array
+ * of {"kind": "team" or "cache", "name", "path", "size_bytes"}, the caller's. */
+json_t *store_remains(const struct store *s, const char *team);
+/* Removes one of them. Returns 0; -EWOULDBLOCK when the team has come up; -errno. */
+int store_remains_remove(const struct store *s, const json_t *remains);
+
+/* The folder @what of the program's data: below MUSTER_DATA, or share/ beside the program, or
+ * ../share/muster of an installed one; it may not be there. NULL when the program's own path
+ * cannot be read. The caller frees. */
+char *store_data_dir(const char *what);
+
 /* True for what `team:` may be: [a-z0-9][a-z0-9-]{0,31}. */
 bool store_name_is_valid(const char *name);
 
