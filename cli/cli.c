@@ -196,22 +196,28 @@ void cli_split_target(const char *target, char **ret_team, char **ret_vm)
 	*ret_vm = slash ? str_dup(slash + 1) : NULL;
 }
 
-static bool image_exists(void *ctx, const char *name)
+static uint64_t image_memory(void *ctx, const char *name)
+{
+	(void)ctx;
+	return image_least_memory(name);
+}
+
+static enum image_state image_state(void *ctx, const char *name)
 {
 	struct image image = { 0 };
 	CLEANUP(free) char *why = NULL;
 
 	(void)ctx;
 	if (image_find(name, &image, &why) < 0)
-		return image_is_buildable(name);
+		return image_is_buildable(name) ? IMAGE_BUILDABLE : IMAGE_UNKNOWN;
 	image_done(&image);
-	return true;
+	return IMAGE_BUILT;
 }
 
 int cli_load(const char *path, const char *const *sets, size_t n_sets, const char *name,
 	     struct team **ret_team)
 {
-	const struct team_env env = { .image_exists = image_exists };
+	const struct team_env env = { .image_state = image_state, .image_memory = image_memory };
 	struct diags diags = { 0 };
 	int r = team_load(path, sets, n_sets, name, &env, ret_team, &diags);
 

@@ -11,6 +11,7 @@
 
 #include "cli/progress.h"
 #include "core/control.h"
+#include "teams/image.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -221,6 +222,28 @@ static void wait_gone(struct up *up)
 	up->fd = -1;
 }
 
+/* Builds what images the team names and the store has not. Returns 0 or an exit status. */
+static int build_images(const struct team *team)
+{
+	for (size_t i = 0; i < team->n_vms; i++) {
+		const struct team_vm *v = &team->vms[i];
+		CLEANUP(free) char *why = NULL;
+		struct image image = { 0 };
+		int r = v->kernel ? 0 : image_find(v->image, &image, &why);
+
+		image_done(&image);
+		if (r == 0 || (r == -ENOENT && !image_is_buildable(v->image)))
+			continue; /* of the latter, the check has said so */
+		if (r != -ENOENT)
+			return cli_fail(EXIT_FAILED, "%s", why);
+		(void)fprintf(stderr, "the image %s is not built yet; this takes minutes\n", v->image);
+		r = image_build(v->image, &why);
+		if (r < 0)
+			return cli_fail(r == -ENOPKG ? EXIT_HOST : EXIT_FAILED, "%s", why ? why : strerror(-r));
+	}
+	return 0;
+}
+
 static int start(const struct team *team, const struct up_options *opt, struct up *up)
 {
 	CLEANUP(fd) int lock = -1;
@@ -248,7 +271,9 @@ int up_start(const struct team *team, const struct up_options *opt, struct up *u
 	int status;
 
 	*up = (struct up){ .fd = -1 };
-	status = start(team, opt, up);
+	status = build_images(team);
+	if (status == 0)
+		status = start(team, opt, up);
 	if (status != 0)
 		return status;
 	hold_signals(&open_mask);

@@ -14,6 +14,7 @@
 #include "teams/host_memory.h"
 
 #include "core/bytes.h"
+#include "teams/image.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -117,9 +118,10 @@ int host_memory_check(const struct team *team, uint64_t available_bytes, char **
 	if (wanted <= available_bytes || (over && strcmp(over, "1") == 0))
 		return 0;
 	*ret_why = str_printf("team %s may come to use %" PRIu64 " MiB of memory (%zu VM%s, %d MiB beside each), and %" PRIu64
-			      " MiB are available: give VMs less (memory: in the file, or --set defaults.memory=64MiB), run fewer, "
+			      " MiB are available: give VMs less (memory: in the file, or --set defaults.memory=SIZE; tiny needs %" PRIu64
+			      " MiB), run fewer, "
 			      "or end other programs; MUSTER_OVERCOMMIT=1 starts it all the same",
 			      team->name, wanted / MIB, team->n_vms, team->n_vms == 1 ? "" : "s", MACHINE_EXTRA_MIB,
-			      available_bytes / MIB);
+			      available_bytes / MIB, image_least_memory("tiny") / MIB);
 	return -ENOTSUP;
 }

@@ -24,7 +24,10 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-static const char *const buildable[] = { "tiny", "debian" };
+static const struct {
+	const char *name;
+	unsigned least_mib; /* of memory, to boot with */
+} buildable[] = { { "tiny", 80 }, { "debian", 96 } };
 enum { BUILDABLE_COUNT = sizeof buildable / sizeof *buildable, JSON_LEN_MAX = 1 << 16 };
 
 /* ---- where things are ------------------------------------------------------------ */
@@ -46,9 +49,17 @@ static char *own_images_dir(void)
 bool image_is_buildable(const char *name)
 {
 	for (int i = 0; i < BUILDABLE_COUNT; i++)
-		if (strcmp(buildable[i], name) == 0)
+		if (strcmp(buildable[i].name, name) == 0)
 			return true;
 	return false;
+}
+
+uint64_t image_least_memory(const char *name)
+{
+	for (int i = 0; i < BUILDABLE_COUNT; i++)
+		if (strcmp(buildable[i].name, name) == 0)
+			return (uint64_t)buildable[i].least_mib << 20;
+	return 0;
 }
 
 /* ---- one image ------------------------------------------------------------------- */
@@ -350,7 +361,7 @@ json_t *image_list(void)
 	json_t *list = json_array();
 
 	for (int i = 0; i < BUILDABLE_COUNT; i++)
-		(void)json_array_append_new(list, describe(buildable[i]));
+		(void)json_array_append_new(list, describe(buildable[i].name));
 	if (own)
 		add_folder(list, own);
 	while (rest)

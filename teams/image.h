@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct image {
 	char *name, *dir, *kernel, *initrd /* NULL: none */, *pmem /* NULL: none */, *cmdline /* NULL: none */;
@@ -18,6 +19,8 @@ int image_find(const char *name, struct image *ret_image, char **ret_why);
 void image_done(struct image *i);
 /* True for a name `images build` knows. */
 bool image_is_buildable(const char *name);
+/* The least memory that a VM of that image boots with, in bytes; 0: not known. */
+uint64_t image_least_memory(const char *name);
 /* Builds it (a child process runs the build script; its output goes to this
  * process's stderr). Returns 0 or -errno with a message. */
 int image_build(const char *name, char **ret_why);

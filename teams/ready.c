@@ -7,7 +7,14 @@
  * Used by: vm.c. */
 #include "teams/ready.h"
 
+#include "teams/setup.h"
+
 #include <string.h>
+
+/* Says on stderr what the set-up script could not do. */
+static const char setup_look[] = "if [ -e " SETUP_RUNS " ]; then echo 'the set-up script did not end' >&2; fi; "
+				 "if [ -e " SETUP_FAILED " ]; then cat " SETUP_FAILED " >&2; fi; "
+				 "[ ! -e " SETUP_RUNS " ] && [ ! -e " SETUP_FAILED " ]";
 
 enum { CHECK_EVERY_MS = 250, STDERR_SHOWN_MAX = 2000 };
 
@@ -38,16 +45,18 @@ void ready_agent_answers(struct ready *r, nsec_t now)
 {
 	if (r->phase != READY_AGENT)
 		return;
-	r->phase = READY_RUN;
+	r->phase = READY_SETUP;
 	advance(r, now);
 }
 
 const char *ready_command(struct ready *r, nsec_t now)
 {
-	if (r->is_running || now < r->next_ns || (r->phase != READY_RUN && r->phase != READY_CHECK))
+	if (r->is_running || now < r->next_ns || r->phase < READY_SETUP || r->phase > READY_CHECK)
 		return NULL;
 	r->is_running = true;
 	r->next_ns = NSEC_NEVER;
+	if (r->phase == READY_SETUP)
+		return setup_look;
 	return r->phase == READY_RUN ? r->vm->run[r->run_index] : r->vm->ready_run;
 }
 
@@ -96,7 +105,15 @@ void ready_exec_ended(struct ready *r, nsec_t now, const struct exec_result *res
 	bool is_good = !result->error && result->status == 0;
 
 	r->is_running = false;
-	if (r->phase == READY_RUN) {
+	if (r->phase == READY_SETUP && is_good) {
+		r->phase = READY_RUN;
+		advance(r, now);
+	} else if (r->phase == READY_SETUP) {
+		CLEANUP(free) char *text = result->error ? str_dup(result->error)
+							 : tail_text(&result->err, STDERR_SHOWN_MAX);
+
+		fail(r, str_printf("its set-up failed: %s", text));
+	} else if (r->phase == READY_RUN) {
 		if (!is_good) {
 			CLEANUP(free) char *text = result_text(result);
 
@@ -141,6 +158,8 @@ char *ready_waits_for(const struct ready *r)
 	switch (r->phase) {
 	case READY_AGENT:
 		return str_dup("the guest agent to answer");
+	case READY_SETUP:
+		return str_dup("word of its set-up");
 	case READY_RUN:
 		return str_printf("run line %zu of %zu: %s", r->run_index + 1, r->vm->n_run,
 				  r->vm->run[r->run_index]);

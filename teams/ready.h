@@ -2,7 +2,7 @@
  *
  * A state machine without clock or socket: it is told what happened and when,
  * and says which command is to be run in the guest and when it wants to be
- * called. Ready is: the guest agent answers, the `run` lines ended, and the
+ * called. Ready is: the guest agent answers, its set-up script did all, the `run` lines ended, and the
  * `ready` command exits 0 (team-file.md §3), all before the timeout. */
 #ifndef MUSTER_TEAMS_READY_H
 #define MUSTER_TEAMS_READY_H
@@ -10,9 +10,9 @@
 #include "teams/exec.h"
 #include "topologies/team.h"
 
-/* READY_AGENT: wait for ready_agent_answers(). READY_RUN, READY_CHECK:
+/* READY_AGENT: wait for ready_agent_answers(). READY_SETUP, READY_RUN, READY_CHECK:
  * ready_command() may be asked. READY_DONE, READY_FAILED: nothing more comes. */
-enum ready_phase { READY_AGENT, READY_RUN, READY_CHECK, READY_DONE, READY_FAILED, READY_PHASE_COUNT };
+enum ready_phase { READY_AGENT, READY_SETUP, READY_RUN, READY_CHECK, READY_DONE, READY_FAILED, READY_PHASE_COUNT };
 
 struct ready {
 	const struct team_vm *vm; /* borrowed */

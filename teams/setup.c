@@ -3,11 +3,15 @@
  *
  * The script finds each NIC by its MAC, so the order in which a kernel names
  * its interfaces does not matter; where the name differs from eth0, eth1, …
- * of the plan it is given that one. What fails is said on the console and does
- * not stop the rest: a half set-up guest with an agent can be looked at.
+ * of the plan it is given that one. What fails is said on the console, written to
+ * SETUP_FAILED, and does not stop the rest: a half set-up guest with an agent can
+ * be looked at. ready.c reads that file and fails the VM.
+ *
+ * Files for folders that are mounted or emptied while a guest starts (/run, /tmp)
+ * travel in /etc/muster/late, and the script moves them to their places.
  *
  * Folders are made for every path, but never those whose mode is special and
- * which every image has (/tmp, /root, /run).
+ * which every image has (/root).
  *
  * Used by: vm.c.   Depends on: vmm/boot/cpio.h, core/addr.h. */
 #include "teams/setup.h"
@@ -17,6 +21,8 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+
+enum { SECOND_METRIC = 2000 /* IPv6's own is 1024 */ };
 
 /* 'text' for a POSIX shell. */
 static void quote(struct bytes *out, const char *text)
@@ -31,52 +37,101 @@ static void quote(struct bytes *out, const char *text)
 	bytes_append_str(out, "'");
 }
 
-static void script_nic(const struct team_nic *nic, struct bytes *out)
+/* A second default route of one family is there too, and used when the first is not. */
+static void script_gateway(const struct ip_addr *gateway, const char *ip_command, size_t nic, bool *had,
+			   struct bytes *out)
 {
-	char mac[MAC_STR_SIZE], ip[IP_STR_SIZE];
+	char ip[IP_STR_SIZE];
+
+	if (gateway->family == IP_NONE)
+		return;
+	bytes_printf(out, "try %s route add default via %s dev eth%zu", ip_command, ip_str_bare(gateway, ip), nic);
+	if (*had)
+		bytes_printf(out, " metric %zu", SECOND_METRIC + nic);
+	bytes_append_str(out, "\n");
+	*had = true;
+}
+
+/* @had: whether a default route was set, IPv4 and IPv6. */
+static void script_nic(const struct team_nic *nic, bool had[2], struct bytes *out)
+{
+	char mac[MAC_STR_SIZE];
 
 	bytes_printf(out, "nic eth%zu %s\n", nic->index, mac_str(&nic->mac, mac));
 	if (nic->mtu != 1500)
-		bytes_printf(out, "ip link set eth%zu mtu %u\n", nic->index, nic->mtu);
+		bytes_printf(out, "try ip link set eth%zu mtu %u\n", nic->index, nic->mtu);
 	for (size_t i = 0; i < nic->n_addresses; i++) {
 		const struct ip_addr *a = &nic->addresses[i];
 		char bare[IP_STR_SIZE];
 
 		/* The prefix is always written: ip(8) takes a bare address as /32 anyway. */
-		bytes_printf(out, "ip addr add %s/%u dev eth%zu%s\n", ip_str_bare(a, bare),
+		bytes_printf(out, "try ip addr add %s/%u dev eth%zu%s\n", ip_str_bare(a, bare),
 			     a->prefix_len, nic->index, a->family == IP_V6 ? " nodad" : "");
 	}
-	bytes_printf(out, "ip link set eth%zu up\n", nic->index);
-	if (nic->gateway.family != IP_NONE)
-		bytes_printf(out, "ip route add default via %s dev eth%zu\n",
-			     ip_str_bare(&nic->gateway, ip), nic->index);
-	if (nic->gateway6.family != IP_NONE)
-		bytes_printf(out, "ip -6 route add default via %s dev eth%zu\n",
-			     ip_str_bare(&nic->gateway6, ip), nic->index);
+	bytes_printf(out, "try ip link set eth%zu up\n", nic->index);
+	script_gateway(&nic->gateway, "ip", nic->index, &had[0], out);
+	script_gateway(&nic->gateway6, "ip -6", nic->index, &had[1], out);
+}
+
+static const char *const late_dirs[] = { "/run/", "/tmp/", "/dev/shm/", "/var/tmp/", "/var/run/", "/var/lock/" };
+
+/* Whether what lies at @path while the guest starts is not there afterwards. */
+static bool is_late(const char *path)
+{
+	for (size_t i = 0; i < sizeof late_dirs / sizeof *late_dirs; i++)
+		if (strncmp(path, late_dirs[i], strlen(late_dirs[i])) == 0)
+			return true;
+	return false;
+}
+
+static void script_late(const struct team_vm *v, struct bytes *out)
+{
+	for (size_t i = 0; i < v->n_files; i++) {
+		if (!is_late(v->files[i].path))
+			continue;
+		bytes_printf(out, "put /etc/muster/late/%zu ", i);
+		quote(out, v->files[i].path);
+		bytes_append_str(out, "\n");
+	}
 }
 
 void setup_script(const struct team *t, size_t vm, struct bytes *out)
 {
 	const struct team_vm *v = &t->vms[vm];
+	bool had[2] = { false, false };
 
 	bytes_append_str(out,
 			 "#!/bin/sh\n"
 			 "# Made by muster from the team file; run once, before the agent starts.\n"
+			 ": >" SETUP_RUNS "\n"
+			 "failed() {\n"
+			 "\techo \"muster: set-up: $1\"\n"
+			 "\techo \"$1\" >>" SETUP_FAILED "\n"
+			 "}\n"
+			 "try() {\n"
+			 "\t\"$@\" 2>" SETUP_RUNS " || failed \"$*: $(cat " SETUP_RUNS ")\"\n"
+			 "}\n"
+			 "put() {\n"
+			 "\ttry mkdir -p \"${2%/*}\"\n"
+			 "\ttry mv \"$1\" \"$2\"\n"
+			 "}\n"
 			 "nic() {\n"
 			 "\tfor d in /sys/class/net/*; do\n"
 			 "\t\t[ \"$(cat $d/address 2>/dev/null)\" = \"$2\" ] || continue\n"
 			 "\t\t[ \"${d##*/}\" = \"$1\" ] && return\n"
-			 "\t\t[ -e /sys/class/net/$1 ] && ip link set \"$1\" name \"$1.was\"\n"
-			 "\t\tip link set \"${d##*/}\" name \"$1\"\n"
+			 "\t\t[ -e /sys/class/net/$1 ] && try ip link set \"$1\" name \"$1.was\"\n"
+			 "\t\ttry ip link set \"${d##*/}\" name \"$1\"\n"
 			 "\t\treturn\n"
 			 "\tdone\n"
-			 "\techo \"muster: no network interface has the address $2\"\n"
+			 "\tfailed \"no network interface has the address $2\"\n"
 			 "}\n");
-	bytes_append_str(out, "hostname ");
+	bytes_append_str(out, "try hostname ");
 	quote(out, v->hostname);
-	bytes_append_str(out, "\nip link set lo up\n");
+	bytes_append_str(out, "\ntry ip link set lo up\n");
+	script_late(v, out);
 	for (size_t i = 0; i < v->n_nics; i++)
-		script_nic(&v->nics[i], out);
+		script_nic(&v->nics[i], had, out);
+	bytes_append_str(out, "rm -f " SETUP_RUNS "\n");
 }
 
 static void hosts_of(const struct team_vm *v, struct bytes *out)
@@ -150,8 +205,7 @@ void setup_env(const struct team_vm *vm, const char *prefix, struct bytes *out)
 
 static bool dir_is_special(const char *dir)
 {
-	return strcmp(dir, "/tmp") == 0 || strcmp(dir, "/root") == 0 || strcmp(dir, "/run") == 0 ||
-	       strcmp(dir, "/var/tmp") == 0;
+	return strcmp(dir, "/root") == 0;
 }
 
 /* The folders above @path. */
@@ -176,12 +230,14 @@ static void add_file(struct bytes *archive, const char *path, unsigned mode,
 }
 
 static int add_team_file(const char *root, struct bytes *archive, const struct team_file *f,
-			 char **ret_why)
+			 size_t index, char **ret_why)
 {
+	CLEANUP(free) char *late = str_printf("/etc/muster/late/%zu", index);
+	const char *path = is_late(f->path) ? late : f->path;
 	CLEANUP(bytes) struct bytes content = { 0 };
 
 	if (f->from) {
-		int r = file_read_below(root, f->from, SETUP_FILE_MAX, &content);
+		int r = file_read_below(root, f->from, TEAM_FILE_MAX, &content);
 
 		if (r < 0) {
 			*ret_why = str_printf("%s: %s", f->from, file_strerror(r));
@@ -190,8 +246,8 @@ static int add_team_file(const char *root, struct bytes *archive, const struct t
 	} else if (f->text_len > 0) {
 		bytes_append(&content, f->text, f->text_len);
 	}
-	add_parents(archive, f->path);
-	add_file(archive, f->path, f->mode ? f->mode : 0644, &content);
+	add_parents(archive, path);
+	add_file(archive, path, f->mode ? f->mode : 0644, &content);
 	return 0;
 }
 
@@ -228,7 +284,7 @@ int setup_archive(const struct team *t, size_t vm, struct bytes *ret_archive, ch
 	setup_env(v, "export ", &profile);
 	add_file(&archive, "/etc/profile.d/muster.sh", 0644, &profile);
 	for (size_t i = 0; i < v->n_files; i++) {
-		int r = add_team_file(t->root, &archive, &v->files[i], ret_why);
+		int r = add_team_file(t->root, &archive, &v->files[i], i, ret_why);
 
 		if (r < 0)
 			return r;

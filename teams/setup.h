@@ -7,7 +7,9 @@
 #include "core/bytes.h"
 #include "topologies/team.h"
 
-enum { SETUP_FILE_MAX = 256 << 20 /* bytes of one `files` entry */ };
+/* In the guest: there while the script runs; and what it could not do, a line each. */
+#define SETUP_RUNS "/run/muster-setup.runs"
+#define SETUP_FAILED "/run/muster-setup.failed"
 
 /* The script. Appends to @out. */
 void setup_script(const struct team *t, size_t vm, struct bytes *out);

@@ -352,7 +352,7 @@ static void start_command(struct vm *v, const char *line, nsec_t now)
 static void drive(struct vm *v, nsec_t now)
 {
 	static const enum vm_state states[READY_PHASE_COUNT] = {
-		[READY_AGENT] = VM_BOOTING, [READY_RUN] = VM_SETUP, [READY_CHECK] = VM_CHECKING,
+		[READY_AGENT] = VM_BOOTING, [READY_SETUP] = VM_SETUP, [READY_RUN] = VM_SETUP, [READY_CHECK] = VM_CHECKING,
 		[READY_DONE] = VM_READY, [READY_FAILED] = VM_FAILED,
 	};
 	const char *line = ready_command(&v->ready, now);

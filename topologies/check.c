@@ -8,8 +8,6 @@
 #include "topologies/load.h"
 #include "topologies/suggest.h"
 
-#include "core/bytes.h"
-
 #include <string.h>
 
 /* Looking for near names costs as much as there are names: not for every one of
@@ -108,92 +106,6 @@ static void resolve_after(struct load *l, size_t vm)
 	}
 }
 
-/* The size of @path; reports unless it is a file that can be read. */
-static uint64_t want_file(struct load *l, const struct node *n, const char *path)
-{
-	CLEANUP(fd) int fd = -1;
-	uint64_t size = 0;
-	int r;
-
-	if (l->hermetic || !path)
-		return 0;
-	r = file_open_regular(l->team->root, path, UINT64_MAX, &fd, &size);
-	if (r < 0)
-		load_error(l, &n->place, "'%s': %s", n->text, file_strerror(r));
-	return size;
-}
-
-static void check_files(struct load *l, size_t vm)
-{
-	const struct team_vm *v = &l->team->vms[vm];
-	const struct vm_src *src = &l->vm_src[vm];
-	struct strmap paths;
-
-	if (src->kernel)
-		(void)want_file(l, src->kernel, v->kernel);
-	if (src->initrd)
-		(void)want_file(l, src->initrd, v->initrd);
-	strmap_init(&paths, l->arena);
-	for (size_t i = 0; i < v->n_files; i++) {
-		const struct node *from = node_get(src->files[i], "from");
-
-		if (v->files[i].from)
-			(void)want_file(l, from, v->files[i].from);
-		if (v->files[i].path && !strmap_add(&paths, v->files[i].path, i, NULL))
-			load_error(l, &src->files[i]->place, "two files of '%s' have the path '%s'",
-				   v->name, v->files[i].path);
-	}
-}
-
-static bool image_known(struct load *l, struct strmap *seen, const char *name)
-{
-	size_t known;
-
-	if (!strmap_get(seen, name, &known)) {
-		known = l->env->image_exists(l->env->ctx, name);
-		(void)strmap_add(seen, name, known, NULL);
-	}
-	return known != 0;
-}
-
-/* A path has a slash or the ending of a disk image; image names have neither. */
-static bool is_disk(const char *image)
-{
-	static const char *const endings[] = { ".qcow2", ".img", ".raw", ".vhd", ".vmdk", ".iso" };
-	size_t len = strlen(image);
-
-	if (strchr(image, '/'))
-		return true;
-	for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
-		if (len > strlen(endings[i]) && !strcmp(image + len - strlen(endings[i]), endings[i]))
-			return true;
-	return false;
-}
-
-static void check_image(struct load *l, size_t vm, struct strmap *seen)
-{
-	static const char *const usual[] = { "tiny", "net", "debian" };
-	const struct node *n = l->vm_src[vm].image;
-	struct team_vm *v = &l->team->vms[vm];
-	struct suggestion near = { .word = v->image };
-	size_t n_errors = l->n_errors;
-	char buf[96];
-
-	if (n && is_disk(v->image)) {
-		v->image = load_path(l, &n->place, v->image);
-		(void)want_file(l, n, v->image);
-		if (l->n_errors == n_errors)
-			load_error(l, &n->place, "a disk image as 'image' is not supported yet");
-		return;
-	}
-	if (!l->env || !l->env->image_exists || (v->kernel && !n) || image_known(l, seen, v->image))
-		return;
-	for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
-		suggest_consider(&near, usual[i]);
-	load_error(l, n ? &n->place : &v->place, "no image is called '%s'%s", v->image,
-		   near.best ? suggest_str(&near, buf, sizeof buf) : " ('muster images' lists them)");
-}
-
 static void check_networks(struct load *l)
 {
 	const struct team *t = l->team;
@@ -239,20 +151,31 @@ static void check_tests(struct load *l)
 	}
 }
 
+/* `NETWORK.STATION` and `VM.NIC` are told apart by their first word. */
+static void check_name_space(struct load *l)
+{
+	for (size_t i = 0; i < l->team->n_vms; i++) {
+		const struct team_vm *v = &l->team->vms[i];
+		size_t net;
+
+		if (strmap_get(&l->networks, v->name, &net))
+			load_error(l, &v->place, "'%s' is also the name of the network at %s:%u", v->name,
+				   l->team->networks[net].place.file, l->team->networks[net].place.line);
+	}
+}
+
 void check_team(struct load *l)
 {
-	struct strmap images;
-
-	strmap_init(&images, l->arena);
 	for (size_t i = 0; i < l->team->n_vms; i++) {
 		resolve_nics(l, i);
 		check_nic_names(l, i);
 		resolve_after(l, i);
-		check_files(l, i);
-		check_image(l, i, &images);
 	}
+	check_name_space(l);
+	check_files(l);
 	order_vms(l);
 	check_networks(l);
 	check_nets(l);
+	check_shapes(l);
 	check_tests(l);
 }

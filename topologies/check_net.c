@@ -118,6 +118,25 @@ static void check_gateway(struct load *l, const struct team_nic *nic, const stru
 				   ip_str_bare(gw, a));
 }
 
+/* RFC 8200 §5: IPv6 wants links that carry 1280 bytes; below, Linux has no IPv6. */
+enum { IP6_MTU_MIN = 1280 };
+
+static void check_mtu6(struct load *l, const struct team_nic *nic, const struct nic_src *src)
+{
+	const struct team_network *n = &l->team->networks[nic->network];
+	uint32_t mtu = nic->mtu ? nic->mtu : n->mtu;
+	const struct node *at = src->mtu ? src->mtu : src->node;
+
+	if (mtu >= IP6_MTU_MIN || (n->mtu < IP6_MTU_MIN && n->subnet6.family != IP_NONE))
+		return; /* the latter is said once, of the network */
+	if (src->mode == ADDRESS_AUTO && n->subnet6.family != IP_NONE)
+		load_error(l, &at->place, "IPv6 needs an MTU of %d, and this NIC has %u", IP6_MTU_MIN, mtu);
+	for (size_t i = 0; i < nic->n_addresses; i++)
+		if (nic->addresses[i].family == IP_V6)
+			load_error(l, &src->address[i]->place, "IPv6 needs an MTU of %d, and this NIC has %u",
+				   IP6_MTU_MIN, mtu);
+}
+
 static void check_nic(struct seen *s, size_t vm, size_t i)
 {
 	struct team_vm *v = &s->l->team->vms[vm];
@@ -132,6 +151,7 @@ static void check_nic(struct seen *s, size_t vm, size_t i)
 		return;
 	check_mode(s->l, nic, src);
 	check_addresses(s, nic, src, owner);
+	check_mtu6(s->l, nic, src);
 	check_gateway(s->l, nic, src, &nic->gateway);
 	check_gateway(s->l, nic, src, &nic->gateway6);
 	if (nic->mac_given && (other = taken_by(s, &s->macs, nic, mac_str(&nic->mac, mac), owner)))
@@ -148,6 +168,13 @@ void check_nets(struct load *l)
 	struct seen s = { .l = l };
 	size_t n = 0;
 
+	for (size_t i = 0; i < l->team->n_networks; i++) {
+		const struct team_network *net = &l->team->networks[i];
+
+		if (net->subnet6.family != IP_NONE && net->mtu < IP6_MTU_MIN)
+			load_error(l, &l->network_src[i].mtu->place, "IPv6 needs an MTU of %d, and '%s' has %u",
+				   IP6_MTU_MIN, net->name, net->mtu);
+	}
 	for (size_t i = 0; i < l->team->n_vms; i++)
 		n += l->team->vms[i].n_nics;
 	s.owner_names = arena_array(l->arena, n, sizeof *s.owner_names);

@@ -43,18 +43,18 @@ struct message {
 
 enum address_mode { ADDRESS_DEFAULT, ADDRESS_AUTO, ADDRESS_NONE, ADDRESS_LIST, ADDRESS_BAD };
 struct nic_src {
-	const struct node *node, *network, *mac, *gateway, *mtu, *name;
+	const struct node *node, *network, *mac, *gateway, *mtu, *name, *shape, *up, *down;
 	enum address_mode mode;
 	const struct node *mode_node;
 	const struct node **address; /* beside nic->addresses */
 };
 struct vm_src {
-	const struct node *name, *image, *kernel, *initrd, *after;
+	const struct node *name, *image, *kernel, *initrd, *after, *memory;
 	struct nic_src *nics;
 	const struct node **files; /* beside vm->files */
 };
 struct network_src {
-	const struct node *name, *gateway, *mtu;
+	const struct node *name, *gateway, *mtu, *shape;
 };
 struct test_src {
 	const struct node *on, *target;
@@ -103,6 +103,10 @@ void parse_team(struct load *l, struct node *root);
 void check_team(struct load *l);
 /* check_net.c: NICs, addresses, MACs; after the NICs' networks are known. */
 void check_nets(struct load *l);
+/* check_shape.c: whether links can be as they say. */
+void check_shapes(struct load *l);
+/* check_files.c: images, kernels, files for guests, and the memory they need. */
+void check_files(struct load *l);
 /* order.c: fills team->order, or reports the loop. Needs `after` resolved. */
 void order_vms(struct load *l);
 /* MACs and names only depend on the file; addresses can run out (an error). */

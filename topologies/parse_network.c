@@ -68,14 +68,18 @@ static void net_mtu(struct load *l, const struct node *key, const struct node *v
 	uint64_t n;
 
 	(void)key;
+	c->src->mtu = v;
 	if (want_int(l, v, 576, 65521, &n))
 		c->net->mtu = (uint32_t)n;
 }
 
 static void net_shape(struct load *l, const struct node *key, const struct node *v, void *obj)
 {
+	struct network_ctx *c = obj;
+
 	(void)key;
-	parse_shape(l, v, &((struct network_ctx *)obj)->net->shape);
+	c->src->shape = v;
+	parse_shape(l, v, &c->net->shape);
 }
 
 /* true, false, or a map of @t. */

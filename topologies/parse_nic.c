@@ -13,7 +13,6 @@
 struct nic_ctx {
 	struct team_nic *nic;
 	struct nic_src *src;
-	const struct node *shape, *up, *down;
 };
 
 static void nic_network(struct load *l, const struct node *key, const struct node *v, void *obj)
@@ -139,21 +138,21 @@ static void nic_shape(struct load *l, const struct node *key, const struct node 
 {
 	(void)l;
 	(void)key;
-	((struct nic_ctx *)obj)->shape = v;
+	((struct nic_ctx *)obj)->src->shape = v;
 }
 
 static void nic_up(struct load *l, const struct node *key, const struct node *v, void *obj)
 {
 	(void)l;
 	(void)key;
-	((struct nic_ctx *)obj)->up = v;
+	((struct nic_ctx *)obj)->src->up = v;
 }
 
 static void nic_down(struct load *l, const struct node *key, const struct node *v, void *obj)
 {
 	(void)l;
 	(void)key;
-	((struct nic_ctx *)obj)->down = v;
+	((struct nic_ctx *)obj)->src->down = v;
 }
 
 static void nic_link(struct load *l, const struct node *key, const struct node *v, void *obj)
@@ -207,12 +206,12 @@ static void parse_nic(struct load *l, const struct node *v, struct team_nic *nic
 	src->node = v;
 	if (!keys_read(l, &KEY_TABLE("a NIC", nic_keys), v, &c))
 		return;
-	if (c.shape)
-		parse_shape(l, c.shape, &nic->shape);
-	if (c.up)
-		parse_shape_dir(l, c.up, &nic->shape, true);
-	if (c.down)
-		parse_shape_dir(l, c.down, &nic->shape, false);
+	if (src->shape)
+		parse_shape(l, src->shape, &nic->shape);
+	if (src->up)
+		parse_shape_dir(l, src->up, &nic->shape, true);
+	if (src->down)
+		parse_shape_dir(l, src->down, &nic->shape, false);
 }
 
 void parse_nics(struct load *l, const struct node *value, struct team_vm *vm, struct vm_src *src)

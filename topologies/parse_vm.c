@@ -81,6 +81,7 @@ static void vm_memory(struct load *l, const struct node *key, const struct node 
 	uint64_t n;
 
 	(void)key;
+	((struct vm_ctx *)obj)->src->memory = v;
 	if (!want_size(l, v, &n))
 		return;
 	if (n < memory_min)
@@ -242,17 +243,36 @@ static void vm_on_crash(struct load *l, const struct node *key, const struct nod
 		((struct vm_ctx *)obj)->vm->on_crash = (enum on_crash)i;
 }
 
+/* @path without doubled slashes and "." folders. */
+static const char *path_clean(struct load *l, const char *path)
+{
+	char *out = arena_printf(l->arena, "%s", path), *to = out;
+
+	for (const char *p = path; *p;) {
+		size_t len = 1 + strcspn(p + 1, "/");
+
+		if (len > 1 && !(len == 2 && p[1] == '.')) {
+			memcpy(to, p, len);
+			to += len;
+		}
+		p += len;
+	}
+	*to = '\0';
+	return out;
+}
+
 static void file_path(struct load *l, const struct node *key, const struct node *v, void *obj)
 {
 	(void)key;
 	if (!want_text(l, v, "'path'"))
 		return;
-	if (*v->text != '/' || v->len < 2 || v->text[v->len - 1] == '/' || v->len > 1024)
+	if (*v->text != '/' || v->len < 2 || v->text[v->len - 1] == '/' || v->len > 1024 ||
+	    !*path_clean(l, v->text) || !strcmp(v->text + v->len - 2, "/."))
 		load_error(l, &v->place, "'%s' is not the absolute path of a file in the guest", v->text);
 	else if (strstr(v->text, "/../") || (v->len > 2 && !strcmp(v->text + v->len - 3, "/..")))
 		load_error(l, &v->place, "a path in the guest does without '..'");
 	else
-		((struct team_file *)obj)->path = v->text;
+		((struct team_file *)obj)->path = path_clean(l, v->text);
 }
 
 static void file_from(struct load *l, const struct node *key, const struct node *v, void *obj)

@@ -242,6 +242,31 @@ int shape_set_key(struct shape_dir *dir, const char *key, const char *value, cha
 	return shape_set_key_dir(dir, LINK_DOWN, key, value, ret_why);
 }
 
+char *shape_dir_check(const struct shape_dir *d, uint32_t mtu, const char **ret_key)
+{
+	enum { ETHERNET_HEADER = 14 };
+	uint64_t frame = (uint64_t)mtu + ETHERNET_HEADER;
+
+	if (d->rate_bps && d->queue && !d->queue_in_packets && d->queue < frame) {
+		*ret_key = "queue";
+		return str_printf("a queue of %llu bytes never takes a whole frame, which has up to %llu bytes at "
+				  "this MTU", (unsigned long long)d->queue, (unsigned long long)frame);
+	}
+	if (d->reorder > 0 && !d->delay_ns) {
+		*ret_key = "reorder";
+		return str_printf("frames overtake by skipping their delay, and this link has none; give it a 'delay'");
+	}
+	if (d->jitter_ns > d->delay_ns) {
+		CLEANUP(free) char *jitter = value_time_str(d->jitter_ns);
+		CLEANUP(free) char *delay = value_time_str(d->delay_ns);
+
+		*ret_key = "jitter";
+		return str_printf("a jitter of %s is more than the delay of %s: no frame arrives before it was sent, "
+				  "so the spread would not be what it says", jitter, delay);
+	}
+	return NULL;
+}
+
 /* Appends " word VALUE"; frees @value. */
 static void put(struct bytes *out, const char *word, char *value)
 {

@@ -73,6 +73,7 @@ struct team_nic {
 	bool link_down;
 };
 
+enum { TEAM_FILE_MAX = 256 << 20 }; /* bytes of one `files` entry */
 struct team_file { /* a file to put into the guest */
 	const char *path;
 	const char *from; /* absolute host path, or NULL */
@@ -171,11 +172,15 @@ struct diags {
 };
 void diags_done(struct diags *d);
 
+/* IMAGE_BUILDABLE: not there, but `up` can build it. */
+enum image_state { IMAGE_UNKNOWN, IMAGE_BUILDABLE, IMAGE_BUILT };
+
 /* What checking needs to know of the host; callbacks may be NULL (not checked). */
 struct team_env {
 	void *ctx;
-	/* True when an image of that name is built (or can be built on demand). */
-	bool (*image_exists)(void *ctx, const char *name);
+	enum image_state (*image_state)(void *ctx, const char *name);
+	/* The least memory a VM of that image boots with, in bytes; 0: not known. */
+	uint64_t (*image_memory)(void *ctx, const char *name);
 };
 
 /* Parses, checks and plans. @sets: "vms.client.memory=256MiB" overrides from --set.
@@ -205,6 +210,9 @@ int shape_set_key(struct shape_dir *dir, const char *key, const char *value, cha
  * shape_set_key() takes the preset's down direction. */
 int shape_set_key_dir(struct shape_dir *dir, enum link_dir which, const char *key,
 		      const char *value, char **ret_why);
+/* Whether a link can be as @dir says, on a network with this @mtu.
+ * Returns NULL; or a message (the caller frees), and the key at fault in *ret_key. */
+char *shape_dir_check(const struct shape_dir *dir, uint32_t mtu, const char **ret_key);
 /* "rate 1.544Mbit delay 5ms ..." for people. Caller frees. */
 char *shape_dir_str(const struct shape_dir *dir);
 json_t *shape_dir_json(const struct shape_dir *dir);

@@ -17,6 +17,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 struct unit {
 	const char *name;
@@ -317,5 +318,10 @@ int value_name(const char *s, bool any_case, char **ret_why)
 	}
 	if (!n || n > 32)
 		return refuse(ret_why, str_printf("a name has 1 to 32 characters"));
+	/* Numbers count NICs and disks, and every guest is its own localhost. */
+	if (any_case && !s[strspn(s, "0123456789")])
+		return refuse(ret_why, str_printf("'%s' is no name; a name is not all digits", s));
+	if (any_case && !strcasecmp(s, "localhost"))
+		return refuse(ret_why, str_printf("'%s' is no name here; every guest calls itself so", s));
 	return 0;
 }

@@ -33,7 +33,8 @@ int value_host(const char *s, struct ip_addr *ret_ip, char **ret_why);
 int value_mac(const char *s, struct mac_addr *ret_mac, char **ret_why);
 /* "true" or "false", nothing else. */
 int value_bool(const char *s, bool *ret_b, char **ret_why);
-/* [a-z0-9][a-z0-9-]{0,31}; @any_case: also A-Z and _. */
+/* [a-z0-9][a-z0-9-]{0,31}. @any_case: also A-Z and _, but not all digits and not "localhost":
+ * the name of a network, a VM or a NIC. */
 int value_name(const char *s, bool any_case, char **ret_why);
 
 /* The shortest exact form: "1.544Mbit", "20ms", "64KiB", "0.1%". The caller frees. */

@@ -26,6 +26,34 @@ static struct exec_result bad(int status, const char *err)
 				     .err = { .data = (uint8_t *)(uintptr_t)err, .len = strlen(err) } };
 }
 
+/* The agent answers, and the set-up script did all. */
+static void set_up(struct ready *r, nsec_t now)
+{
+	ready_agent_answers(r, now);
+	ck_assert_int_eq(r->phase, READY_SETUP);
+	ck_assert_ptr_nonnull(ready_command(r, now));
+	ready_exec_ended(r, now, &good);
+}
+
+START_TEST(test_setup_fails)
+{
+	struct ready r = { 0 };
+	struct exec_result no = bad(1, "ip addr add fd00::1/64 dev eth0: Permission denied\n");
+	const char *look;
+
+	ready_start(&r, &full, 0);
+	ready_agent_answers(&r, S);
+	look = ready_command(&r, S);
+	ck_assert_ptr_nonnull(look);
+	ck_assert_ptr_nonnull(strstr(look, "/run/muster-setup.failed"));
+	ck_assert_int_eq(ready_due(&r), 60 * S);
+	ready_exec_ended(&r, 2 * S, &no);
+	ck_assert_int_eq(r.phase, READY_FAILED);
+	ck_assert_str_eq(r.why, "its set-up failed: ip addr add fd00::1/64 dev eth0: Permission denied");
+	ready_done(&r);
+}
+END_TEST
+
 START_TEST(test_agent_alone)
 {
 	struct ready r = { 0 };
@@ -34,7 +62,7 @@ START_TEST(test_agent_alone)
 	ck_assert_int_eq(r.phase, READY_AGENT);
 	ck_assert_int_eq(ready_due(&r), 65 * S);
 	ck_assert_ptr_null(ready_command(&r, 6 * S));
-	ready_agent_answers(&r, 7 * S);
+	set_up(&r, 7 * S);
 	ck_assert_int_eq(r.phase, READY_DONE);
 	ck_assert_int_eq(ready_due(&r), NSEC_NEVER);
 	ready_tick(&r, 100 * S);
@@ -49,7 +77,7 @@ START_TEST(test_whole_way)
 	struct exec_result no = bad(1, "not yet\n");
 
 	ready_start(&r, &full, 0);
-	ready_agent_answers(&r, S);
+	set_up(&r, S);
 	ck_assert_str_eq(ready_command(&r, S), "first");
 	ck_assert_ptr_null(ready_command(&r, S)); /* it runs */
 	ready_exec_ended(&r, 2 * S, &good);
@@ -74,7 +102,7 @@ START_TEST(test_run_fails)
 	struct exec_result no = bad(9, "cannot\x1b[2J\n");
 
 	ready_start(&r, &full, 0);
-	ready_agent_answers(&r, S);
+	set_up(&r, S);
 	(void)ready_command(&r, S);
 	ready_exec_ended(&r, 2 * S, &no);
 	ck_assert_int_eq(r.phase, READY_FAILED);
@@ -97,13 +125,13 @@ START_TEST(test_timeouts)
 	ck_assert_str_eq(r.why, "not ready after 60 s: it waits for the guest agent to answer");
 
 	ready_start(&r, &full, 0);
-	ready_agent_answers(&r, S);
+	set_up(&r, S);
 	(void)ready_command(&r, S);
 	ready_tick(&r, 60 * S);
 	ck_assert_str_eq(r.why, "not ready after 60 s: it waits for run line 1 of 2: first");
 
 	ready_start(&r, &full, 0);
-	ready_agent_answers(&r, S);
+	set_up(&r, S);
 	for (int i = 0; i < 2; i++) {
 		(void)ready_command(&r, S);
 		ready_exec_ended(&r, S, &good);
@@ -246,6 +274,7 @@ static Suite *make_suite(void)
 	TCase *t = tcase_create("ready");
 
 	tcase_add_test(t, test_agent_alone);
+	tcase_add_test(t, test_setup_fails);
 	tcase_add_test(t, test_whole_way);
 	tcase_add_test(t, test_run_fails);
 	tcase_add_test(t, test_timeouts);

@@ -35,7 +35,7 @@ static void setup(void)
 	nics[0] = (struct team_nic){ .name = "eth0", .index = 0, .mac = { { 2, 0, 0, 0, 0, 1 } },
 				     .addresses = addresses, .n_addresses = 2, .mtu = 1400,
 				     .gateway = ip("10.0.0.254"), .gateway6 = ip("fd00::fe") };
-	nics[1] = (struct team_nic){ .name = "eth1", .index = 1, .network = 1,
+	nics[1] = (struct team_nic){ .name = "eth1", .index = 1, .network = 1, .gateway = ip("10.1.0.254"),
 				     .mac = { { 2, 0, 0, 0, 0, 2 } }, .addresses = addresses + 2,
 				     .n_addresses = 1, .mtu = 1500 };
 	nics[2] = (struct team_nic){ .name = "eth0", .index = 0, .mac = { { 2, 0, 0, 0, 0, 3 } },
@@ -48,24 +48,31 @@ static void setup(void)
 
 START_TEST(test_script)
 {
+	struct team_file late[] = { { .path = "/srv/a", .text = "x", .text_len = 1 },
+				    { .path = "/run/a/b", .text = "x", .text_len = 1 } };
 	CLEANUP(bytes) struct bytes out = { 0 };
 	const char *at;
 
+	vms[0].files = late;
+	vms[0].n_files = 2;
 	setup_script(&team, 0, &out);
-	at = strstr((char *)out.data, "hostname ");
+	at = strstr((char *)out.data, "try hostname ");
 	ck_assert_ptr_nonnull(at);
-	ck_assert_str_eq(at, "hostname 'r'\\''1'\n"
-			     "ip link set lo up\n"
+	ck_assert_str_eq(at, "try hostname 'r'\\''1'\n"
+			     "try ip link set lo up\n"
+			     "put /etc/muster/late/1 '/run/a/b'\n"
 			     "nic eth0 02:00:00:00:00:01\n"
-			     "ip link set eth0 mtu 1400\n"
-			     "ip addr add 10.0.0.1/24 dev eth0\n"
-			     "ip addr add fd00::1/64 dev eth0 nodad\n"
-			     "ip link set eth0 up\n"
-			     "ip route add default via 10.0.0.254 dev eth0\n"
-			     "ip -6 route add default via fd00::fe dev eth0\n"
+			     "try ip link set eth0 mtu 1400\n"
+			     "try ip addr add 10.0.0.1/24 dev eth0\n"
+			     "try ip addr add fd00::1/64 dev eth0 nodad\n"
+			     "try ip link set eth0 up\n"
+			     "try ip route add default via 10.0.0.254 dev eth0\n"
+			     "try ip -6 route add default via fd00::fe dev eth0\n"
 			     "nic eth1 02:00:00:00:00:02\n"
-			     "ip addr add 10.1.0.1/16 dev eth1\n"
-			     "ip link set eth1 up\n");
+			     "try ip addr add 10.1.0.1/16 dev eth1\n"
+			     "try ip link set eth1 up\n"
+			     "try ip route add default via 10.1.0.254 dev eth1 metric 2001\n"
+			     "rm -f /run/muster-setup.runs\n");
 }
 END_TEST
 
@@ -102,6 +109,11 @@ START_TEST(test_archive)
 	ck_assert_ptr_nonnull(memmem(archive.data, archive.len, "srv/a/index.html", 17));
 	ck_assert_ptr_nonnull(memmem(archive.data, archive.len, "srv/a", 6));
 	ck_assert_ptr_nonnull(memmem(archive.data, archive.len, "hello\n", 6));
+	bytes_done(&archive);
+	file.path = "/dev/shm/f"; /* mounted over: the script moves it there */
+	ck_assert_int_eq(setup_archive(&team, 0, &archive, &why), 0);
+	ck_assert_ptr_nonnull(memmem(archive.data, archive.len, "etc/muster/late/0", 18));
+	ck_assert_ptr_null(memmem(archive.data, archive.len, "\0dev/shm/f", 11));
 	bytes_done(&archive);
 	file.from = "/nonexistent/file";
 	ck_assert_int_eq(setup_archive(&team, 0, &archive, &why), -ENOENT);

@@ -8,8 +8,10 @@
 #include "topologies/values.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static const struct {
 	const char *text;
@@ -363,6 +365,63 @@ END_TEST
 
 #define N(a) ((int)(sizeof(a) / sizeof *(a)))
 
+static uint64_t needs_80_mib(void *ctx, const char *name)
+{
+	(void)ctx;
+	(void)name;
+	return 80u << 20;
+}
+
+/* Files are in a guest's memory twice while it boots, beside what its image needs. */
+START_TEST(test_files_budget)
+{
+	static const struct {
+		const char *memory;
+		const char *said; /* NULL: it fits */
+	} t[] = {
+		{ "152MiB", NULL },
+		{ "151MiB", "'a' has 151 MiB of memory and needs 152: 80 to boot, and twice its 36 MiB of files" },
+	};
+	const struct team_env env = { .image_memory = needs_80_mib };
+	char top[] = "/tmp/muster-check.XXXXXX";
+	CLEANUP(free) char *blob = NULL;
+	CLEANUP(free) char *file = NULL;
+	CLEANUP(fd) int fd = -1;
+
+	ck_assert_ptr_nonnull(mkdtemp(top));
+	blob = str_printf("%s/blob", top);
+	file = str_printf("%s/t.yaml", top);
+	fd = open(blob, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	ck_assert_int_eq(ftruncate(fd, 36 << 20), 0);
+	for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+		CLEANUP(free) char *text = str_printf("team: t\nvms: {a: {memory: %s, files: [{path: /b, from: blob}]}}\n",
+						      t[i].memory);
+		struct team *team = NULL;
+		struct diags d;
+
+		ck_assert_int_eq(file_write_all(file, text, strlen(text), 0600), 0);
+		ck_assert_int_eq(team_load(file, NULL, 0, NULL, &env, &team, &d), t[i].said ? -EINVAL : 0);
+		ck_assert(!t[i].said || (d.n == 1 && strstr(d.list[0].text, t[i].said)));
+		diags_done(&d);
+		(void)team_free(team);
+	}
+	ck_assert_int_eq(dir_remove_all(top), 0);
+}
+END_TEST
+
+START_TEST(test_presets_can_be)
+{
+	const char *key;
+
+	for (size_t i = 0; i < n_presets; i++) {
+		uint32_t mtu = presets[i].mtu ? presets[i].mtu : 1500;
+
+		ck_assert_msg(!shape_dir_check(&presets[i].up, mtu, &key), "%s up", presets[i].name);
+		ck_assert_msg(!shape_dir_check(&presets[i].down, mtu, &key), "%s down", presets[i].name);
+	}
+}
+END_TEST
+
 /* A FIFO that nobody writes to would hold the reader for ever. */
 START_TEST(test_fifo)
 {
@@ -396,6 +455,8 @@ static Suite *make_suite(void)
 	c = tcase_create("team");
 	tcase_set_timeout(c, 60);
 	tcase_add_test(c, test_fifo);
+	tcase_add_test(c, test_files_budget);
+	tcase_add_test(c, test_presets_can_be);
 	tcase_add_test(c, test_sets);
 	tcase_add_loop_test(c, test_bad_set, 0, N(bad_sets));
 	tcase_add_test(c, test_set_does_not_leak);

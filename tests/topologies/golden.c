@@ -6,15 +6,21 @@
 
 #include <string.h>
 
-static bool image_exists(void *ctx, const char *name)
+static enum image_state image_state(void *ctx, const char *name)
 {
 	(void)ctx;
-	return !strcmp(name, "tiny") || !strcmp(name, "debian");
+	return !strcmp(name, "tiny") ? IMAGE_BUILT : !strcmp(name, "debian") ? IMAGE_BUILDABLE : IMAGE_UNKNOWN;
+}
+
+static uint64_t image_memory(void *ctx, const char *name)
+{
+	(void)ctx;
+	return (!strcmp(name, "debian") ? 96ull : 80ull) << 20;
 }
 
 char *golden_text(const char *path, int *ret_status)
 {
-	const struct team_env env = { .image_exists = image_exists };
+	const struct team_env env = { .image_state = image_state, .image_memory = image_memory };
 	struct bytes out = { 0 };
 	struct team *team = NULL;
 	struct diags diags;
