@@ -125,6 +125,20 @@ static int look_at(int fd, uint64_t max, uint64_t *ret_size)
 	return 0;
 }
 
+int fd_file_size(int fd, uint64_t *ret_size)
+{
+	struct stat st;
+
+	/* Not the C library's function: it makes newfstatat(2) of it, which takes paths. */
+	/* SYSCALLS(machine): fstat */
+	if (syscall(SYS_fstat, fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EMEDIUMTYPE;
+	*ret_size = (uint64_t)st.st_size;
+	return 0;
+}
+
 int file_open_regular(const char *root, const char *path, uint64_t max, int *ret_fd, uint64_t *ret_size)
 {
 	CLEANUP(fd) int seen = -1;

@@ -23,7 +23,7 @@ $(CELL_HOOK_OBJ): $(O)/hook/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -DMUSTER_CELL_HOOK -MMD -MP -c -o $@ $<
 $(CELL_HOOK): $(call obj,cli/main.c) $(CELL_HOOK_OBJ) $(call obj,tests/host_probe.c) $(call lib,$(NEEDS_cli))
-	$(CC) $(ALL_LDFLAGS) -Wl,--wrap=probe_kvm,--wrap=kvm_usable -o $@ $(filter %.o,$^) \
+	$(CC) $(ALL_LDFLAGS) -Wl,--wrap=probe_kvm,--wrap=kvm_usable,--wrap=linux64_load -o $@ $(filter %.o,$^) \
 		-Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS)
 check-lab: $(CELL_HOOK)
 -include $(CELL_HOOK_OBJ:.o=.d)

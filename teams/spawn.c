@@ -348,9 +348,9 @@ static _Noreturn void machine_child(struct supervisor *sup, struct vm *v, struct
 		say_error(mine->control, why ? why : "the machine cannot be made");
 		_exit(1);
 	}
-	boot_files_close(b);
+	cleanup_fd(&b->pmem_fd); /* mapped, as the rings are; the other files are the machine's */
 	for (size_t i = 0; i < tv->n_nics && i < MACHINE_NIC_MAX; i++)
-		(void)close(nics[i].ring.mem_fd); /* it is mapped */
+		(void)close(nics[i].ring.mem_fd);
 	(void)machine_run(m, &why);
 	_exit(0);
 }

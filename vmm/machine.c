@@ -367,8 +367,11 @@ static int assemble(struct machine *m, char **ret_why)
 	if (r < 0 && !*ret_why) {
 		*ret_why = str_printf("the machine's devices cannot be made: %s", strerror(-r));
 	}
-	if (r < 0)
-		return r;
+	return r;
+}
+
+int machine_fill(struct machine *m, char **ret_why)
+{
 	return m->cfg.restore ? machine_load(m, ret_why) : load(m, ret_why);
 }
 
@@ -391,6 +394,8 @@ int machine_new(const struct machine_config *cfg, struct machine **ret_machine, 
 	m->slice = SLICE_FIRST;
 	m->turn_left = MACHINE_TURN;
 	r = assemble(m, &why);
+	if (r == 0 && !cfg->cell)
+		r = machine_fill(m, &why);
 	if (r < 0) {
 		*ret_why = why;
 		(void)machine_free(m);

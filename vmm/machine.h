@@ -53,7 +53,9 @@ struct machine_config {
 	uint32_t virtual_mips; /* virtual clock: instructions per guest microsecond; 0: 100 */
 	uint64_t seed; /* for the guest-visible entropy of a virtual clock */
 	bool entropy_from_host; /* rng from the host; false: from seed */
-	int kernel_fd; /* bzImage or vmlinux; borrowed */
+	/* Borrowed until machine_new() is back; with @cell they are machine_run()'s, which closes them, and
+	 * what the pointers below point at stays until then. */
+	int kernel_fd; /* bzImage or vmlinux */
 	int initrd_fd; /* -1: none */
 	int pmem_fd; /* borrowed; open for as long as the machine is there; -1: none; the image's read-only part, shown as persistent memory (e820 type 12)
 			at MEM_PMEM_GPA; see mem_init_pmem() */
@@ -66,9 +68,11 @@ struct machine_config {
 	int agent_fd; /* stream socket: virtio console port org.qemu.guest_agent.0; -1 none */
 	uint32_t vsock_cid; /* the context ID of its socket device, 3 or more; 0: it has none */
 	int control_fd; /* -1: none (bench, tests) */
-	bool cell; /* machine_run() locks the whole process, for good (core/sandbox.h) */
+	/* machine_run() locks the whole process, for good (core/sandbox.h), and only then
+	 * looks into kernel, initrd or saved state. */
+	bool cell;
 	/* Instead of booting: goes on from the state in @state_fd (a file, read from
-	 * its start; borrowed until machine_new() is back). All else must be as it
+	 * its start; borrowed as kernel_fd is). All else must be as it
 	 * was for the machine that was saved; kernel and initrd are not looked at. */
 	bool restore;
 	bool restore_paused; /* it waits for {"do":"resume"} */
@@ -81,7 +85,7 @@ enum machine_end { MACHINE_END_POWEROFF, MACHINE_END_RESET, MACHINE_END_TRIPLE_F
 const char *machine_end_str(enum machine_end end);
 
 struct machine;
-/* Assembles the PC and loads the kernel. @ret_why: a message on failure, the
+/* Assembles the PC and, without a cell, loads the kernel. @ret_why: a message on failure, the
  * caller frees it. Returns 0 or -errno. */
 int machine_new(const struct machine_config *cfg, struct machine **ret_machine, char **ret_why);
 struct machine *machine_free(struct machine *m);

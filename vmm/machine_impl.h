@@ -192,6 +192,9 @@ void machine_set_paused(struct machine *m, bool paused);
 /* machine_state.c: fills a machine that was just assembled from its state_fd.
  * Returns 0 or -errno, with @ret_why, and then the machine is of no use. */
 int machine_load(struct machine *m, char **ret_why);
+/* Fills the assembled machine from its kernel and initrd, or from a saved state. Errors as of
+ * machine_new(). */
+int machine_fill(struct machine *m, char **ret_why);
 
 /* For tests and benchmarks: @fn is called each time @every instructions have
  * been retired, between two instructions, exactly (virtual clock). */

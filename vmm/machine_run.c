@@ -26,6 +26,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The sweep: a piece of RAM each time, and a pass only after so much work. */
 #define SWEEP_INSTRUCTIONS UINT64_C(200000000)
@@ -198,6 +199,21 @@ static void enter_cell(struct machine *m)
 		machine_end_now(m, MACHINE_END_ERROR, str_printf("its cell cannot be locked: %s", why));
 }
 
+/* What comes from a file is taken apart here, where it can do nothing else; the files are closed. */
+static void fill_in_cell(struct machine *m)
+{
+	int fds[] = { m->cfg.kernel_fd, m->cfg.initrd_fd, m->cfg.restore ? m->cfg.state_fd : -1 };
+	char *why = NULL;
+
+	if (!m->cfg.cell || m->ended)
+		return;
+	if (machine_fill(m, &why) < 0)
+		machine_end_now(m, MACHINE_END_ERROR, why);
+	for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
+		if (fds[i] >= 0)
+			(void)close(fds[i]);
+}
+
 static void run(struct machine *m)
 {
 	bool halted = false;
@@ -229,7 +245,9 @@ enum machine_end machine_run(struct machine *m, char **ret_why)
 		machine_end_now(m, MACHINE_END_ERROR,
 				str_printf("the machine's sockets: error %d", -r));
 	enter_cell(m);
-	machine_tell(m, "started");
+	fill_in_cell(m);
+	if (!m->ended)
+		machine_tell(m, "started");
 	if (m->restored && !m->cfg.restore_paused)
 		machine_set_paused(m, false);
 	else if (m->threads && !m->paused)

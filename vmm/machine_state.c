@@ -35,7 +35,6 @@
 
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 /* ---- the machine itself --------------------------------------------------------- */
 
@@ -247,23 +246,23 @@ static int load_from(struct machine *m, const void *data, size_t len, char **ret
 
 int machine_load(struct machine *m, char **ret_why)
 {
-	struct stat st;
+	uint64_t size;
 	void *p;
 	int r;
 
-	if (fstat(m->cfg.state_fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= 0) {
+	if (fd_file_size(m->cfg.state_fd, &size) < 0 || size == 0) {
 		*ret_why = str_dup("the saved state is no file, or an empty one");
 		return -EINVAL;
 	}
-	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, m->cfg.state_fd, 0);
+	p = mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, m->cfg.state_fd, 0);
 	if (p == MAP_FAILED) {
 		r = -errno;
 		*ret_why = str_printf("the saved state cannot be read: %s", strerror(-r));
 		return r;
 	}
 	machine_stop_time(m, true);
-	r = load_from(m, p, (size_t)st.st_size, ret_why);
-	(void)munmap(p, (size_t)st.st_size);
+	r = load_from(m, p, (size_t)size, ret_why);
+	(void)munmap(p, (size_t)size);
 	m->paused = m->restored = r == 0;
 	m->announces = r == 0 && !m->clock.is_virtual;
 	loop_hold(m->loop, m->paused);

@@ -10,7 +10,8 @@
  * What the host does not have (int 0x80, where its kernel has no 32-bit ABI) is not tried:
  * its line says "skipped".
  *
- * With CELL_TRY=ROLE:ATTEMPT the process itself makes that one, and dies.
+ * With CELL_TRY=ROLE:ATTEMPT the process itself makes that one, and dies; with
+ * CELL_TRY=loader:ATTEMPT a machine does when it comes to unpack its kernel.
  *
  * A machine on KVM has threads: an attempt whose name begins with "thread:" is
  * made by one that stood before the list came. The children have no processor:
@@ -22,6 +23,7 @@
  * Linked into muster-cell (make/cell.mk) with core/sandbox.c built for it. */
 #include "core/sandbox_hook.h"
 #include "teams/probe_kvm.h"
+#include "vmm/boot/linux64.h"
 #include "tests/host_probe.h"
 #include "vmm/cpu/kvm/kvm.h"
 
@@ -66,7 +68,7 @@ static const struct attempt {
 	{ "openat", MFJ, SYS_openat, { AT_FDCWD, P(path) } },
 	{ "openat-create", MFJ, SYS_openat, { AT_FDCWD, P(file_to_make), O_WRONLY | O_CREAT, 0600 } },
 	{ "openat-tmpfile", MFJ, SYS_openat, { AT_FDCWD, P("/tmp"), O_TMPFILE | O_RDWR, 0600 } },
-	{ "openat2", ALL, SYS_openat2, { AT_FDCWD, P(path), P(buf), 24 } },
+	{ "openat2", MFJ, SYS_openat2, { AT_FDCWD, P(path), P(buf), 24 } },
 	{ "openat-folder", MF, SYS_openat, { AT_FDCWD, P("/"), O_DIRECTORY } },
 	{ "creat", ALL, SYS_creat, { P(file_to_make), 0600 } },
 	{ "stat", ALL, SYS_stat, { P(path), P(buf) } },
@@ -328,10 +330,20 @@ static void int80(void)
 	__asm__ volatile("int $0x80" : "+a"(r) : : "memory", "r8", "r9", "r10", "r11");
 }
 
+/* CELL_TRY=NAME:ATTEMPT has the process itself make it when it comes to what NAME says. */
+static void try_as(const char *name)
+{
+	size_t len = strlen(name);
+
+	if (strncmp(wanted, name, len) != 0 || wanted[len] != ':')
+		return;
+	for (size_t i = 0; i < N_ATTEMPTS; i++)
+		if (strcmp(wanted + len + 1, attempts[i].name) == 0)
+			(void)make(&attempts[i]);
+}
+
 void cell_hook_inside(enum sandbox_role role)
 {
-	size_t len = strlen(sandbox_role_str(role));
-
 	if (is_int80) {
 		int80();
 		_exit(SURVIVED);
@@ -340,11 +352,21 @@ void cell_hook_inside(enum sandbox_role role)
 		wait_for_it();
 	if (mine)
 		make_mine();
-	if (strncmp(wanted, sandbox_role_str(role), len) != 0 || wanted[len] != ':')
-		return;
-	for (size_t i = 0; i < N_ATTEMPTS; i++)
-		if (strcmp(wanted + len + 1, attempts[i].name) == 0)
-			(void)make(&attempts[i]);
+	try_as(sandbox_role_str(role));
+}
+
+/* ---- what unpacks a kernel ------------------------------------------------------------- */
+
+int __real_linux64_load(struct mem *mem, const struct linux64_config *cfg, struct cpu_state *ret_state,
+			char **ret_why);
+int __wrap_linux64_load(struct mem *mem, const struct linux64_config *cfg, struct cpu_state *ret_state,
+			char **ret_why);
+
+int __wrap_linux64_load(struct mem *mem, const struct linux64_config *cfg, struct cpu_state *ret_state,
+			char **ret_why)
+{
+	try_as("loader");
+	return __real_linux64_load(mem, cfg, ret_state, ret_why);
 }
 
 /* ---- a KVM that need not be good ------------------------------------------------------ */

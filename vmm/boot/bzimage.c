@@ -3,8 +3,8 @@
  * A bzImage is setup sectors, then the protected-mode part, in which
  * payload_offset and payload_length point at the compressed vmlinux; its last
  * four bytes are the unpacked size. Everything in the file is untrusted.
- * The file is read whole, so all of it is mapped at once: that is a few hundred
- * page faults less.
+ * The file is read whole, so each mapping is populated at once: that is a few
+ * hundred page faults less.
  *
  * Used by: vmm/boot/linux64.c.   Depends on: vmm/boot/unpack.h.
  * Source: boot.rst, protocol 2.08 and later. */
@@ -15,11 +15,14 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 enum { KERNEL_SIZE_MAX = 512 << 20, PROTOCOL_MIN = 0x0208 };
+/* A vmlinux is mapped in parts; what is packed lies in one, beside what unpacking takes. A cell
+ * bounds the sum (core/sandbox.c, more_memory_max). */
+enum { WINDOW_SIZE = 64 << 20, BZIMAGE_SIZE_MAX = 96 << 20 };
 
 /* Field @at (an offset in the zero page) of the setup header. */
 static uint8_t *field(struct bzimage *im, size_t at)
@@ -80,41 +83,89 @@ static int read_bzimage(const uint8_t *p, size_t len, struct reading *rd, char *
 	return r == -ENOTSUP || r == -EBADMSG ? -ENOEXEC : r;
 }
 
-static int read_kernel(const uint8_t *p, size_t len, struct reading *rd, char **ret_why)
+/* Maps @len bytes of the file from @at; the caller unmaps them. */
+static int map_part(int fd, uint64_t at, size_t len, uint8_t **ret_p, char **ret_why)
 {
-	if (len >= 64 && memcmp(p, ELFMAG, SELFMAG) == 0) {
-		header_of_vmlinux(&rd->image);
-		return rd->sink(rd->ctx, p, len);
+	void *p = mmap(NULL, len, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, (off_t)at);
+	int r = -errno;
+
+	if (p == MAP_FAILED) {
+		*ret_why = str_printf("the kernel cannot be read: %s", strerror(-r));
+		return r;
 	}
-	if (len >= 0x290 && memcmp(p + 0x202, "HdrS", 4) == 0)
-		return read_bzimage(p, len, rd, ret_why);
-	*ret_why = str_printf("the kernel is neither a bzImage nor a vmlinux");
-	return -ENOEXEC;
+	*ret_p = p;
+	return 0;
+}
+
+/* @first is the file's first window, which the caller unmaps. */
+static int read_vmlinux(int fd, uint64_t size, const uint8_t *first, struct reading *rd, char **ret_why)
+{
+	int r;
+
+	header_of_vmlinux(&rd->image);
+	r = rd->sink(rd->ctx, first, size < WINDOW_SIZE ? (size_t)size : WINDOW_SIZE);
+	for (uint64_t at = WINDOW_SIZE; r == 0 && at < size; at += WINDOW_SIZE) {
+		size_t len = size - at < WINDOW_SIZE ? (size_t)(size - at) : WINDOW_SIZE;
+		uint8_t *p;
+
+		r = map_part(fd, at, len, &p, ret_why);
+		if (r < 0)
+			return r;
+		r = rd->sink(rd->ctx, p, len);
+		(void)munmap(p, len);
+	}
+	return r;
+}
+
+static int read_whole(int fd, uint64_t size, struct reading *rd, char **ret_why)
+{
+	uint8_t *p;
+	int r;
+
+	if (size > BZIMAGE_SIZE_MAX) {
+		*ret_why = str_printf("the kernel file is packed and larger than %d MiB", BZIMAGE_SIZE_MAX >> 20);
+		return -EFBIG;
+	}
+	r = map_part(fd, 0, (size_t)size, &p, ret_why);
+	if (r < 0)
+		return r;
+	r = read_bzimage(p, (size_t)size, rd, ret_why);
+	(void)munmap(p, (size_t)size);
+	return r;
 }
 
 int bzimage_read(int fd, unpack_sink *sink, void *ctx, struct bzimage *ret_image, char **ret_why)
 {
 	struct reading rd = { .sink = sink, .ctx = ctx };
-	struct stat st;
-	void *map;
+	bool is_elf, is_packed;
+	uint64_t size;
+	size_t len;
+	uint8_t *p;
 	int r;
 
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size == 0) {
+	if (fd_file_size(fd, &size) < 0 || size == 0) {
 		*ret_why = str_printf("the kernel is not a readable file");
 		return -EINVAL;
 	}
-	if (st.st_size > KERNEL_SIZE_MAX) {
+	if (size > KERNEL_SIZE_MAX) {
 		*ret_why = str_printf("the kernel file is larger than 512 MiB");
 		return -EFBIG;
 	}
-	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
-	if (map == MAP_FAILED) {
-		r = -errno;
-		*ret_why = str_printf("the kernel cannot be read: %s", strerror(-r));
+	len = size < WINDOW_SIZE ? (size_t)size : WINDOW_SIZE;
+	r = map_part(fd, 0, len, &p, ret_why);
+	if (r < 0)
 		return r;
+	is_elf = len >= 64 && memcmp(p, ELFMAG, SELFMAG) == 0;
+	is_packed = !is_elf && len >= 0x290 && memcmp(p + 0x202, "HdrS", 4) == 0;
+	if (is_elf)
+		r = read_vmlinux(fd, size, p, &rd, ret_why);
+	(void)munmap(p, len);
+	if (is_packed) {
+		r = read_whole(fd, size, &rd, ret_why);
+	} else if (!is_elf) {
+		*ret_why = str_printf("the kernel is neither a bzImage nor a vmlinux");
+		r = -ENOEXEC;
 	}
-	r = read_kernel(map, (size_t)st.st_size, &rd, ret_why);
-	(void)munmap(map, (size_t)st.st_size);
 	if (r == 0)
 		*ret_image = rd.image;
 	return r;

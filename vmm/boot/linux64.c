@@ -24,7 +24,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
 enum { GDT_GPA = 0x500, ZERO_PAGE_GPA = 0x7000, SETUP_DATA_GPA = 0x8000, PML4_GPA = 0x9000,
        CMDLINE_GPA = 0x20000, EBDA_START = 0x9FC00, KERNEL_MIN = 0x100000 };
@@ -110,7 +109,7 @@ static void entry_state(struct mem *mem, uint64_t entry, struct cpu_state *s)
 static int read_exactly(int fd, uint8_t *dst, size_t len)
 {
 	for (size_t at = 0; at < len;) {
-		/* SYSCALLS(setup): pread64 */
+		/* SYSCALLS(machine): pread64 */
 		ssize_t n = pread(fd, dst + at, len - at, (off_t)at);
 
 		if (n < 0 && errno == EINTR)
@@ -129,16 +128,12 @@ static int load_initrd(struct mem *mem, const struct linux64_config *cfg, uint64
 		       uint8_t *zp, char **ret_why)
 {
 	uint64_t max = (uint64_t)load_le32(zp + ZP_INITRD_MAX) + 1, len = 0, total, at;
-	struct stat st;
 	uint8_t *dst;
 	int r;
 
-	if (cfg->initrd_fd >= 0) {
-		if (fstat(cfg->initrd_fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-			*ret_why = str_printf("the initrd is not a readable file");
-			return -EINVAL;
-		}
-		len = (uint64_t)st.st_size;
+	if (cfg->initrd_fd >= 0 && fd_file_size(cfg->initrd_fd, &len) < 0) {
+		*ret_why = str_printf("the initrd is not a readable file");
+		return -EINVAL;
 	}
 	total = ((len + 3) & ~UINT64_C(3)) + cfg->append_len;
 	if (total == 0)
