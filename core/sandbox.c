@@ -6,7 +6,7 @@
  *      user is mapped: the process is nobody in it.
  *   2. an empty root: a read-only tmpfs of one inode becomes / and the host's
  *      tree is detached.
- *   3. root becomes uid 65534; every capability goes.
+ *   3. root becomes a user that no other process is; every capability goes.
  *   4. Landlock with nothing allowed: files, TCP, abstract sockets, signals.
  *   5. the environment is wiped, no core dump, no ptrace, no new privileges.
  * The janitor removes a folder and kills, so for it Landlock allows just that
@@ -62,7 +62,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { NOBODY = 65534 };
+/* A process of root becomes the user USER_BASE + its number, so none can signal another. The range up
+ * to 0x7FFFFFFF is no account's, no container's and no dynamic user's by systemd's plan, and a number
+ * is below 2^22.   Source: systemd's UIDS-GIDS.md. */
+enum { USER_BASE = 0x70000000, NOBODY = 65534 };
 /* A machine may append to the team's log, no further than this. */
 static const rlim_t file_size_max = 64 << 20;
 /* What a machine may map beyond what it has when it is locked. */
@@ -136,7 +139,24 @@ static void leave_host(void)
 
 /* ---- users and capabilities -------------------------------------------------------- */
 
-/* SYSCALLS(setup): setgroups setresgid setresuid capset getppid */
+/* SYSCALLS(setup): setgroups setresgid setresuid */
+static int become(uid_t user)
+{
+	return setresgid(user, user, user) < 0 || setresuid(user, user, user) < 0 ? -errno : 0;
+}
+
+/* A container's root may have few users to choose from; nobody is the next best. */
+static void leave_user(void)
+{
+	int r = setgroups(0, NULL) < 0 ? -errno : become(USER_BASE + (uid_t)getpid());
+
+	if (r < 0 && (r = become(NOBODY)) == 0)
+		log_info("cell: no user of its own: it is nobody");
+	if (r < 0)
+		log_info("cell: it stays root: %s", strerror(-r));
+}
+
+/* SYSCALLS(setup): capset getppid */
 static int drop_rights(char **ret_why)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -144,9 +164,8 @@ static int drop_rights(char **ret_why)
 
 	/* In a user namespace without a mapping nobody can be changed into; there
 	 * the user is the caller's own outside, and no one inside. */
-	if (geteuid() == 0 && (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
-			       setresuid(NOBODY, NOBODY, NOBODY) < 0))
-		log_info("cell: it stays root: %s", strerror(errno));
+	if (geteuid() == 0)
+		leave_user();
 	if (syscall(SYS_capset, &head, none) < 0) {
 		int r = errno;
 

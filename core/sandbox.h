@@ -44,7 +44,7 @@ bool sandbox_is_wanted(enum sandbox_role role);
 /* Takes away, for good, by role: new privileges, the environment, core dumps
  * and inspection by others; the file system (an empty mount namespace,
  * Landlock), the network, IPC and host names of the host (namespaces); every
- * capability, and root itself (uid 65534). A child that was bound to its
+ * capability, and root itself (a user of the process's own). A child that was bound to its
  * parent's life stays so. What the host has no means for is logged and left
  * to the list of system calls.
  * @dir: SANDBOX_JANITOR only: the folder below which it may remove; its

@@ -10,12 +10,15 @@
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -314,6 +317,77 @@ START_TEST(all_threads_are_locked)
 }
 END_TEST
 
+/* A process in its cell, until the other end of @fds is closed. */
+static pid_t start_in_cell(enum sandbox_role role, const int fds[2])
+{
+	pid_t pid = fork();
+	char *why = NULL, c;
+
+	ck_assert_int_ge(pid, 0);
+	if (pid)
+		return pid;
+	(void)close(fds[0]);
+	if (sandbox_isolate(role, NULL, &why) < 0 || sandbox_lock(role, &why) < 0 || write(fds[1], "x", 1) != 1)
+		_exit(99);
+	(void)recv(fds[1], &c, 1, 0);
+	_exit(7);
+}
+
+/* The real user of @pid once it has written to @fd. */
+static uid_t user_of(pid_t pid, int fd)
+{
+	CLEANUP(free) char *path = str_printf("/proc/%d/status", (int)pid);
+	CLEANUP(bytes) struct bytes text = { 0 };
+	unsigned user = 0;
+	char c;
+
+	ck_assert_int_eq(read(fd, &c, 1), 1);
+	ck_assert_int_eq(file_read_all(path, 1 << 16, &text), 0);
+	bytes_append(&text, "", 1);
+	ck_assert_int_eq(sscanf(strstr((char *)text.data, "\nUid:"), " Uid: %u", &user), 1);
+	return user;
+}
+
+/* What another user's process gets who wants to signal @pid. */
+static int signal_as(uid_t user, pid_t pid)
+{
+	pid_t child = fork();
+	int status = -1;
+
+	if (child == 0)
+		_exit(setresuid(user, user, user) < 0 ? 99 : kill(pid, 0) < 0 ? errno : 0);
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 99;
+}
+
+START_TEST(each_cell_of_root_has_a_user_of_its_own)
+{
+	int fds[2][2], status;
+	uid_t user[2];
+	pid_t pid[2];
+
+	if (geteuid() != 0 || !sandbox_is_wanted(SANDBOX_MACHINE)) {
+		puts("skipped 1: users of cells: only root may change into them");
+		return;
+	}
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds[i]), 0);
+		pid[i] = start_in_cell(i ? SANDBOX_FABRIC : SANDBOX_MACHINE, fds[i]);
+		(void)close(fds[i][1]);
+		user[i] = user_of(pid[i], fds[i][0]);
+	}
+	ck_assert_uint_ne(user[0], user[1]);
+	ck_assert_ptr_null(getpwuid(user[0]));
+	ck_assert_int_eq(signal_as(65534, pid[0]), EPERM);
+	ck_assert_int_eq(signal_as(user[1], pid[0]), EPERM);
+	ck_assert_int_eq(signal_as(user[0], pid[0]), 0);
+	for (int i = 0; i < 2; i++) {
+		(void)close(fds[i][0]);
+		ck_assert_int_eq(waitpid(pid[i], &status, 0), pid[i]);
+	}
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("sandbox");
@@ -323,6 +397,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(t, a_cell_allows_and_kills, 0, sizeof tries / sizeof *tries);
 	tcase_add_test(t, the_janitor_removes_its_folder_and_no_other);
 	tcase_add_test(t, all_threads_are_locked);
+	tcase_add_test(t, each_cell_of_root_has_a_user_of_its_own);
 	suite_add_tcase(s, t);
 	return s;
 }
