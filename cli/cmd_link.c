@@ -41,24 +41,41 @@ static char *state_text(json_t *link)
 	return why.len ? str_printf("down (%s)", (char *)why.data) : str_dup("down");
 }
 
+static void print_counters(const char *what, json_t *c)
+{
+	static const struct {
+		const char *key, *name;
+	} rare[] = { { "corrupted_frames", "corrupted" },
+		     { "duplicated_frames", "duplicated" },
+		     { "reordered_frames", "reordered" } };
+	CLEANUP(free) char *lost = lost_text(json_object_get(c, "lost"));
+
+	(void)printf("  %sentered %lld, copied %lld, delivered %lld, %s, queued %lld frames\n", what,
+		     number(c, "entered_frames"), number(c, "copied_frames"), number(c, "delivered_frames"),
+		     lost, number(c, "queued_frames"));
+	for (size_t i = 0, n = 0; i <= sizeof rare / sizeof rare[0]; i++) {
+		if (i == sizeof rare / sizeof rare[0])
+			(void)fputs(n ? " frames\n" : "", stdout);
+		else if (number(c, rare[i].key))
+			(void)printf("%s%s %lld", n++ ? ", " : "  of them ", rare[i].name, number(c, rare[i].key));
+	}
+}
+
 static void print_links(json_t *reply)
 {
 	json_t *links = json_object_get(reply, "links"), *l;
 	size_t i;
 
 	json_array_foreach(links, i, l) {
-		json_t *c = json_object_get(l, "counters");
 		CLEANUP(free) char *state = state_text(l);
-		CLEANUP(free) char *lost = lost_text(json_object_get(c, "lost"));
 
-		cli_print(stdout, "%s %s: %s, %s\n"
-			     "  entered %lld, copied %lld, delivered %lld, %s, queued %lld frames\n",
-			     json_string_value(json_object_get(l, "port")),
-			     json_string_value(json_object_get(l, "dir")),
-			     state,
-			     json_string_value(json_object_get(l, "text")), number(c, "entered_frames"),
-			     number(c, "copied_frames"), number(c, "delivered_frames"), lost,
-			     number(c, "queued_frames"));
+		(void)printf("%s %s: %s, %s\n", json_string_value(json_object_get(l, "port")),
+			     json_string_value(json_object_get(l, "dir")), state,
+			     json_string_value(json_object_get(l, "text")));
+		print_counters("", json_object_get(l, "counters"));
+		/* What the ring lost was never in the link's own counters. */
+		if (json_object_size(json_object_get(json_object_get(l, "ring"), "lost")))
+			print_counters("ring: ", json_object_get(l, "ring"));
 	}
 }
 

@@ -33,6 +33,9 @@ struct element_counters {
 	uint64_t copied_frames; /* additional ones: flooding, duplication */
 	uint64_t delivered_frames, delivered_bytes;
 	uint64_t lost_frames[LOSS_REASON_COUNT];
+	/* What happened to frames on their way; they are in no sum above but
+	 * that each duplicate is also a copied frame. */
+	uint64_t corrupted_frames, duplicated_frames, reordered_frames;
 	uint64_t queued_frames, queued_bytes; /* now */
 };
 

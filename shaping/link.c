@@ -319,6 +319,7 @@ static void fly(struct link *l, struct frame *f, nsec_t now)
 	nsec_t due;
 
 	if (chance(&l->mangle_rng, l->shape.reorder)) {
+		l->counters.reordered_frames++;
 		let_go(l, f);
 		deliver(l, f, now);
 		return;
@@ -339,14 +340,17 @@ static void leave_bottleneck(struct link *l, struct frame *f, nsec_t now)
 		lose(l, f, LOSS_RANDOM);
 		return;
 	}
-	if (chance(&l->mangle_rng, l->shape.corrupt))
+	if (chance(&l->mangle_rng, l->shape.corrupt)) {
+		l->counters.corrupted_frames++;
 		corrupt(l, f);
+	}
 	if (chance(&l->mangle_rng, l->shape.duplicate) &&
 	    l->held_bytes + frame_memory(f) <= LINK_HELD_BYTES_MAX)
 		twin = frame_copy(l->pool, f);
 	fly(l, f, now);
 	if (twin) {
 		l->counters.copied_frames++;
+		l->counters.duplicated_frames++;
 		hold(l, twin);
 		fly(l, twin, now);
 	}

@@ -5,6 +5,7 @@
  * it: {"id":N,"ok":true,...} or {"id":N,"ok":false,"error":"text"}):
  *   {"id":N,"do":"link-show","network":I} or {"vm":I,"nic":J}
  *       -> "links":[{"port":"vm.nic","dir":"up|down","shape":{..},"counters":{..},"up":true,
+ *                     "ring":{..} (a NIC's links: counters between the machine and the link),
  *                     "state":{"nic":"up|down","network":..,"direction":..,"carrier":true}}]
  *   {"id":N,"do":"link-set","network":I | "vm":I,"nic":J,"dir":"up|down|both","set":["rate=1Mbit",..]}
  *   {"id":N,"do":"link-reset", ...} {"id":N,"do":"link-state", ...,"up":BOOL,"flap":BOOL}

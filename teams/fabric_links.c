@@ -225,12 +225,15 @@ static json_t *counters_json(const struct element_counters *c)
 	for (size_t i = 0; i < LOSS_REASON_COUNT; i++)
 		if (c->lost_frames[i])
 			json_object_set_new(lost, loss_names[i], json_integer((json_int_t)c->lost_frames[i]));
-	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "entered_frames",
+	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:o}", "entered_frames",
 			 (json_int_t)c->entered_frames, "entered_bytes", (json_int_t)c->entered_bytes,
 			 "copied_frames", (json_int_t)c->copied_frames, "delivered_frames",
 			 (json_int_t)c->delivered_frames, "delivered_bytes",
 			 (json_int_t)c->delivered_bytes, "queued_frames", (json_int_t)c->queued_frames,
-			 "queued_bytes", (json_int_t)c->queued_bytes, "lost", lost);
+			 "queued_bytes", (json_int_t)c->queued_bytes, "corrupted_frames",
+			 (json_int_t)c->corrupted_frames, "duplicated_frames",
+			 (json_int_t)c->duplicated_frames, "reordered_frames",
+			 (json_int_t)c->reordered_frames, "lost", lost);
 }
 
 static const char *up_or_down(bool is_up)
@@ -257,12 +260,16 @@ static json_t *link_json(const struct fabric_link *fl, const struct fabric_port 
 	const struct team_vm *vm = &fl->fabric->team->vms[p->vm];
 	CLEANUP(free) char *port = str_printf("%s.%s", vm->name, vm->nics[p->nic].name);
 	CLEANUP(free) char *text = shape_dir_str(&fl->dir);
-
-	return json_pack("{s:s,s:s,s:s,s:o,s:I,s:o,s:b,s:o}", "port", port, "dir",
+	json_t *j = json_pack("{s:s,s:s,s:s,s:o,s:I,s:o,s:b,s:o}", "port", port, "dir",
 			 fl->is_up_dir ? "up" : "down", "text", text, "shape", shape_dir_json(&fl->dir), "queue_limit",
 			 (json_int_t)link_queue_limit(link_shape(fl->link)), "counters",
 			 counters_json(link_counters(fl->link)), "up", (int)link_is_up(fl->link), "state",
 			 state_json(fl, p, of_network));
+
+	/* Between an access link and the machine there is the ring, with losses of its own. */
+	if (!of_network)
+		json_object_set_new(j, "ring", counters_json(fl->is_up_dir ? &p->in : &p->out));
+	return j;
 }
 
 json_t *fabric_link_show(struct fabric *f, const struct fabric_target *t, nsec_t now)

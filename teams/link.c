@@ -123,6 +123,19 @@ static json_t *state_json(const struct link_ref *ref, enum link_dir dir, bool is
 	return ask;
 }
 
+static void emit_flap_end(struct supervisor *sup, const struct link_ref *ref, enum link_dir dir)
+{
+	const struct team *t = sup->team;
+	CLEANUP(free) char *target = ref->is_network ? str_dup(t->networks[ref->network].name) :
+						       str_printf("%s.%s", t->vms[ref->vm].name,
+								  t->vms[ref->vm].nics[ref->nic].name);
+	json_t *event = json_pack("{s:s,s:s,s:s}", "event", "link", "target", target, "op", "flap-end");
+
+	if (dir != LINK_BOTH)
+		(void)json_object_set_new(event, "dir", json_string(dir == LINK_UP ? "up" : "down"));
+	events_emit(&sup->events, event);
+}
+
 static void on_flaps(void *ctx, nsec_t now)
 {
 	struct supervisor *sup = ctx;
@@ -135,6 +148,7 @@ static void on_flaps(void *ctx, nsec_t now)
 		(void)json_object_set_new(ask, "flap", json_true());
 		(void)sup_ask_fabric(sup, ask, NULL, 0, no_answer);
 		carrier(sup, &ref);
+		emit_flap_end(sup, &ref, dir);
 	}
 	loop_set_timer(sup->flap_timer, link_states_next(sup->links));
 }
@@ -192,6 +206,18 @@ static int change(struct supervisor *sup, const struct link_ref *ref, const char
 	return sup_ask_fabric(sup, ask, client, id, pass_answer);
 }
 
+/* What was asked, with its values. */
+static void emit(struct supervisor *sup, const char *target, const char *op, json_t *msg)
+{
+	json_t *event = json_pack("{s:s,s:s,s:s}", "event", "link", "target", target, "op", op);
+	static const char *const values[] = { "dir", "set", "ns" };
+
+	for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
+		if (json_object_get(msg, values[i]))
+			(void)json_object_set(event, values[i], json_object_get(msg, values[i]));
+	events_emit(&sup->events, event);
+}
+
 static bool flap_is_sane(json_t *msg)
 {
 	json_int_t ns = json_integer_value(json_object_get(msg, "ns"));
@@ -223,6 +249,5 @@ void sup_link(struct client *client, json_int_t id, json_t *msg)
 	if (r < 0)
 		client_fail(client, id, 1, "the fabric cannot be asked: %s", strerror(-r));
 	else if (strcmp(op, "show") != 0)
-		events_emit(&sup->events, json_pack("{s:s,s:s,s:s}", "event", "link", "target", target,
-						    "op", op));
+		emit(sup, target, op, msg);
 }

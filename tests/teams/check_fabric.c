@@ -404,6 +404,42 @@ START_TEST(a_pause_stops_time_for_frames)
 }
 END_TEST
 
+static json_int_t counter_of(json_t *link, const char *book, const char *key)
+{
+	json_t *c = json_object_get(link, book), *n = json_object_get(c, key);
+
+	return json_integer_value(n ? n : json_object_get(json_object_get(c, "lost"), key));
+}
+
+/* A ring's losses and what a link did to frames are in what `link show` answers. */
+START_TEST(link_show_tells_rings_and_manglings)
+{
+	json_t *a, *up, *down;
+
+	nics[1].shape.up = (struct shape_dir){ .corrupt = 1, .reorder = 1 };
+	nics[1].shape.down.duplicate = 1;
+	start();
+	for (int i = 0; i < 10; i++)
+		send_frame(1, 0, 60);
+	for (int i = 0; i < 1000; i++) {
+		send_frame(0, 1, 1500);
+		run_until(now);
+	}
+	a = ask("{\"do\":\"link-show\",\"vm\":1,\"nic\":0}");
+	up = json_array_get(json_object_get(a, "links"), 0);
+	down = json_array_get(json_object_get(a, "links"), 1);
+	ck_assert_int_eq(counter_of(up, "counters", "corrupted_frames"), 10);
+	ck_assert_int_eq(counter_of(up, "counters", "reordered_frames"), 10);
+	ck_assert_int_eq(counter_of(up, "ring", "entered_frames"), 10);
+	ck_assert_int_eq(counter_of(down, "counters", "duplicated_frames"), 1000);
+	ck_assert_int_eq(counter_of(down, "counters", "copied_frames"), 1000);
+	ck_assert_int_gt(counter_of(down, "ring", "ring-full"), 0);
+	ck_assert_int_eq(counter_of(down, "ring", "ring-full") + (json_int_t)receive(1, NULL), 2000);
+	json_decref(a);
+	check_books();
+}
+END_TEST
+
 START_TEST(a_full_ring_is_counted)
 {
 	start();
@@ -525,6 +561,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, one_direction_is_closed);
 	tcase_add_test(t, a_network_raises_no_nic);
 	tcase_add_test(t, a_pause_stops_time_for_frames);
+	tcase_add_test(t, link_show_tells_rings_and_manglings);
 	tcase_add_test(t, a_full_ring_is_counted);
 	tcase_add_test(t, what_a_machine_gets_wrong_is_malformed);
 	tcase_add_test(t, a_sleeping_port_is_kicked_awake);
