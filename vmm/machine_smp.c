@@ -32,8 +32,8 @@ static uint64_t cpu_mmio_read(void *ctx, uint64_t gpa, unsigned size)
 {
 	struct machine_cpu *p = ctx;
 
-	if (gpa - LAPIC_BASE <= LAPIC_SIZE - size)
-		return lapic_mmio_read(&p->lapic, gpa - LAPIC_BASE, size);
+	if (gpa - lapic_base(&p->lapic) <= LAPIC_SIZE - size)
+		return lapic_mmio_read(&p->lapic, gpa - lapic_base(&p->lapic), size);
 	return bus_mmio_read(&p->m->bus, gpa, size);
 }
 
@@ -41,8 +41,8 @@ static void cpu_mmio_write(void *ctx, uint64_t gpa, unsigned size, uint64_t v)
 {
 	struct machine_cpu *p = ctx;
 
-	if (gpa - LAPIC_BASE <= LAPIC_SIZE - size)
-		lapic_mmio_write(&p->lapic, gpa - LAPIC_BASE, size, v);
+	if (gpa - lapic_base(&p->lapic) <= LAPIC_SIZE - size)
+		lapic_mmio_write(&p->lapic, gpa - lapic_base(&p->lapic), size, v);
 	else
 		bus_mmio_write(&p->m->bus, gpa, size, v);
 }
@@ -127,6 +127,13 @@ static void lapic_eoi(void *ctx, uint8_t vector)
 	struct machine_cpu *p = ctx;
 
 	i82093_eoi(&p->m->ioapic, vector);
+}
+
+static bool lapic_may_lie(void *ctx, uint64_t base)
+{
+	struct machine_cpu *p = ctx;
+
+	return !mem_ptr(&p->m->mem, base, 1);
 }
 
 static uint8_t pic_ack(void *ctx)
@@ -258,7 +265,8 @@ void machine_cpus_wire(struct machine *m)
 						   .extint_ack = pic_ack,
 						   .send = lapic_send,
 						   .init = lapic_got_init,
-						   .startup = lapic_got_startup };
+						   .startup = lapic_got_startup,
+						   .may_lie = lapic_may_lie };
 
 		lapic_init(&p->lapic, i, &m->clock, NULL, &hooks);
 		apic_bus_add(&m->apics, &p->lapic);

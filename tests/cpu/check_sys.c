@@ -284,6 +284,46 @@ START_TEST(pop_ss_uses_the_old_width)
 }
 END_TEST
 
+/* ENTER and LEAVE where the stack's width and the operand's differ. The results are a processor's
+ * (AMD EPYC, 32-bit code on stacks of an LDT). EBP gets all of ESP with a 32-bit operand. */
+static const struct frame_case {
+	const char *name;
+	uint8_t code[5];
+	uint8_t len;
+	bool is_16; /* the stack */
+	uint32_t ebp, esp;
+	uint32_t first; /* above the 16 bytes that ENTER leaves free */
+} frame_cases[] = {
+	{ "enter, SP", { 0xC8, 16, 0 }, 4, true, 0xBBBB7FFC, 0xBBBB7FEC, 0xAAAA2000 },
+	{ "enterw, SP", { 0x66, 0xC8, 16, 0 }, 5, true, 0xAAAA7FFE, 0xBBBB7FEE, 0x00002000 },
+	{ "enter, ESP", { 0xC8, 16, 0 }, 4, false, 0xBBBB7FFC, 0xBBBB7FEC, 0xAAAA2000 },
+	{ "enter 2, SP", { 0xC8, 16, 0, 2 }, 4, true, 0xBBBB7FFC, 0xBBBB7FE4, 0xBBBB7FFC },
+	{ "leave, SP", { 0xC9 }, 1, true, 0xDEADBEEF, 0xBBBB2004, 0 },
+	{ "leavew, SP", { 0x66, 0xC9 }, 2, true, 0xAAAABEEF, 0xBBBB2002, 0 },
+};
+
+START_TEST(frames_on_stacks_of_another_width)
+{
+	const struct frame_case *c = &frame_cases[_i];
+	struct cpu_segment *ss = &s->seg[CPU_SS];
+
+	bare_prot(b, 0);
+	/* Wraps at 4 GiB, so that ESP's upper half reaches memory. */
+	ss->base = c->is_16 ? 0x200000 : (uint32_t)(0x200000 - 0xBBBB0000U);
+	ss->limit = c->is_16 ? 0xFFFF : UINT32_MAX;
+	ss->attr = (uint16_t)((ss->attr & ~CPU_SEG_DB) | (c->is_16 ? 0 : CPU_SEG_DB));
+	soft_mode_changed(s);
+	s->r[CPU_RSP] = 0xBBBB8000;
+	s->r[CPU_RBP] = 0xAAAA2000;
+	bare_poke64(b, 0x202000, 0xDEADBEEF);
+	ck_assert_msg(bare_exec(b, c->code, c->len) == -1, "%s", c->name);
+	ck_assert_msg(s->r[CPU_RBP] == c->ebp && s->r[CPU_RSP] == c->esp, "%s: EBP %#llx, ESP %#llx", c->name,
+		      (unsigned long long)s->r[CPU_RBP], (unsigned long long)s->r[CPU_RSP]);
+	if (c->first)
+		ck_assert_msg(bare_peek32(b, 0x200000 + (c->esp & 0xFFFF) + 16) == c->first, "%s", c->name);
+}
+END_TEST
+
 /* ---- far transfers ------------------------------------------------------------------ */
 
 START_TEST(enter_protected_mode_and_jump)
@@ -698,6 +738,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, lar_lsl_verr_verw);
 	tcase_add_test(t, ltr_makes_the_tss_busy);
 	tcase_add_test(t, pop_ss_uses_the_old_width);
+	tcase_add_loop_test(t, frames_on_stacks_of_another_width, 0, (int)(sizeof frame_cases / sizeof frame_cases[0]));
 	tcase_add_test(t, enter_protected_mode_and_jump);
 	tcase_add_test(t, far_call_and_return_in_long_mode);
 	tcase_add_test(t, call_gate_to_inner_privilege_copies_parameters);

@@ -6,7 +6,7 @@
 #include "core/cleanup.h"
 #include "core/state.h"
 #include "vmm/cpu/cpu.h"
-#include "vmm/dev/lapic.h"
+#include "vmm/dev/apic_bus.h"
 
 #include <string.h>
 
@@ -260,6 +260,112 @@ START_TEST(the_timer_keeps_its_modes)
 }
 END_TEST
 
+/* To bus time @at, with all that is due by then; tells the vector taken, after its EOI; -1: none. */
+static int timer_until(uint64_t at)
+{
+	int vector;
+
+	icount = at;
+	guest_clock_run(&clk);
+	vector = lapic_ack(&lapic);
+	if (vector >= 0)
+		reg(0xB0, 0);
+	return vector;
+}
+
+START_TEST(a_new_mode_does_not_start_the_count_anew)
+{
+	reg(0x3E0, 0xB); /* by 1 */
+	reg(0x320, 0x60);
+	reg(0x380, 1000);
+	ck_assert_int_eq(timer_until(700), -1);
+	reg(0x320, 0x20060); /* periodic: what is left of the count first */
+	ck_assert_uint_eq(get(0x390), 300);
+	ck_assert_int_eq(timer_until(999), -1);
+	ck_assert_int_eq(timer_until(1000), 0x60);
+	ck_assert_int_eq(timer_until(2600), 0x60);
+	reg(0x320, 0x60); /* one shot, in the middle of a period */
+	ck_assert_uint_eq(get(0x390), 400);
+	ck_assert_int_eq(timer_until(3000), 0x60);
+	ck_assert_uint_eq(get(0x390), 0);
+	/* It is over, and stays so until the initial count is written. */
+	reg(0x320, 0x20060);
+	reg(0x3E0, 0);
+	ck_assert_uint_eq(get(0x390), 0);
+	ck_assert_int_eq(clk.deadline, NSEC_NEVER);
+	ck_assert_int_eq(timer_until(30000), -1);
+	reg(0x380, 100);
+	ck_assert_int_eq(timer_until(30200), 0x60);
+}
+END_TEST
+
+START_TEST(the_divisor_changes_while_it_counts)
+{
+	reg(0x3E0, 0xB); /* by 1 */
+	reg(0x320, 0x60);
+	reg(0x380, 1000);
+	icount = 400;
+	reg(0x3E0, 0x0); /* by 2: 600 are left */
+	ck_assert_uint_eq(get(0x390), 600);
+	icount = 600;
+	ck_assert_uint_eq(get(0x390), 500);
+	reg(0x3E0, 0xA); /* by 128 */
+	ck_assert_uint_eq(get(0x390), 500);
+	reg(0x3E0, 0xB);
+	ck_assert_int_eq(timer_until(1099), -1);
+	ck_assert_int_eq(timer_until(1100), 0x60);
+	reg(0x320, 0x40061); /* a deadline has no divisor */
+	ck_assert(lapic_msr_write(&lapic, 0x6E0, 5000));
+	reg(0x3E0, 0);
+	ck_assert_int_eq(clk.deadline, 5000);
+}
+END_TEST
+
+/* What is refused as reserved by x2APIC's registers, and the most that is taken (SDM vol. 3 §11.12.1.3). */
+static const struct {
+	uint32_t msr;
+	uint64_t bad, good;
+} reserved[] = {
+	{ 0x808, 0x100, 0xFF }, { 0x80B, 1, 0 }, { 0x80F, 0x400, 0x1FF }, { 0x828, 1, 0 },
+	{ 0x830, 0x2000, 0x40045 }, { 0x830, 0x10000, 0x45045 }, { 0x830, 0x100000, 0x40045 }, { 0x830, 0x80000000, 0x40045 },
+	{ 0x832, 0x80000, 0x71060 }, { 0x832, 0x100, 0x60 }, { 0x835, 0x20000, 0x1F7FF }, { 0x837, 0x400, 0x100FF },
+	{ 0x838, UINT64_C(1) << 32, 1 }, { 0x83E, 4, 0xB }, { 0x83F, 0x100, 0x45 }, { 0x83F, UINT64_C(0x8000000000000045), 0x45 },
+};
+
+START_TEST(x2apic_refuses_reserved_bits)
+{
+	ck_assert(lapic_msr_write(&lapic, 0x1B, LAPIC_BASE | 0xD00));
+	ck_assert(!lapic_msr_write(&lapic, reserved[_i].msr, reserved[_i].bad));
+	ck_assert_int_eq(lapic_ack(&lapic), -1);
+	ck_assert(lapic_msr_write(&lapic, reserved[_i].msr, reserved[_i].good));
+}
+END_TEST
+
+static bool not_below_a_gib(void *ctx, uint64_t base)
+{
+	(void)ctx;
+	return base >= UINT64_C(1) << 30;
+}
+
+START_TEST(a_moved_base_answers_there)
+{
+	uint64_t v;
+
+	lapic.hooks.may_lie = not_below_a_gib;
+	reg(0x80, 0x20);
+	ck_assert(lapic_msr_write(&lapic, 0x1B, 0x42000000 | 0x900));
+	ck_assert(lapic_msr_read(&lapic, 0x1B, &v));
+	ck_assert_uint_eq(v, 0x42000900);
+	ck_assert_uint_eq(bus_mmio_read(&bus, 0x42000080, 4), 0x20);
+	ck_assert_uint_eq(get(0x80), UINT32_MAX);
+	ck_assert(!lapic_msr_write(&lapic, 0x1B, 0x1000900)); /* RAM */
+	ck_assert(!lapic_msr_write(&lapic, 0x1B, (UINT64_C(1) << 40) | 0x900)); /* beyond the addresses */
+	ck_assert_uint_eq(bus_mmio_read(&bus, 0x42000080, 4), 0x20);
+	ck_assert(lapic_msr_write(&lapic, 0x1B, LAPIC_BASE | 0x900));
+	ck_assert_uint_eq(get(0x80), 0x20);
+}
+END_TEST
+
 START_TEST(x2apic_checks_its_msrs)
 {
 	uint64_t v;
@@ -430,6 +536,10 @@ static Suite *make_suite(void)
 	tcase_add_test(t, an_edge_pin_comes_once);
 	tcase_add_test(t, priorities_hold_back);
 	tcase_add_test(t, the_timer_keeps_its_modes);
+	tcase_add_test(t, a_new_mode_does_not_start_the_count_anew);
+	tcase_add_test(t, the_divisor_changes_while_it_counts);
+	tcase_add_loop_test(t, x2apic_refuses_reserved_bits, 0, (int)(sizeof reserved / sizeof reserved[0]));
+	tcase_add_test(t, a_moved_base_answers_there);
 	tcase_add_test(t, x2apic_checks_its_msrs);
 	tcase_add_test(t, messages_find_their_logical_set);
 	tcase_add_test(t, an_acknowledged_request_comes_back);

@@ -6,7 +6,9 @@
  * ends in update(), the only place that moves INTR.
  *
  * The timer counts 1 GHz divided by the divide register. Its deadline is a
- * guest_timer; the current count is computed, never ticked.
+ * guest_timer; the current count is computed, never ticked. It counts while that
+ * timer is armed: a count that is over stays so until the initial count is written,
+ * whatever becomes of mode and divisor (§11.5.4).
  *
  * An IPI leaves by the send hook, which knows the other APICs (apic_bus.h).
  *
@@ -25,6 +27,8 @@ enum { REG_ID = 0x02, REG_VERSION = 0x03, REG_TPR = 0x08, REG_APR = 0x09, REG_PP
 enum { LVT_MASKED = 1 << 16, SVR_ENABLE = 1 << 8, BASE_BSP = 1 << 8, BASE_X2APIC = 1 << 10,
        BASE_ENABLE = 1 << 11, ESR_BAD_REGISTER = 0x80, ESR_BAD_VECTOR = 0x40,
        ESR_SENT_BAD_VECTOR = 0x20 };
+/* Bits that there are; what the chip alone writes (12, 14) may be written all the same. */
+enum { DIVIDE_BITS = 0xB, SVR_BITS = 0x1FF, LVT_READ_ONLY = 1 << 12 | 1 << 14, ICR_BITS = 0xCDFFF };
 enum { TIMER_ONE_SHOT = 0, TIMER_PERIODIC = 1, TIMER_TSC_DEADLINE = 2 };
 enum { MSR_APIC_BASE = 0x1B, MSR_TSC_DEADLINE = 0x6E0, MSR_X2APIC = 0x800 };
 
@@ -231,7 +235,7 @@ static unsigned timer_mode(const struct lapic *l)
 
 static bool timer_counts(const struct lapic *l)
 {
-	return l->initial && timer_mode(l) != TIMER_TSC_DEADLINE;
+	return l->initial && timer_mode(l) != TIMER_TSC_DEADLINE && l->timer.at != NSEC_NEVER;
 }
 
 static uint32_t timer_current(const struct lapic *l)
@@ -275,6 +279,24 @@ static void timer_fired(void *ctx, nsec_t now)
 	if (!(lvt & LVT_MASKED) && is_enabled(l))
 		request(l, (uint8_t)lvt, false);
 	update(l);
+}
+
+/* Lets the timer fire that is due, before its registers change. */
+static void timer_settle(struct lapic *l)
+{
+	if (l->timer.at > guest_clock_now(l->clock))
+		return;
+	guest_timer_set(&l->timer, NSEC_NEVER);
+	timer_fired(l, guest_clock_now(l->clock));
+}
+
+/* Mode or divisor became another: the count goes on from @current. */
+static void timer_go_on(struct lapic *l, uint32_t current)
+{
+	if (!current)
+		return;
+	l->timer_start = guest_clock_now(l->clock) - (nsec_t)((l->initial - current) * divisor(l));
+	timer_arm(l);
 }
 
 static void send_ipi(struct lapic *l, uint64_t icr)
@@ -354,25 +376,39 @@ static const uint32_t lvt_bits[LAPIC_LVT_COUNT] = { 0x700FF, 0x107FF, 0x107FF, 0
 static void lvt_write(struct lapic *l, unsigned n, uint32_t v)
 {
 	unsigned mode = timer_mode(l);
+	uint32_t current;
 
+	if (n == LVT_TIMER)
+		timer_settle(l);
+	current = timer_current(l);
 	l->lvt[n] = v & lvt_bits[n];
 	if (!(l->svr & SVR_ENABLE))
 		l->lvt[n] |= LVT_MASKED;
-	if (n != LVT_TIMER)
+	if (n != LVT_TIMER || mode == timer_mode(l))
 		return;
-	if (mode != timer_mode(l)) {
-		/* A change to or from TSC-deadline disarms (§11.5.4.1). */
-		if (mode == TIMER_TSC_DEADLINE || timer_mode(l) == TIMER_TSC_DEADLINE) {
-			l->initial = 0;
-			l->tsc_deadline = 0;
-		}
+	/* A change to or from TSC-deadline disarms (§11.5.4.1). */
+	if (mode == TIMER_TSC_DEADLINE || timer_mode(l) == TIMER_TSC_DEADLINE) {
+		l->initial = 0;
+		l->tsc_deadline = 0;
 		timer_arm(l);
+	} else {
+		timer_go_on(l, current);
 	}
+}
+
+static void divide_write(struct lapic *l, uint32_t v)
+{
+	uint32_t current;
+
+	timer_settle(l);
+	current = timer_current(l);
+	l->divide = v;
+	timer_go_on(l, current);
 }
 
 static void svr_write(struct lapic *l, uint32_t v)
 {
-	l->svr = v & 0x1FF;
+	l->svr = v & SVR_BITS;
 	if (l->svr & SVR_ENABLE)
 		return;
 	for (unsigned i = 0; i < LAPIC_LVT_COUNT; i++)
@@ -419,8 +455,7 @@ static void reg_write(struct lapic *l, unsigned reg, uint32_t v)
 		timer_arm(l);
 		break;
 	case REG_DIVIDE:
-		l->divide = v & 0xB;
-		timer_arm(l);
+		divide_write(l, v & DIVIDE_BITS);
 		break;
 	default:
 		break;
@@ -469,18 +504,31 @@ void lapic_cr8_write(struct lapic *l, uint64_t v)
 	update(l);
 }
 
+/* Puts its registers where IA32_APIC_BASE says, if they are on a bus. */
+static void place(struct lapic *l)
+{
+	if (!l->bus || (l->region.on_bus && l->region.base == lapic_base(l)))
+		return;
+	bus_remove(l->bus, &l->region);
+	bus_mmio_add(l->bus, &l->region, lapic_base(l));
+}
+
 static bool base_write(struct lapic *l, uint64_t v)
 {
 	bool on = v & BASE_ENABLE, x2 = v & BASE_X2APIC, was_x2 = is_x2apic(l);
 
-	/* Reserved bits, and the transitions of figure 11-26. The base itself stays. */
-	if ((v & ~(uint64_t)(BASE_BSP | BASE_X2APIC | BASE_ENABLE | 0xFFFFFFF000)) || (x2 && !on))
+	/* Reserved bits, and the transitions of figure 11-26. */
+	if ((v & ~(uint64_t)(BASE_BSP | BASE_X2APIC | BASE_ENABLE) & ~LAPIC_BASE_MASK) || (x2 && !on))
 		return false;
 	if (was_x2 && on && !x2)
 		return false;
 	if (x2 && !was_x2 && !(l->apic_base & BASE_ENABLE))
 		return false;
-	l->apic_base = LAPIC_BASE | (v & (BASE_X2APIC | BASE_ENABLE)) | (l->apic_base & BASE_BSP);
+	/* RAM is reached without asking whether an APIC lies before it. */
+	if (l->hooks.may_lie && !l->hooks.may_lie(l->hooks.ctx, v & LAPIC_BASE_MASK))
+		return false;
+	l->apic_base = (v & ~(uint64_t)BASE_BSP) | (l->apic_base & BASE_BSP);
+	place(l);
 	update(l);
 	return true;
 }
@@ -509,6 +557,27 @@ static bool x2apic_has(unsigned reg, bool is_write)
 		return !is_write;
 	default:
 		return false;
+	}
+}
+
+/* What may be written to a 32-bit x2APIC register: another bit is #GP (§11.12.1.3). */
+static uint32_t x2apic_bits(unsigned reg)
+{
+	switch (reg) {
+	case REG_EOI:
+	case REG_ESR:
+		return 0;
+	case REG_TPR:
+	case REG_SELF_IPI:
+		return 0xFF;
+	case REG_SVR:
+		return SVR_BITS;
+	case REG_DIVIDE:
+		return DIVIDE_BITS;
+	case REG_LVT ... REG_LVT + LAPIC_LVT_COUNT - 1:
+		return lvt_bits[reg - REG_LVT] | LVT_READ_ONLY;
+	default:
+		return UINT32_MAX;
 	}
 }
 
@@ -545,13 +614,15 @@ bool lapic_msr_write(struct lapic *l, uint32_t msr, uint64_t v)
 	}
 	if (reg > 0xFF || !is_x2apic(l) || !x2apic_has(reg, true))
 		return false;
+	if (reg == REG_ICR && (uint32_t)v & ~(uint32_t)ICR_BITS)
+		return false;
 	if (reg == REG_ICR) {
 		l->icr = v & UINT64_C(0xFFFFFFFF000CCFFF);
 		send_ipi(l, l->icr);
 		update(l);
 		return true;
 	}
-	if (v >> 32 || ((reg == REG_EOI || reg == REG_ESR) && v))
+	if (v & ~(uint64_t)x2apic_bits(reg))
 		return false;
 	if (reg == REG_SELF_IPI) {
 		request(l, (uint8_t)v, false);
@@ -560,24 +631,6 @@ bool lapic_msr_write(struct lapic *l, uint32_t msr, uint64_t v)
 	}
 	reg_write(l, reg, (uint32_t)v);
 	return true;
-}
-
-bool apic_msg_from_msi(uint64_t addr, uint32_t data, struct apic_msg *ret_msg)
-{
-	if ((addr & ~UINT64_C(0xFFFFF)) != LAPIC_BASE)
-		return false;
-	*ret_msg = (struct apic_msg){ .dest = addr >> 12 & 0xFF, .logical = addr >> 2 & 1,
-				      .vector = (uint8_t)data, .delivery = data >> 8 & 7,
-				      .level = data >> 15 & 1, .assert_level = data >> 14 & 1 };
-	return true;
-}
-
-void apic_msg_to_msi(const struct apic_msg *msg, uint64_t *ret_addr, uint32_t *ret_data)
-{
-	*ret_addr = LAPIC_BASE | (uint64_t)(msg->dest & 0xFF) << 12 | (uint64_t)msg->logical << 2 |
-		    (msg->delivery == APIC_LOWEST ? UINT64_C(8) : 0); /* redirection hint */
-	*ret_data = msg->vector | (uint32_t)msg->delivery << 8 | (uint32_t)msg->assert_level << 14 |
-		    (uint32_t)msg->level << 15;
 }
 
 /* As after power-up (§11.4.7.1), and after the firmware that there is none of. */
@@ -608,13 +661,12 @@ void lapic_reset(struct lapic *l)
 void lapic_init(struct lapic *l, uint32_t id, struct guest_clock *clock, struct bus *bus,
 		const struct lapic_hooks *hooks)
 {
-	*l = (struct lapic){ .hooks = *hooks, .clock = clock, .id = id,
+	*l = (struct lapic){ .hooks = *hooks, .clock = clock, .bus = bus, .id = id,
 			     .apic_base = LAPIC_BASE | BASE_ENABLE | (id == 0 ? BASE_BSP : 0) };
 	registers_reset(l);
 	guest_timer_init(&l->timer, clock, timer_fired, l);
 	bus_region_init(&l->region, &mmio_ops, l, LAPIC_SIZE);
-	if (bus)
-		bus_mmio_add(bus, &l->region, LAPIC_BASE);
+	place(l);
 }
 
 /* ---- state ------------------------------------------------------------------------- */
@@ -643,12 +695,13 @@ void lapic_state(struct lapic *l, struct state *s)
 
 	(void)state_begin(s, "lapc", l->id, 1);
 	state_u64(s, &l->apic_base);
-	state_expect(s, (l->apic_base & ~(uint64_t)(BASE_X2APIC | BASE_ENABLE | BASE_BSP)) == LAPIC_BASE &&
+	state_expect(s, !(l->apic_base & ~(uint64_t)(BASE_X2APIC | BASE_ENABLE | BASE_BSP) & ~LAPIC_BASE_MASK) &&
+			(!l->hooks.may_lie || l->hooks.may_lie(l->hooks.ctx, lapic_base(l))) &&
 			!(is_x2apic(l) && !(l->apic_base & BASE_ENABLE)),
 		     "an APIC base that cannot be");
 	for (size_t i = 0; i < sizeof reg / sizeof reg[0]; i++)
 		state_u32(s, reg[i]);
-	state_expect(s, l->tpr <= 0xFF && !(l->divide & ~0xBu) && !(l->svr & ~0x1FFu),
+	state_expect(s, l->tpr <= 0xFF && !(l->divide & ~(uint32_t)DIVIDE_BITS) && !(l->svr & ~(uint32_t)SVR_BITS),
 		     "a register with reserved bits");
 	state_u64(s, &l->icr);
 	state_u32s(s, l->lvt, LAPIC_LVT_COUNT);
@@ -664,6 +717,7 @@ void lapic_state(struct lapic *l, struct state *s)
 	state_end(s);
 	if (!state_is_load(s) || !state_ok(s))
 		return;
+	place(l);
 	l->intr = !(ready(l) >= 0 || (l->extint && extint_open(l)));
 	update(l);
 }
@@ -680,9 +734,9 @@ static void timer_from_regs(struct lapic *l, uint32_t current)
 	l->timer_start = now - (nsec_t)((l->initial - current) * divisor(l));
 	if (timer_mode(l) == TIMER_TSC_DEADLINE && l->tsc_deadline)
 		at = guest_clock_tsc_time(l->clock, l->tsc_deadline);
-	else if (timer_counts(l) && current)
+	else if (l->initial && timer_mode(l) != TIMER_TSC_DEADLINE && current)
 		at = now + (nsec_t)(current * divisor(l));
-	else if (timer_counts(l) && timer_mode(l) == TIMER_PERIODIC)
+	else if (l->initial && timer_mode(l) == TIMER_PERIODIC)
 		at = now;
 	guest_timer_set(&l->timer, at);
 }
@@ -695,10 +749,10 @@ void lapic_from_regs(struct lapic *l, uint64_t apic_base, const struct cpu_apic 
 	l->tpr = r[REG_TPR] & 0xFF;
 	l->ldr = is_x2apic(l) ? 0 : r[REG_LDR] & 0xFF000000;
 	l->dfr = r[REG_DFR] | 0x0FFFFFFF;
-	l->svr = r[REG_SVR] & 0x1FF;
+	l->svr = r[REG_SVR] & SVR_BITS;
 	l->esr = r[REG_ESR];
 	l->esr_shadow = 0;
-	l->divide = r[REG_DIVIDE] & 0xB;
+	l->divide = r[REG_DIVIDE] & DIVIDE_BITS;
 	l->initial = r[REG_INITIAL];
 	l->icr = (r[REG_ICR] & 0xCCFFF) | (uint64_t)r[REG_ICR_HIGH] << 32;
 	for (unsigned i = 0; i < LAPIC_LVT_COUNT; i++)
@@ -713,20 +767,17 @@ void lapic_from_regs(struct lapic *l, uint64_t apic_base, const struct cpu_apic 
 	timer_from_regs(l, r[REG_CURRENT]);
 }
 
-/* KVM starts a one-shot count that it is given as over at once, to fire; so one
- * that has fired is given as never started. */
+/* KVM starts a count that it is given as over at once, to fire; so one that is over
+ * is given as never started. */
 void lapic_to_regs(struct lapic *l, struct cpu_apic *ret_regs)
 {
 	uint32_t *r = ret_regs->reg;
 
-	if (l->timer.at <= guest_clock_now(l->clock)) {
-		guest_timer_set(&l->timer, NSEC_NEVER);
-		timer_fired(l, guest_clock_now(l->clock));
-	}
+	timer_settle(l);
 	*ret_regs = (struct cpu_apic){ .deadline = l->tsc_deadline, .extint = l->extint };
 	for (unsigned reg = 0; reg < CPU_APIC_REG_COUNT; reg++)
 		r[reg] = reg_read(l, reg);
 	r[REG_ID] = l->id << 24; /* in both modes */
-	if (timer_mode(l) == TIMER_ONE_SHOT && l->timer.at == NSEC_NEVER)
+	if (!timer_counts(l))
 		r[REG_INITIAL] = r[REG_CURRENT] = 0;
 }

@@ -1,5 +1,5 @@
 /* vmm/dev/lapic.h: the local APIC of one processor (soft engine; KVM has its
- * own). xAPIC by MMIO at 0xFEE00000 and x2APIC by MSRs; timer base 1 GHz,
+ * own). xAPIC by MMIO, at 0xFEE00000 until it is moved, and x2APIC by MSRs; timer base 1 GHz,
  * TSC-deadline mode included. Source: SDM vol. 3 ch. 11. */
 #ifndef MUSTER_VMM_DEV_LAPIC_H
 #define MUSTER_VMM_DEV_LAPIC_H
@@ -10,7 +10,8 @@
 struct cpu_apic;
 struct state;
 
-#define LAPIC_BASE UINT64_C(0xFEE00000)
+#define LAPIC_BASE UINT64_C(0xFEE00000) /* after reset */
+#define LAPIC_BASE_MASK UINT64_C(0xFFFFFFF000) /* of IA32_APIC_BASE: 40 bits of address */
 enum { LAPIC_SIZE = 4096, LAPIC_LVT_COUNT = 6 };
 /* The order of the registers from 0x320 on. */
 enum lapic_lvt { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR };
@@ -36,11 +37,14 @@ struct lapic_hooks {
 	void (*send)(void *ctx, const struct apic_msg *msg, bool but_self);
 	void (*init)(void *ctx); /* INIT; may be NULL */
 	void (*startup)(void *ctx, uint8_t vector); /* SIPI; may be NULL */
+	/* Whether the registers may be moved to @base; NULL: anywhere. */
+	bool (*may_lie)(void *ctx, uint64_t base);
 };
 
 struct lapic {
 	struct lapic_hooks hooks;
 	struct guest_clock *clock; /* borrowed */
+	struct bus *bus; /* borrowed; NULL: on none */
 	struct guest_timer timer;
 	struct bus_region region;
 	uint32_t id; /* APIC ID */
@@ -55,13 +59,19 @@ struct lapic {
 	bool intr; /* what the processor was told */
 };
 
-/* APIC ID 0 is the bootstrap processor's. @bus: answers at LAPIC_BASE there; NULL: on none (several
+/* Where the registers lie. */
+static inline uint64_t lapic_base(const struct lapic *l)
+{
+	return l->apic_base & LAPIC_BASE_MASK;
+}
+
+/* APIC ID 0 is the bootstrap processor's. @bus: answers at lapic_base() there; NULL: on none (several
  * processors have theirs at one address; see lapic_mmio_*). */
 void lapic_init(struct lapic *l, uint32_t id, struct guest_clock *clock, struct bus *bus,
 		const struct lapic_hooks *hooks);
 /* INIT: as after power-up, but for ID and mode (§11.4.7.3). */
 void lapic_reset(struct lapic *l);
-/* Its processor's access to LAPIC_BASE + @off, @off + @size ≤ LAPIC_SIZE. */
+/* Its processor's access to lapic_base() + @off, @off + @size ≤ LAPIC_SIZE. */
 uint64_t lapic_mmio_read(struct lapic *l, uint64_t off, unsigned size);
 void lapic_mmio_write(struct lapic *l, uint64_t off, unsigned size, uint64_t v);
 /* A message that may be for this APIC. Returns whether it was. */
@@ -80,12 +90,6 @@ void lapic_cr8_write(struct lapic *l, uint64_t v);
 /* IA32_APIC_BASE, IA32_TSC_DEADLINE, 0x800 to 0x8FF. False: #GP. */
 bool lapic_msr_read(struct lapic *l, uint32_t msr, uint64_t *ret_v);
 bool lapic_msr_write(struct lapic *l, uint32_t msr, uint64_t v);
-
-/* The message which an MSI stands for (SDM vol. 3 §11.11).
- * Returns false when @addr is not an interrupt address. */
-bool apic_msg_from_msi(uint64_t addr, uint32_t data, struct apic_msg *ret_msg);
-/* And back: the address and data of the MSI that is @msg (xAPIC destinations). */
-void apic_msg_to_msi(const struct apic_msg *msg, uint64_t *ret_addr, uint32_t *ret_data);
 
 /* Saves or loads the APIC, after its clock; a load ends in telling the processor
  * its INTR. The section's instance is the APIC ID. */

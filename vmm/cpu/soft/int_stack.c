@@ -109,6 +109,7 @@ void int_popa(struct soft *s, const struct insn *i)
 	}
 }
 
+/* The frame's address is all of ESP, also where the stack's pointer is SP alone: EBP gets its upper half. */
 void int_enter(struct soft *s, const struct insn *i)
 {
 	unsigned size = i->opsize, level = i->imm2 & 31;
@@ -116,7 +117,7 @@ void int_enter(struct soft *s, const struct insn *i)
 
 	sp = (sp - size) & mask;
 	mem_st(s, soft_seg_access(s, CPU_SS, sp, size, true), size, bp);
-	frame = sp;
+	frame = (s->r[CPU_RSP] & ~mask) | sp;
 	for (unsigned k = 1; k < level; k++) {
 		bp = (bp - size) & mask;
 		at = mem_ld(s, soft_seg_access(s, CPU_SS, bp, size, false), size);

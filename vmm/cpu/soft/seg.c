@@ -211,13 +211,14 @@ void seg_drop_privileged(struct soft *s, unsigned cpl)
 	static const uint8_t segs[] = { CPU_ES, CPU_DS, CPU_FS, CPU_GS };
 
 	for (size_t k = 0; k < sizeof(segs); k++) {
-		const struct cpu_segment *g = &s->seg[segs[k]];
+		struct cpu_segment *g = &s->seg[segs[k]];
 		bool conforming = (g->attr & (SEG_TYPE_CODE | SEG_TYPE_CONFORMING)) ==
 				  (SEG_TYPE_CODE | SEG_TYPE_CONFORMING);
 
-		/* A null one keeps the base that WRMSR gave it. */
-		if (!(g->attr & CPU_SEG_UNUSABLE) && !conforming && seg_dpl(g) < cpl)
-			seg_set_null(s, segs[k], 0);
+		if (g->attr & CPU_SEG_UNUSABLE || (!conforming && seg_dpl(g) < cpl)) {
+			g->sel = 0;
+			g->attr = CPU_SEG_UNUSABLE;
+		}
 	}
 }
 

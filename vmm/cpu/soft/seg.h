@@ -55,7 +55,8 @@ void seg_set_null(struct soft *s, unsigned seg, uint16_t sel);
 void seg_set_flat(struct soft *s, unsigned seg, uint16_t sel, unsigned dpl, bool is_code, bool is_64);
 /* Both CS and SS so, for @cpl, out of 64-bit mode into it: with all that soft_mode_changed() would find then. */
 void seg_set_flat_64(struct soft *s, uint16_t cs, uint16_t ss, unsigned cpl);
-/* Data segments that the new, outer privilege @cpl may not see become null. */
+/* Data segments that the new, outer privilege @cpl may not see become null, and null ones get
+ * selector 0. The hidden base stays (SDM vol. 2, IRET: only the selector is written). */
 void seg_drop_privileged(struct soft *s, unsigned cpl);
 
 /* Checks @sel as the stack segment for privilege @cpl; raises @vector (#GP, #TS) with the
