@@ -5,6 +5,7 @@
 
 #include "core/escape.h"
 #include "teams/image.h"
+#include "topologies/arena.h"
 #include "topologies/values.h"
 
 #include <errno.h>
@@ -32,16 +33,29 @@ void cli_print(FILE *out, const char *fmt, ...)
 	va_end(ap);
 }
 
+static char *first_failure;
+
 int cli_fail(int status, const char *fmt, ...)
 {
 	va_list ap;
 
+	if (!first_failure) {
+		va_start(ap, fmt);
+		if (vasprintf(&first_failure, fmt, ap) < 0)
+			abort();
+		va_end(ap);
+	}
 	va_start(ap, fmt);
 	(void)fprintf(stderr, "muster: ");
 	vprint(stderr, fmt, ap);
 	(void)fprintf(stderr, "\n");
 	va_end(ap);
 	return status;
+}
+
+const char *cli_first_failure(void)
+{
+	return first_failure ? first_failure : "";
 }
 
 int cli_usage(const struct command *cmd, const char *fmt, ...)
@@ -228,6 +242,12 @@ int cli_load(const char *path, const char *const *sets, size_t n_sets, const cha
 		(void)fprintf(stderr, "%s%s", text, len > 0 && text[len - 1] == '\n' ? "" : "\n");
 	}
 	diags_done(&diags);
+	if (r == 0) {
+		/* Who asks the team for its file may be in another folder. */
+		CLEANUP(free) char *whole = realpath(path, NULL);
+
+		(*ret_team)->file = arena_printf((*ret_team)->arena, "%s", whole ? whole : path);
+	}
 	return r < 0 ? EXIT_USAGE : 0;
 }
 

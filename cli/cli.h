@@ -39,6 +39,8 @@ extern const size_t n_commands;
 void cli_print(FILE *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* "muster: TEXT" on stderr; returns @status. */
 int cli_fail(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The first text that cli_fail() printed in this process, or "": what a report of a failure says. */
+const char *cli_first_failure(void);
 /* Wrong usage: the text, and where help is. Returns EXIT_USAGE. */
 int cli_usage(const struct command *cmd, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -27,13 +27,17 @@ const struct command commands[] = {
 	  "  -i                pass stdin on (read whole before the command starts)\n"
 	  "\nIts stdout, stderr and exit status are the command's own.\n", cmd_exec },
 	{ "cp", "SRC DST", "Copy a file; one side is TEAM/VM:PATH", NULL, cmd_cp },
-	{ "test", "FILE [--keep] [--junit OUT] [--tap] [--name N] [--set KEY=VALUE]...",
+	{ "test", "FILE|TEAM [--only TEST] [--timeout T] [--junit OUT] [--tap] [--keep] [--name N] [--set KEY=VALUE]...",
 	  "Bring a team up, run its tests, tear it down",
+	  "  --only TEST       only the test of that name\n"
+	  "  --timeout T       when T is over, what runs and what would follow fails\n"
 	  "  --keep            leave the team up\n"
 	  "  --junit OUT       write a JUnit report\n"
 	  "  --tap             print TAP instead of the table\n"
 	  "  --name N          another name for the team\n"
-	  "  --set KEY=VALUE   override a value\n", cmd_test },
+	  "  --set KEY=VALUE   override a value\n"
+	  "\nOf a team that is up the tests of its file, as it is now, are run; it stays up. An argument\n"
+	  "with '/' or ending in '.yaml' is a FILE.\n", cmd_test },
 	{ "pause", "TEAM[/VM]", "Freeze a team, or one VM", NULL, cmd_pause },
 	{ "resume", "TEAM[/VM]", "Let a paused team, or VM, go on", NULL, cmd_resume },
 	{ "stop", "[--now] TEAM[/VM]", "Shut VMs down; the team stays",

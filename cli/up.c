@@ -103,6 +103,7 @@ struct watch {
 	bool until_end; /* being up is no verdict */
 	int verdict; /* -1: not over; else an exit status */
 	bool has_said_why; /* a VM's failure was printed */
+	char *failed_vm; /* the first that failed; NULL: none */
 	bool has_ended; /* all was undone: nothing is kept */
 };
 
@@ -114,6 +115,8 @@ static void print_failure(struct watch *w, json_t *event)
 	size_t i;
 
 	w->has_said_why = true;
+	if (!w->failed_vm)
+		w->failed_vm = str_dup(name);
 	(void)cli_fail(EXIT_FAILED, "%s: %s", name ? name : "?", why ? why : "it failed");
 	if (json_array_size(lines) == 0) {
 		(void)fprintf(stderr, "  its console said nothing\n");
@@ -263,6 +266,17 @@ static int start(const struct team *team, const struct up_options *opt, struct u
 	return r < 0 ? cli_fail(r == -ENOTSUP ? EXIT_HOST : EXIT_FAILED, "%s", why) : 0;
 }
 
+static void say_what_is_kept(const char *team, const char *vm)
+{
+	if (vm)
+		(void)cli_fail(EXIT_FAILED,
+			       "all was kept, what failed too: look with 'muster logs %s/%s', 'muster console %s/%s',\n"
+			       "  'muster exec %s/%s -- sh'; 'muster down %s' ends it",
+			       team, vm, team, vm, team, vm, team);
+	else
+		(void)cli_fail(EXIT_FAILED, "what is there was kept: 'muster down %s' ends it", team);
+}
+
 int up_start(const struct team *team, const struct up_options *opt, struct up *up)
 {
 	struct watch w = { .opt = opt, .verdict = -1 };
@@ -282,15 +296,18 @@ int up_start(const struct team *team, const struct up_options *opt, struct up *u
 	status = watch_events(&w, up->fd, &open_mask);
 	progress_done(&progress);
 	release_signals();
-	if (status == EXIT_DONE)
+	if (status == EXIT_DONE) {
+		free(w.failed_vm);
 		return 0;
+	}
 	if (opt->sup.keep && status == EXIT_FAILED && !got_signal && !w.has_ended) {
-		(void)cli_fail(status, "what is there was kept: 'muster down %s' ends it", team->name);
+		say_what_is_kept(team->name, w.failed_vm);
 		cleanup_fd(&up->fd);
 		up->fd = -1;
 	} else {
 		wait_gone(up);
 	}
+	free(w.failed_vm);
 	return status;
 }
 

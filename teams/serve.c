@@ -304,6 +304,10 @@ static void do_start(struct client *c, json_int_t id, json_t *msg, struct vm *v)
 			return;
 		}
 	}
+	if (v->state == VM_FAILED) {
+		client_fail(c, id, 1, "%s failed and was kept; 'restart' starts it anew", v->tv->name);
+		return;
+	}
 	wait_for(c, id, v, VM_READY);
 }
 

@@ -141,7 +141,7 @@ void sup_vm_changed(struct supervisor *sup, struct vm *v)
 {
 	if (sup->state == SUP_ENDING)
 		return;
-	if (v->state == VM_FAILED && v->pid != 0)
+	if (v->state == VM_FAILED && v->pid != 0 && !sup->opt.keep)
 		return; /* comes again when the process is gone */
 	if (v->state == VM_FAILED) {
 		vm_failed(sup, v);

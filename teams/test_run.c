@@ -17,6 +17,7 @@ struct runner {
 	int fd;
 	const struct team *team;
 	struct test_outcome *o; /* of the test that runs */
+	nsec_t until; /* when all must have ended */
 };
 
 static void on_part(void *ctx, json_t *msg)
@@ -52,6 +53,7 @@ static json_t *ask(struct runner *r, json_t *msg)
 static void try_check(struct runner *r)
 {
 	const struct team_test *t = r->o->test;
+	nsec_t bound_ns = nsec_min(t->timeout_ns, nsec_max(r->until - clock_now(), 1));
 	json_t *reply;
 
 	free(r->o->why);
@@ -61,11 +63,11 @@ static void try_check(struct runner *r)
 	r->o->n_tries++;
 	reply = ask(r, json_pack("{s:s,s:s,s:[s,s,s],s:I}", "do", "exec", "vm",
 				 r->team->vms[t->vm].name, "argv", "/bin/sh", "-c", t->run,
-				 "timeout_ns", (json_int_t)t->timeout_ns));
+				 "timeout_ns", (json_int_t)bound_ns));
 	if (!reply)
 		return;
 	if (json_is_true(json_object_get(reply, "timed_out")))
-		r->o->why = str_printf("no end after %.3g s", (double)t->timeout_ns / 1e9);
+		r->o->why = str_printf("no end after %.3g s", (double)bound_ns / 1e9);
 	else
 		r->o->why = test_match(t, (int)json_integer_value(json_object_get(reply, "exit")),
 				       &r->o->out, &r->o->err);
@@ -75,7 +77,7 @@ static void try_check(struct runner *r)
 static void run_check(struct runner *r)
 {
 	const struct team_test *t = r->o->test;
-	nsec_t until = clock_now() + t->retry_for_ns;
+	nsec_t until = nsec_min(clock_now() + t->retry_for_ns, r->until);
 
 	for (;;) {
 		try_check(r);
@@ -134,6 +136,10 @@ static void run_vm_action(struct runner *r, const char *what)
 
 static void run_one(struct runner *r)
 {
+	if (clock_now() >= r->until) {
+		r->o->why = str_dup("not run: the time for all tests (--timeout) was over");
+		return;
+	}
 	switch (r->o->test->kind) {
 	case TEST_CHECK:
 		run_check(r);
@@ -142,7 +148,7 @@ static void run_one(struct runner *r)
 		run_link(r);
 		break;
 	case TEST_WAIT:
-		client_wait(r->o->test->wait_ns);
+		client_wait(nsec_min(r->o->test->wait_ns, r->until - clock_now()));
 		break;
 	case TEST_STOP:
 		run_vm_action(r, "stop");
@@ -155,7 +161,7 @@ static void run_one(struct runner *r)
 	}
 }
 
-void test_run_all(int fd, const struct team *t, test_report_fn *fn, void *ctx,
+void test_run_all(int fd, const struct team *t, nsec_t until, test_report_fn *fn, void *ctx,
 		  struct test_outcomes *ret)
 {
 	*ret = (struct test_outcomes){ .list = calloc(t->n_tests + 1, sizeof *ret->list),
@@ -164,7 +170,7 @@ void test_run_all(int fd, const struct team *t, test_report_fn *fn, void *ctx,
 		abort();
 	for (size_t i = 0; i < t->n_tests; i++) {
 		struct test_outcome *o = &ret->list[i];
-		struct runner r = { .fd = fd, .team = t, .o = o };
+		struct runner r = { .fd = fd, .team = t, .o = o, .until = until };
 		nsec_t start = clock_now();
 
 		o->test = &t->tests[i];
@@ -175,6 +181,20 @@ void test_run_all(int fd, const struct team *t, test_report_fn *fn, void *ctx,
 		if (fn)
 			fn(ctx, i, o);
 	}
+}
+
+void test_run_none(const struct team *t, const char *why, nsec_t duration_ns, struct test_outcomes *ret)
+{
+	static const struct team_test set_up = { .name = "set-up" };
+
+	*ret = (struct test_outcomes){ .list = calloc(t->n_tests + 1, sizeof *ret->list),
+				       .n = t->n_tests + 1,
+				       .n_skipped = t->n_tests };
+	if (!ret->list)
+		abort();
+	ret->list[0] = (struct test_outcome){ .test = &set_up, .why = str_dup(why), .duration_ns = duration_ns };
+	for (size_t i = 0; i < t->n_tests; i++)
+		ret->list[i + 1] = (struct test_outcome){ .test = &t->tests[i], .skipped = true };
 }
 
 void test_outcomes_done(struct test_outcomes *o)

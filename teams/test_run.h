@@ -10,7 +10,7 @@
 
 struct test_outcome {
 	const struct team_test *test; /* borrowed */
-	bool passed;
+	bool passed, skipped; /* @skipped: it was not run, since the team did not come up */
 	nsec_t duration_ns;
 	unsigned n_tries;
 	char *why; /* what was wrong; NULL when it passed; owned */
@@ -18,17 +18,21 @@ struct test_outcome {
 };
 struct test_outcomes {
 	struct test_outcome *list;
-	size_t n, n_passed;
+	size_t n, n_passed, n_skipped;
 };
 void test_outcomes_done(struct test_outcomes *o);
 
 /* Called after every test. */
 typedef void test_report_fn(void *ctx, size_t index, const struct test_outcome *o);
 
-/* @fd: from client_open(). Runs all, whatever fails; when the supervisor goes
- * away the rest fails with that reason. */
-void test_run_all(int fd, const struct team *t, test_report_fn *fn, void *ctx,
+/* @fd: from client_open(). @until: when all must have ended: what runs then fails, and what
+ * would begin later; NSEC_NEVER for no bound. Runs all, whatever fails; when the supervisor
+ * goes away the rest fails with that reason. */
+void test_run_all(int fd, const struct team *t, nsec_t until, test_report_fn *fn, void *ctx,
 		  struct test_outcomes *ret);
+/* The outcomes of a team that did not come up: the test "set-up" failed with @why after
+ * @duration_ns, and none of the team's own was run. */
+void test_run_none(const struct team *t, const char *why, nsec_t duration_ns, struct test_outcomes *ret);
 
 /* Reports. @ret: appended to. */
 void test_report_junit(const struct team *t, const struct test_outcomes *o, struct bytes *ret);

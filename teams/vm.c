@@ -45,7 +45,7 @@ static const unsigned legal[VM_STATE_COUNT] = {
 	[VM_PAUSED] = BIT(VM_READY) | BIT(VM_STOPPING) | BIT(VM_STOPPED) | BIT(VM_FAILED),
 	[VM_STOPPING] = BIT(VM_STOPPED) | BIT(VM_FAILED),
 	[VM_STOPPED] = BIT(VM_BOOTING) | BIT(VM_FAILED),
-	[VM_FAILED] = BIT(VM_BOOTING) | BIT(VM_STOPPED),
+	[VM_FAILED] = BIT(VM_BOOTING) | BIT(VM_STOPPING) | BIT(VM_STOPPED),
 };
 
 const char *vm_state_str(enum vm_state state)
@@ -222,7 +222,8 @@ void vm_fail(struct vm *v, char *why)
 	free(why);
 	v->wants_restart = false;
 	v->job = exec_free(v->job);
-	if (v->pid != 0 && !v->has_exited)
+	/* One that is kept goes on, to be looked at. */
+	if (v->pid != 0 && !v->has_exited && !v->sup->opt.keep)
 		(void)kill(v->pid, SIGKILL);
 	loop_set_timer(v->timer, NSEC_NEVER);
 	vm_set_state(v, VM_FAILED);

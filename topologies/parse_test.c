@@ -7,6 +7,7 @@
 #include "topologies/keys.h"
 
 #include "core/bytes.h"
+#include "topologies/values.h"
 
 #include <regex.h>
 #include <string.h>
@@ -334,6 +335,26 @@ static const struct action *action_of(const struct node *v)
 	return NULL;
 }
 
+/* "link lan set delay=20ms loss=1% down, up direction" */
+static const char *link_name(struct load *l, const struct team_test *t)
+{
+	static const char *const dirs[] = { "", ", up direction", ", down direction" };
+	const char *name = arena_printf(l->arena, "link %s", t->link_target ? t->link_target : "?");
+
+	if (t->link_reset)
+		name = arena_printf(l->arena, "%s reset", name);
+	for (size_t i = 0; i < t->n_link_set; i++)
+		name = arena_printf(l->arena, "%s %s%s", name, i ? "" : "set ", t->link_set[i]);
+	if (t->link_up || t->link_down)
+		name = arena_printf(l->arena, "%s %s", name, t->link_up ? "up" : "down");
+	if (t->link_flap_ns > 0) {
+		CLEANUP(free) char *time = value_time_str(t->link_flap_ns);
+
+		name = arena_printf(l->arena, "%s flap %s", name, time);
+	}
+	return arena_printf(l->arena, "%s%s", name, dirs[t->link_dir]);
+}
+
 static const char *made_name(struct load *l, const struct action *a, const struct node *v,
 			     const struct test_ctx *c)
 {
@@ -343,7 +364,7 @@ static const char *made_name(struct load *l, const struct action *a, const struc
 		return c->test->run ? c->test->run : "?";
 	value = node_get(v, a->key.name);
 	if (a->kind == TEST_LINK)
-		return arena_printf(l->arena, "link %s", c->test->link_target ? c->test->link_target : "?");
+		return link_name(l, c->test);
 	return arena_printf(l->arena, "%s %s", a->key.name, value->text);
 }
 

@@ -230,7 +230,7 @@ START_TEST(test_reports)
 	test_report_junit(&team, &all, &junit);
 	ck_assert_str_eq((char *)junit.data,
 			 "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-			 "<testsuite name=\"t\" tests=\"2\" failures=\"1\" time=\"0.500\">\n"
+			 "<testsuite name=\"t\" tests=\"2\" failures=\"1\" skipped=\"0\" time=\"0.500\">\n"
 			 "  <testcase name=\"a &lt;b&gt; &amp; &quot;c&quot;\" classname=\"t\" time=\"0.500\">\n"
 			 "  </testcase>\n"
 			 "  <testcase name=\"b #1\" classname=\"t\" time=\"0.000\">\n"
@@ -240,6 +240,30 @@ START_TEST(test_reports)
 	test_report_tap(&all, &tap);
 	ck_assert_str_eq((char *)tap.data, "TAP version 13\n1..2\nok 1 - a <b> & \"c\"\n"
 					   "not ok 2 - b \\#1\n# x\n# y\n");
+}
+END_TEST
+
+/* Bytes are bytes: what is UTF-8 stays, what is not, or is no XML character, is written as \xNN. */
+START_TEST(test_reports_of_any_bytes)
+{
+	static const char said[] = "h\xc3\xa9 \xff \x1b[0m \xed\xa0\x80 \xef\xbf\xbf";
+	static const char shown[] = "h\xc3\xa9 \\xff \\x1b[0m \\xed\\xa0\\x80 \\xef\\xbf\\xbf";
+	struct test_outcomes all;
+	struct team_test a = { .name = "a" };
+	struct team team = { .name = "t", .tests = &a, .n_tests = 1 };
+	CLEANUP(bytes) struct bytes junit = { 0 };
+	CLEANUP(bytes) struct bytes tap = { 0 };
+
+	test_run_none(&team, said, S, &all);
+	test_report_junit(&team, &all, &junit);
+	ck_assert_ptr_nonnull(strstr((char *)junit.data, shown));
+	ck_assert_ptr_nonnull(strstr((char *)junit.data, "tests=\"2\" failures=\"1\" skipped=\"1\""));
+	ck_assert_ptr_nonnull(strstr((char *)junit.data, "<testcase name=\"set-up\""));
+	ck_assert_ptr_nonnull(strstr((char *)junit.data, "<skipped/>"));
+	test_report_tap(&all, &tap);
+	ck_assert_ptr_nonnull(strstr((char *)tap.data, "not ok 1 - set-up\n# h\xc3\xa9 \\xff"));
+	ck_assert_ptr_nonnull(strstr((char *)tap.data, "ok 2 - a # SKIP"));
+	test_outcomes_done(&all);
 }
 END_TEST
 
@@ -282,6 +306,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(t, test_match_text, 0, (int)(sizeof matches / sizeof *matches));
 	tcase_add_test(t, test_expectation);
 	tcase_add_test(t, test_reports);
+	tcase_add_test(t, test_reports_of_any_bytes);
 	tcase_add_test(t, test_undo);
 	suite_add_tcase(s, t);
 	return s;
