@@ -2,7 +2,7 @@
 #
 #   make fuzz-frames N=200000 SEED=7
 #
-# Objects, flags and the driver are make/fuzz.mk's. `make check` runs the short form.
+# Objects, flags and the driver are make/fuzz.mk's. `make check` runs what FUZZ_BUDGET allows.
 FUZZ_FRAMES := $(O)/fuzz/tests/fuzz_ring $(O)/fuzz/tests/fuzz_segment
 FUZZ_FRAMES_OBJ := $(patsubst %.c,$(O)/fuzz/obj/%.o,$(wildcard core/*.c))
 
@@ -15,5 +15,8 @@ $(FUZZ_FRAMES): $(O)/fuzz/tests/fuzz_%: $(O)/fuzz/obj/tests/fuzz/fuzz_%.o \
 fuzz-frames: $(FUZZ_FRAMES)
 	@for t in $(FUZZ_FRAMES); do echo "$${t##*/}:"; $$t -n $(or $(N),200000) -s $(or $(SEED),1) || exit 1; done
 
-UNIT_BIN += $(FUZZ_FRAMES)
-build-tests check-unit: $(FUZZ_FRAMES)
+build-tests: $(FUZZ_FRAMES)
+.PHONY: check-fuzz-frames
+check-fuzz: check-fuzz-frames
+check-fuzz-frames: $(FUZZ_FRAMES)
+	@tests/run-fuzz $(FUZZ_BUDGET) frames $^

@@ -5,7 +5,9 @@
 #   make fuzz-nightly                  10,000,000 inputs a device and chip (NIGHTLY=N: another number)
 #   make fuzz-coverage INPUTS=20000    the lines of devices and chips that no harness reaches
 #
-# `make check` runs the short form: 100,000 inputs a device.
+#   make check-fuzz FUZZ_BUDGET=20     each room for that many seconds of one processor: part of make check
+#
+# A room is what one make file here fuzzes: virtio, chips, frames, state.
 # Stands behind fuzz-chips.mk in the order make reads them.
 
 FUZZ_VIRTIO := net console rng balloon vsock
@@ -17,6 +19,8 @@ FUZZ_CFLAGS := -std=gnu17 -O1 -g -D_GNU_SOURCE -DMUSTER_VERSION='"$(VERSION)"' -
 	-fno-strict-aliasing -fno-common -fno-omit-frame-pointer -pthread $(PKG_CFLAGS)
 FUZZ_SAN := -fsanitize=address,undefined -fno-sanitize-recover=all
 N ?= 200000
+FUZZ_BUDGET ?= 20
+.PHONY: check-fuzz
 SEED ?= 1
 T ?= net
 FOR ?= 60
@@ -56,7 +60,10 @@ fuzz-coverage:
 fuzz-coverage-run: $(FUZZ_DEVICES)
 	@tests/fuzz/coverage $(O)/fuzz/obj $(INPUTS) $^
 
-UNIT_BIN += $(FUZZ_BIN)
-build-tests check-unit: $(FUZZ_BIN)
+build-tests: $(FUZZ_BIN)
+.PHONY: check-fuzz-virtio
+check-fuzz: check-fuzz-virtio
+check-fuzz-virtio: $(FUZZ_BIN)
+	@tests/run-fuzz $(FUZZ_BUDGET) virtio $^
 
 -include $(shell find $(O)/fuzz/obj -name '*.d' 2>/dev/null)

@@ -18,6 +18,11 @@ check-lab: $(O)/muster $(LAB_FAKE)
 	@$(O)/muster images build tiny --if-missing || echo 'image tiny: not built; its labs are skipped'
 	@O=$(O) SAN=$(SAN) LAB_EXAMPLES=$(LAB_EXAMPLES) tests/lab/run-labs $(LABS)
 
+# Before make check's parts, which need it: built once, by one.
+.PHONY: check-image
+check-image: $(O)/muster images-data
+	@$(O)/muster images build tiny --if-missing || echo 'image tiny: not built; what needs it is skipped'
+
 .PHONY: check-debian
 check-debian: $(O)/muster images-data
 	@make/deps build image test

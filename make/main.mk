@@ -21,6 +21,9 @@ check:
 check-all:
 	@tests/run-check "$(MAKE)" "$(O)" "$(WERROR)" "$(SAN)"
 
+# What tests/*/part-* call make for: built before, as several of them run at a time.
+build-tests: $(O)/muster $(O)/run-machine $(BENCH_TX) $(BENCH_DOORBELL) $(RELAY) $(RELAY_GUEST) $(VSOCK_HOST) $(TSC_KHZ)
+
 check-layers:
 	@tests/check-layers
 

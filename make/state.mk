@@ -1,7 +1,7 @@
 # The fuzz harness of saved machines. It is of the ordinary build, so SAN=address,undefined
 # makes it a sanitized one.
 #
-#   make fuzz-state N=200000 SEED=7      `make check` runs 20,000 inputs
+#   make fuzz-state N=200000 SEED=7      `make check` runs what FUZZ_BUDGET allows
 FUZZ_STATE := $(O)/tests/fuzz/fuzz_state
 
 $(FUZZ_STATE): $(call obj,tests/fuzz/fuzz_state.c tests/fuzz/driver_main.c) $(call lib,vmm cpu core)
@@ -12,5 +12,8 @@ $(FUZZ_STATE): $(call obj,tests/fuzz/fuzz_state.c tests/fuzz/driver_main.c) $(ca
 fuzz-state: $(FUZZ_STATE)
 	@$< -n $(or $(N),200000) -s $(or $(SEED),1)
 
-UNIT_BIN += $(FUZZ_STATE)
-build-tests check-unit: $(FUZZ_STATE)
+build-tests: $(FUZZ_STATE)
+.PHONY: check-fuzz-state
+check-fuzz: check-fuzz-state
+check-fuzz-state: $(FUZZ_STATE)
+	@tests/run-fuzz $(FUZZ_BUDGET) state $^

@@ -11,6 +11,6 @@ FUZZ_SECONDS ?= 60
 fuzz-team:
 	@mkdir -p $(O)/fuzz/team
 	clang $(filter-out -fstack-protector-strong -DMUSTER_SAN,$(ALL_CFLAGS)) -fsanitize=fuzzer,address,undefined \
-		-o $(O)/fuzz/fuzz_team tests/fuzz/fuzz_team.c $(SRC_topologies) core/addr.c core/bytes.c $(PKG_LIBS)
+		-o $(O)/fuzz/fuzz_team tests/fuzz/fuzz_team.c $(SRC_topologies) core/addr.c core/base64.c core/bytes.c $(PKG_LIBS)
 	$(O)/fuzz/fuzz_team -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 \
 		-artifact_prefix=$(O)/fuzz/ $(O)/fuzz/team tests/topologies
