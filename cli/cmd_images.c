@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { N_COLUMNS = 5 };
 
@@ -47,6 +49,34 @@ static int build(const struct images_options *opt, const char *name)
 	if (image_build(name, &why) < 0)
 		return cli_fail(EXIT_FAILED, "image %s: %s", name, why ? why : "the build failed");
 	return EXIT_DONE;
+}
+
+/* Several are built side by side. Returns the status of the first that is not done. */
+static int build_all(const struct images_options *opt, char **names, int n)
+{
+	CLEANUP(free) pid_t *pids = calloc((size_t)n, sizeof *pids);
+	int status = EXIT_DONE;
+
+	if (n == 1)
+		return build(opt, names[0]);
+	if (!pids)
+		abort();
+	for (int i = 0; i < n; i++) {
+		pids[i] = fork();
+		if (pids[i] == 0)
+			_exit(build(opt, names[i]));
+	}
+	for (int i = 0; i < n; i++) {
+		int one = 0;
+
+		if (pids[i] < 0 || waitpid(pids[i], &one, 0) < 0 || !WIFEXITED(one))
+			one = EXIT_FAILED;
+		else
+			one = WEXITSTATUS(one);
+		if (status == EXIT_DONE)
+			status = one;
+	}
+	return status;
 }
 
 static int remove_one(const char *name)
@@ -154,10 +184,10 @@ static int run(const struct command *cmd, const struct images_options *opt, int 
 		return cli_usage(cmd, "unknown action '%s': it is list, build, remove or info", verb);
 	if (argc < 2)
 		return cli_usage(cmd, "%s: an image's name is needed", verb);
+	if (verb[0] == 'b')
+		return build_all(opt, argv + 1, argc - 1);
 	for (int i = 1; i < argc && status == EXIT_DONE; i++)
-		status = verb[0] == 'b' ? build(opt, argv[i]) :
-			 verb[0] == 'r' ? remove_one(argv[i]) :
-					  info(opt, argv[i]);
+		status = verb[0] == 'r' ? remove_one(argv[i]) : info(opt, argv[i]);
 	return status;
 }
 

@@ -50,7 +50,8 @@ fetch_packages() {
 		say "downloading ${#missing[@]} packages"
 		local part
 		part=$(mktemp -d "$PACKAGES/.part.XXXXXX")
-		(cd "$part" && apt-get "${APT_OPTIONS[@]}" -qq download "${missing[@]}" >&2) ||
+		(cd "$part" && apt-get "${APT_OPTIONS[@]}" -q download "${missing[@]}" | { grep --line-buffered '^Get:' || true; } |
+			progress downloaded ${#missing[@]}) ||
 			{ rm -rf "$part"; fail "could not download ${missing[*]}"; }
 		mv "$part"/*.deb "$PACKAGES/"
 		rmdir "$part"
@@ -137,4 +138,54 @@ package_closure() {
 		mv "$kept.new" "$kept"
 	fi
 	cat "$kept"
+}
+
+# ---- images that were made before -------------------------------------------------------
+
+# Images are kept in the cache under a key of all they are made from: build scripts, guest programs,
+# packages with their versions, and the packer. The same image in another $MUSTER_HOME is copied.
+IMAGES_KEPT=2 # of each name
+
+# cached_image SCRIPTS OUT GUEST DEB...: fills the folder OUT where the image of the build scripts
+# in SCRIPTS, the programs in GUEST and these packages is kept; else returns 1.
+cached_image() {
+	local scripts=$1 out=$2 guest=$3 key
+	shift 3
+	key=$({
+		(cd "$scripts" && find . -type f -printf '%m %p\n' | LC_ALL=C sort && find . -type f | LC_ALL=C sort | xargs sha256sum)
+		(cd "$guest" && find . -type f | LC_ALL=C sort | xargs sha256sum)
+		sha256sum <"$scripts/../lib.sh"
+		printf '%s\n' "${@##*/}"
+		mkfs.erofs -V 2>&1
+	} | sha256sum | cut -c 1-24)
+	KEPT_IMAGE="$MUSTER_CACHE/images/${scripts##*/}-$key"
+	[ -e "$KEPT_IMAGE/image.json" ] || return 1
+	say "${scripts##*/}: made of the same before: copied from $KEPT_IMAGE"
+	touch "$KEPT_IMAGE"
+	mkdir -p "$out"
+	cp --reflink=auto "$KEPT_IMAGE"/* "$out/"
+}
+
+# keep_image OUT: keeps what cached_image looked for in vain, and drops the oldest of its name.
+keep_image() {
+	local part=
+	if mkdir -p "$MUSTER_CACHE/images" && part=$(mktemp -d "$MUSTER_CACHE/images/.part.XXXXXX") &&
+		cp --reflink=auto "$1"/* "$part/" && mv -T "$part" "$KEPT_IMAGE"; then
+		ls -dt "${KEPT_IMAGE%-*}"-* | tail -n +$((IMAGES_KEPT + 1)) | xargs -r -d '\n' rm -rf
+	else
+		[ -z "$part" ] || rm -rf "$part"
+		say "note: the image could not be kept in $MUSTER_CACHE/images"
+	fi
+}
+
+# progress WHAT TOTAL: counts the lines that come; says WHAT: N of TOTAL, on a terminal for each, else at quarters.
+progress() {
+	local n=0 terminal=
+	[ ! -t 2 ] || terminal=yes
+	while read -r _; do
+		n=$((n + 1))
+		if [ -n "$terminal" ]; then printf '\rmuster: %s: %d of %d' "$1" $n "$2" >&2
+		elif [ $((n * 4 / $2)) -ne $(((n - 1) * 4 / $2)) ]; then say "$1: $n of $2"; fi
+	done
+	[ -z "$terminal" ] || [ $n -eq 0 ] || echo >&2
 }
