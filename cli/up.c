@@ -11,6 +11,7 @@
 
 #include "cli/progress.h"
 #include "core/control.h"
+#include "teams/host_lack.h"
 #include "teams/image.h"
 
 #include <errno.h>
@@ -85,7 +86,7 @@ static int take_lock(const struct store *store, const char *team, int *ret_fd)
 		if (r == 0)
 			return 0;
 		if (r != -EWOULDBLOCK)
-			return cli_fail(EXIT_FAILED, "%s", why);
+			return cli_fail(host_lacks(r) ? EXIT_HOST : EXIT_FAILED, "%s", why);
 		if (client_open(store, team, &conn) == 0)
 			return say_who_has_it(conn, team);
 		if (clock_now() > until)
@@ -254,7 +255,7 @@ static int start(const struct team *team, const struct up_options *opt, struct u
 	int r = store_open(&up->store, &why);
 
 	if (r < 0)
-		return cli_fail(EXIT_FAILED, "%s", why);
+		return cli_fail(EXIT_HOST, "%s", why);
 	r = take_lock(&up->store, team->name, &lock);
 	if (r != 0)
 		return r;
@@ -263,7 +264,7 @@ static int start(const struct team *team, const struct up_options *opt, struct u
 		r = supervisor_start(&up->store, team, &opt->sup, lock, &up->fd, &up->pid, &why);
 	if (r < 0)
 		store_unlock(&up->store, team->name);
-	return r < 0 ? cli_fail(r == -ENOTSUP ? EXIT_HOST : EXIT_FAILED, "%s", why) : 0;
+	return r < 0 ? cli_fail(r == -ENOTSUP || host_lacks(r) ? EXIT_HOST : EXIT_FAILED, "%s", why) : 0;
 }
 
 static void say_what_is_kept(const char *team, const char *vm)

@@ -11,6 +11,7 @@
 #include "core/log.h"
 #include "core/proc.h"
 #include "teams/fabric.h"
+#include "teams/host_lack.h"
 #include "teams/image.h"
 #include "teams/janitor.h"
 #include "teams/setup.h"
@@ -25,7 +26,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-enum { FDS_A_NIC = 3, FDS_A_VM = 10, FDS_SPARE = 64 };
+enum { FDS_A_NIC = 3 };
 
 static void reset_signals(void)
 {
@@ -67,7 +68,7 @@ int sup_spawn_janitor(struct supervisor *sup, char **ret_why)
 
 	/* SYSCALLS(supervisor): pipe2 */
 	if (pipe2(fds, O_CLOEXEC) < 0) {
-		*ret_why = str_printf("pipe: %s", strerror(errno));
+		*ret_why = host_lack_str("the janitor's pipe", -errno);
 		return -errno;
 	}
 	pid = fork_child(sup, false, "janitor", NULL);
@@ -83,7 +84,7 @@ int sup_spawn_janitor(struct supervisor *sup, char **ret_why)
 	(void)close(fds[0]);
 	if (pid < 0) {
 		(void)close(fds[1]);
-		*ret_why = str_printf("fork: %s", strerror(-pid));
+		*ret_why = host_lack_str("no process for the janitor", pid);
 		return pid;
 	}
 	sup->janitor_pid = pid;
@@ -106,23 +107,6 @@ void sup_release_janitor(void *ctx)
 
 /* ---- fabric --------------------------------------------------------------------- */
 
-static int check_fd_limit(const struct supervisor *sup, char **ret_why)
-{
-	size_t need = sup->n_rings * FDS_A_NIC + sup->n_vms * FDS_A_VM + FDS_SPARE;
-	struct rlimit limit;
-
-	/* SYSCALLS(supervisor): prlimit64 */
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= need)
-		return 0;
-	limit.rlim_cur = limit.rlim_max;
-	if (limit.rlim_max >= need && setrlimit(RLIMIT_NOFILE, &limit) == 0)
-		return 0;
-	*ret_why = str_printf("%zu NICs and %zu VMs need %zu open files, this host allows %llu: "
-			      "raise it (ulimit -n %zu, or LimitNOFILE=)",
-			      sup->n_rings, sup->n_vms, need, (unsigned long long)limit.rlim_max, need);
-	return -EMFILE;
-}
-
 int sup_make_rings(struct supervisor *sup, char **ret_why)
 {
 	int r;
@@ -133,9 +117,6 @@ int sup_make_rings(struct supervisor *sup, char **ret_why)
 	for (size_t i = 0; i < sup->n_vms; i++)
 		sup->first_ring[i + 1] = sup->first_ring[i] + sup->team->vms[i].n_nics;
 	sup->n_rings = sup->first_ring[sup->n_vms];
-	r = check_fd_limit(sup, ret_why);
-	if (r < 0)
-		return r;
 	sup->rings = calloc(sup->n_rings + 1, sizeof *sup->rings);
 	if (!sup->rings)
 		abort();
@@ -181,7 +162,7 @@ int sup_spawn_fabric(struct supervisor *sup, char **ret_why)
 	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) {
-		*ret_why = str_printf("socketpair: %s", strerror(errno));
+		*ret_why = host_lack_str("the fabric's socket", -errno);
 		return -errno;
 	}
 	pid = fork_child(sup, true, "fabric", NULL);
@@ -190,7 +171,7 @@ int sup_spawn_fabric(struct supervisor *sup, char **ret_why)
 	(void)close(fds[1]);
 	if (pid < 0) {
 		(void)close(fds[0]);
-		*ret_why = str_printf("fork: %s", strerror(-pid));
+		*ret_why = host_lack_str("no process for the fabric", pid);
 		return pid;
 	}
 	sup->fabric_pid = pid;
@@ -295,9 +276,12 @@ static int open_boot_files(struct supervisor *sup, struct vm *v, struct boot_fil
 	return r < 0 ? r : setup_archive(sup->team, v->index, &b->archive, ret_why);
 }
 
-static void say_error(int control_fd, const char *text)
+/* @r: why, as -errno. */
+static void say_error(int control_fd, const char *why, int r)
 {
-	json_t *msg = json_pack("{s:s,s:s,s:s}", "event", "ended", "why", "error", "text", text);
+	const char *remedy = host_lack_remedy(r);
+	CLEANUP(free) char *text = str_printf("%s%s%s", why, remedy ? ": " : "", remedy ? remedy : "");
+	json_t *msg = json_pack("{s:s,s:s,s:s,s:i}", "event", "ended", "why", "error", "text", text, "errno", -r);
 
 	(void)control_write_msg(control_fd, msg);
 	json_decref(msg);
@@ -323,6 +307,7 @@ static _Noreturn void machine_child(struct supervisor *sup, struct vm *v, struct
 	};
 	struct machine *m = NULL;
 	char *why = NULL;
+	int r;
 
 	if (engine_is_kvm(tv, &sup->engine, &cfg.engine_why))
 		cfg.engine = MACHINE_ENGINE_KVM;
@@ -344,8 +329,9 @@ static _Noreturn void machine_child(struct supervisor *sup, struct vm *v, struct
 	if (b->pmem_fd >= 0)
 		keep[n_keep++] = b->pmem_fd;
 	proc_close_fds_except(keep, (size_t)n_keep);
-	if (machine_new(&cfg, &m, &why) < 0) {
-		say_error(mine->control, why ? why : "the machine cannot be made");
+	r = machine_new(&cfg, &m, &why);
+	if (r < 0) {
+		say_error(mine->control, why ? why : "the machine cannot be made", r);
 		_exit(1);
 	}
 	cleanup_fd(&b->pmem_fd); /* mapped, as the rings are; the other files are the machine's */
@@ -391,7 +377,7 @@ int sup_spawn_machine(struct supervisor *sup, struct vm *v, struct vm_sockets *r
 	if (r == 0) {
 		r = make_pairs(ret, &theirs);
 		if (r < 0)
-			*ret_why = str_printf("socketpair: %s", strerror(-r));
+			*ret_why = host_lack_str("its machine's sockets", r);
 	}
 	if (r < 0) {
 		boot_files_done(&b);
@@ -404,7 +390,7 @@ int sup_spawn_machine(struct supervisor *sup, struct vm *v, struct vm_sockets *r
 	boot_files_done(&b);
 	if (pid < 0) {
 		close_sockets(ret);
-		*ret_why = str_printf("fork: %s", strerror(-pid));
+		*ret_why = host_lack_str("no process for its machine", pid);
 		return pid;
 	}
 	v->pid = pid;

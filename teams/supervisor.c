@@ -20,6 +20,7 @@
 #include "core/log.h"
 #include "core/proc.h"
 #include "core/sandbox.h"
+#include "teams/host_lack.h"
 #include "teams/host_memory.h"
 #include "teams/supervisor_private.h"
 
@@ -218,7 +219,7 @@ static int make_run_dir(struct supervisor *sup, char **ret_why)
 	/* SYSCALLS(supervisor): mkdir */
 	if (mkdir(sup->run_dir, 0700) < 0) {
 		r = -errno;
-		*ret_why = str_printf("%s: %s", sup->run_dir, strerror(-r));
+		*ret_why = host_lack_str(sup->run_dir, r);
 		return r;
 	}
 	return 0;
@@ -372,7 +373,7 @@ static int open_files(struct supervisor *sup, char **ret_why)
 	sup->log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (sup->log_fd < 0) {
 		r = -errno;
-		*ret_why = str_printf("%s: %s", log, strerror(-r));
+		*ret_why = host_lack_str(log, r);
 		return r;
 	}
 	log_init(sup->log_fd, name, log_level_from_env(LOG_INFO));
@@ -384,8 +385,24 @@ static int open_files(struct supervisor *sup, char **ret_why)
 		r = sup->events.error;
 	}
 	if (r < 0)
-		*ret_why = str_printf("%s: %s", events, strerror(-r));
+		*ret_why = host_lack_str(events, r);
 	return r;
+}
+
+/* Nobody can be told by a loop that is not there. */
+static _Noreturn void fail_early(struct supervisor *sup, int client_fd, int r)
+{
+	CLEANUP(free) char *why = host_lack_str("the supervisor cannot start", r);
+	json_t *team = json_pack("{s:s,s:s,s:s}", "event", "team", "state", "ending", "why", why);
+	json_t *ended = json_pack("{s:s,s:i}", "event", "ended", "status", host_lacks(r) ? HOST_LACK_STATUS : 1);
+
+	log_error("%s", why);
+	(void)control_write_msg(client_fd, team);
+	(void)control_write_msg(client_fd, ended);
+	json_decref(team);
+	json_decref(ended);
+	undo_lock(sup);
+	_exit(1);
 }
 
 static _Noreturn void supervisor_run(struct supervisor *sup, int client_fd)
@@ -400,13 +417,17 @@ static _Noreturn void supervisor_run(struct supervisor *sup, int client_fd)
 	sup->vms = calloc(sup->n_vms + 1, sizeof *sup->vms);
 	detach(sup, client_fd);
 	proc_title_set("muster: supervisor %s", sup->team->name);
-	if (!sup->vms || loop_new(&sup->loop) < 0 || add_signals(sup) < 0 ||
-	    sup_add_client(sup, client_fd, true, &first) < 0)
-		_exit(1);
+	r = sup->vms ? loop_new(&sup->loop) : -ENOMEM;
+	if (r == 0)
+		r = add_signals(sup);
+	if (r == 0)
+		r = sup_add_client(sup, client_fd, true, &first);
+	if (r < 0)
+		fail_early(sup, client_fd, r);
 	(void)events_follow(&sup->events, first->control);
 	r = make_all(sup, &why);
 	if (r < 0) {
-		sup->end_status = r == -EMFILE || r == -ENFILE || r == -ENOMEM ? 4 : 1;
+		sup->end_status = host_lacks(r) ? HOST_LACK_STATUS : 1;
 		/* Here there is nothing that --keep could keep. */
 		sup_end(sup, why);
 	} else {
@@ -428,10 +449,12 @@ int supervisor_start(const struct store *store, const struct team *team,
 				  .log_fd = -1, .janitor_fd = -1, .listen_fd = -1,
 				  .state = SUP_STARTING,
 				  .boots_max = boots > BOOTS_LEAST ? boots : BOOTS_LEAST };
-	int fds[2], r = engine_find(team, &sup.engine, ret_why);
+	int fds[2], r = host_files_check(team, ret_why);
 	uint64_t available;
 	pid_t pid;
 
+	if (r == 0)
+		r = engine_find(team, &sup.engine, ret_why);
 	/* A host that does not tell is not refused. */
 	if (r == 0 && host_memory_available("", &available) == 0)
 		r = host_memory_check(team, available, ret_why);
@@ -443,7 +466,7 @@ int supervisor_start(const struct store *store, const struct team *team,
 	}
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) {
 		r = -errno;
-		*ret_why = str_printf("socketpair: %s", strerror(-r));
+		*ret_why = host_lack_str("the supervisor's socket", r);
 		return r;
 	}
 	pid = fork();
@@ -459,7 +482,7 @@ int supervisor_start(const struct store *store, const struct team *team,
 	log_init(-1, "muster", log_level_from_env(LOG_INFO));
 	if (r < 0) {
 		(void)close(fds[0]);
-		*ret_why = str_printf("fork: %s", strerror(-r));
+		*ret_why = host_lack_str("no process for the supervisor", r);
 		return r;
 	}
 	*ret_fd = fds[0];

@@ -11,6 +11,7 @@
  *
  * Used by: supervisor.c, serve.c, pause.c.   Depends on: ready.c, agent.c,
  * exec.c, console.c, spawn.c. */
+#include "teams/host_lack.h"
 #include "teams/vm.h"
 
 #include "core/escape.h"
@@ -240,6 +241,8 @@ static void keep_end(struct vm *v, json_t *msg)
 	free(v->end_text);
 	v->end_event = str_printf("%.*s", END_TEXT_MAX, why ? why : "error");
 	v->end_text = text ? str_printf("%.*s", END_TEXT_MAX, text) : NULL;
+	if (host_lacks(-(int)json_integer_value(json_object_get(msg, "errno"))))
+		v->sup->end_status = HOST_LACK_STATUS;
 }
 
 /* A machine that breaks the form or reads nothing, or that lives on without a socket, is ended. */
@@ -410,6 +413,8 @@ int vm_start(struct vm *v, char **ret_why)
 	struct vm_sockets s;
 	int r = sup_spawn_machine(v->sup, v, &s, ret_why);
 
+	if (host_lacks(r))
+		v->sup->end_status = HOST_LACK_STATUS;
 	if (r < 0)
 		return r;
 	undo_push(&v->sup->undo, vm_kill, v);
@@ -431,7 +436,7 @@ int vm_start(struct vm *v, char **ret_why)
 		(void)close(s.agent);
 	if (r < 0) {
 		vm_kill(v);
-		*ret_why = str_printf("%s: %s", v->tv->name, strerror(-r));
+		*ret_why = host_lack_str(v->tv->name, r);
 		return r;
 	}
 	ready_start(&v->ready, v->tv, v->started_ns);
