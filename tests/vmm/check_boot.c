@@ -520,7 +520,11 @@ START_TEST(acpica_reads_the_tables)
 {
 	CLEANUP(bytes) struct bytes b = { 0 };
 	char dir[] = "/tmp/muster-acpi-XXXXXX", path[64], out[8192];
+	static const char *const want[] = { "_PRT", "0x0001FFFF", "PNP0C02", "Memory32Fixed", "0xE8000000",
+					    "0x00100000", "PNP0501", "_S5" };
+	CLEANUP(bytes) struct bytes text = { 0 };
 	const uint8_t *fadt, *dsdt;
+	const char *at;
 
 	acpi_tables_build(1, &b);
 	fadt = memmem(b.data, b.len, "FACP", 4);
@@ -535,6 +539,17 @@ START_TEST(acpica_reads_the_tables)
 	ck_assert_msg(!strstr(out, "Error") && !strstr(out, "Invalid"), "%s", out);
 	iasl(dir, "-d", "d.dat", out, sizeof out);
 	ck_assert_msg(strstr(out, "Disassembly completed") != NULL, "%s", out);
+	/* What a kernel looks for, in the order of the table. */
+	(void)snprintf(path, sizeof path, "%s/d.dsl", dir);
+	ck_assert_int_eq(file_read_all(path, 1 << 20, &text), 0);
+	bytes_append(&text, "", 1);
+	at = (const char *)text.data;
+	for (unsigned i = 0; i < sizeof want / sizeof want[0]; i++) {
+		at = strstr(at, want[i]);
+		ck_assert_msg(at != NULL, "no %s", want[i]);
+	}
+	/* Nothing could end a sleep but that of the power button. */
+	ck_assert(!strstr((const char *)text.data, "_S3") && !strstr((const char *)text.data, "_S4"));
 	iasl(dir, "-vr", "d.dsl", out, sizeof out);
 	ck_assert_msg(strstr(out, "0 Errors, 0 Warnings") != NULL, "%s", out);
 	ck_assert_int_eq(dir_remove_all(dir), 0);

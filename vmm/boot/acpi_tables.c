@@ -1,7 +1,7 @@
 /* vmm/boot/acpi_tables.c: RSDP, XSDT, FADT, FACS, DSDT, MADT and MCFG.
  *
  * The DSDT is assembled by a few functions that emit AML (ACPI 6.4 §20.2): the
- * PCI root bridge with its windows, COM1, the RTC, and \_S5. The power button
+ * PCI root bridge with its windows and interrupts, ECAM's place, COM1, the RTC, and \_S5. The power button
  * and everything else that is fixed hardware is told by the FADT.
  *
  * Used by: vmm/boot/linux64.c.   Depends on: core/bytes.h, core/wire.h, the chips whose addresses it tells. */
@@ -245,6 +245,24 @@ static void dsdt_pci(struct bytes *b)
 	pkg_end(b, at);
 }
 
+/* Motherboard resources: where ECAM lies is taken. Linux uses ECAM only when a device has it
+ * reserved (PCI Firmware Specification 3.0 §4.1.2); from 6.2 on the memory map does not do. */
+static void dsdt_ecam(struct bytes *b)
+{
+	CLEANUP(bytes) struct bytes res = { 0 };
+	size_t at = device_begin(b, "MRES");
+
+	name_eisa_id(b, "_HID", "PNP0C02");
+	name_byte(b, "_UID", 1);
+	u8(&res, 0x86); /* 32-bit fixed memory range, §6.4.3.4 */
+	u16(&res, 9);
+	u8(&res, 1); /* read-write */
+	u32(&res, (uint32_t)PCI_ECAM_BASE);
+	u32(&res, (uint32_t)PCI_ECAM_SIZE);
+	name_crs(b, &res);
+	pkg_end(b, at);
+}
+
 static void dsdt_device(struct bytes *b, const char n[4], const char id[7], unsigned port,
 			unsigned len, unsigned irq)
 {
@@ -268,6 +286,7 @@ static void dsdt(struct bytes *b)
 	at = pkg_begin(b);
 	bytes_append(b, "\\_SB_", 5);
 	dsdt_pci(b);
+	dsdt_ecam(b);
 	dsdt_device(b, "COM1", "PNP0501", 0x3F8, 8, 4);
 	dsdt_device(b, "RTC_", "PNP0B00", 0x70, 2, 8);
 	pkg_end(b, at);
