@@ -47,19 +47,30 @@ void boot_console(void)
 		(void)close(fd);
 }
 
+/* Where the kernel has no such setting nothing is done. */
+static void setting(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	(void)!write(fd, value, strlen(value));
+	(void)close(fd);
+}
+
+/* 2: in no network namespace, the first included (Documentation/admin-guide/sysctl/net.rst). */
+void boot_no_fallback_tunnels(void)
+{
+	setting("/proc/sys/net/core/fb_tunnels_only_for_init_net", "2");
+}
+
 /* Memory that is free is reported to the monitor, which gives it back to the
  * host: page by page, not in the kernel's blocks of 2 MiB, of which a guest of
  * 128 MiB has few that are wholly free. The driver sets the order when it is
  * loaded, so a kernel parameter would be overridden. */
 static void report_single_pages(void)
 {
-	int fd = open("/sys/module/page_reporting/parameters/page_reporting_order",
-		      O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return; /* a kernel without reporting */
-	(void)!write(fd, "0", 1);
-	(void)close(fd);
+	setting("/sys/module/page_reporting/parameters/page_reporting_order", "0");
 }
 
 void boot_modules(const char *dir)

@@ -4,6 +4,8 @@
 
 /* Mounts /dev, /proc, /sys, /run and what lies below them. */
 void boot_mount(void);
+/* Modules of tunnels make no device by themselves (tunl0, gre0, sit0, ip6tnl0). After boot_mount(). */
+void boot_no_fallback_tunnels(void);
 /* Opens the console as stdin, stdout and stderr; /dev/null where there is none. */
 void boot_console(void);
 /* Loads the modules that @dir/modules lists, by line, from @dir/modules.d,

@@ -135,6 +135,7 @@ int main(void)
 	sigset_t set;
 
 	boot_mount();
+	boot_no_fallback_tunnels();
 	boot_console();
 	(void)sigfillset(&set);
 	(void)sigprocmask(SIG_SETMASK, &set, NULL);
