@@ -1,8 +1,9 @@
 /* teams/doctor.c: each thing a team may want of the host, tried, not guessed.
  *
  * A probe that needs a namespace or a socket does it in a child, so nothing of
- * it stays. "No" is never an error: the soft engine and the user-space fabric
- * need none of these; the advice says what each would bring.
+ * it stays. Only what every team needs makes a host unfit: memory, disk space, an
+ * image, and packages where the image is not built. The soft engine and the
+ * user-space fabric need none of the rest; the advice says what each would bring.
  *
  * Used by: the command doctor. */
 #include "teams/doctor.h"
@@ -10,7 +11,9 @@
 #include "core/bytes.h"
 #include "teams/engine.h"
 #include "teams/host_memory.h"
+#include "teams/image.h"
 #include "teams/probe_kvm.h"
+#include "teams/store.h"
 #include "vmm/cpu/kvm/kvm.h"
 
 #include <arpa/inet.h>
@@ -22,21 +25,34 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/statvfs.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { MEMORY_WANTED_MIB = 1024 };
+enum { MEMORY_WANTED_MIB = 1024, DISK_WANTED_MIB = 1024 };
 
-static void add(json_t *report, const char *name, bool ok, char *found, const char *advice)
+static void add_row(json_t *report, const char *name, bool needed, bool ok, char *found, const char *advice)
 {
-	json_t *o = json_pack("{s:s,s:b,s:s}", "name", name, "ok", (int)ok, "found", found);
+	json_t *o = json_pack("{s:s,s:b,s:b,s:s}", "name", name, "ok", (int)ok, "needed", (int)needed, "found", found);
 
 	if (!ok && advice)
 		(void)json_object_set_new(o, "advice", json_string(advice));
 	(void)json_array_append_new(report, o);
 	free(found);
+}
+
+/* What a host may lack. */
+static void add(json_t *report, const char *name, bool ok, char *found, const char *advice)
+{
+	add_row(report, name, false, ok, found, advice);
+}
+
+/* What every team needs. */
+static void need(json_t *report, const char *name, bool ok, char *found, const char *advice)
+{
+	add_row(report, name, true, ok, found, advice);
 }
 
 /* What `engine: auto` takes here. */
@@ -45,7 +61,7 @@ static void check_engine(json_t *report)
 	struct engine_host h;
 
 	engine_probe(&h);
-	add(report, "engine", true, str_printf("auto is %s: %s", h.has_kvm ? "kvm" : "soft", h.why), NULL);
+	need(report, "engine", true, str_printf("auto is %s: %s", h.has_kvm ? "kvm" : "soft", h.why), NULL);
 	engine_done(&h);
 }
 
@@ -156,7 +172,7 @@ static void check_memory(json_t *report)
 	uint64_t bytes = 0;
 
 	(void)host_memory_available("", &bytes);
-	add(report, "memory", bytes >> 20 >= MEMORY_WANTED_MIB,
+	need(report, "memory", bytes >> 20 >= MEMORY_WANTED_MIB,
 	    str_printf("%llu MiB available", (unsigned long long)bytes >> 20),
 	    "give VMs less (memory:), run fewer, or add memory: 1 GiB is wanted for a small team");
 }
@@ -169,12 +185,80 @@ static void check_processors(json_t *report)
 	    "a second processor lets machines and switches run at the same time");
 }
 
+/* Free space for images and the teams' logs. */
+static void check_disk(json_t *report)
+{
+	CLEANUP(store) struct store store = { 0 };
+	CLEANUP(free) char *why = NULL;
+	struct statvfs v = { 0 };
+	uint64_t mib;
+
+	if (store_open(&store, &why) < 0 || statvfs(store.home, &v) < 0) {
+		need(report, "disk", false, str_dup(why ? why : strerror(errno)), "make $MUSTER_HOME a folder of yours");
+		return;
+	}
+	mib = (uint64_t)v.f_bavail * v.f_frsize >> 20;
+	need(report, "disk", mib >= DISK_WANTED_MIB,
+	     str_printf("%llu MiB free in %s", (unsigned long long)mib, store.home),
+	     "muster purge frees what old teams left; 1 GiB is wanted; MUSTER_HOME may name another disk");
+}
+
+static bool has_program(const char *name)
+{
+	CLEANUP(free) char *dirs = str_printf("%s:/usr/sbin:/sbin", getenv("PATH") ? getenv("PATH") : "/usr/bin:/bin");
+	char *rest = dirs;
+
+	while (rest) {
+		CLEANUP(free) char *path = str_printf("%s/%s", strsep(&rest, ":"), name);
+
+		if (access(path, X_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The image that teams take unless they say another, and what building it needs (images/tiny/build). */
+static void check_image(json_t *report)
+{
+	static const char *const programs[] = { "apt-get", "dpkg-deb", "readelf", "strip", "cpio",
+						"depmod",  "find",     "mkfs.erofs" };
+	CLEANUP(bytes) struct bytes missing = { 0 };
+	CLEANUP(free) char *why = NULL;
+	struct image image = { 0 };
+	bool built = image_find("tiny", &image, &why) == 0;
+
+	for (size_t i = 0; i < sizeof programs / sizeof *programs; i++)
+		if (!has_program(programs[i]))
+			bytes_printf(&missing, "%s%s", missing.len ? " " : "", programs[i]);
+	need(report, "image", built, built ? str_printf("tiny is built: %s", image.dir) : str_dup(why ? why : "tiny is not built"),
+	     "muster images build tiny");
+	add_row(report, "packages", !built, missing.len == 0,
+		missing.len ? str_printf("missing: %s", (char *)missing.data) : str_dup("what builds images is there"),
+		"sudo apt-get install -y apt dpkg binutils cpio kmod findutils erofs-utils");
+	image_done(&image);
+}
+
+bool doctor_is_ready(const json_t *report)
+{
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(report, i, o)
+		if (json_is_true(json_object_get(o, "needed")) && !json_is_true(json_object_get(o, "ok")))
+			return false;
+	return true;
+}
+
 json_t *doctor_report(void)
 {
 	json_t *report = json_array();
 
-	check_kvm(report);
 	check_engine(report);
+	check_memory(report);
+	check_disk(report);
+	check_image(report);
+	check_processors(report);
+	check_kvm(report);
 	check_netem(report);
 	check_try(report, "user-namespaces", try_userns, "allowed",
 		  "sudo sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000");
@@ -182,7 +266,5 @@ json_t *doctor_report(void)
 		  "only host: wants it: run as root, or give access to /dev/net/tun (sudo modprobe tun)");
 	check_try(report, "raw-sockets", try_raw, "allowed",
 		  "only bridge: wants them: run as root, or sudo setcap cap_net_raw+ep on the muster program");
-	check_memory(report);
-	check_processors(report);
 	return report;
 }
