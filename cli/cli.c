@@ -88,7 +88,8 @@ bool cli_is_file(const char *arg)
 
 void cli_print_help(const struct command *cmd)
 {
-	(void)printf("usage: muster %s %s\n\n%s.\n", cmd->name, cmd->args, cmd->summary);
+	(void)printf("usage: muster %s %s\n\n%s.\n", cmd->name, cmd->args,
+		     cmd->summary ? cmd->summary : "For the completions of shells");
 	if (!cmd->run)
 		(void)printf("\nNot there yet in this version.\n");
 	if (cmd->help)

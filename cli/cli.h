@@ -25,7 +25,7 @@ enum exit_status {
 struct command {
 	const char *name;
 	const char *args; /* "FILE [-v]" */
-	const char *summary; /* one line */
+	const char *summary; /* one line; NULL: for programs, and not listed */
 	const char *help; /* the options, a line each; may be NULL */
 	/* argv[0] is the command's name. Returns an exit status. NULL: not there yet. */
 	int (*run)(const struct command *cmd, int argc, char **argv);
@@ -91,5 +91,8 @@ bool cli_is_down(json_t *state, const char *key);
 /* Prints rows of @n_columns strings as a table; the first row is the header (cli/table.c). A
  * NULL cell is empty. */
 void cli_print_table(const char *const *cells, size_t n_rows, size_t n_columns);
+
+/* Prints the examples that begin with @begin, a line each (cmd_init.c). */
+void cli_offer_examples(const char *begin);
 
 #endif

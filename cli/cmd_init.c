@@ -95,6 +95,21 @@ static json_t *examples_list(const char *examples)
 	return list;
 }
 
+void cli_offer_examples(const char *begin)
+{
+	CLEANUP(free) char *examples = store_data_dir("examples");
+	json_t *list = examples_list(examples ? examples : ""), *o;
+	size_t i;
+
+	json_array_foreach(list, i, o) {
+		const char *name = json_string_value(json_object_get(o, "name"));
+
+		if (strncmp(name, begin, strlen(begin)) == 0)
+			(void)puts(name);
+	}
+	json_decref(list);
+}
+
 static int print_list(const char *examples, bool json)
 {
 	json_t *list = examples_list(examples), *o;

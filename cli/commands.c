@@ -67,6 +67,7 @@ const struct command commands[] = {
 	  cmd_presets },
 	{ "doctor", "[--format json]", "What this host can do, and what to do about each no",
 	  COMMAND_OUT, cmd_doctor },
+	{ "complete", "WORD...", NULL, NULL, cmd_complete },
 	{ "capture", "TEAM NET|VM.NIC... [-w FILE|-] [-f BPF]", "Capture traffic as pcapng", NULL, NULL },
 	{ "leases", "TEAM [NET]", "DHCP leases", NULL, NULL },
 	{ "nat", "TEAM [NET]", "NAT flows and counters", NULL, NULL },

@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 
+int cmd_complete(const struct command *cmd, int argc, char **argv);
 int cmd_logs(const struct command *cmd, int argc, char **argv);
 int cmd_init(const struct command *cmd, int argc, char **argv);
 int cmd_purge(const struct command *cmd, int argc, char **argv);
