@@ -5,12 +5,15 @@
 
 #include "core/escape.h"
 #include "teams/image.h"
+#include "teams/reap.h"
 #include "topologies/arena.h"
 #include "topologies/values.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 static void vprint(FILE *out, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 static void vprint(FILE *out, const char *fmt, va_list ap)
@@ -180,17 +183,72 @@ int cli_connect(const char *team, struct store *ret_store, int *ret_fd)
 		return EXIT_FAILED;
 	}
 	r = client_open(ret_store, team, ret_fd);
-	if (r == -ENOENT)
+	if (r == -ENOENT) {
+		/* Killed, and its janitor too: the first command that meets it cleans up. */
+		if (store_name_is_valid(team))
+			(void)reap_left(ret_store, team);
 		return not_up(ret_store, team);
+	}
+	if (r == -ETIMEDOUT)
+		return cli_silent(team);
 	return r < 0 ? cli_fail(EXIT_FAILED, "team %s: %s", team, strerror(-r)) : 0;
+}
+
+/* What comes before an answer, and who is told of it. */
+struct parts {
+	client_part_fn *fn;
+	void *ctx;
+	char *said; /* the last thing that it was said to wait for */
+};
+
+/* A request that takes long says what it waits for, once for each thing. */
+static void on_part(void *ctx, json_t *msg)
+{
+	struct parts *p = ctx;
+	const char *waits = json_string_value(json_object_get(msg, "waits"));
+
+	if (waits && (!p->said || strcmp(p->said, waits) != 0)) {
+		free(p->said);
+		p->said = str_dup(waits);
+		cli_print(stderr, "muster: waiting for %s\n", waits);
+	}
+	if (p->fn)
+		p->fn(p->ctx, msg);
+}
+
+/* The team whose supervisor @fd leads to: the socket lies in its folder. */
+static char *team_of(int fd)
+{
+	struct sockaddr_un peer = { 0 };
+	socklen_t len = sizeof peer;
+	char *slash, *name;
+
+	if (getpeername(fd, (struct sockaddr *)&peer, &len) < 0 || !(slash = strrchr(peer.sun_path, '/')))
+		return str_dup("?");
+	*slash = '\0';
+	name = strrchr(peer.sun_path, '/');
+	return str_dup(name ? name + 1 : peer.sun_path);
+}
+
+int cli_silent(const char *team)
+{
+	return cli_fail(EXIT_FAILED, "the supervisor of team %s did not answer in %d s ('muster down %s' ends it)",
+			team, CLIENT_SILENCE_S, team);
 }
 
 int cli_call(int fd, json_t *msg, client_part_fn *fn, void *ctx, json_t **ret_reply)
 {
+	struct parts parts = { .fn = fn, .ctx = ctx };
 	json_t *reply = NULL;
 	const char *error;
-	int r = client_call(fd, msg, fn, ctx, &reply), status;
+	int r = client_call(fd, msg, on_part, &parts, &reply), status;
 
+	free(parts.said);
+	if (r == -ETIMEDOUT) {
+		CLEANUP(free) char *team = team_of(fd);
+
+		return cli_silent(team);
+	}
 	if (r < 0)
 		return cli_fail(EXIT_FAILED, "the team's supervisor is gone: %s", strerror(-r));
 	status = client_reply_status(reply, &error);

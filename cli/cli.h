@@ -72,6 +72,8 @@ void cli_print_json(json_t *value);
 /* Connects to a team and opens the store. Says what is wrong.
  * Returns 0 or an exit status. */
 int cli_connect(const char *team, struct store *ret_store, int *ret_fd);
+/* The supervisor of @team gives no sign of life: says so. Returns an exit status. */
+int cli_silent(const char *team);
 /* One call whose answer's body is wanted (may be NULL). Says what is wrong. */
 int cli_call(int fd, json_t *msg, client_part_fn *fn, void *ctx, json_t **ret_reply);
 /* "TEAM/VM" or "TEAM" (*ret_vm NULL). The caller frees both. */

@@ -1,65 +1,61 @@
-/* cli/cmd_down.c: muster down: returns when nothing of the team is left. */
+/* cli/cmd_down.c: muster down: returns when nothing of the team is left.
+ *
+ * The supervisor is asked. One that gives no sign of life in ALIVE_S, or does not end in
+ * UNDO_S, is killed with all its processes (teams/reap.c), as is a janitor that is stopped. */
 #include "cli/commands.h"
 #include "core/control.h"
+#include "teams/reap.h"
 
 #include <errno.h>
 #include <string.h>
 
-enum { DYING_BOUND_MS = 3000, DYING_EVERY_MS = 50 };
-
-/* A supervisor that was killed has a janitor at work: waits for its lock. */
-static void wait_for_janitor(const struct store *store, const char *team)
-{
-	nsec_t until = clock_now() + DYING_BOUND_MS * NSEC_PER_MSEC;
-
-	while (clock_now() < until) {
-		CLEANUP(fd) int lock = -1;
-		CLEANUP(free) char *why = NULL;
-
-		if (store_lock(store, team, &lock, &why) != -EWOULDBLOCK) {
-			CLEANUP(free) char *dir = store_run_dir(store, team);
-
-			if (lock >= 0) {
-				(void)dir_remove_all(dir);
-				store_unlock(store, team);
-			}
-			return;
-		}
-		client_wait(DYING_EVERY_MS * NSEC_PER_MSEC);
-	}
-}
+/* What `down` gives the supervisor: a sign of life, then the end of all that it undoes. */
+enum { ALIVE_S = 5, UNDO_S = 15 };
 
 static bool was_ever(const struct store *store, const char *team)
 {
 	CLEANUP(free) char *state = store_state_dir(store, team);
 	CLEANUP(free) char *run = store_run_dir(store, team);
+	CLEANUP(free) char *lock = store_lock_path(store, team);
 
-	return access(state, F_OK) == 0 || access(run, F_OK) == 0;
+	return access(state, F_OK) == 0 || access(run, F_OK) == 0 || access(lock, F_OK) == 0;
 }
 
-static int down_one(const struct store *store, const char *team)
+/* Asks the supervisor. Returns 0 when it said that all is undone, -errno when it did not. */
+static int ask(const struct store *store, const char *team)
 {
 	CLEANUP(fd) int fd = -1;
 	json_t *reply = NULL, *rest;
 	int r = client_open(store, team, &fd);
 
-	if (r == -ENOENT) {
-		if (store_name_is_valid(team) && was_ever(store, team))
-			wait_for_janitor(store, team);
-		return EXIT_DONE;
-	}
-	if (r < 0)
-		return cli_fail(EXIT_FAILED, "team %s: %s", team, strerror(-r));
-	r = client_call(fd, json_pack("{s:s}", "do", "down"), NULL, NULL, &reply);
+	if (r == 0)
+		r = client_call_within(fd, json_pack("{s:s}", "do", "ping"), ALIVE_S * NSEC_PER_SEC, &reply);
 	json_decref(reply);
-	if (r < 0) {
-		wait_for_janitor(store, team);
-		return EXIT_DONE;
-	}
-	while (control_read_msg(fd, &rest) == 0)
+	reply = NULL;
+	if (r == 0)
+		r = client_call_within(fd, json_pack("{s:s}", "do", "down"), UNDO_S * NSEC_PER_SEC, &reply);
+	json_decref(reply);
+	/* Its process is gone with its socket; a moment, unless it is stopped just now. */
+	while (r == 0 && control_read_msg_within(fd, ALIVE_S * NSEC_PER_SEC, &rest) == 0)
 		json_decref(rest);
-	wait_for_janitor(store, team);
-	return EXIT_DONE;
+	return r;
+}
+
+static int down_one(const struct store *store, const char *team)
+{
+	CLEANUP(free) char *why = NULL;
+	int r;
+
+	if (!store_name_is_valid(team) || !was_ever(store, team))
+		return EXIT_DONE;
+	r = ask(store, team);
+	if (r == -ETIMEDOUT)
+		(void)cli_fail(0, "the supervisor of team %s did not answer in %d s: it is killed", team, ALIVE_S);
+	/* Who ended as asked gave the lock up: another's may be there by now. */
+	if (r == 0)
+		return EXIT_DONE;
+	r = reap_team(store, team, r != -ENOENT, &why);
+	return r < 0 ? cli_fail(EXIT_FAILED, "%s", why ? why : strerror(-r)) : EXIT_DONE;
 }
 
 static int down_all(const struct store *store)

@@ -1,17 +1,31 @@
 /* cli/cmd_ls.c: muster ls. */
 #include "cli/commands.h"
+#include "teams/reap.h"
 
+#include <errno.h>
 #include <string.h>
 
-/* One team's line, or NULL when it is not there any more. */
+enum { ANSWER_S = 2 };
+
+/* One team's line, or NULL when it is not there any more (then what is left of it is removed). */
 static json_t *team_json(const struct store *store, const char *name)
 {
 	CLEANUP(fd) int fd = -1;
 	json_t *reply = NULL, *o;
+	int r = client_open(store, name, &fd);
 
-	if (client_open(store, name, &fd) < 0 ||
-	    client_call(fd, json_pack("{s:s}", "do", "status"), NULL, NULL, &reply) < 0)
+	if (r == -ENOENT)
+		(void)reap_left(store, name);
+	if (r == 0)
+		r = client_call_within(fd, json_pack("{s:s}", "do", "status"), ANSWER_S * NSEC_PER_SEC, &reply);
+	if (r == -ETIMEDOUT)
+		return json_pack("{s:s,s:s}", "team", name, "state", "not answering");
+	if (r < 0)
 		return NULL;
+	if (!json_object_get(reply, "vms")) {
+		json_decref(reply);
+		return json_pack("{s:s,s:s}", "team", name, "state", "ending");
+	}
 	o = json_pack("{s:s,s:O,s:I,s:O,s:O}", "team", name, "state", json_object_get(reply, "state"),
 		      "vms", (json_int_t)json_array_size(json_object_get(reply, "vms")), "uptime_s",
 		      json_object_get(reply, "uptime_s"), "file", json_object_get(reply, "file"));
@@ -40,6 +54,8 @@ static void print_text(json_t *teams)
 		row[2] = text[i][0];
 		row[3] = cli_duration(json_number_value(json_object_get(t, "uptime_s")), text[i][1]);
 		row[4] = json_string_value(json_object_get(t, "file"));
+		if (!json_object_get(t, "vms"))
+			row[2] = row[3] = row[4] = "?";
 	}
 	cli_print_table(cells, n + 1, 5);
 	free(cells);

@@ -13,6 +13,7 @@
 #include "core/control.h"
 #include "teams/host_lack.h"
 #include "teams/image.h"
+#include "teams/reap.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -21,7 +22,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-enum { LOCK_BOUND_MS = 5000, LOCK_EVERY_MS = 50, DRAW_EVERY_MS = 100 };
+enum { LOCK_BOUND_MS = 5000, LOCK_EVERY_MS = 50, WHO_S = 2, DRAW_EVERY_MS = 100 };
 
 static volatile sig_atomic_t got_signal;
 
@@ -64,9 +65,11 @@ static int say_who_has_it(int fd, const char *team)
 {
 	json_t *reply = NULL;
 	const char *state = "up";
+	int r = client_call_within(fd, json_pack("{s:s}", "do", "status"), WHO_S * NSEC_PER_SEC, &reply);
 
-	if (client_call(fd, json_pack("{s:s}", "do", "status"), NULL, NULL, &reply) == 0 &&
-	    json_is_string(json_object_get(reply, "state")))
+	if (r == -ETIMEDOUT)
+		state = "there and not answering";
+	else if (r == 0 && json_is_string(json_object_get(reply, "state")))
 		state = json_string_value(json_object_get(reply, "state"));
 	(void)cli_fail(EXIT_FAILED, "team %s is already %s ('muster down %s' ends it)", team, state,
 		       team);
@@ -105,6 +108,7 @@ struct watch {
 	int verdict; /* -1: not over; else an exit status */
 	bool has_said_why; /* a VM's failure was printed */
 	char *failed_vm; /* the first that failed; NULL: none */
+	bool is_silent; /* the supervisor gives no sign of life */
 	bool has_ended; /* all was undone: nothing is kept */
 };
 
@@ -172,12 +176,16 @@ static void take_event(struct watch *w, json_t *event)
 /* Reads events until @w has a verdict. A signal asks for the end first. */
 static int watch_events(struct watch *w, int fd, const sigset_t *open_mask)
 {
-	struct timespec every = { .tv_nsec = DRAW_EVERY_MS * NSEC_PER_MSEC };
-	bool aborted = false;
+	bool aborted = false, is_live = w->progress && w->progress->is_live;
+	struct client_pulse pulse;
 
+	client_pulse_heard(&pulse, clock_now());
 	while (w->verdict < 0) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
-		int n = ppoll(&p, 1, w->progress && w->progress->is_live ? &every : NULL, open_mask);
+		nsec_t left = is_live ? DRAW_EVERY_MS * NSEC_PER_MSEC :
+					nsec_max(client_pulse_at(&pulse) - clock_now(), 0);
+		struct timespec ts = { left / NSEC_PER_SEC, left % NSEC_PER_SEC };
+		int n = ppoll(&p, 1, &ts, open_mask);
 		json_t *msg;
 
 		if (got_signal && !aborted) {
@@ -191,9 +199,13 @@ static int watch_events(struct watch *w, int fd, const sigset_t *open_mask)
 		if (n <= 0) {
 			if (w->progress)
 				progress_draw(w->progress, clock_now());
+			w->is_silent = client_pulse_due(&pulse, fd, clock_now()) == -ETIMEDOUT;
+			if (w->is_silent)
+				return cli_fail(EXIT_FAILED, "the supervisor did not answer in %d s", CLIENT_SILENCE_S);
 			continue;
 		}
-		if (control_read_msg(fd, &msg) < 0) {
+		client_pulse_heard(&pulse, clock_now());
+		if (control_read_msg_within(fd, CLIENT_SILENCE_S * NSEC_PER_SEC, &msg) < 0) {
 			if (!aborted)
 				return cli_fail(EXIT_FAILED, "the supervisor was killed");
 			break;
@@ -211,13 +223,23 @@ static int watch_events(struct watch *w, int fd, const sigset_t *open_mask)
 	return w->verdict;
 }
 
-/* Until the supervisor is gone: then nothing is left. */
-static void wait_gone(struct up *up)
+/* Until the supervisor is gone: then nothing is left. One that is silent is killed. */
+static void wait_gone(struct up *up, bool is_silent)
 {
+	int r = is_silent ? -ETIMEDOUT : 0;
 	json_t *msg;
 
-	while (up->fd >= 0 && control_read_msg(up->fd, &msg) == 0)
-		json_decref(msg);
+	while (up->fd >= 0 && r == 0) {
+		r = control_read_msg_within(up->fd, CLIENT_SILENCE_S * NSEC_PER_SEC, &msg);
+		if (r == 0)
+			json_decref(msg);
+	}
+	if (r == -ETIMEDOUT) {
+		CLEANUP(free) char *why = NULL;
+
+		if (reap_team(&up->store, up->team, true, &why) < 0)
+			(void)cli_fail(EXIT_FAILED, "%s", why);
+	}
 	if (up->pid > 0)
 		while (waitpid(up->pid, NULL, 0) < 0 && errno == EINTR)
 			;
@@ -285,7 +307,7 @@ int up_start(const struct team *team, const struct up_options *opt, struct up *u
 	sigset_t open_mask;
 	int status;
 
-	*up = (struct up){ .fd = -1 };
+	*up = (struct up){ .fd = -1, .team = team->name };
 	status = build_images(team);
 	if (status == 0)
 		status = start(team, opt, up);
@@ -301,12 +323,12 @@ int up_start(const struct team *team, const struct up_options *opt, struct up *u
 		free(w.failed_vm);
 		return 0;
 	}
-	if (opt->sup.keep && status == EXIT_FAILED && !got_signal && !w.has_ended) {
+	if (opt->sup.keep && status == EXIT_FAILED && !got_signal && !w.has_ended && !w.is_silent) {
 		say_what_is_kept(team->name, w.failed_vm);
 		cleanup_fd(&up->fd);
 		up->fd = -1;
 	} else {
-		wait_gone(up);
+		wait_gone(up, w.is_silent);
 	}
 	free(w.failed_vm);
 	return status;
@@ -321,7 +343,7 @@ int up_stay(struct up *up, const struct up_options *opt)
 	hold_signals(&open_mask);
 	status = watch_events(&w, up->fd, &open_mask);
 	release_signals();
-	wait_gone(up);
+	wait_gone(up, w.is_silent);
 	return status;
 }
 
@@ -331,7 +353,7 @@ int up_end(struct up *up)
 	int r = client_call(up->fd, json_pack("{s:s}", "do", "down"), NULL, NULL, &reply);
 
 	json_decref(reply);
-	wait_gone(up);
+	wait_gone(up, r == -ETIMEDOUT);
 	return r < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 

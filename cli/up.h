@@ -18,6 +18,7 @@ struct up {
 	struct store store;
 	int fd; /* -1: it is not up */
 	pid_t pid; /* the supervisor, our child */
+	const char *team; /* its name, borrowed */
 };
 
 /* Returns 0 when every VM is ready, else an exit status (said, all undone or,

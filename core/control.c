@@ -24,9 +24,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 enum { READ_SIZE = 65536, WAITING_FDS_MAX = 2 * CONTROL_FDS_MAX };
@@ -473,7 +475,7 @@ int control_write_msg(int fd, json_t *msg)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return -errno;
+			return errno == EAGAIN ? -ETIMEDOUT : -errno;
 		sent += (size_t)n;
 	}
 	return 0;
@@ -482,15 +484,41 @@ int control_write_msg(int fd, json_t *msg)
 /* Peeks for the newline first, so that nothing of the next message is taken. */
 int control_read_msg(int fd, json_t **ret_msg)
 {
+	return control_read_msg_within(fd, NSEC_NEVER, ret_msg);
+}
+
+/* Waits for a byte. Returns 0, -ETIMEDOUT, -errno. */
+static int wait_readable(int fd, nsec_t silence_ns)
+{
+	nsec_t until = silence_ns == NSEC_NEVER ? NSEC_NEVER : clock_now() + silence_ns;
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	while (until != NSEC_NEVER) {
+		nsec_t left = nsec_max(until - clock_now(), 0);
+		struct timespec ts = { left / NSEC_PER_SEC, left % NSEC_PER_SEC };
+		int n = ppoll(&p, 1, &ts, NULL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		return n < 0 ? -errno : n == 0 ? -ETIMEDOUT : 0;
+	}
+	return 0;
+}
+
+int control_read_msg_within(int fd, nsec_t silence_ns, json_t **ret_msg)
+{
 	CLEANUP(bytes) struct bytes line = { 0 };
 	char buf[4096];
 	json_t *msg;
 
 	for (;;) {
-		ssize_t n = recv(fd, buf, sizeof buf, MSG_PEEK);
+		int r = wait_readable(fd, silence_ns);
+		ssize_t n = r < 0 ? 0 : recv(fd, buf, sizeof buf, MSG_PEEK);
 		char *nl;
 		size_t take;
 
+		if (r < 0)
+			return r;
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -549,6 +577,7 @@ int control_listen(const char *path, int *ret_fd)
 
 static int connect_with(const char *path, int flags, int *ret_fd)
 {
+	const struct timeval limit = { .tv_sec = CONTROL_BLOCK_S };
 	CLEANUP(fd) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
 	struct sockaddr_un addr;
 	int r;
@@ -558,10 +587,13 @@ static int connect_with(const char *path, int flags, int *ret_fd)
 	r = address_of(path, &addr);
 	if (r < 0)
 		return r;
+	/* For those who block: connecting and writing to a process that was stopped. */
+	if (!(flags & SOCK_NONBLOCK))
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
 	/* Sockets of the supervisor are Unix sockets, so that is all it can reach. */
 	/* SYSCALLS(supervisor): connect */
 	if (connect(fd, (struct sockaddr *)&addr, sizeof addr) < 0)
-		return -errno;
+		return errno == EAGAIN && !(flags & SOCK_NONBLOCK) ? -ETIMEDOUT : -errno;
 	*ret_fd = take_fd(&fd);
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* The room argv and the environment take on the stack, which ps reads. */
@@ -90,6 +91,55 @@ void proc_close_fds_except(int *keep, size_t n)
 	}
 	/* SYSCALLS(setup): close_range */
 	(void)close_range(next, ~0U, 0);
+}
+
+int proc_start_time(pid_t pid, uint64_t *ret_ticks)
+{
+	CLEANUP(free) char *path = str_printf("/proc/%d/stat", (int)pid);
+	CLEANUP(bytes) struct bytes text = { 0 };
+	int r = file_read_all(path, 4096, &text);
+	unsigned long long ticks;
+	char *s;
+
+	if (r < 0)
+		return r == -ENOENT ? -ESRCH : r;
+	/* The name, in brackets, may hold anything; behind it, field 3 is the state, 22 the start. */
+	s = strrchr((char *)text.data, ')');
+	for (int field = 2; s && field < 22; field++) {
+		s = strchr(s, ' ');
+		s = s ? s + 1 : NULL;
+	}
+	if (!s || sscanf(s, "%llu", &ticks) != 1)
+		return -EPROTO;
+	*ret_ticks = ticks;
+	return 0;
+}
+
+static bool is_exactly(pid_t pid, uint64_t ticks, const char *title_wanted)
+{
+	CLEANUP(free) char *path = str_printf("/proc/%d/cmdline", (int)pid);
+	CLEANUP(bytes) struct bytes text = { 0 };
+	uint64_t now;
+
+	return proc_start_time(pid, &now) == 0 && now == ticks && file_read_all(path, 1 << 20, &text) == 0 &&
+	       text.data && strcmp((char *)text.data, title_wanted) == 0;
+}
+
+int proc_kill_exactly(pid_t pid, uint64_t ticks, const char *title_wanted, bool with_group)
+{
+	/* The descriptor keeps its process: looked at after it was opened, it is no other. */
+	CLEANUP(fd) int fd = pid > 1 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+
+	if (fd < 0)
+		return pid > 1 ? -errno : -ESRCH;
+	if (!is_exactly(pid, ticks, title_wanted))
+		return -ESRCH;
+	/* A group lives as long as its leader is not reaped, which is its parent's to do later. */
+	if (with_group && getpgid(pid) == pid)
+		(void)kill(-pid, SIGKILL);
+	if (syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0) < 0)
+		return -errno;
+	return 0;
 }
 
 /* The coarser file, which is open for processes that nobody may inspect. */

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* Remembers where argv lies; main() calls it first. */
@@ -17,6 +18,14 @@ int proc_die_with_parent(pid_t parent);
 
 /* Closes every fd ≥ 3 that is not in @keep (sorted in place). */
 void proc_close_fds_except(int *keep, size_t n);
+
+/* When @pid was started, in the kernel's ticks since the host's boot: with it a process number
+ * means one process for ever. Returns 0; -ESRCH; -errno. */
+int proc_start_time(pid_t pid, uint64_t *ret_ticks);
+/* Kills @pid with SIGKILL if it is still the process that was started at @ticks and is called
+ * @title (proc_title_set()); with @with_group its whole process group, whose leader it then is.
+ * Returns 0; -ESRCH when it is not, or is no more; -errno. */
+int proc_kill_exactly(pid_t pid, uint64_t ticks, const char *title, bool with_group);
 
 /* Resident set of a process in bytes, and the part that is its own for certain: pages of no file and of
  * no shared memory. A file's pages stay out even while nobody else maps it: they are the host's cache.

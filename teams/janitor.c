@@ -1,7 +1,7 @@
 /* teams/janitor.c: waits for the supervisor's end, in a session of its own.
  *
  * It blocks in read() on a pipe whose other end only the supervisor holds.
- * A byte means: all was undone, go. The pipe's end without one means that the
+ * A supervisor that has undone all kills it. The pipe's end means that the
  * supervisor was killed: what is left of its process group is killed (its
  * machines and fabric die by PR_SET_PDEATHSIG anyway), then the runtime folder
  * is removed. It keeps the team's lock until then, so that the next `up` of
@@ -38,7 +38,7 @@ _Noreturn void janitor_run(int pipe_fd, pid_t group, const struct store *store, 
 	do
 		n = read(pipe_fd, &byte, 1);
 	while (n < 0 && errno == EINTR);
-	if (n == 1)
+	if (n != 0)
 		_exit(0);
 	log_warn("the supervisor was killed: cleaning up");
 	(void)kill(-group, SIGKILL);

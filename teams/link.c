@@ -1,14 +1,12 @@
-/* teams/link.c: questions to the fabric, and `muster link`.
+/* teams/link.c: `muster link`.
  *
- * A question to the fabric gets a number of ours; the answer finds the client
- * by it, or nobody when the client left meanwhile. What is up and what is down
+ * What is up and what is down
  * is in sup->links (teams/link_state.h): the fabric is told each word, and the
  * machines the carrier that follows, which their guests see. A flap ends by one
  * timer of the supervisor, whether or not the client is still there; `reset`
  * is about shapes and leaves what is down as it is.
  *
- * Used by: supervisor.c, serve.c, pause.c.   Depends on: teams/fabric.h's
- * control messages. */
+ * Used by: serve.c.   Depends on: calls.c, teams/fabric.h's control messages. */
 #include "core/bytes.h"
 #include "core/log.h"
 #include "teams/supervisor_private.h"
@@ -18,64 +16,17 @@
 
 enum { FLAP_MAX_S = 366 * 24 * 3600 };
 
-void sup_on_fabric(void *ctx, struct control *c, json_t *msg, int *fds, int n_fds, int status)
-{
-	struct supervisor *sup = ctx;
-	json_int_t id = json_integer_value(json_object_get(msg, "id"));
-
-	(void)fds;
-	(void)n_fds;
-	if (!msg) {
-		if (status < 0)
-			log_error("fabric: %s", strerror(-status));
-		sup->fabric = control_free(c);
-		return;
-	}
-	for (struct fabric_call **at = &sup->fabric_calls; *at; at = &(*at)->next) {
-		struct fabric_call *call = *at;
-
-		if (call->id != id)
-			continue;
-		*at = call->next;
-		call->fn(sup, call, msg);
-		free(call);
-		return;
-	}
-}
-
-int sup_ask_fabric(struct supervisor *sup, json_t *msg, struct client *client, json_int_t client_id,
-		   void (*fn)(struct supervisor *, struct fabric_call *, json_t *))
-{
-	struct fabric_call *call = calloc(1, sizeof *call);
-	int r = -EPIPE;
-
-	if (!call)
-		abort();
-	*call = (struct fabric_call){ .id = ++sup->fabric_next_id, .client = client,
-				      .client_id = client_id, .fn = fn };
-	(void)json_object_set_new(msg, "id", json_integer(call->id));
-	if (sup->fabric)
-		r = control_send(sup->fabric, msg, NULL, 0);
-	json_decref(msg);
-	if (r < 0) {
-		free(call);
-		return r;
-	}
-	call->next = sup->fabric_calls;
-	sup->fabric_calls = call;
-	return 0;
-}
-
 /* The fabric's answer goes to the client as it is. */
 static void pass_answer(struct supervisor *sup, struct fabric_call *call, json_t *msg)
 {
 	const char *error = json_string_value(json_object_get(msg, "error"));
+	json_t *status = json_object_get(msg, "status");
 
 	(void)sup;
 	if (!call->client)
 		return;
 	if (!json_is_true(json_object_get(msg, "ok"))) {
-		client_fail(call->client, call->client_id, 2, "%s", error ? error : "the fabric refused");
+		client_fail(call->client, call->client_id, status ? (int)json_integer_value(status) : 2, "%s", error ? error : "the fabric refused");
 		return;
 	}
 	client_ok(call->client, call->client_id, json_incref(msg));

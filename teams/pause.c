@@ -14,6 +14,7 @@
 static void finish(struct supervisor *sup, const char *error)
 {
 	struct sup_op op = sup->op;
+	CLEANUP(free) char *why = op.error;
 
 	sup->op = (struct sup_op){ 0 };
 	if (!error)
@@ -25,11 +26,13 @@ static void finish(struct supervisor *sup, const char *error)
 }
 
 static void fabric_did(struct supervisor *sup, struct fabric_call *call, json_t *msg);
+static void machines_done(struct supervisor *sup);
 
 /* Every machine in the state from which this goes is told. */
 static void tell_machines(struct supervisor *sup)
 {
-	enum vm_state from = sup->op.is_pause ? VM_READY : VM_PAUSED;
+	bool is_pause = sup->op.is_pause;
+	enum vm_state from = is_pause ? VM_READY : VM_PAUSED;
 
 	sup->op.n_left = 0;
 	for (size_t i = 0; i < sup->n_vms; i++) {
@@ -37,14 +40,40 @@ static void tell_machines(struct supervisor *sup)
 			continue;
 		sup->op.n_left++;
 		sup->vms[i].owes_pause = true;
-		vm_tell(&sup->vms[i],
-			json_pack("{s:s}", "do", sup->op.is_pause ? "pause" : "resume"));
 	}
+	if (sup->op.n_left == 0) {
+		machines_done(sup);
+		return;
+	}
+	/* Who cannot be asked answers from within, the last one ends the operation. */
+	for (size_t i = 0; i < sup->n_vms; i++)
+		if (sup->vms[i].owes_pause)
+			vm_pause(&sup->vms[i], is_pause);
+}
+
+static void fabric_was_told(struct supervisor *sup, struct fabric_call *call, json_t *msg)
+{
+	(void)sup;
+	(void)call;
+	(void)msg;
+}
+
+/* A team that does not stand still as a whole goes on as a whole. */
+static void go_on(struct supervisor *sup)
+{
+	for (size_t i = 0; i < sup->n_vms; i++)
+		if (sup->vms[i].state == VM_PAUSED)
+			vm_pause(&sup->vms[i], false);
+	(void)sup_ask_fabric(sup, json_pack("{s:s}", "do", "resume"), NULL, 0, fabric_was_told);
 }
 
 static void machines_done(struct supervisor *sup)
 {
-	if (sup->op.is_pause)
+	if (sup->op.error) {
+		if (sup->op.is_pause)
+			go_on(sup);
+		finish(sup, sup->op.error);
+	} else if (sup->op.is_pause)
 		finish(sup, NULL);
 	else if (sup_ask_fabric(sup, json_pack("{s:s}", "do", "resume"), NULL, 0, fabric_did) < 0)
 		finish(sup, "the fabric cannot be asked");
@@ -58,6 +87,9 @@ static void fabric_did(struct supervisor *sup, struct fabric_call *call, json_t 
 	if (!sup->op.is_active)
 		return;
 	if (!json_is_true(json_object_get(msg, "ok"))) {
+		/* A pause that comes late finds this behind it. */
+		if (sup->op.is_pause)
+			(void)sup_ask_fabric(sup, json_pack("{s:s}", "do", "resume"), NULL, 0, fabric_was_told);
 		finish(sup, error ? error : "the fabric refused");
 		return;
 	}
@@ -66,11 +98,9 @@ static void fabric_did(struct supervisor *sup, struct fabric_call *call, json_t 
 		return;
 	}
 	tell_machines(sup);
-	if (sup->op.n_left == 0)
-		machines_done(sup);
 }
 
-void sup_vm_paused(struct supervisor *sup, struct vm *v)
+void sup_vm_paused(struct supervisor *sup, struct vm *v, const char *error)
 {
 	struct sup_op *op = &sup->op;
 
@@ -79,6 +109,8 @@ void sup_vm_paused(struct supervisor *sup, struct vm *v)
 	v->owes_pause = false;
 	if (!op->is_active || op->n_left == 0)
 		return;
+	if (error && !op->error)
+		op->error = str_dup(error);
 	if (--op->n_left == 0)
 		machines_done(sup);
 }
@@ -107,8 +139,6 @@ void sup_pause(struct client *client, json_int_t id, bool is_pause)
 		return;
 	}
 	tell_machines(sup);
-	if (sup->op.n_left == 0)
-		machines_done(sup);
 }
 
 void sup_forget_client(struct supervisor *sup, const struct client *client)
@@ -121,4 +151,22 @@ void sup_forget_client(struct supervisor *sup, const struct client *client)
 	for (size_t i = 0; i < sup->n_vms; i++)
 		if (sup->vms[i].wait.client == client)
 			sup->vms[i].wait.client = NULL;
+}
+
+char *sup_waits_for(struct supervisor *sup, const struct client *client)
+{
+	if (sup->op.is_active && sup->op.client == client)
+		return str_printf("the team to %s", sup->op.is_pause ? "pause" : "go on");
+	for (size_t i = 0; i < sup->n_vms; i++) {
+		const struct vm *v = &sup->vms[i];
+		CLEANUP(free) char *what = NULL;
+
+		if (v->wait.client != client)
+			continue;
+		if (v->state == VM_BOOTING || v->state == VM_SETUP || v->state == VM_CHECKING)
+			what = ready_waits_for(&v->ready);
+		return str_printf("%s, which is %s%s%s", v->tv->name, vm_state_str(v->state),
+				  what ? ": it waits for " : "", what ? what : "");
+	}
+	return NULL;
 }

@@ -285,8 +285,19 @@ static void wait_for(struct client *c, json_int_t id, struct vm *v, enum vm_stat
 	}
 }
 
+/* A sign of life, and what this client's request waits for. */
+static void do_ping(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+{
+	CLEANUP(free) char *waits = sup_waits_for(c->sup, c);
+
+	(void)msg;
+	(void)v;
+	client_ok(c, id, waits ? json_pack("{s:s}", "waits", waits) : NULL);
+}
+
 static void do_stop(struct client *c, json_int_t id, json_t *msg, struct vm *v)
 {
+	v->wants_restart = false;
 	wait_for(c, id, v, VM_STOPPED);
 	if (v->state != VM_STOPPED && v->state != VM_STOPPING)
 		vm_stop(v, json_is_true(json_object_get(msg, "now")));
@@ -296,8 +307,18 @@ static void do_start(struct client *c, json_int_t id, json_t *msg, struct vm *v)
 {
 	char *why = NULL;
 
+	/* One of a team that comes up has its turn; once it is up or kept, none has. */
+	bool is_left = (v->state == VM_WAITING || v->state == VM_DELAYED) && c->sup->state != SUP_STARTING;
+
 	(void)msg;
-	if (v->pid == 0 && (v->state == VM_STOPPED || v->state == VM_FAILED)) {
+	if (v->state == VM_PAUSED) {
+		client_fail(c, id, 1, "%s is paused ('muster resume %s/%s' lets it go on)", v->tv->name,
+			    c->sup->team->name, v->tv->name);
+		return;
+	}
+	if (v->state == VM_STOPPING)
+		v->wants_restart = true; /* once it has ended */
+	if (v->pid == 0 && (v->state == VM_STOPPED || v->state == VM_FAILED || is_left)) {
 		if (vm_start(v, &why) < 0) {
 			client_fail(c, id, 1, "%s: %s", v->tv->name, why ? why : "it cannot be started");
 			free(why);
@@ -332,7 +353,7 @@ static void pause_vm(struct client *c, json_int_t id, struct vm *v, bool is_paus
 	}
 	wait_for(c, id, v, to);
 	if (v->state == from)
-		vm_tell(v, json_pack("{s:s}", "do", is_pause ? "pause" : "resume"));
+		vm_pause(v, is_pause);
 }
 
 static void do_pause(struct client *c, json_int_t id, json_t *msg, struct vm *v)
@@ -358,6 +379,7 @@ static const struct {
 	bool needs_vm;
 	void (*fn)(struct client *, json_int_t, json_t *, struct vm *);
 } requests[] = {
+	{ "ping", false, do_ping },
 	{ "status", false, do_status }, { "down", false, do_down },	{ "abort", false, do_abort },
 	{ "events", false, do_events }, { "link", false, do_link },	{ "pause", false, do_pause },
 	{ "resume", false, do_resume }, { "exec", true, do_exec },	{ "agent", true, do_agent },

@@ -10,10 +10,12 @@
 #include "core/bytes.h"
 #include "core/log.h"
 #include "core/proc.h"
+#include "core/rpc.h"
 #include "teams/fabric.h"
 #include "teams/host_lack.h"
 #include "teams/image.h"
 #include "teams/janitor.h"
+#include "teams/reap.h"
 #include "teams/setup.h"
 #include "teams/supervisor_private.h"
 #include "vmm/machine.h"
@@ -65,6 +67,7 @@ int sup_spawn_janitor(struct supervisor *sup, char **ret_why)
 {
 	int fds[2];
 	pid_t group = getpid(), pid;
+	int r;
 
 	/* SYSCALLS(supervisor): pipe2 */
 	if (pipe2(fds, O_CLOEXEC) < 0) {
@@ -89,6 +92,9 @@ int sup_spawn_janitor(struct supervisor *sup, char **ret_why)
 	}
 	sup->janitor_pid = pid;
 	sup->janitor_fd = fds[1];
+	r = reap_note(sup->lock_fd, group, pid);
+	if (r < 0)
+		log_warn("'muster down' could not end it by force: the lock's file: %s", strerror(-r));
 	return 0;
 }
 
@@ -96,8 +102,9 @@ void sup_release_janitor(void *ctx)
 {
 	struct supervisor *sup = ctx;
 
-	if (write(sup->janitor_fd, "q", 1) < 0 && errno != EPIPE)
-		log_warn("janitor: %s", strerror(errno));
+	/* It has nothing left to do, and may have been stopped: it is not asked. */
+	if (sup->janitor_pid > 0)
+		(void)kill(sup->janitor_pid, SIGKILL);
 	(void)close(take_fd(&sup->janitor_fd));
 	if (sup->janitor_pid > 0)
 		while (waitpid(sup->janitor_pid, NULL, 0) < 0 && errno == EINTR)
@@ -176,6 +183,8 @@ int sup_spawn_fabric(struct supervisor *sup, char **ret_why)
 	}
 	sup->fabric_pid = pid;
 	r = control_new(sup->loop, fds[0], sup_on_fabric, sup, &sup->fabric);
+	if (r == 0)
+		sup_fabric_bind(sup);
 	if (r < 0) {
 		(void)close(fds[0]);
 		*ret_why = str_printf("fabric: %s", strerror(-r));
@@ -188,6 +197,7 @@ void sup_kill_fabric(void *ctx)
 {
 	struct supervisor *sup = ctx;
 
+	sup->fabric_rpc = rpc_free(sup->fabric_rpc);
 	sup->fabric = control_free(sup->fabric);
 	if (sup->fabric_pid > 0) {
 		/* SYSCALLS(supervisor): kill(1 == SIGKILL) wait4 */

@@ -160,7 +160,7 @@ int store_state_prepare(const struct store *s, const char *team, char **ret_why)
 	return 0;
 }
 
-static char *lock_path(const struct store *s, const char *team)
+char *store_lock_path(const struct store *s, const char *team)
 {
 	return str_printf("%s/%s.lock", s->run, team);
 }
@@ -176,7 +176,7 @@ static bool is_same_file(int fd, const char *path)
 
 int store_lock(const struct store *s, const char *team, int *ret_fd, char **ret_why)
 {
-	CLEANUP(free) char *path = lock_path(s, team);
+	CLEANUP(free) char *path = store_lock_path(s, team);
 	bool has_made = false;
 
 	for (;;) {
@@ -207,7 +207,7 @@ int store_lock(const struct store *s, const char *team, int *ret_fd, char **ret_
 
 void store_unlock(const struct store *s, const char *team)
 {
-	CLEANUP(free) char *path = lock_path(s, team);
+	CLEANUP(free) char *path = store_lock_path(s, team);
 
 	/* SYSCALLS(janitor supervisor): unlink rmdir */
 	(void)unlink(path);

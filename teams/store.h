@@ -40,6 +40,8 @@ char *store_state_file(const struct store *s, const char *team, const char *name
  * Call it with the lock held. Returns 0 or -errno. */
 int store_state_prepare(const struct store *s, const char *team, char **ret_why);
 
+/* The lock's file: the caller's to free. */
+char *store_lock_path(const struct store *s, const char *team);
 /* Takes the lock of @team: held by every copy of *ret_fd.
  * Returns 0; -EWOULDBLOCK when another has it; -errno with a message. */
 int store_lock(const struct store *s, const char *team, int *ret_fd, char **ret_why);

@@ -57,6 +57,12 @@ void sup_set_state(struct supervisor *sup, enum sup_state state)
 	if (state == SUP_ENDING && sup->end_why)
 		(void)json_object_set_new(event, "why", json_string(sup->end_why));
 	events_emit(&sup->events, event);
+	/* Nobody's turn comes any more. */
+	for (size_t i = 0; i < sup->n_vms && (state == SUP_BROKEN || state == SUP_ENDING); i++)
+		if (state == SUP_ENDING)
+			vm_wait_fail(&sup->vms[i], "the team is ending");
+		else if (sup->vms[i].state == VM_WAITING || sup->vms[i].state == VM_DELAYED)
+			vm_wait_fail(&sup->vms[i], "another VM failed before its turn came");
 }
 
 void sup_end(struct supervisor *sup, char *why)

@@ -38,7 +38,7 @@ struct client {
 /* A question on its way to the fabric. */
 struct fabric_call {
 	struct fabric_call *next;
-	json_int_t id;
+	struct supervisor *sup;
 	struct client *client; /* NULL: nobody waits any more */
 	json_int_t client_id;
 	void (*fn)(struct supervisor *sup, struct fabric_call *call, json_t *msg);
@@ -50,6 +50,7 @@ struct sup_op {
 	json_int_t id;
 	bool is_active, is_pause;
 	size_t n_left; /* machines that did not say so yet */
+	char *error; /* owned: the first thing that went wrong */
 };
 
 struct supervisor {
@@ -71,7 +72,7 @@ struct supervisor {
 	/* fabric */
 	pid_t fabric_pid;
 	struct control *fabric;
-	json_int_t fabric_next_id;
+	struct rpc *fabric_rpc; /* owned; NULL before the fabric and after it */
 	struct fabric_call *fabric_calls;
 	struct link_states *links; /* what is up; outlives the machines */
 	struct loop_source *flap_timer; /* the next flap's end */
@@ -113,13 +114,16 @@ struct vm_sockets {
 };
 int sup_spawn_machine(struct supervisor *sup, struct vm *v, struct vm_sockets *ret, char **ret_why);
 
-/* ---- the fabric's questions: link.c ---- */
+/* ---- questions to fabric and machines: calls.c ---- */
+/* Once sup->fabric is there. */
+void sup_fabric_bind(struct supervisor *sup);
 void sup_on_fabric(void *ctx, struct control *c, json_t *msg, int *fds, int n_fds, int status);
 /* @msg without "id", taken over. @client may be NULL. Returns 0 or -errno. */
 int sup_ask_fabric(struct supervisor *sup, json_t *msg, struct client *client, json_int_t client_id,
 		   void (*fn)(struct supervisor *, struct fabric_call *, json_t *));
 /* Before the first machine: all links are as the team file has them. */
 int sup_make_links(struct supervisor *sup, char **ret_why);
+/* ---- link.c ---- */
 /* `muster link`: answers @client. */
 void sup_link(struct client *client, json_int_t id, json_t *msg);
 
@@ -138,8 +142,10 @@ void client_fail(struct client *client, json_int_t id, int status, const char *f
 
 /* ---- pause and resume of the whole team: pause.c ---- */
 void sup_pause(struct client *client, json_int_t id, bool is_pause);
-/* @v did what it was told, or died. */
-void sup_vm_paused(struct supervisor *sup, struct vm *v);
+/* @v did what it was told, or died; @error: or did not, and why. */
+void sup_vm_paused(struct supervisor *sup, struct vm *v, const char *error);
+/* What @client waits for, for people; NULL: nothing. The caller frees it. */
+char *sup_waits_for(struct supervisor *sup, const struct client *client);
 void sup_forget_client(struct supervisor *sup, const struct client *client);
 
 /* ---- status.c ---- */

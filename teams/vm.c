@@ -66,18 +66,31 @@ bool vm_has_machine(const struct vm *v)
 	return v->pid != 0;
 }
 
-/* Whoever waits for this state is answered; a failure answers everybody. */
+void vm_wait_fail(struct vm *v, const char *why)
+{
+	struct client *client = v->wait.client;
+
+	v->wait.client = NULL;
+	if (client)
+		client_fail(client, v->wait.id, 1, "%s: %s", v->tv->name, why);
+}
+
+/* Whoever waits for this state is answered, and so is who waits for one that does not come
+ * by itself any more: from FAILED, and from STOPPED unless it starts again at once. */
 static void answer_wait(struct vm *v)
 {
 	struct client *client = v->wait.client;
 
-	if (!client || (v->state != v->wait.until && v->state != VM_FAILED))
+	if (!client)
 		return;
-	v->wait.client = NULL;
-	if (v->state == v->wait.until)
+	if (v->state == v->wait.until) {
+		v->wait.client = NULL;
 		client_ok(client, v->wait.id, NULL);
-	else
-		client_fail(client, v->wait.id, 1, "%s: %s", v->tv->name, v->why ? v->why : "it failed");
+	} else if (v->state == VM_FAILED) {
+		vm_wait_fail(v, v->why ? v->why : "it failed");
+	} else if (v->state == VM_STOPPED && !v->wants_restart) {
+		vm_wait_fail(v, "it stopped");
+	}
 }
 
 void vm_set_state(struct vm *v, enum vm_state state)
@@ -121,11 +134,12 @@ static void release_machine(struct vm *v)
 	sup_vm_released(v->sup, v);
 	v->agent = agent_free(v->agent);
 	v->control = control_free(v->control);
+	vm_calls_close(v);
 	console_unplug(&v->console);
 	loop_set_timer(v->timer, NSEC_NEVER);
 	v->pid = 0;
 	v->has_exited = false;
-	sup_vm_paused(v->sup, v); /* a machine that died will not say so itself */
+	sup_vm_paused(v->sup, v, NULL); /* a machine that died will not say so itself */
 }
 
 static char *end_reason(const struct vm *v)
@@ -154,6 +168,7 @@ static void restart(struct vm *v)
 {
 	char *why = NULL;
 
+	v->wants_restart = true;
 	if (v->state != VM_STOPPED && v->state != VM_FAILED)
 		vm_set_state(v, VM_STOPPED);
 	if (vm_start(v, &why) < 0)
@@ -249,6 +264,7 @@ static void keep_end(struct vm *v, json_t *msg)
 static void control_ended(struct vm *v, struct control *c, int status)
 {
 	v->control = control_free(c);
+	vm_calls_close(v);
 	if (status < 0 && !v->end_event) {
 		v->end_event = str_dup("error");
 		v->end_text = status == -ENOBUFS ? str_dup("it does not read what it is told") :
@@ -270,7 +286,8 @@ static void on_control(void *ctx, struct control *c, json_t *msg, int *fds, int 
 		control_ended(v, c, status);
 		return;
 	}
-	if (!event)
+	/* What nobody asked for is no answer: a machine says "paused" as often as it likes. */
+	if ((v->rpc && rpc_take(v->rpc, msg)) || !event)
 		return;
 	if (strcmp(event, "ended") == 0) {
 		keep_end(v, msg);
@@ -283,14 +300,50 @@ static void on_control(void *ctx, struct control *c, json_t *msg, int *fds, int 
 		v->engine_why = text ? str_printf("%.*s", END_TEXT_MAX, text) : NULL;
 	} else if (strcmp(event, "vsock-dial") == 0) {
 		vsock_host_dial(v, msg);
-	} else if (strcmp(event, "paused") == 0) {
-		vm_set_state(v, VM_PAUSED);
-		sup_vm_paused(v->sup, v);
-	} else if (strcmp(event, "resumed") == 0) {
-		if (v->state == VM_PAUSED)
-			vm_set_state(v, VM_READY);
-		sup_vm_paused(v->sup, v);
 	}
+}
+
+/* The end of a pause or resume. A machine that ended has nothing to say, and is no failure
+ * of a whole team's pause. */
+static void pause_over(struct vm *v, enum vm_state from, enum vm_state to, const char *error)
+{
+	if (error && v->wait.client && v->wait.until == to)
+		vm_wait_fail(v, error);
+	if (!error && v->state == from)
+		vm_set_state(v, to);
+	sup_vm_paused(v->sup, v, v->control ? error : NULL);
+}
+
+static void on_undone(void *ctx, json_t *reply, const char *error)
+{
+	(void)ctx;
+	(void)reply;
+	(void)error;
+}
+
+static void on_paused(void *ctx, json_t *reply, const char *error)
+{
+	struct vm *v = ctx;
+
+	/* It may do so yet, when it wakes: then it finds this behind it. */
+	if (error && !reply && v->control)
+		(void)vm_ask(v, json_pack("{s:s}", "do", "resume"), on_undone);
+	pause_over(v, VM_READY, VM_PAUSED, error);
+}
+
+static void on_resumed(void *ctx, json_t *reply, const char *error)
+{
+	(void)reply;
+	pause_over(ctx, VM_PAUSED, VM_READY, error);
+}
+
+void vm_pause(struct vm *v, bool is_pause)
+{
+	rpc_reply_fn *fn = is_pause ? on_paused : on_resumed;
+	int r = vm_ask(v, json_pack("{s:s}", "do", is_pause ? "pause" : "resume"), fn);
+
+	if (r < 0)
+		fn(v, NULL, r == -ENOBUFS ? "its machine does not read what it is told" : "its machine cannot be asked");
 }
 
 void vm_tell(struct vm *v, json_t *msg)
@@ -428,8 +481,10 @@ int vm_start(struct vm *v, char **ret_why)
 		r = control_new(v->sup->loop, s.control, on_control, v, &v->control);
 	else
 		(void)close(s.control);
-	if (v->control)
+	if (v->control) {
 		control_set_limits(v->control, &machine_limits);
+		vm_calls_open(v);
+	}
 	if (r == 0)
 		r = agent_new(v->sup->loop, s.agent, &v->agent);
 	else

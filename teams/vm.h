@@ -5,6 +5,7 @@
 
 #include "core/control.h"
 #include "core/loop.h"
+#include "core/rpc.h"
 #include "teams/agent.h"
 #include "teams/console.h"
 #include "teams/exec.h"
@@ -60,6 +61,7 @@ struct vm {
 	char engine[16];
 	char *engine_why; /* owned; NULL before the machine started */
 	struct control *control;
+	struct rpc *rpc; /* owned: questions to the machine; NULL without one */
 	struct agent *agent;
 	struct console console;
 	struct ready ready;
@@ -87,8 +89,19 @@ void vm_reaped(struct vm *v, int status);
 /* It cannot go on: @why is taken over. The machine is killed. */
 void vm_fail(struct vm *v, char *why);
 void vm_set_state(struct vm *v, enum vm_state state);
-/* "pause" or "resume" to the machine. */
+/* Whoever waits for @v is told that it is in vain. */
+void vm_wait_fail(struct vm *v, const char *why);
+/* Has the processors stand still or go on: the state follows the machine's answer, and
+ * sup_vm_paused() is called once, from here when it cannot be asked. */
+void vm_pause(struct vm *v, bool is_pause);
+/* A word to the machine that needs no answer. */
 void vm_tell(struct vm *v, json_t *msg /* taken over */);
+/* ---- calls.c ---- */
+/* Once v->control is there; and before it goes: calls under way fail. */
+void vm_calls_open(struct vm *v);
+void vm_calls_close(struct vm *v);
+/* Asks the machine; @fn gets @v. @msg is taken over. Returns 0 or -errno. */
+int vm_ask(struct vm *v, json_t *msg, rpc_reply_fn *fn);
 bool vm_has_machine(const struct vm *v);
 
 #endif

@@ -315,6 +315,17 @@ static bool vsock_message(struct machine *m, const char *what, json_t *msg, int 
 	return true;
 }
 
+/* Twice the same is done once. A message with an "id" is answered. */
+static void pause_or_resume(struct machine *m, json_t *msg, bool paused)
+{
+	json_t *id = json_object_get(msg, "id");
+
+	if (m->paused != paused)
+		machine_set_paused(m, paused);
+	if (id)
+		send_json(m, json_pack("{s:O,s:b}", "id", id, "ok", 1));
+}
+
 static void control_message(void *ctx, struct control *c, json_t *msg, int *fds, int n_fds,
 			    int status)
 {
@@ -329,10 +340,8 @@ static void control_message(void *ctx, struct control *c, json_t *msg, int *fds,
 	}
 	if (!what)
 		return;
-	if (strcmp(what, "pause") == 0)
-		machine_set_paused(m, true);
-	else if (strcmp(what, "resume") == 0)
-		machine_set_paused(m, false);
+	if (strcmp(what, "pause") == 0 || strcmp(what, "resume") == 0)
+		pause_or_resume(m, msg, what[0] == 'p');
 	else if (strcmp(what, "powerdown") == 0)
 		acpi_power_button(&m->acpi);
 	else if (strcmp(what, "quit") == 0)

@@ -1,0 +1,118 @@
+/* teams/calls.c: what the supervisor asks its fabric and its machines.
+ *
+ * Every question goes through core/rpc: a number, a deadline, an error that names who did
+ * not answer. A question to the fabric may be a client's: the answer finds the client, or
+ * nobody when it left meanwhile. No answer is an answer too, {"ok":false,"error":…,
+ * "status":1}, so that who asked has one case.
+ *
+ * Used by: supervisor.c, spawn.c, vm.c, link.c, pause.c.   Depends on: core/rpc.h. */
+#include "core/bytes.h"
+#include "core/log.h"
+#include "core/rpc.h"
+#include "teams/supervisor_private.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { ANSWER_S = 5 }; /* said in muster(1) */
+
+/* A peer whose table cannot be had cannot be asked: -EPIPE. */
+static struct rpc *peer_new(struct loop *loop, struct control *control, char *who /* taken over */)
+{
+	struct rpc *r = NULL;
+
+	if (rpc_new(loop, who, &r) == 0)
+		rpc_bind(r, control);
+	free(who);
+	return r;
+}
+
+/* ---- the fabric ------------------------------------------------------------------- */
+
+void sup_fabric_bind(struct supervisor *sup)
+{
+	sup->fabric_rpc = peer_new(sup->loop, sup->fabric, str_printf("the fabric of team %s", sup->team->name));
+}
+
+void sup_on_fabric(void *ctx, struct control *c, json_t *msg, int *fds, int n_fds, int status)
+{
+	struct supervisor *sup = ctx;
+
+	(void)fds;
+	(void)n_fds;
+	if (msg) {
+		if (sup->fabric_rpc)
+			(void)rpc_take(sup->fabric_rpc, msg);
+		return;
+	}
+	if (status < 0)
+		log_error("fabric: %s", strerror(-status));
+	sup->fabric = control_free(c);
+	if (sup->fabric_rpc)
+		rpc_bind(sup->fabric_rpc, NULL);
+}
+
+static void fabric_answered(void *ctx, json_t *reply, const char *error)
+{
+	struct fabric_call *call = ctx;
+	struct supervisor *sup = call->sup;
+	json_t *none = NULL;
+
+	for (struct fabric_call **at = &sup->fabric_calls; *at; at = &(*at)->next)
+		if (*at == call) {
+			*at = call->next;
+			break;
+		}
+	if (!reply)
+		none = json_pack("{s:b,s:s,s:i}", "ok", 0, "error", error, "status", 1);
+	call->fn(sup, call, reply ? reply : none);
+	json_decref(none);
+	free(call);
+}
+
+int sup_ask_fabric(struct supervisor *sup, json_t *msg, struct client *client, json_int_t client_id,
+		   void (*fn)(struct supervisor *, struct fabric_call *, json_t *))
+{
+	struct fabric_call *call = calloc(1, sizeof *call);
+	int r = -EPIPE;
+
+	if (!call)
+		abort();
+	*call = (struct fabric_call){ .sup = sup, .client = client, .client_id = client_id, .fn = fn };
+	if (sup->fabric_rpc)
+		r = rpc_call(sup->fabric_rpc, msg, ANSWER_S * NSEC_PER_SEC, fabric_answered, call);
+	else
+		json_decref(msg);
+	if (r < 0) {
+		free(call);
+		return r;
+	}
+	call->next = sup->fabric_calls;
+	sup->fabric_calls = call;
+	return 0;
+}
+
+/* ---- machines --------------------------------------------------------------------- */
+
+void vm_calls_open(struct vm *v)
+{
+	v->rpc = peer_new(v->sup->loop, v->control,
+			  str_printf("the machine of %s/%s", v->sup->team->name, v->tv->name));
+}
+
+void vm_calls_close(struct vm *v)
+{
+	struct rpc *r = take_ptr(v->rpc);
+
+	if (r)
+		rpc_bind(r, NULL); /* who asked is told */
+	(void)rpc_free(r);
+}
+
+int vm_ask(struct vm *v, json_t *msg, rpc_reply_fn *fn)
+{
+	if (v->rpc)
+		return rpc_call(v->rpc, msg, ANSWER_S * NSEC_PER_SEC, fn, v);
+	json_decref(msg);
+	return -EPIPE;
+}
