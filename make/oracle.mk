@@ -3,7 +3,7 @@
 #   make oracle N=1000000 [SEED=1]    instructions; 10 N byte strings for the decoder
 #   make oracle-programs N=100000 [SEED=1]  random programs, interpreter against translator
 #   make oracle-short                 what `make check` runs (tests/oracle/part-hardware)
-#   make oracle-record                records the outcomes of 32-bit instructions anew, on this host's processor
+#   make oracle-record                records the outcomes of 32-bit and 16-bit code anew, on this host's processor
 #   make oracle-kernels               Debian's generic kernel and its installer on the soft engine
 #   make soak-soft [SOAK=600]         a guest under load, its checksums beside the host's
 N ?= 1000000
@@ -37,8 +37,8 @@ oracle: $(O)/tests/oracle/oracle_insn $(O)/tests/oracle/oracle_decode
 oracle-short:
 	@O=$(O) WERROR=$(WERROR) SAN=$(SAN) tests/oracle/part-hardware
 
-# For hosts that run no 32-bit code (tests/oracle/oracle_vectors.c). To be done when the generator changes.
-VECTORS := tests/oracle/vectors-32
+# For hosts that run no 32-bit or 16-bit code (tests/oracle/oracle_vectors.c). To be done when the generator changes.
+VECTORS := tests/oracle/vectors
 oracle-record: $(O)/tests/oracle/oracle_insn
 	$< --record $(VECTORS).new
 	mv $(VECTORS).new $(VECTORS)

@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct ZydisDecoder_;
+
 #define ORACLE_CODE UINT64_C(0x10000000) /* one page, read and execute */
 #define ORACLE_RIP (ORACLE_CODE + 0x800)
 #define ORACLE_WINDOW UINT64_C(0x20000000)
@@ -22,7 +24,7 @@ enum { ORACLE_WINDOW_BYTES = 8192, ORACLE_INSN_MAX = 15, ORACLE_CODE_BYTES = 409
        ORACLE_BATCH = 64, ORACLE_BLOCK = 16 * ORACLE_BATCH /* of a file of outcomes */,
        ORACLE_FILL = 0xF4 /* HLT follows the instruction */ };
 /* What the kernel of the host gives a 64-bit process. */
-enum { ORACLE_CS = 0x33, ORACLE_CS_32 = 0x23, ORACLE_SS = 0x2B /* DS and ES too */ };
+enum { ORACLE_CS_16 = 0x07 /* the first of the LDT, made by oracle_hw.c */, ORACLE_CS = 0x33, ORACLE_CS_32 = 0x23, ORACLE_SS = 0x2B /* DS and ES too */ };
 
 struct oracle_regs {
 	uint64_t gpr[16];
@@ -42,6 +44,7 @@ struct oracle_case {
 	uint8_t bytes[16];
 	unsigned len; /* of bytes that were meant to be the instruction */
 	bool is_32; /* in compatibility mode */
+	bool is_16; /* in a 16-bit segment that begins at ORACLE_CODE; is_32 is set too, data segments are 32-bit */
 	bool is_rep; /* a repeated string instruction: stepped until it leaves */
 	bool skip; /* not run on the hardware */
 	bool died; /* the child did not survive it */
@@ -66,6 +69,10 @@ void oracle_soft_run(const struct oracle_case *c, bool with_tf, struct oracle_ou
 
 /* oracle_gen.c: the next case of the stream @seed. */
 void oracle_generate(uint64_t *seed, struct oracle_case *ret_case);
+/* The same, of 16-bit code. */
+void oracle_generate_16(uint64_t *seed, struct oracle_case *ret_case);
+/* The decoder's mode for the case @c: a struct ZydisDecoder_. */
+void oracle_decoder(const struct oracle_case *c, struct ZydisDecoder_ *ret_decoder);
 uint64_t oracle_random(uint64_t *seed);
 
 /* oracle_vectors.c */

@@ -265,21 +265,28 @@ static void make_state(uint64_t *seed, struct oracle_case *c)
 	c->in.gpr[CPU_RSP] = ORACLE_WINDOW + 1024 + (below(seed, 6000) & ~7u);
 	c->in.gpr[CPU_RBP] = below(seed, 2) ? c->in.gpr[CPU_RBP] :
 					      ORACLE_WINDOW + 1024 + (below(seed, 6000) & ~7u);
-	c->in.rip = ORACLE_RIP;
+	c->in.rip = c->is_16 ? ORACLE_RIP - ORACLE_CODE : ORACLE_RIP;
 	c->in.rflags = 0x202 | (oracle_random(seed) & 0x8D5) | (below(seed, 4) ? 0 : 0x400);
 	make_fx(seed, &c->in.fx);
 }
 
-void oracle_generate(uint64_t *seed, struct oracle_case *c)
+void oracle_decoder(const struct oracle_case *c, struct ZydisDecoder_ *ret_decoder)
+{
+	(void)ZydisDecoderInit(ret_decoder, c->is_16 ? ZYDIS_MACHINE_MODE_LONG_COMPAT_16 :
+					    c->is_32 ? ZYDIS_MACHINE_MODE_LONG_COMPAT_32 :
+						       ZYDIS_MACHINE_MODE_LONG_64,
+			       c->is_32 ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_64);
+}
+
+/* A case of the mode that is set in @c. */
+static void generate(uint64_t *seed, struct oracle_case *c)
 {
 	ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
 	ZydisDecodedInstruction z;
 	ZydisDecoder decoder;
 	bool valid;
 
-	c->is_32 = below(seed, 4) == 0;
-	ZydisDecoderInit(&decoder, c->is_32 ? ZYDIS_MACHINE_MODE_LONG_COMPAT_32 : ZYDIS_MACHINE_MODE_LONG_64,
-			 c->is_32 ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_64);
+	oracle_decoder(c, &decoder);
 	do {
 		make_bytes(seed, c->bytes);
 		valid = ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, c->bytes, 15, &z, operands));
@@ -309,4 +316,17 @@ void oracle_generate(uint64_t *seed, struct oracle_case *c)
 		c->in.gpr[k] = k < 8 ? (uint32_t)c->in.gpr[k] : 0;
 	for (unsigned k = 0; k < ORACLE_WINDOW_BYTES; k += 16)
 		vector(seed, c->window + k);
+}
+
+void oracle_generate(uint64_t *seed, struct oracle_case *c)
+{
+	c->is_32 = below(seed, 4) == 0;
+	c->is_16 = false;
+	generate(seed, c);
+}
+
+void oracle_generate_16(uint64_t *seed, struct oracle_case *c)
+{
+	c->is_32 = c->is_16 = true;
+	generate(seed, c);
 }

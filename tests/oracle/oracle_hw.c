@@ -11,6 +11,7 @@
  * Used by: tests/oracle/oracle_insn.c.   Depends on: oracle.h. */
 #include "tests/oracle/oracle.h"
 
+#include <asm/ldt.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -18,6 +19,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -49,7 +51,7 @@ static void frame_load(ucontext_t *u, const struct oracle_case *c)
 		g[greg_of[k]] = (greg_t)c->in.gpr[k];
 	g[REG_RIP] = (greg_t)c->in.rip;
 	g[REG_EFL] = (greg_t)(c->in.rflags | 0x100);
-	g[REG_CSGSFS] = (g[REG_CSGSFS] & ~0xFFFFLL) | (c->is_32 ? ORACLE_CS_32 : ORACLE_CS);
+	g[REG_CSGSFS] = (g[REG_CSGSFS] & ~0xFFFFLL) | (c->is_16 ? ORACLE_CS_16 : c->is_32 ? ORACLE_CS_32 : ORACLE_CS);
 	memcpy(fx, &c->in.fx, 416); /* the rest tells the kernel of XSAVE */
 	*xstate_bv |= 3;
 	memcpy(code_write + (ORACLE_RIP - ORACLE_CODE), c->bytes, 16);
@@ -133,7 +135,12 @@ static _Noreturn void child_main(void)
 	struct sigaction action = { .sa_sigaction = on_signal,
 				    .sa_flags = SA_SIGINFO | SA_ONSTACK };
 
+	struct user_desc code_16 = { .base_addr = (unsigned)ORACLE_CODE, .limit = UINT16_MAX,
+				     .contents = MODIFY_LDT_CONTENTS_CODE };
+
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* Where this fails, no 16-bit case is run. */
+	(void)syscall(SYS_modify_ldt, 0x11, &code_16, sizeof(code_16));
 	sigfillset(&action.sa_mask);
 	for (size_t k = 0; k < sizeof(signals) / sizeof(signals[0]); k++) {
 		sigdelset(&action.sa_mask, signals[k]);

@@ -1,7 +1,7 @@
 /* tests/oracle/oracle_insn.c: random ring-3 instructions, hardware against engine.
  *
  *   oracle_insn [N [SEED [MAX-PRINTED]]]
- *   oracle_insn --recorded FILE [N]   32-bit instructions against recorded outcomes (oracle_vectors.c)
+ *   oracle_insn --recorded FILE [N]   32-bit and 16-bit instructions against recorded outcomes (oracle_vectors.c)
  *   oracle_insn --record FILE [N]     makes that file
  *
  * Compares general registers, RIP, defined flags, XMM and MXCSR, x87 registers,
@@ -165,7 +165,7 @@ static void print_window(const struct oracle_case *c, const struct oracle_outcom
 static void print_difference(const struct oracle_case *c, const struct oracle_outcome *soft,
 			     const struct oracle_rule *r, const char *what, uint64_t number, bool with_tf)
 {
-	printf("case %llu%s%s: %s: %s [", (unsigned long long)number, c->is_32 ? " (32)" : "", with_tf ? "" : " (no TF)", what,
+	printf("case %llu%s%s: %s: %s [", (unsigned long long)number, c->is_16 ? " (16)" : c->is_32 ? " (32)" : "", with_tf ? "" : " (no TF)", what,
 	       r->text);
 	for (unsigned k = 0; k < c->len; k++)
 		printf("%s%02x", k ? " " : "", c->bytes[k]);
@@ -246,10 +246,10 @@ static void run_on_hardware(struct oracle_case *c, unsigned n)
 
 static int hardware(uint64_t n, uint64_t seed)
 {
-	CLEANUP(free) char *why = NULL, *why_32 = NULL;
+	CLEANUP(free) char *why = NULL, *why_32 = NULL, *why_16 = NULL;
 	static struct oracle_case cases[ORACLE_BATCH];
-	bool has_32 = host_can(HOST_CODE32, &why_32);
-	uint64_t number = 0, n_32 = 0;
+	bool has_32 = host_can(HOST_CODE32, &why_32), has_16 = host_can(HOST_CODE16, &why_16);
+	uint64_t number = 0, n_32 = 0, seed_16 = seed;
 
 	if (!host_can(HOST_STEP, &why)) {
 		printf("oracle_insn: skipped: the hardware could compare nothing here: single steps: %s\n", why);
@@ -257,6 +257,11 @@ static int hardware(uint64_t n, uint64_t seed)
 	}
 	while (n_compared < n) {
 		for (unsigned k = 0; k < ORACLE_BATCH; k++) {
+			/* Few, of even and odd numbers. */
+			if (k % 17 == 0 && has_16) {
+				oracle_generate_16(&seed_16, &cases[k]);
+				continue;
+			}
 			oracle_generate(&seed, &cases[k]);
 			cases[k].skip = cases[k].is_32 && !has_32;
 			n_32 += cases[k].skip;
@@ -269,6 +274,8 @@ static int hardware(uint64_t n, uint64_t seed)
 	if (!has_32)
 		printf("oracle_insn: %llu of these not judged by this processor: 32-bit code: %s\n",
 		       (unsigned long long)n_32, why_32);
+	if (!has_16)
+		printf("oracle_insn: none of them 16-bit code: %s\n", why_16);
 	return n_differ != 0;
 }
 
@@ -295,8 +302,8 @@ static int record(const char *path, unsigned n)
 	FILE *f = popen("sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1; echo", "r");
 	int r;
 
-	if (!host_can(HOST_CODE32, &why)) {
-		(void)fprintf(stderr, "oracle_insn: this host cannot record: 32-bit code: %s\n", why);
+	if (!host_can(HOST_CODE32, &why) || !host_can(HOST_CODE16, &why)) {
+		(void)fprintf(stderr, "oracle_insn: this host cannot record 32-bit and 16-bit code: %s\n", why);
 		return 1;
 	}
 	if (f && fgets(model, sizeof model, f))

@@ -207,8 +207,7 @@ void oracle_rule(const struct oracle_case *c, struct oracle_rule *r)
 	ZydisDecoder decoder;
 
 	memset(r, 0, sizeof(*r));
-	ZydisDecoderInit(&decoder, c->is_32 ? ZYDIS_MACHINE_MODE_LONG_COMPAT_32 : ZYDIS_MACHINE_MODE_LONG_64,
-			 c->is_32 ? ZYDIS_STACK_WIDTH_32 : ZYDIS_STACK_WIDTH_64);
+	oracle_decoder(c, &decoder);
 	if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, c->bytes, 15, &z, ops))) {
 		/* #UD on both sides, but for calls to a hypervisor and the host's wider registers. */
 		r->skip = is_vex(c->bytes);

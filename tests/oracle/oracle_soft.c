@@ -213,13 +213,22 @@ static void read_frame(const struct cpu_state *s, struct oracle_outcome *out)
  * branch, by nothing (#PF on the fetch): neither is the instruction's own. */
 static void undo_run_on(const struct oracle_case *c, struct oracle_outcome *out)
 {
-	uint64_t at = out->regs.rip - ORACLE_CODE;
+	uint64_t base_linear = c->is_16 ? ORACLE_CODE : 0, at = out->regs.rip + base_linear - ORACLE_CODE;
 
 	if (out->regs.rip == c->in.rip)
 		return;
 	if ((out->vector == 13 && at < ORACLE_CODE_BYTES) ||
-	    (out->vector == 14 && out->cr2 == out->regs.rip))
+	    (out->vector == 14 && out->cr2 == out->regs.rip + base_linear))
 		out->vector = -1;
+}
+
+static void set_code_segment(const struct oracle_case *c, struct cpu_state *s)
+{
+	if (c->is_16)
+		s->seg[CPU_CS] = (struct cpu_segment){ .base = ORACLE_CODE, .limit = UINT16_MAX,
+						       .sel = ORACLE_CS_16, .attr = 0x0FB };
+	else if (c->is_32)
+		s->seg[CPU_CS] = flat(ORACLE_CS_32, 0xCFB);
 }
 
 void oracle_soft_run(const struct oracle_case *c, bool with_tf, struct oracle_outcome *ret_out)
@@ -230,8 +239,7 @@ void oracle_soft_run(const struct oracle_case *c, bool with_tf, struct oracle_ou
 	mem_dma_write(&mem, PHYS_CODE + (ORACLE_RIP - ORACLE_CODE), c->bytes, 16);
 	mem_dma_write(&mem, PHYS_WINDOW, c->window, ORACLE_WINDOW_BYTES);
 	s = base;
-	if (c->is_32)
-		s.seg[CPU_CS] = flat(ORACLE_CS_32, 0xCFB);
+	set_code_segment(c, &s);
 	memcpy(s.gpr, c->in.gpr, sizeof(s.gpr));
 	s.rip = c->in.rip;
 	s.fx = c->in.fx;
@@ -259,8 +267,7 @@ void oracle_soft_run(const struct oracle_case *c, bool with_tf, struct oracle_ou
 		{
 			struct cpu_state again = base;
 
-			if (c->is_32)
-				again.seg[CPU_CS] = flat(ORACLE_CS_32, 0xCFB);
+			set_code_segment(c, &again);
 			memcpy(again.gpr, ret_out->regs.gpr, sizeof(again.gpr));
 			again.rip = c->in.rip;
 			again.rflags = ret_out->regs.rflags | RFLAGS_TF;

@@ -65,6 +65,11 @@ static void image_expected(const struct oracle_case *c, struct image *ret)
 
 static void next_case(struct oracle_case *c)
 {
+	/* One of four is 16-bit. */
+	if (oracle_random(&stream) % 4 == 0) {
+		oracle_generate_16(&stream, c);
+		return;
+	}
 	do
 		oracle_generate(&stream, c);
 	while (!c->is_32);
@@ -152,7 +157,7 @@ int oracle_vectors_write(const char *path, const char *origin, unsigned n, void 
 	if (!f || !plain || !packed)
 		return f ? -ENOMEM : -errno;
 	stream = STREAM_SEED;
-	(void)fprintf(f, "Outcomes of 32-bit instructions on a processor, for tests/oracle (oracle_vectors.c).\n%s\n\n", origin);
+	(void)fprintf(f, "Outcomes of 32-bit and 16-bit instructions on a processor, for tests/oracle (oracle_vectors.c).\n%s\n\n", origin);
 	for (unsigned done = 0; done < n; done += ORACLE_BLOCK) {
 		uint8_t head[HEAD_BYTES];
 		uint64_t hash;
