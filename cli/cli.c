@@ -159,6 +159,8 @@ static int not_up(const struct store *store, const char *team)
 	const char *why;
 	json_t *ended;
 
+	if (cli_is_file(team))
+		return cli_fail(EXIT_NO_SUCH, "'%s' is a file; a team's name is wanted ('muster ls' lists them)", team);
 	if (!store_name_is_valid(team))
 		return cli_fail(EXIT_NO_SUCH, "no team '%s'", team);
 	path = store_state_file(store, team, "ended.json");

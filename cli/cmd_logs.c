@@ -5,6 +5,7 @@
  * again until the team is gone, the reader is gone, or an interrupt comes. A line is passed on
  * when it is whole; what is no text is escaped on a terminal, since guests wrote it. */
 #include "cli/commands.h"
+#include "core/escape.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -87,19 +88,18 @@ static void find_sources(struct logs *l)
 
 static void print_line(struct logs *l, const struct source *s, const char *line, size_t len)
 {
+	CLEANUP(bytes) struct bytes shown = { 0 };
+
 	if (!l->vm)
 		(void)printf("%s: ", s->name);
 	if (len > 0 && line[len - 1] == '\r')
 		len--;
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)line[i];
-
-		if (l->is_tty && (c < ' ' || c == 0x7f) && c != '\t')
-			(void)printf("\\x%02x", c);
-		else
-			(void)putchar(c);
-	}
-	if (putchar('\n') == EOF)
+	if (l->is_tty)
+		escape_append(&shown, line, len);
+	else
+		bytes_append(&shown, line, len);
+	bytes_append_str(&shown, "\n");
+	if (fwrite(shown.data, 1, shown.len, stdout) != shown.len)
 		l->is_over = true;
 }
 
