@@ -86,8 +86,12 @@ void guest_clock_resume(struct guest_clock *c)
 	if (!c->paused)
 		return;
 	c->paused = false;
-	if (!c->is_virtual)
-		c->origin = clock_now() - c->frozen;
+	if (c->is_virtual)
+		return;
+	c->origin = clock_now() - c->frozen;
+	c->wall_start = clock_wall() - c->frozen;
+	if (c->wall_start < 0)
+		c->wall_start = 0; /* a machine older than the calendar: a file said so */
 }
 
 void guest_clock_skip_to(struct guest_clock *c, nsec_t to)

@@ -49,7 +49,7 @@ struct guest_clock {
 	nsec_t skipped;
 	uint64_t (*icount)(void *ctx); /* instructions retired, exact */
 	void *icount_ctx;
-	nsec_t wall_start; /* CLOCK_REALTIME at guest time 0, for the RTC */
+	nsec_t wall_start; /* CLOCK_REALTIME less guest time, for the RTC; set anew after a pause (real clock) */
 	uint32_t tsc_khz; /* not 0 */
 	uint64_t tsc_start; /* the TSC at guest time 0, modulo 2^64: where a processor of the
 			     * host's kept it, it has run a little faster or slower than this clock */
@@ -75,7 +75,8 @@ uint64_t guest_clock_tsc(const struct guest_clock *c);
 nsec_t guest_clock_tsc_time(const struct guest_clock *c, uint64_t tsc);
 /* It is @tsc now, and runs at @khz (not 0). Timers are not looked at. */
 void guest_clock_set_tsc(struct guest_clock *c, uint32_t khz, uint64_t tsc);
-/* Guest time stands still until resume. Pausing twice is pausing once. */
+/* Guest time stands still until resume; the RTC's then is the host's, on the real clock. Pausing
+ * twice is pausing once. */
 void guest_clock_pause(struct guest_clock *c);
 void guest_clock_resume(struct guest_clock *c);
 /* virtual: moves time on to @to (no-op when it is past): an idle processor. */

@@ -272,6 +272,32 @@ START_TEST(a_clock_older_than_its_host_still_has_deadlines)
 }
 END_TEST
 
+/* A pause of an hour, and of a machine that was saved: the RTC is the host's again, guest time is not. */
+START_TEST(after_a_pause_the_rtc_is_the_hosts)
+{
+	nsec_t before, frozen;
+	struct guest_clock c;
+
+	guest_clock_init_real(&c);
+	guest_clock_pause(&c);
+	c.wall_start -= 3600 * NSEC_PER_SEC;
+	frozen = c.frozen;
+	before = clock_wall();
+	guest_clock_resume(&c);
+	ck_assert_int_ge(c.wall_start + frozen, before);
+	ck_assert_int_le(c.wall_start + frozen, clock_wall());
+	ck_assert_int_ge(guest_clock_now(&c), frozen);
+	guest_clock_pause(&c);
+	c.frozen = (nsec_t)1 << 61;
+	guest_clock_resume(&c);
+	ck_assert_int_eq(c.wall_start, 0);
+	/* The virtual clock knows no host. */
+	guest_clock_pause(&clk);
+	guest_clock_resume(&clk);
+	ck_assert_int_eq(clk.wall_start, WALL_START);
+}
+END_TEST
+
 static const uint32_t speed[] = { 1000000, 2400123, 999999, 3700000, 1000 };
 
 /* The TSC is the time in its own ticks, and the time of a tick is the first
@@ -311,6 +337,7 @@ static Suite *make_suite(void)
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, virtual_time_is_instructions_and_skips);
 	tcase_add_test(t, a_timer_that_never_moves_on_does_not_hold_the_machine);
+	tcase_add_test(t, after_a_pause_the_rtc_is_the_hosts);
 	tcase_add_test(t, a_clock_older_than_its_host_still_has_deadlines);
 	tcase_add_loop_test(t, the_tsc_runs_at_its_speed, 0, (int)(sizeof speed / sizeof speed[0]));
 	tcase_add_test(t, the_pit_ticks_at_its_rate);

@@ -2,7 +2,8 @@
  *
  * The time of day is the machine clock's wall start plus guest time plus what
  * the guest set; UTC. It is computed when read, so that an update is never in
- * progress. Update, alarm and periodic interrupts use one timer, armed only
+ * progress. The wall start follows the host at the end of a pause (on the real
+ * clock), so the guest's time since then is not missing here. Update, alarm and periodic interrupts use one timer, armed only
  * while the guest has enabled one of them.
  *
  * Used by: vmm/machine.c.   Depends on: vmm/guest_clock.h.
