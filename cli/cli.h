@@ -57,7 +57,7 @@ int cli_getopt(const struct command *cmd, int argc, char **argv, const char *let
 	       const struct option *options);
 enum { OPT_HELP = 1000, OPT_FORMAT, OPT_ALL, OPT_NAME, OPT_FOREGROUND, OPT_SET, OPT_KEEP,
        OPT_JUNIT, OPT_TAP, OPT_LOG, OPT_DIR, OPT_NOW, OPT_FOLLOW,
-       OPT_IF_MISSING, OPT_LIST, OPT_YES, OPT_ONLY, OPT_TIMEOUT, OPT_CAPTURE_FAILED };
+       OPT_IF_MISSING, OPT_LIST, OPT_YES, OPT_ONLY, OPT_TIMEOUT, OPT_CAPTURE_FAILED, OPT_SYNC };
 #define CLI_OPT_HELP { "help", no_argument, NULL, OPT_HELP }
 #define CLI_OPT_FORMAT { "format", required_argument, NULL, OPT_FORMAT }
 #define CLI_OPT_END { NULL, 0, NULL, 0 }

@@ -39,7 +39,8 @@ const struct command commands[] = {
 	  "\nOf a team that is up the tests of its file, as it is now, are run; it stays up. An argument\n"
 	  "with '/' or ending in '.yaml' is a FILE.\n", cmd_test },
 	{ "pause", "TEAM[/VM]", "Freeze a team, or one VM", NULL, cmd_pause },
-	{ "resume", "TEAM[/VM]", "Let a paused team, or VM, go on", NULL, cmd_resume },
+	{ "resume", "[--sync] TEAM[/VM]", "Let a paused team, or VM, go on",
+	  "  --sync            set the guests' wall clocks to the host's time\n", cmd_resume },
 	{ "stop", "[--now] TEAM[/VM]", "Shut VMs down; the team stays",
 	  "  --now             without asking the guest\n", cmd_stop },
 	{ "start", "TEAM[/VM]", "Start VMs that are stopped", NULL, cmd_start },

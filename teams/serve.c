@@ -224,7 +224,7 @@ static void on_agent_reply(void *ctx, json_t *result, const char *error)
 static void do_agent(struct client *c, json_int_t id, json_t *msg, struct vm *v)
 {
 	static const char *const allowed[] = { "guest-ping",	  "guest-file-open", "guest-file-read",
-					       "guest-file-write", "guest-file-close" };
+					       "guest-file-write", "guest-file-close", "guest-set-time" };
 	const char *execute = json_string_value(json_object_get(msg, "execute"));
 	json_t *args = json_object_get(msg, "arguments");
 	struct agent_req *req;
