@@ -1,38 +1,20 @@
 /* cli/cmd_console.c: muster console: the terminal becomes the VM's serial line
  * until Ctrl-] is typed, the team ends, or stdin does. */
 #include "cli/commands.h"
+#include "cli/raw_terminal.h"
 #include "core/control.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
-#include <termios.h>
 
 enum { DETACH_KEY = 0x1d /* Ctrl-] */ };
 
-static struct termios cooked;
-static bool is_raw;
+static bool nobody_reads;
 
-static void make_raw(void)
-{
-	struct termios raw;
-
-	if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &cooked) < 0)
-		return;
-	raw = cooked;
-	cfmakeraw(&raw);
-	is_raw = tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
-}
-
-static void make_cooked(void)
-{
-	if (is_raw)
-		(void)tcsetattr(STDIN_FILENO, TCSANOW, &cooked);
-	is_raw = false;
-}
-
-/* Prints console output. Returns false when the team is gone. */
+/* Prints console output. Returns false when the team is gone, or nobody reads. */
 static bool take_message(int fd)
 {
 	CLEANUP(bytes) struct bytes out = { 0 };
@@ -43,9 +25,9 @@ static bool take_message(int fd)
 	data = json_object_get(msg, "console");
 	if (json_is_string(data) &&
 	    bytes_append_base64(&out, json_string_value(data), json_string_length(data)) == 0 && out.len > 0)
-		(void)fd_write_all(STDOUT_FILENO, out.data, out.len);
+		nobody_reads = fd_write_all(STDOUT_FILENO, out.data, out.len) == -EPIPE;
 	json_decref(msg);
-	return true;
+	return !nobody_reads;
 }
 
 /* Passes keys on. Returns false when it is over. */
@@ -82,7 +64,7 @@ static int attach(int fd, const char *vm)
 		(void)printf("%s%s", i ? "\n" : "", json_string_value(line));
 	(void)fflush(stdout);
 	json_decref(reply);
-	make_raw();
+	raw_terminal_enter();
 	while (goes_on) {
 		struct pollfd p[] = { { .fd = fd, .events = POLLIN },
 				      { .fd = STDIN_FILENO, .events = POLLIN } };
@@ -94,9 +76,9 @@ static int attach(int fd, const char *vm)
 		if (goes_on && p[1].revents)
 			goes_on = take_keys(fd, vm);
 	}
-	make_cooked();
+	raw_terminal_leave();
 	(void)fprintf(stderr, "\ndetached\n");
-	return EXIT_DONE;
+	return nobody_reads ? 128 + SIGPIPE : EXIT_DONE;
 }
 
 static int print_log(const struct store *store, const char *team, const char *vm)
@@ -106,6 +88,7 @@ static int print_log(const struct store *store, const char *team, const char *vm
 	CLEANUP(fd) int fd = -1;
 	char buf[65536];
 	ssize_t n;
+	int r;
 
 	if (!store_name_is_valid(team) || strchr(vm, '/'))
 		return cli_fail(EXIT_NO_SUCH, "no VM '%s/%s'", team, vm);
@@ -113,8 +96,8 @@ static int print_log(const struct store *store, const char *team, const char *vm
 	if (fd < 0)
 		return cli_fail(EXIT_NO_SUCH, "no console of '%s/%s'", team, vm);
 	while ((n = read(fd, buf, sizeof buf)) > 0)
-		if (fd_write_all(STDOUT_FILENO, buf, (size_t)n) < 0)
-			return EXIT_FAILED;
+		if ((r = fd_write_all(STDOUT_FILENO, buf, (size_t)n)) < 0)
+			return r == -EPIPE ? 128 + SIGPIPE : EXIT_FAILED;
 	return n < 0 ? cli_fail(EXIT_FAILED, "%s: %s", path, strerror(errno)) : EXIT_DONE;
 }
 

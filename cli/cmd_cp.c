@@ -1,205 +1,269 @@
-/* cli/cmd_cp.c: muster cp: a file into a guest or out of it, through the guest
- * agent's file calls, CHUNK bytes at a time. */
+/* cli/cmd_cp.c: muster cp: files and folders into guests, out of them, between them.
+ *
+ * The guest's service sends or receives a tree (core/transfer.c); this side does the other half,
+ * or passes frames on where both ends are guests. A signal shuts the streams down: what was under
+ * way fails, and each side removes what is not whole. */
 #include "cli/commands.h"
+#include "cli/guest.h"
+#include "core/transfer.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
-enum { CHUNK = 256 * 1024 };
-
-struct remote {
-	int fd; /* the supervisor */
-	const char *vm, *path;
-	json_int_t handle;
+/* One side of a copy. */
+struct copy_side {
+	const char *text; /* as it was given */
+	bool is_guest, is_stdio;
+	char *team, *vm, *path; /* owned; path is the text on the host */
+	struct store store;
+	int sup; /* owned; -1 */
+	struct guest guest;
 };
 
-/* One agent call. Says what is wrong. @ret_result: the caller's, may be NULL. */
-static int agent(struct remote *r, const char *execute, json_t *args, json_t **ret_result)
+static void cleanup_copy_side(struct copy_side *p)
 {
-	json_t *reply = NULL;
-	int status = cli_call(r->fd,
-			      json_pack("{s:s,s:s,s:s,s:o}", "do", "agent", "vm", r->vm, "execute",
-					execute, "arguments", args),
-			      NULL, NULL, &reply);
-
-	if (status == 0 && ret_result)
-		*ret_result = json_incref(json_object_get(reply, "result"));
-	json_decref(reply);
-	return status;
+	guest_close(&p->guest);
+	cleanup_fd(&p->sup);
+	cleanup_store(&p->store);
+	free(p->team);
+	free(p->vm);
+	free(p->path);
 }
 
-static int remote_open(struct remote *r, const char *mode)
-{
-	json_t *result = NULL;
-	int status = agent(r, "guest-file-open", json_pack("{s:s,s:s}", "path", r->path, "mode", mode),
-			   &result);
+/* ---- signals and progress ---------------------------------------------------------- */
 
-	if (status == 0)
-		r->handle = json_integer_value(result);
-	json_decref(result);
-	return status;
+static volatile sig_atomic_t got_signal;
+static int open_streams[2] = { -1, -1 };
+
+static void on_signal(int signo)
+{
+	int saved = errno;
+
+	if (got_signal)
+		_exit(128 + signo);
+	got_signal = signo;
+	for (int i = 0; i < 2; i++)
+		if (open_streams[i] >= 0)
+			(void)shutdown(open_streams[i], SHUT_RDWR);
+	errno = saved;
 }
 
-static int remote_close(struct remote *r)
+static void catch_signals(void)
 {
-	return agent(r, "guest-file-close", json_pack("{s:I}", "handle", r->handle), NULL);
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	struct sigaction act = { .sa_handler = on_signal };
+
+	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+		(void)sigaction(signals[i], &act, NULL);
 }
 
-static int write_chunk(struct remote *r, const uint8_t *data, size_t len)
-{
-	while (len > 0) {
-		CLEANUP(free) char *text = str_base64(data, len);
-		json_t *result = NULL;
-		json_int_t count;
-		int status = agent(r, "guest-file-write",
-				   json_pack("{s:I,s:s}", "handle", r->handle, "buf-b64", text), &result);
+struct progress {
+	const char *vm; /* whose words warnings are */
+	bool is_shown, is_open; /* on a terminal; a line of it is there */
+	nsec_t started, shown;
+	uint64_t total; /* bytes of the files before this one */
+	uint64_t last; /* of this one */
+	unsigned n_warnings;
+};
 
-		if (status != 0)
-			return status;
-		count = json_integer_value(json_object_get(result, "count"));
-		json_decref(result);
-		if (count <= 0 || (size_t)count > len)
-			return cli_fail(EXIT_FAILED, "%s:%s: the guest took nothing (is its disk full?)",
-					r->vm, r->path);
-		data += count;
-		len -= (size_t)count;
-	}
-	return 0;
+static void end_progress(struct progress *p)
+{
+	if (p->is_open)
+		(void)fprintf(stderr, "\n");
+	p->is_open = false;
 }
 
-static int copy_in(struct remote *r, const char *src)
+static void show_progress(void *ctx, const char *name, uint64_t done, uint64_t size)
 {
-	CLEANUP(fd) int fd = open(src, O_RDONLY | O_CLOEXEC);
-	static uint8_t buf[CHUNK];
-	int status, closed;
-	ssize_t n;
+	struct progress *p = ctx;
+	nsec_t now = clock_now();
+	double seconds = (double)(now - p->started) / 1e9;
+	char so_far[32], speed[32];
 
-	if (fd < 0)
-		return cli_fail(EXIT_FAILED, "%s: %s", src, strerror(errno));
-	status = remote_open(r, "w");
-	if (status != 0)
-		return status;
-	do {
-		n = read(fd, buf, sizeof buf);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			status = cli_fail(EXIT_FAILED, "%s: %s", src, strerror(errno));
-		else
-			status = write_chunk(r, buf, (size_t)n);
-	} while (n != 0 && status == 0);
-	closed = remote_close(r);
-	return status ? status : closed;
+	if (done < p->last)
+		p->total += p->last;
+	p->last = done;
+	if (!p->is_shown || (now - p->shown < 100 * NSEC_PER_MSEC && done != size))
+		return;
+	p->shown = now;
+	p->is_open = true;
+	(void)fputs("\r\033[K", stderr);
+	cli_print(stderr, "%.40s", name);
+	if (size > 0 && done <= size)
+		(void)fprintf(stderr, "  %3d %%", (int)(100.0 * (double)done / (double)size));
+	(void)fprintf(stderr, "  %s  %s/s", cli_size(done, so_far),
+		      cli_size((uint64_t)((double)(p->total + done) / (seconds > 0.001 ? seconds : 0.001)), speed));
 }
 
-/* Reads one chunk into @fd. *ret_eof: the file is over. */
-static int read_chunk(struct remote *r, int fd, const char *dst, bool *ret_eof)
+static void show_warning(void *ctx, const char *text)
 {
-	CLEANUP(bytes) struct bytes data = { 0 };
-	json_t *result = NULL, *text;
-	int status = agent(r, "guest-file-read",
-			   json_pack("{s:I,s:i}", "handle", r->handle, "count", CHUNK), &result);
+	struct progress *p = ctx;
 
-	if (status != 0)
-		return status;
-	text = json_object_get(result, "buf-b64");
-	if (!json_is_string(text) ||
-	    bytes_append_base64(&data, json_string_value(text), json_string_length(text)) < 0)
-		status = cli_fail(EXIT_FAILED, "%s: the guest agent sent no file data", r->vm);
-	/* An agent that says neither "eof" nor sends a byte would be asked forever. */
-	*ret_eof = json_is_true(json_object_get(result, "eof")) || data.len == 0;
-	json_decref(result);
-	if (status == 0 && data.len > 0) {
-		int e = fd_write_all(fd, data.data, data.len);
-
-		if (e < 0)
-			status = cli_fail(EXIT_FAILED, "%s: %s", dst, strerror(-e));
-	}
-	return status;
+	end_progress(p);
+	(void)cli_fail(0, "%s: %s", p->vm, text);
+	p->n_warnings++;
 }
 
-static int copy_out(struct remote *r, const char *dst)
-{
-	CLEANUP(fd) int fd = -1;
-	bool eof = false;
-	int status = remote_open(r, "r"), closed;
+/* ---- the sides --------------------------------------------------------------------- */
 
-	if (status != 0)
-		return status;
-	fd = open(dst, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	if (fd < 0)
-		status = cli_fail(EXIT_FAILED, "%s: %s", dst, strerror(errno));
-	while (status == 0 && !eof)
-		status = read_chunk(r, fd, dst, &eof);
-	closed = remote_close(r);
-	return status ? status : closed;
-}
-
-/* "TEAM/VM:PATH": the three parts, the caller frees; false for a host path. */
-static bool split_remote(const char *text, char **ret_team, char **ret_vm, char **ret_path)
+/* "TEAM/VM:PATH", "-", or a host's path: what begins with / or . or has no such form. */
+static void parse_side(const char *text, struct copy_side *p)
 {
 	const char *slash = strchr(text, '/'), *colon = strchr(text, ':');
 
-	if (text[0] == '/' || text[0] == '.' || !slash || !colon || colon < slash)
-		return false;
-	*ret_team = str_printf("%.*s", (int)(slash - text), text);
-	*ret_vm = str_printf("%.*s", (int)(colon - slash - 1), slash + 1);
-	*ret_path = str_dup(colon + 1);
-	return true;
+	*p = (struct copy_side){ .text = text, .sup = -1, .guest.fd = -1 };
+	p->is_stdio = strcmp(text, "-") == 0;
+	p->is_guest = text[0] != '/' && text[0] != '.' && slash && colon && colon > slash;
+	if (p->is_guest) {
+		p->team = str_printf("%.*s", (int)(slash - text), text);
+		p->vm = str_printf("%.*s", (int)(colon - slash - 1), slash + 1);
+		p->path = str_dup(colon[1] ? colon + 1 : ".");
+	} else {
+		p->path = str_dup(text);
+	}
 }
 
-/* A folder as the destination means: the source's name in it. */
-static char *in_folder(const char *path, const char *source, bool is_folder)
+/* Returns 0; -ENOENT: the guest has no service; an exit status (said). */
+static int open_side(struct copy_side *p)
 {
-	const char *base = strrchr(source, '/');
+	int status = p->is_guest ? cli_connect(p->team, &p->store, &p->sup) : 0;
 
-	if (!is_folder)
-		return str_dup(path);
-	return str_printf("%s%s%s", path, path[0] && path[strlen(path) - 1] == '/' ? "" : "/",
-			  base ? base + 1 : source);
+	if (p->is_guest && status == 0)
+		status = guest_open(p->sup, p->vm, &p->guest);
+	return status;
 }
 
-static bool ends_in_slash(const char *path)
+/* PUT or GET. */
+static int request(struct copy_side *p, enum session_type type, bool recursive, const char *base)
 {
-	size_t len = strlen(path);
+	CLEANUP(bytes) struct bytes payload = { 0 };
+	uint8_t flags = recursive ? SESSION_FLAG_RECURSIVE : 0;
 
-	return len == 0 || path[len - 1] == '/';
+	bytes_append(&payload, &flags, 1);
+	bytes_append(&payload, p->path, strlen(p->path) + 1);
+	if (base)
+		bytes_append(&payload, base, strlen(base) + 1);
+	if (payload.len > SESSION_LEN_MAX)
+		return -ENAMETOOLONG;
+	return session_write(&p->guest.stream, type, payload.data, payload.len);
+}
+
+/* Passes a tree from one guest to another. */
+static int pass_tree(struct transfer *t, struct copy_side *from, struct copy_side *to)
+{
+	struct session_frame f;
+	int r;
+
+	do {
+		r = session_read(&from->guest.stream, &f);
+		if (r <= 0 || (f.type < SESSION_ENTRY || f.type > SESSION_ERROR))
+			return r < 0 ? r : -EPROTO;
+		if (f.type == SESSION_WARN)
+			(void)cli_fail(0, "%s: %.*s", from->vm, (int)f.len, (const char *)f.data);
+		if (session_write(&to->guest.stream, f.type, f.data, f.len) < 0)
+			break; /* it may have said why */
+		if (f.type == SESSION_ERROR && f.len > 0) {
+			(void)snprintf(t->error, sizeof t->error, "%.*s", (int)f.len - 1, (const char *)f.data + 1);
+			return -EREMOTEIO;
+		}
+	} while (f.type != SESSION_DONE && !session_has_input(&to->guest.stream));
+	return transfer_confirm(t);
+}
+
+static int copy(struct transfer *t, struct copy_side *src, struct copy_side *dst)
+{
+	CLEANUP(free) char *base = transfer_base(src->is_stdio ? "" : src->path);
+	int r = 0;
+
+	if (dst->is_guest)
+		r = request(dst, SESSION_PUT, t->recursive, base);
+	if (r == 0 && src->is_guest)
+		r = request(src, SESSION_GET, t->recursive, NULL);
+	if (r < 0) {
+		(void)snprintf(t->error, sizeof t->error, "the guest cannot be asked: %s", strerror(-r));
+		return r;
+	}
+	t->stream = dst->is_guest ? &dst->guest.stream : &src->guest.stream;
+	if (src->is_guest && dst->is_guest)
+		return pass_tree(t, src, dst);
+	if (src->is_guest)
+		return dst->is_stdio ? transfer_receive_fd(t, STDOUT_FILENO) : transfer_receive(t, dst->path, base);
+	r = src->is_stdio ? transfer_send_fd(t, STDIN_FILENO) : transfer_send(t, src->path);
+	return r == 0 ? transfer_confirm(t) : r;
+}
+
+static int copy_and_say(struct copy_side *src, struct copy_side *dst, bool recursive)
+{
+	struct progress progress = { .vm = src->is_guest ? src->vm : dst->vm, .started = clock_now(),
+				     .is_shown = isatty(STDERR_FILENO) };
+	/* From a guest comes no setuid bit. */
+	struct transfer t = { .recursive = recursive, .mode_mask = 0777, .progress = show_progress,
+			      .warn = show_warning, .ctx = &progress };
+	int r;
+
+	open_streams[0] = src->guest.fd;
+	open_streams[1] = dst->guest.fd;
+	catch_signals();
+	r = copy(&t, src, dst);
+	end_progress(&progress);
+	if (got_signal)
+		return 128 + (int)got_signal;
+	if (r == -EPIPE && dst->is_stdio)
+		return 128 + SIGPIPE;
+	if (r < 0)
+		(void)cli_fail(0, "%s: %s", dst->is_guest ? dst->vm : src->vm, t.error[0] ? t.error : strerror(-r));
+	return r < 0 || progress.n_warnings > 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
+/* A guest that has no service: one file, through its agent. */
+static int copy_by_agent(struct copy_side *src, struct copy_side *dst, bool recursive)
+{
+	struct copy_side *guest = src->is_guest ? src : dst;
+	CLEANUP(free) char *base = transfer_base(src->path);
+	CLEANUP(free) char *to = NULL;
+	struct stat st;
+
+	if (recursive || (src->is_guest && dst->is_guest) || src->is_stdio || dst->is_stdio)
+		return cli_fail(EXIT_FAILED, "%s: the guest has no service of Muster's; its agent copies single files "
+				"to and from the host", guest->vm);
+	if ((src->is_guest && stat(dst->path, &st) == 0 && S_ISDIR(st.st_mode)) ||
+	    (dst->is_guest && dst->path[strlen(dst->path) - 1] == '/'))
+		to = str_printf("%s/%s", dst->path, base);
+	else
+		to = str_dup(dst->path);
+	return guest_agent_copy(guest->sup, guest->vm, src->is_guest ? src->path : to, src->is_guest ? to : src->path,
+				src->is_guest);
 }
 
 int cmd_cp(const struct command *cmd, int argc, char **argv)
 {
 	static const struct option options[] = { CLI_OPT_HELP, CLI_OPT_END };
-	CLEANUP(store) struct store store = { 0 };
-	CLEANUP(free) char *team = NULL;
-	CLEANUP(free) char *vm = NULL;
-	CLEANUP(free) char *path = NULL;
-	CLEANUP(free) char *where = NULL;
-	CLEANUP(fd) int fd = -1;
-	struct remote r = { .fd = -1 };
-	struct stat st;
-	const char *src, *dst;
-	bool out;
+	CLEANUP(copy_side) struct copy_side src = { .sup = -1, .guest.fd = -1 };
+	CLEANUP(copy_side) struct copy_side dst = { .sup = -1, .guest.fd = -1 };
+	bool recursive = false;
 	int c, status;
 
-	while ((c = cli_getopt(cmd, argc, argv, ":", options)) != -1)
+	while ((c = cli_getopt(cmd, argc, argv, ":r", options)) != -1) {
 		if (c == OPT_HELP || c == '?')
 			return c == '?' ? EXIT_USAGE : EXIT_DONE;
+		recursive |= c == 'r';
+	}
 	if (argc - optind != 2)
 		return cli_usage(cmd, "a source and a destination are needed");
-	src = argv[optind];
-	dst = argv[optind + 1];
-	out = split_remote(src, &team, &vm, &path);
-	if (!out && !split_remote(dst, &team, &vm, &path))
+	parse_side(argv[optind], &src);
+	parse_side(argv[optind + 1], &dst);
+	if (!src.is_guest && !dst.is_guest)
 		return cli_usage(cmd, "one side must be TEAM/VM:PATH");
-	status = cli_connect(team, &store, &fd);
-	if (status != 0)
-		return status;
-	if (out)
-		where = in_folder(dst, path, stat(dst, &st) == 0 && S_ISDIR(st.st_mode));
-	else
-		where = in_folder(path, src, ends_in_slash(path));
-	r = (struct remote){ .fd = fd, .vm = vm, .path = out ? path : where };
-	return out ? copy_out(&r, where) : copy_in(&r, src);
+	status = open_side(&src);
+	if (status == 0 || (status == -ENOENT && dst.is_guest)) {
+		int other = open_side(&dst);
+
+		status = status != 0 ? status : other;
+	}
+	if (status == -ENOENT)
+		return copy_by_agent(&src, &dst, recursive);
+	return status != 0 ? status : copy_and_say(&src, &dst, recursive);
 }

@@ -23,10 +23,13 @@ const struct command commands[] = {
 	  COMMAND_OUT, cmd_status },
 	{ "console", "TEAM/VM [--log]", "Attach to a VM's serial console; Ctrl-] detaches",
 	  "  --log             print what it has said so far\n", cmd_console },
-	{ "exec", "[-i] TEAM/VM -- CMD...", "Run a command in a guest",
-	  "  -i                pass stdin on (read whole before the command starts)\n"
-	  "\nIts stdout, stderr and exit status are the command's own.\n", cmd_exec },
-	{ "cp", "SRC DST", "Copy a file; one side is TEAM/VM:PATH", NULL, cmd_cp },
+	{ "exec", "[-i] [-t] TEAM[/VM] -- CMD...", "Run a command in a guest, or in all of a team",
+	  "  -i                pass stdin on\n"
+	  "  -t                a terminal for the command; with -i the keys go to the guest\n"
+	  "\nIts stdout, stderr and exit status are the command's own. On several VMs each line\n"
+	  "stands behind the VM's name. exec's own failures: 125; not executable: 126; not found: 127.\n", cmd_exec },
+	{ "cp", "[-r] SRC DST", "Copy files; one side or both are TEAM/VM:PATH, - is stdin or stdout",
+	  "  -r                folders too, with their links, modes and times\n", cmd_cp },
 	{ "test", "FILE|TEAM [--only TEST] [--timeout T] [--junit OUT] [--tap] [--keep] [--name N] [--set KEY=VALUE]...",
 	  "Bring a team up, run its tests, tear it down",
 	  "  --only TEST       only the test of that name\n"

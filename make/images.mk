@@ -4,9 +4,15 @@ AGENT_SRC := images/agent/main.c images/agent/exec.c images/agent/file.c images/
 GUEST_CFLAGS := -std=gnu17 -Os $(WARN) -D_GNU_SOURCE -I. $(if $(filter 1,$(WERROR)),-Werror)
 IMAGE_FILES := $(shell find images -type f ! -path 'images/agent/*' ! -name '*.[ch]')
 
-$(O)/share/images/guest/agent: $(AGENT_SRC) images/agent/agent.h core/base64.h
+$(O)/share/images/guest/agent: $(AGENT_SRC) images/agent/agent.h core/session.h core/bytes.h core/base64.h
 	@mkdir -p $(@D)
 	$(CC) $(GUEST_CFLAGS) -static -s -o $@ $(AGENT_SRC) -ljansson
+
+# The guest service: commands and file transfers over vsock, by the host's own codec.
+SESSION_SRC := images/agent/session.c images/agent/session_exec.c core/session.c core/transfer.c core/bytes.c core/base64.c
+$(O)/share/images/guest/session: $(SESSION_SRC) images/agent/session.h core/session.h core/transfer.h core/bytes.h
+	@mkdir -p $(@D)
+	$(CC) $(GUEST_CFLAGS) -static -s -o $@ $(SESSION_SRC)
 
 # The first processes: tiny's init, and debian's, which hands over to systemd.
 $(O)/share/images/guest/init $(O)/share/images/guest/handover: $(O)/share/images/guest/%: images/agent/%.c images/agent/boot.c images/agent/boot.h
@@ -27,7 +33,7 @@ $(O)/share/examples/.copied: $(EXAMPLE_FILES)
 	@touch $@
 
 .PHONY: images-data
-images-data: $(O)/share/examples/.copied $(O)/share/images/guest/agent $(O)/share/images/guest/init $(O)/share/images/guest/handover $(O)/share/images/.copied
+images-data: $(O)/share/examples/.copied $(O)/share/images/guest/agent $(O)/share/images/guest/init $(O)/share/images/guest/handover $(O)/share/images/guest/session $(O)/share/images/.copied
 all: images-data
 
 # The agent's commands as a unit test program: all of it but its main().

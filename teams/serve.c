@@ -196,6 +196,21 @@ static void do_exec(struct client *c, json_int_t id, json_t *msg, struct vm *v)
 	}
 }
 
+/* Where the guest's own service is reached, and the environment of its commands. */
+static void do_session(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+{
+	json_t *env = json_array();
+
+	(void)msg;
+	if (!agent_is_there(c, id, v)) {
+		json_decref(env);
+		return;
+	}
+	for (size_t i = 0; i < v->tv->n_env; i++)
+		(void)json_array_append_new(env, json_string(v->tv->env[i]));
+	client_ok(c, id, json_pack("{s:s?,s:o}", "socket", v->vsock.path, "env", env));
+}
+
 /* ---- agent: files, for cp --------------------------------------------------------------- */
 
 struct agent_req {
@@ -383,6 +398,7 @@ static const struct {
 	{ "status", false, do_status }, { "down", false, do_down },	{ "abort", false, do_abort },
 	{ "events", false, do_events }, { "link", false, do_link },	{ "pause", false, do_pause },
 	{ "resume", false, do_resume }, { "exec", true, do_exec },	{ "agent", true, do_agent },
+	{ "session", true, do_session },
 	{ "console", true, do_console }, { "type", true, do_type },	{ "stop", true, do_stop },
 	{ "start", true, do_start },	{ "restart", true, do_restart },
 };

@@ -5,8 +5,9 @@
  * and dropped, and the status says "out-truncated". Not so when guest-exec was
  * asked for "stream-output", which is ours: each status then takes at most
  * PART_MAX of what has come so far, and a child that writes faster waits. A pipe beside the poll
- * wakes the loop on SIGCHLD. A child's pipes may outlive it (a daemon it
- * started holds them): what is there at its end is taken, then they close. */
+ * wakes the loop on SIGCHLD. A child's pipes may outlive it (a background command
+ * holds them): what the child wrote is taken at its end; a process of its own then reads
+ * them to nowhere until nobody holds them, so that no such command dies of a closed pipe. */
 #include "images/agent/agent.h"
 
 #include <errno.h>
@@ -18,7 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { JOBS_MAX = 64, OUTPUT_MAX = 16 << 20, PART_MAX = 128 << 10, ARGS_MAX = 1024 };
+enum { JOBS_MAX = 64, OUTPUT_MAX = 16 << 20, PART_MAX = 128 << 10, ARGS_MAX = 128 << 10,
+       LAST_MAX = 64 << 10 /* what a pipe holds */, DRAIN_FD = 900 /* above all others */ };
 
 struct stream {
 	int fd; /* our end; -1: closed */
@@ -69,10 +71,10 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
-/* Reads what is there; at most up to @limit bytes are held, 0: OUTPUT_MAX. */
-static void stream_read(struct stream *s, size_t limit)
+/* Reads what is there, at most @max bytes (and less than 16 KiB more). */
+static void stream_read(struct stream *s, size_t max)
 {
-	while (limit == 0 || s->len < limit) {
+	for (size_t done = 0; done < max;) {
 		char buf[16384];
 		ssize_t n = read(s->fd, buf, sizeof buf);
 
@@ -84,6 +86,7 @@ static void stream_read(struct stream *s, size_t limit)
 			close_fd(&s->fd);
 			return;
 		}
+		done += (size_t)n;
 		if (s->len + (size_t)n > s->size && s->size < OUTPUT_MAX) {
 			size_t size = s->size ? s->size * 2 : sizeof buf;
 			char *grown = realloc(s->data, size);
@@ -173,13 +176,42 @@ void exec_poll_done(const struct pollfd *fds, size_t n)
 			if (!j->used)
 				continue;
 			if (j->out.fd == fds[k].fd)
-				stream_read(&j->out, j->streams ? PART_MAX : 0);
+				stream_read(&j->out, LAST_MAX);
 			else if (j->err.fd == fds[k].fd)
-				stream_read(&j->err, j->streams ? PART_MAX : 0);
+				stream_read(&j->err, LAST_MAX);
 			else if (j->in_fd == fds[k].fd)
 				input_write(j);
 		}
 	}
+}
+
+/* Reads both pipes to nowhere, in a process that holds nothing else, until nobody writes. */
+static void leave_drainer(struct job *j)
+{
+	struct pollfd p[2] = { { .fd = -1, .events = POLLIN }, { .fd = -1, .events = POLLIN } };
+	char buf[16384];
+
+	if ((j->out.fd < 0 && j->err.fd < 0) || fork() != 0)
+		return;
+	(void)sigaction(SIGCHLD, &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
+	for (int k = 0; k < 2; k++) {
+		int fd = k == 0 ? j->out.fd : j->err.fd;
+
+		p[k].fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD, DRAIN_FD);
+	}
+	(void)close_range(0, DRAIN_FD - 1, 0);
+	(void)close_range(DRAIN_FD + 2, ~0U, 0);
+	while (p[0].fd >= 0 || p[1].fd >= 0) {
+		(void)poll(p, 2, -1);
+		for (int k = 0; k < 2; k++)
+			if (p[k].revents) {
+				ssize_t n = read(p[k].fd, buf, sizeof buf);
+
+				if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+					p[k].fd = -1;
+			}
+	}
+	_exit(0);
 }
 
 void exec_reap(void)
@@ -196,9 +228,10 @@ void exec_reap(void)
 			j->ended = true;
 			j->status = status;
 			if (j->out.fd >= 0)
-				stream_read(&j->out, 0);
+				stream_read(&j->out, LAST_MAX);
 			if (j->err.fd >= 0)
-				stream_read(&j->err, 0);
+				stream_read(&j->err, LAST_MAX);
+			leave_drainer(j);
 			close_fd(&j->out.fd);
 			close_fd(&j->err.fd);
 			close_fd(&j->in_fd);

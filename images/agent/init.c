@@ -37,6 +37,7 @@ struct service {
 
 static struct service services[] = {
 	{ .path = "/sbin/muster-agent", .argv0 = "muster-agent" },
+	{ .path = "/sbin/muster-session", .argv0 = "muster-session" },
 	{ .path = "/bin/bash", .argv0 = "-bash", .tty = "/dev/ttyS0" },
 };
 enum { SERVICE_COUNT = sizeof services / sizeof *services };

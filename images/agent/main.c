@@ -5,6 +5,8 @@
  * than REQUEST_LEN_MAX are dropped whole. */
 #include "images/agent/agent.h"
 
+#include "core/session.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +20,8 @@
 
 static const char port_name[] = "org.qemu.guest_agent.0";
 
-enum { REQUEST_LEN_MAX = 4 << 20, POLL_MAX = 200, RETRY_MS = 100 };
+enum { REQUEST_LEN_MAX = 4 << 20, POLL_MAX = 200, RETRY_MS = 100,
+       SERVICE_MS = 2000, SERVICE_STEP_MS = 10 };
 
 const struct agent_command agent_commands[] = {
 	{ "guest-sync", NULL },
@@ -246,9 +249,18 @@ static bool serve(int fd)
 	return got >= 0 || errno == EAGAIN || errno == EINTR;
 }
 
+/* The agent's first answer makes the VM ready, and who then runs a command wants the guest service. It
+ * is waited for, but not for long: an image may be without it. */
+static void wait_for_service(void)
+{
+	for (int left = SERVICE_MS; left > 0 && access(SESSION_READY_FILE, F_OK) < 0; left -= SERVICE_STEP_MS)
+		(void)poll(NULL, 0, SERVICE_STEP_MS);
+}
+
 int main(void)
 {
 	(void)signal(SIGPIPE, SIG_IGN);
+	wait_for_service();
 	for (;;) {
 		int fd = port_open();
 

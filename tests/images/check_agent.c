@@ -122,6 +122,35 @@ START_TEST(test_exec_daemon)
 }
 END_TEST
 
+/* One that goes on writing neither holds the agent up nor dies of a closed pipe. It writes
+ * more than a pipe holds, then says so in a file. */
+START_TEST(test_exec_background_output)
+{
+	char path[] = "/tmp/check-agent.XXXXXX", script[200];
+	int fd = mkstemp(path);
+	struct pollfd forever = { .fd = -1 };
+	json_t *status;
+	char c = 0;
+
+	(void)snprintf(script, sizeof script, "(sleep 0.1; head -c 1000000 /dev/zero && echo x >%s) & echo started", path);
+	status = run(script, NULL);
+	assert_stream(status, "out-data", "started\n");
+	json_decref(status);
+	for (int i = 0; i < 300 && pread(fd, &c, 1, 0) != 1; i++)
+		(void)poll(&forever, 1, 10);
+	ck_assert_int_eq(c, 'x');
+	/* One that is never at its end. */
+	(void)snprintf(script, sizeof script, "yes & echo $! >%s", path);
+	status = run(script, NULL);
+	ck_assert_int_eq(json_integer_value(json_object_get(status, "exitcode")), 0);
+	json_decref(status);
+	ck_assert_int_gt((int)pread(fd, script, sizeof script - 1, 0), 1);
+	ck_assert_int_eq(kill(atoi(script), SIGKILL), 0);
+	(void)close(fd);
+	(void)unlink(path);
+}
+END_TEST
+
 START_TEST(test_exec_much_output)
 {
 	json_t *status = run("head -c 300000 /dev/zero", NULL);
@@ -330,6 +359,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, test_exec_input);
 	tcase_add_test(t, test_exec_signal);
 	tcase_add_test(t, test_exec_daemon);
+	tcase_add_test(t, test_exec_background_output);
 	tcase_add_test(t, test_exec_much_output);
 	tcase_add_test(t, test_exec_stream_output);
 	tcase_add_test(t, test_exec_not_found);
