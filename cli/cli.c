@@ -290,9 +290,9 @@ static enum image_state image_state(void *ctx, const char *name)
 }
 
 int cli_load(const char *path, const char *const *sets, size_t n_sets, const char *name,
-	     struct team **ret_team)
+	     bool untrusted, struct team **ret_team)
 {
-	const struct team_env env = { .image_state = image_state, .image_memory = image_memory };
+	const struct team_env env = { .untrusted = untrusted, .image_state = image_state, .image_memory = image_memory };
 	struct diags diags = { 0 };
 	int r = team_load(path, sets, n_sets, name, &env, ret_team, &diags);
 

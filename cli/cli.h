@@ -57,7 +57,7 @@ int cli_getopt(const struct command *cmd, int argc, char **argv, const char *let
 	       const struct option *options);
 enum { OPT_HELP = 1000, OPT_FORMAT, OPT_ALL, OPT_NAME, OPT_FOREGROUND, OPT_SET, OPT_KEEP,
        OPT_JUNIT, OPT_TAP, OPT_LOG, OPT_DIR, OPT_NOW, OPT_FOLLOW,
-       OPT_IF_MISSING, OPT_LIST, OPT_YES, OPT_ONLY, OPT_TIMEOUT, OPT_CAPTURE_FAILED, OPT_SYNC };
+       OPT_IF_MISSING, OPT_UNTRUSTED, OPT_LIST, OPT_YES, OPT_ONLY, OPT_TIMEOUT, OPT_CAPTURE_FAILED, OPT_SYNC };
 #define CLI_OPT_HELP { "help", no_argument, NULL, OPT_HELP }
 #define CLI_OPT_FORMAT { "format", required_argument, NULL, OPT_FORMAT }
 #define CLI_OPT_END { NULL, 0, NULL, 0 }
@@ -79,9 +79,9 @@ int cli_call(int fd, json_t *msg, client_part_fn *fn, void *ctx, json_t **ret_re
 /* "TEAM/VM" or "TEAM" (*ret_vm NULL). The caller frees both. */
 void cli_split_target(const char *target, char **ret_team, char **ret_vm);
 
-/* Loads a team file, prints its diagnostics. Returns 0 or an exit status. */
+/* Loads a team file, prints its diagnostics. @untrusted: it is a stranger's. Returns 0 or an exit status. */
 int cli_load(const char *path, const char *const *sets, size_t n_sets, const char *name,
-	     struct team **ret_team);
+	     bool untrusted, struct team **ret_team);
 
 /* "20ms" to nanoseconds, as in a team file. Returns 0 or -EINVAL. */
 int cli_parse_time(const char *text, nsec_t *ret_ns);

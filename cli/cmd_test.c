@@ -20,6 +20,7 @@ struct test_options {
 	struct up_options up;
 	const char *target, *name, *junit, *only, *sets[SETS_MAX];
 	size_t n_sets;
+	bool untrusted;
 	nsec_t timeout_ns; /* 0: none */
 	int junit_fd; /* -1: none */
 	bool tap, keep;
@@ -148,7 +149,7 @@ static int test_file(struct test_options *opt)
 	nsec_t start = clock_now();
 	struct team *team = NULL;
 	struct up up;
-	int status = cli_load(opt->target, opt->sets, opt->n_sets, opt->name, &team);
+	int status = cli_load(opt->target, opt->sets, opt->n_sets, opt->name, opt->untrusted, &team);
 
 	if (status == 0)
 		status = select_tests(team, opt->only);
@@ -178,7 +179,8 @@ static int test_team(struct test_options *opt)
 	if (status != 0)
 		return status;
 	file = json_string_value(json_object_get(reply, "file"));
-	status = cli_load(file ? file : "", opt->sets, opt->n_sets, opt->target, &team);
+	status = cli_load(file ? file : "", opt->sets, opt->n_sets, opt->target,
+			  opt->untrusted || json_is_true(json_object_get(reply, "untrusted")), &team);
 	if (status == 0)
 		status = select_tests(team, opt->only);
 	if (status == 0)
@@ -193,6 +195,7 @@ static int read_options(const struct command *cmd, int argc, char **argv, struct
 {
 	static const struct option options[] = {
 		CLI_OPT_HELP,
+		{ "untrusted", no_argument, NULL, OPT_UNTRUSTED },
 		{ "set", required_argument, NULL, OPT_SET },
 		{ "name", required_argument, NULL, OPT_NAME },
 		{ "keep", no_argument, NULL, OPT_KEEP },
@@ -222,6 +225,7 @@ static int read_options(const struct command *cmd, int argc, char **argv, struct
 			return cli_usage(cmd, "--timeout is a time like 90s, not '%s'", optarg);
 		if (c == OPT_CAPTURE_FAILED)
 			return cli_fail(EXIT_USAGE, "test --capture-failed: not there yet");
+		opt->untrusted |= c == OPT_UNTRUSTED;
 		opt->keep |= c == OPT_KEEP;
 		opt->tap |= c == OPT_TAP;
 	}

@@ -27,6 +27,7 @@ int cmd_up(const struct command *cmd, int argc, char **argv)
 {
 	static const struct option options[] = {
 		CLI_OPT_HELP, CLI_OPT_FORMAT,
+		{ "untrusted", no_argument, NULL, OPT_UNTRUSTED },
 		{ "set", required_argument, NULL, OPT_SET },
 		{ "name", required_argument, NULL, OPT_NAME },
 		{ "foreground", no_argument, NULL, OPT_FOREGROUND },
@@ -36,6 +37,7 @@ int cmd_up(const struct command *cmd, int argc, char **argv)
 	struct up_options opt = { 0 };
 	const char *sets[SETS_MAX], *name = NULL;
 	size_t n_sets = 0;
+	bool untrusted = false;
 	struct team *team = NULL;
 	int c, status;
 
@@ -44,6 +46,7 @@ int cmd_up(const struct command *cmd, int argc, char **argv)
 			return c == '?' ? EXIT_USAGE : EXIT_DONE;
 		if (c == OPT_FORMAT && cli_format(cmd, optarg, &opt.json) != 0)
 			return EXIT_USAGE;
+		untrusted |= c == OPT_UNTRUSTED;
 		if (c == OPT_SET && n_sets < SETS_MAX)
 			sets[n_sets++] = optarg;
 		if (c == OPT_NAME)
@@ -55,7 +58,7 @@ int cmd_up(const struct command *cmd, int argc, char **argv)
 		return cli_usage(cmd, "one team file is needed");
 	if (name && !store_name_is_valid(name))
 		return cli_usage(cmd, "'%s' cannot be a team's name ([a-z0-9][a-z0-9-]{0,31})", name);
-	status = cli_load(argv[optind], sets, n_sets, name, &team);
+	status = cli_load(argv[optind], sets, n_sets, name, untrusted, &team);
 	if (status == 0)
 		status = bring_up(team, &opt);
 	(void)team_free(team);

@@ -6,14 +6,16 @@
 #define COMMAND_OUT "  --format json     for programs\n"
 
 const struct command commands[] = {
-	{ "check", "FILE [-v] [--format json] [--set KEY=VALUE]...", "Parse, check and plan a team file",
-	  "  -v                print the plan\n"
+	{ "check", "FILE [-v] [--untrusted] [--format json] [--set KEY=VALUE]...", "Parse, check and plan a team file",
+	  "  -v                print the plan, and what the file touches on the host\n"
+	  "  --untrusted       the file is a stranger's: it reads nothing outside its folder\n"
 	  "  --set KEY=VALUE   override a value (vms.client.memory=256MiB)\n" COMMAND_OUT, cmd_check },
-	{ "up", "FILE [--name N] [--foreground] [--keep] [--set KEY=VALUE]... [--format json]",
+	{ "up", "FILE [--name N] [--foreground] [--keep] [--untrusted] [--set KEY=VALUE]... [--format json]",
 	  "Launch a team; returns when every VM is ready",
 	  "  --name N          another name for the team\n"
 	  "  --foreground      stay; the team ends with this command\n"
 	  "  --keep            what is there stays when something fails\n"
+	  "  --untrusted       the file is a stranger's: it reads nothing outside its folder\n"
 	  "  --set KEY=VALUE   override a value (vms.client.memory=256MiB)\n"
 	  "  --format json     events as JSON lines instead of progress\n", cmd_up },
 	{ "down", "TEAM | --all", "Tear a team down; it is no error when it is not up",
@@ -30,11 +32,12 @@ const struct command commands[] = {
 	  "stands behind the VM's name. exec's own failures: 125; not executable: 126; not found: 127.\n", cmd_exec },
 	{ "cp", "[-r] SRC DST", "Copy files; one side or both are TEAM/VM:PATH, - is stdin or stdout",
 	  "  -r                folders too, with their links, modes and times\n", cmd_cp },
-	{ "test", "FILE|TEAM [--only TEST] [--timeout T] [--junit OUT] [--tap] [--keep] [--name N] [--set KEY=VALUE]...",
+	{ "test", "FILE|TEAM [--only TEST] [--timeout T] [--junit OUT] [--tap] [--keep] [--untrusted] [--name N] [--set KEY=VALUE]...",
 	  "Bring a team up, run its tests, tear it down",
 	  "  --only TEST       only the test of that name\n"
 	  "  --timeout T       when T is over, what runs and what would follow fails\n"
 	  "  --keep            leave the team up\n"
+	  "  --untrusted       the file is a stranger's: it reads nothing outside its folder\n"
 	  "  --junit OUT       write a JUnit report\n"
 	  "  --tap             print TAP instead of the table\n"
 	  "  --name N          another name for the team\n"

@@ -12,6 +12,7 @@
 #include "cli/progress.h"
 #include "core/control.h"
 #include "teams/host_lack.h"
+#include "teams/host_memory.h"
 #include "teams/image.h"
 #include "teams/reap.h"
 
@@ -19,6 +20,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -248,6 +250,15 @@ static void wait_gone(struct up *up, bool is_silent)
 	up->fd = -1;
 }
 
+/* Says what the host has too few processors for; of memory, the start itself judges. */
+static void say_processors(const struct team *team, const struct up_options *opt)
+{
+	CLEANUP(free) char *load = opt->quiet || opt->json ? NULL : host_load_str(team, UINT64_MAX, (unsigned)get_nprocs());
+
+	if (load)
+		(void)fputs(load, stderr);
+}
+
 /* Builds what images the team names and the store has not. Returns 0 or an exit status. */
 static int build_images(const struct team *team)
 {
@@ -308,6 +319,7 @@ int up_start(const struct team *team, const struct up_options *opt, struct up *u
 	int status;
 
 	*up = (struct up){ .fd = -1, .team = team->name };
+	say_processors(team, opt);
 	status = build_images(team);
 	if (status == 0)
 		status = start(team, opt, up);

@@ -344,6 +344,38 @@ char *str_printf(const char *fmt, ...)
 	return (char *)b.data;
 }
 
+/* The length of the UTF-8 character at @s, 0 when it is none.   Source: RFC 3629 §4. */
+static size_t utf8_len(const unsigned char *s)
+{
+	size_t n = *s < 0x80 ? 1 : *s >= 0xc2 && *s < 0xe0 ? 2 : (*s & 0xf0) == 0xe0 ? 3 : *s >= 0xf0 && *s < 0xf5 ? 4 : 0;
+
+	for (size_t i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	/* overlong forms, surrogates, beyond U+10FFFF */
+	if ((*s == 0xe0 && s[1] < 0xa0) || (*s == 0xed && s[1] > 0x9f) || (*s == 0xf0 && s[1] < 0x90) ||
+	    (*s == 0xf4 && s[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+char *str_utf8(const char *s)
+{
+	struct bytes out = { 0 };
+
+	bytes_append(&out, "", 0);
+	while (*s) {
+		size_t n = utf8_len((const unsigned char *)s);
+
+		if (n)
+			bytes_append(&out, s, n);
+		else
+			bytes_printf(&out, "\\x%02x", (unsigned char)*s);
+		s += n ? n : 1;
+	}
+	return (char *)out.data;
+}
+
 char *str_dup(const char *s)
 {
 	char *copy = s ? strdup(s) : NULL;

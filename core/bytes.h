@@ -55,6 +55,8 @@ int dir_make_all(const char *path, unsigned mode);
 int dir_remove_all(const char *path);
 /* asprintf that aborts when memory is out. The caller owns the result. */
 char *str_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* @s as UTF-8: bytes that are not are written \xNN. The caller owns the result. */
+char *str_utf8(const char *s);
 char *str_dup(const char *s); /* NULL gives NULL; aborts when memory is out */
 /* A whole decimal number from @min to @max: digits only, no sign, no blanks. Returns 0 or -EINVAL. */
 int str_uint(const char *s, uint64_t min, uint64_t max, uint64_t *ret_n);

@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILE_MAX_LEN = 1 << 16, MIB = 1 << 20 };
+enum { FILE_MAX_LEN = 1 << 16, MIB = 1 << 20, CPUS_A_PROCESSOR = 16 };
 
 /* The KiB of the line that starts with @name. */
 static bool meminfo_kib(const char *text, const char *name, uint64_t *ret_kib)
@@ -108,6 +108,26 @@ uint64_t team_memory_bytes(const struct team *team)
 	for (size_t i = 0; i < team->n_vms; i++)
 		sum += team->vms[i].memory_bytes + (uint64_t)MACHINE_EXTRA_MIB * MIB;
 	return sum;
+}
+
+char *host_load_str(const struct team *team, uint64_t available_bytes, unsigned n_processors)
+{
+	CLEANUP(bytes) struct bytes out = { 0 };
+	CLEANUP(free) char *why = NULL;
+	unsigned n_cpus = 0;
+
+	if (host_memory_check(team, available_bytes, &why) < 0)
+		bytes_printf(&out, "%s\n", why);
+	for (size_t i = 0; i < team->n_vms; i++) {
+		n_cpus += team->vms[i].cpus;
+		if (team->vms[i].cpus > n_processors)
+			bytes_printf(&out, "%s has %u processors and this host %u: they take turns\n", team->vms[i].name,
+				     team->vms[i].cpus, n_processors);
+	}
+	if (n_cpus > CPUS_A_PROCESSOR * n_processors)
+		bytes_printf(&out, "team %s has %u processors and this host %u: its guests will be slow\n", team->name,
+			     n_cpus, n_processors);
+	return (char *)take_ptr(out.data);
 }
 
 int host_memory_check(const struct team *team, uint64_t available_bytes, char **ret_why)

@@ -18,6 +18,11 @@ int host_memory_available(const char *root, uint64_t *ret_bytes);
 /* What @team may come to use. */
 uint64_t team_memory_bytes(const struct team *team);
 
+/* What @team wants beyond what a host has, for people, a line each: memory, processors. NULL: it fits.
+ * Guests take turns on processors, so only a VM with more than the host has, or 16 a host's one, is said.
+ * @available_bytes: UINT64_MAX when it is not known. The caller frees. */
+char *host_load_str(const struct team *team, uint64_t available_bytes, unsigned n_processors);
+
 /* Refuses a team that may come to use more than @available_bytes. With MUSTER_OVERCOMMIT=1 in the
  * environment nothing is refused.
  * Returns 0; -ENOTSUP with a message that says what can be done. */

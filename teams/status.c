@@ -75,12 +75,13 @@ static json_t *vm_json(const struct supervisor *sup, const struct vm *v)
 
 json_t *sup_status(struct supervisor *sup)
 {
+	CLEANUP(free) char *file = str_utf8(sup->team->file ? sup->team->file : "");
 	json_t *vms = json_array();
 
 	for (size_t i = 0; i < sup->n_vms; i++)
 		(void)json_array_append_new(vms, vm_json(sup, &sup->vms[i]));
-	return json_pack("{s:s,s:s,s:s,s:I,s:I,s:f,s:o}", "team", sup->team->name, "state",
-			 sup_state_str(sup->state), "file", sup->team->file ? sup->team->file : "",
+	return json_pack("{s:s,s:s,s:s,s:b,s:I,s:I,s:f,s:o}", "team", sup->team->name, "state",
+			 sup_state_str(sup->state), "file", file, "untrusted", sup->team->root != NULL,
 			 "supervisor_pid", (json_int_t)getpid(), "fabric_pid",
 			 (json_int_t)sup->fabric_pid, "uptime_s",
 			 (double)(clock_now() - sup->started_ns) / 1e9, "vms", vms);

@@ -177,5 +177,6 @@ void check_team(struct load *l)
 	check_networks(l);
 	check_nets(l);
 	check_shapes(l);
+	check_untrusted(l);
 	check_tests(l);
 }

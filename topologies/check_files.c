@@ -29,6 +29,8 @@ static uint64_t want_file(struct load *l, const struct node *n, const char *path
 		load_error(l, &n->place, "'%s' has more than %llu MiB", n->text, (unsigned long long)max / MIB);
 	else if (r < 0)
 		load_error(l, &n->place, "'%s': %s", n->text, file_strerror(r));
+	else
+		load_touch(l, TOUCH_READS, path);
 	return size;
 }
 
@@ -157,6 +159,7 @@ static void check_image(struct load *l, size_t vm, struct strmap *seen)
 	if (!l->env || !l->env->image_state || (v->kernel && !n))
 		return;
 	state = image_state(l, seen, v->image);
+	load_touch(l, TOUCH_READS, arena_printf(l->arena, "the image '%s'", v->image));
 	if (state == IMAGE_BUILDABLE)
 		load_warning(l, at, "the image '%s' is not built; 'muster up' builds it, or 'muster images build %s'",
 			     v->image, v->image);

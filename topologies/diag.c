@@ -192,7 +192,8 @@ static char *render(const struct load *l, const struct message *m)
 			     m->place.column, kind, m->what);
 	else
 		bytes_printf(&out, "%s: %s%s\n", m->place.file, kind, m->what);
-	if (src && m->place.line)
+	/* What an untrusted file includes may be a secret that only looks like a team file. */
+	if (src && m->place.line && !(l->team->root && src->order > 0 && !src->is_set))
 		quote_place(&out, src, &m->place);
 	return (char *)out.data;
 }

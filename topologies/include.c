@@ -36,19 +36,25 @@ static const char *beside(struct load *l, const char *file, const char *path)
 	return arena_printf(l->arena, "%.*s/%s", (int)(slash - file), file, path);
 }
 
+const char *load_absolute(struct load *l, const char *path)
+{
+	char cwd[PATH_MAX];
+
+	if (*path == '/' || l->hermetic || !getcwd(cwd, sizeof cwd))
+		return path;
+	return arena_printf(l->arena, "%s/%s", cwd, path);
+}
+
 const char *load_path(struct load *l, const struct place *at, const char *path)
 {
 	const struct source *src = l->sources;
 	const char *found;
-	char cwd[PATH_MAX];
 
 	while (src && src->name != at->file)
 		src = src->next;
 	/* what --set says is seen from where it was typed */
 	found = src && src->is_set ? path : beside(l, at->file, path);
-	if (*found == '/' || l->hermetic || !getcwd(cwd, sizeof cwd))
-		return found;
-	return arena_printf(l->arena, "%s/%s", cwd, found);
+	return load_absolute(l, found);
 }
 
 static void join_map(struct join *j, enum section s, const struct node *v)
@@ -104,18 +110,22 @@ static const struct key included_keys[] = {
 	{ "tests", included_ignore, 0 },    { "include", included_ignore, 0 },
 	{ "seed", included_refuse, 0 },	    { "engine", included_refuse, 0 },
 	{ "clock", included_refuse, 0 },    { "defaults", included_refuse, 0 },
+	{ "links", included_refuse, 0 },    { "images", included_refuse, 0 },
+	{ "snapshots", included_refuse, 0 },
 };
 
 /* @below: it may only lie below the untrusted team's root. */
 static struct node *read_file(struct load *l, const char *path, bool below, int *ret_error)
 {
 	CLEANUP(bytes) struct bytes text = { 0 };
-	int r = file_read_below(below ? l->team->root : NULL, path, LOAD_FILE_MAX, &text);
+	const char *root = below ? l->team->root : NULL;
+	int r = file_read_below(root, root ? load_absolute(l, path) : path, LOAD_FILE_MAX, &text);
 	const struct source *src;
 
 	*ret_error = r;
 	if (r)
 		return NULL;
+	load_touch(l, TOUCH_READS, load_absolute(l, path));
 	src = load_source(l, path, text.data ? (char *)text.data : "", text.len, false);
 	return tree_parse(l, src);
 }
@@ -128,8 +138,15 @@ static void include_one(struct join *j, const struct node *name, size_t depth)
 	const char *path = beside(l, name->place.file, name->text);
 	struct node *root;
 	char real[PATH_MAX];
+	CLEANUP(fd) int fd = -1;
 	int r;
 
+	/* Of what lies outside not even whether it is there is told. */
+	r = l->team->root ? file_open_regular(l->team->root, load_absolute(l, path), LOAD_FILE_MAX, &fd, NULL) : 0;
+	if (r < 0) {
+		load_error(l, &name->place, "cannot include '%s': %s", name->text, file_strerror(r));
+		return;
+	}
 	if (!realpath(path, real)) {
 		load_error(l, &name->place, "cannot include '%s': %s", name->text, strerror(errno));
 		return;

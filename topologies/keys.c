@@ -49,6 +49,8 @@ static void read_key(struct load *l, const struct key *k, const struct pair *p, 
 	}
 	if (k->flags & KEY_UNSUPPORTED && asks_for_nothing(p->value))
 		return;
+	if (!touch_allowed(l, p->key, (enum touch_kind)(k->flags >> 8)))
+		return;
 	if (k->fn)
 		k->fn(l, p->key, p->value, obj);
 	if (k->flags & KEY_UNSUPPORTED && l->n_errors == n_errors)

@@ -16,8 +16,10 @@ enum key_flags {
 struct key {
 	const char *name;
 	key_fn *fn; /* NULL: any form */
-	unsigned flags;
+	unsigned flags; /* enum key_flags, and KEY_TOUCHES() */
 };
+/* What the key touches on the host: refused where an untrusted file may not (touch.c). */
+#define KEY_TOUCHES(kind) ((unsigned)(kind) << 8)
 struct key_table {
 	const char *what; /* "a NIC": for messages */
 	const struct key *keys;

@@ -73,6 +73,7 @@ struct load {
 	struct vm_src *vm_src; /* beside team->vms */
 	struct test_src *test_src; /* beside team->tests */
 	struct strmap networks, vms; /* name -> index */
+	size_t touches_size;
 	bool networks_known, vms_known; /* false: a section was unreadable */
 };
 
@@ -87,6 +88,8 @@ void load_warning(struct load *l, const struct place *at, const char *fmt, ...)
 /* Renders the messages in the order of their places, at most LOAD_MESSAGES_MAX. */
 void load_render(struct load *l, struct diags *ret_diags);
 
+/* @path as seen from the current folder. */
+const char *load_absolute(struct load *l, const char *path);
 /* @path as seen from the folder of the file @at lies in. The arena owns it. */
 const char *load_path(struct load *l, const struct place *at, const char *path);
 
@@ -103,6 +106,12 @@ void parse_team(struct load *l, struct node *root);
 void check_team(struct load *l);
 /* check_net.c: NICs, addresses, MACs; after the NICs' networks are known. */
 void check_nets(struct load *l);
+/* touch.c: the file touches @what, a copy of which is kept. */
+void load_touch(struct load *l, enum touch_kind kind, const char *what);
+/* Whether @key may touch that; reports when not. */
+bool touch_allowed(struct load *l, const struct node *key, enum touch_kind kind);
+/* The bounds of an untrusted file. */
+void check_untrusted(struct load *l);
 /* check_shape.c: whether links can be as they say. */
 void check_shapes(struct load *l);
 /* check_files.c: images, kernels, files for guests, and the memory they need. */

@@ -157,6 +157,9 @@ static const struct key top_keys[] = {
 	{ "networks", top_networks, 0 },
 	{ "vms", NULL, 0 }, /* read last: needs engine and defaults */
 	{ "tests", top_tests, 0 },
+	{ "links", NULL, KEY_UNSUPPORTED },
+	{ "snapshots", NULL, KEY_UNSUPPORTED },
+	{ "images", NULL, KEY_UNSUPPORTED },
 	{ "include", NULL, 0 }, /* resolved by include.c */
 };
 

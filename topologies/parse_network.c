@@ -126,10 +126,16 @@ static void any_list(struct load *l, const struct node *key, const struct node *
 static const struct key dhcp_keys[] = {
 	{ "range", any_text, 0 }, { "lease", any_time, 0 },  { "router", any_text, 0 },
 	{ "dns", any_list, 0 },	  { "domain", any_text, 0 }, { "reservations", any_list, 0 },
-	{ "options", NULL, 0 },
+	{ "options", NULL, 0 },	  { "renew", any_time, 0 },  { "rebind", any_time, 0 },
+	{ "ntp", any_list, 0 },	  { "boot", NULL, 0 },
 };
-static const struct key nat_keys[] = { { "forward", any_list, 0 }, { "host-loopback", any_bool, 0 } };
-static const struct key host_keys[] = { { "address", any_text, 0 } };
+static const struct key dns_keys[] = { { "domain", any_text, 0 }, { "records", any_list, 0 }, { "forward", NULL, 0 } };
+static const struct key nat_keys[] = {
+	{ "forward", any_list, KEY_TOUCHES(TOUCH_LISTENS) },
+	{ "reach", NULL, 0 },
+	{ "host-loopback", any_bool, KEY_TOUCHES(TOUCH_REACHES) },
+};
+static const struct key host_keys[] = { { "address", any_text, 0 }, { "interface", any_text, 0 } };
 static const struct key bridge_keys[] = { { "interface", any_text, KEY_REQUIRED } };
 
 static void net_dhcp(struct load *l, const struct node *key, const struct node *v, void *obj)
@@ -137,6 +143,13 @@ static void net_dhcp(struct load *l, const struct node *key, const struct node *
 	(void)key;
 	(void)obj;
 	bool_or_map(l, v, &KEY_TABLE("'dhcp'", dhcp_keys));
+}
+
+static void net_dns(struct load *l, const struct node *key, const struct node *v, void *obj)
+{
+	(void)key;
+	(void)obj;
+	bool_or_map(l, v, &KEY_TABLE("'dns'", dns_keys));
 }
 
 static void net_nat(struct load *l, const struct node *key, const struct node *v, void *obj)
@@ -168,14 +181,17 @@ static const struct key network_keys[] = {
 	{ "mtu", net_mtu, 0 },
 	{ "shape", net_shape, 0 },
 	{ "dhcp", net_dhcp, KEY_UNSUPPORTED },
-	{ "dns", any_bool, KEY_UNSUPPORTED },
+	{ "dns", net_dns, KEY_UNSUPPORTED },
 	{ "nat", net_nat, KEY_UNSUPPORTED },
-	{ "host", net_host, KEY_UNSUPPORTED },
-	{ "bridge", net_bridge, KEY_UNSUPPORTED },
+	{ "ra", any_text, KEY_UNSUPPORTED },
+	{ "host", net_host, KEY_UNSUPPORTED | KEY_TOUCHES(TOUCH_INTERFACE) },
+	{ "bridge", net_bridge, KEY_UNSUPPORTED | KEY_TOUCHES(TOUCH_INTERFACE) },
+	{ "attach", any_list, KEY_UNSUPPORTED | KEY_TOUCHES(TOUCH_INTERFACE) },
+	{ "storm-guard", any_text, KEY_UNSUPPORTED },
 	{ "vlan-aware", any_bool, KEY_UNSUPPORTED },
 	{ "isolate", any_list, KEY_UNSUPPORTED },
 	{ "mirror", any_list, KEY_UNSUPPORTED },
-	{ "capture", any_text, KEY_UNSUPPORTED },
+	{ "capture", any_text, KEY_UNSUPPORTED | KEY_TOUCHES(TOUCH_WRITES) },
 };
 
 void parse_network(struct load *l, const struct node *key, const struct node *value, size_t i)

@@ -65,6 +65,10 @@ static void set_key(struct load *l, const struct shape_key *k, const struct pair
 	CLEANUP(bytes) struct bytes model = { 0 };
 	const char *text = p->value->text;
 
+	if (!k->is_supported) {
+		load_error(l, &p->key->place, "'%s' is not supported yet", k->name);
+		return;
+	}
 	if (!strcmp(k->name, "loss") && p->value->kind == NODE_MAP) {
 		if (!ge_text(l, p->value, &model))
 			return;
@@ -84,8 +88,6 @@ static void set_key(struct load *l, const struct shape_key *k, const struct pair
 			return;
 		}
 	}
-	if (!k->is_supported)
-		load_error(l, &p->key->place, "'%s' is not supported yet", k->name);
 }
 
 static void unknown(struct load *l, const struct node *key, bool is_dir)

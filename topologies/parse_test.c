@@ -189,7 +189,17 @@ static void test_expect(struct load *l, const struct node *key, const struct nod
 	(void)keys_read(l, &KEY_TABLE("'expect'", expect_keys), v, obj);
 }
 
+static void test_fork(struct load *l, const struct node *key, const struct node *v, void *obj)
+{
+	bool b;
+
+	(void)key;
+	(void)obj;
+	(void)want_bool(l, v, &b);
+}
+
 static const struct key check_keys[] = {
+	{ "fork", test_fork, KEY_UNSUPPORTED },
 	{ "name", test_name, 0 },	{ "on", test_on, KEY_REQUIRED },
 	{ "run", test_run, KEY_REQUIRED }, { "expect", test_expect, 0 },
 	{ "timeout", test_timeout, 0 }, { "retry", test_retry, 0 },
@@ -377,7 +387,8 @@ void parse_test(struct load *l, const struct node *value, size_t i)
 	c.test->vm = SIZE_MAX;
 	c.test->timeout_ns = 30 * NSEC_PER_SEC;
 	if (a) {
-		const struct key keys[] = { { "name", test_name, 0 }, a->key };
+		const struct key keys[] = { { "name", test_name, 0 }, { "fork", test_fork, KEY_UNSUPPORTED },
+					    a->key };
 
 		c.test->kind = a->kind;
 		(void)keys_read(l, &KEY_TABLE("this action", keys), value, &c);

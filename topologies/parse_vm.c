@@ -224,7 +224,9 @@ static void ready_timeout(struct load *l, const struct node *key, const struct n
 		((struct vm_ctx *)obj)->vm->ready_timeout_ns = ns;
 }
 
-static const struct key ready_keys[] = { { "run", ready_run, 0 }, { "timeout", ready_timeout, 0 } };
+static const struct key ready_keys[] = { { "run", ready_run, 0 }, { "timeout", ready_timeout, 0 },
+					 { "console", NULL, KEY_UNSUPPORTED }, { "tcp", NULL, KEY_UNSUPPORTED },
+					 { "agent", NULL, KEY_UNSUPPORTED } };
 
 static void vm_ready(struct load *l, const struct node *key, const struct node *v, void *obj)
 {
@@ -304,7 +306,7 @@ static void file_mode(struct load *l, const struct node *key, const struct node 
 
 static const struct key file_keys[] = {
 	{ "path", file_path, KEY_REQUIRED },
-	{ "from", file_from, 0 },
+	{ "from", file_from, KEY_TOUCHES(TOUCH_READS) },
 	{ "text", file_text, 0 },
 	{ "mode", file_mode, 0 },
 };
@@ -335,12 +337,12 @@ static void vm_files(struct load *l, const struct node *key, const struct node *
 
 static void vm_firmware(struct load *l, const struct node *key, const struct node *v, void *obj)
 {
-	static const char *const words[] = { "bios" };
+	static const char *const words[] = { "bios", "uefi" };
 	size_t i;
 
 	(void)key;
 	(void)obj;
-	(void)want_word(l, v, "'firmware'", words, 1, &i);
+	(void)want_word(l, v, "'firmware'", words, 2, &i);
 }
 
 static void disk_text(struct load *l, const struct node *key, const struct node *v, void *obj)
@@ -388,8 +390,9 @@ static void disk_readonly(struct load *l, const struct node *key, const struct n
 }
 
 static const struct key disk_keys[] = {
-	{ "image", disk_text, 0 }, { "file", disk_text, 0 }, { "format", disk_format, 0 },
+	{ "image", disk_text, 0 }, { "file", disk_text, KEY_TOUCHES(TOUCH_WRITES) }, { "format", disk_format, 0 },
 	{ "size", disk_size, 0 },  { "mode", disk_mode, 0 }, { "readonly", disk_readonly, 0 },
+	{ "bus", disk_text, 0 },   { "on-full", disk_text, 0 },
 };
 
 static void vm_disks(struct load *l, const struct node *key, const struct node *v, void *obj)
@@ -401,8 +404,8 @@ static void vm_disks(struct load *l, const struct node *key, const struct node *
 }
 
 static const struct key vm_keys[] = {
-	{ "image", vm_image, 0 },	{ "kernel", vm_kernel, 0 },
-	{ "initrd", vm_initrd, 0 },	{ "cmdline", vm_cmdline, 0 },
+	{ "image", vm_image, 0 },	{ "kernel", vm_kernel, KEY_TOUCHES(TOUCH_READS) },
+	{ "initrd", vm_initrd, KEY_TOUCHES(TOUCH_READS) },	{ "cmdline", vm_cmdline, 0 },
 	{ "memory", vm_memory, 0 },	{ "cpus", vm_cpus, 0 },
 	{ "engine", vm_engine, 0 },	{ "nics", vm_nics, 0 },
 	{ "hostname", vm_hostname, 0 }, { "dns", vm_dns, 0 },
@@ -411,6 +414,12 @@ static const struct key vm_keys[] = {
 	{ "start-delay", vm_start_delay, 0 }, { "ready", vm_ready, 0 },
 	{ "on-crash", vm_on_crash, 0 }, { "firmware", vm_firmware, KEY_UNSUPPORTED },
 	{ "disks", vm_disks, KEY_UNSUPPORTED },
+	{ "boot", NULL, KEY_UNSUPPORTED },
+	{ "cdrom", NULL, KEY_UNSUPPORTED },
+	{ "cloud-init", NULL, KEY_UNSUPPORTED },
+	{ "shares", NULL, KEY_UNSUPPORTED | KEY_TOUCHES(TOUCH_FOLDER) },
+	{ "screen", NULL, KEY_UNSUPPORTED },
+	{ "count", NULL, KEY_UNSUPPORTED },
 };
 
 void parse_vm(struct load *l, const struct node *value, struct team_vm *vm, struct vm_src *src)

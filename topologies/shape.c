@@ -181,6 +181,11 @@ const struct shape_key shape_keys[] = {
 	{ "queue", true, set_queue },
 	{ "overhead", true, set_overhead },
 	{ "cell", true, set_cell },
+	{ "aqm", false, NULL },
+	{ "ecn", false, NULL },
+	{ "police", false, NULL },
+	{ "trace", false, NULL },
+	{ "schedule", false, NULL },
 };
 const size_t n_shape_keys = sizeof shape_keys / sizeof *shape_keys;
 

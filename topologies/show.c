@@ -101,7 +101,9 @@ char *team_plan_text(const struct team *t)
 
 static json_t *str_or_null(const char *s)
 {
-	return s ? json_string(s) : json_null();
+	CLEANUP(free) char *text = s ? str_utf8(s) : NULL;
+
+	return s ? json_string(text) : json_null();
 }
 
 static json_t *ip_json(const struct ip_addr *ip, bool bare)
@@ -219,5 +221,7 @@ json_t *team_plan_json(const struct team *t)
 	json_object_set_new(j, "vms", vms);
 	json_object_set_new(j, "order", order);
 	json_object_set_new(j, "tests", tests);
+	json_object_set_new(j, "untrusted", json_boolean(t->root != NULL));
+	json_object_set_new(j, "touches", team_touches_json(t));
 	return j;
 }

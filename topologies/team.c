@@ -67,6 +67,14 @@ static int finish(struct load *l, struct node *root, const char *const *sets, si
 	return 0;
 }
 
+/* The absolute folder that @path lies in. */
+static const char *folder_of(struct load *l, const char *path)
+{
+	const char *whole = load_absolute(l, path), *slash = strrchr(whole, '/');
+
+	return arena_dup(l->arena, whole, slash && slash > whole ? (size_t)(slash - whole) : 1);
+}
+
 int team_load(const char *path, const char *const *sets, size_t n_sets, const char *name_override,
 	      const struct team_env *env, struct team **ret_team, struct diags *ret_diags)
 {
@@ -76,6 +84,8 @@ int team_load(const char *path, const char *const *sets, size_t n_sets, const ch
 
 	load_init(&l, path);
 	l.env = env;
+	if (env && env->untrusted)
+		l.team->root = folder_of(&l, path);
 	root = include_load(&l, path, &error);
 	if (error) {
 		struct place at = { .file = path };

@@ -143,6 +143,16 @@ struct team_test {
 	nsec_t wait_ns;
 };
 
+/* What a team file touches on the host. */
+enum touch_kind {
+	TOUCH_NOTHING, TOUCH_READS, TOUCH_WRITES, TOUCH_FOLDER, TOUCH_INTERFACE, TOUCH_LISTENS, TOUCH_REACHES,
+	TOUCH_COUNT
+};
+struct touch {
+	enum touch_kind kind;
+	const char *what; /* a path, an interface, an address */
+};
+
 struct team {
 	const char *name, *description;
 	const char *file; /* as given */
@@ -156,6 +166,8 @@ struct team {
 	size_t n_vms;
 	struct team_test *tests;
 	size_t n_tests;
+	struct touch *touches;
+	size_t n_touches;
 	size_t *order; /* planned: VM indices in start order (stable, after first) */
 	struct arena *arena;
 };
@@ -178,6 +190,7 @@ enum image_state { IMAGE_UNKNOWN, IMAGE_BUILDABLE, IMAGE_BUILT };
 /* What checking needs to know of the host; callbacks may be NULL (not checked). */
 struct team_env {
 	void *ctx;
+	bool untrusted; /* the file is a stranger's: see touch.c */
 	enum image_state (*image_state)(void *ctx, const char *name);
 	/* The least memory a VM of that image boots with, in bytes; 0: not known. */
 	uint64_t (*image_memory)(void *ctx, const char *name);
@@ -194,6 +207,9 @@ struct team *team_free(struct team *t);
 /* The plan as a person reads it, and as JSON. Caller frees / decrefs. */
 char *team_plan_text(const struct team *t);
 json_t *team_plan_json(const struct team *t);
+/* What the file touches on the host, likewise. */
+char *team_touches_text(const struct team *t);
+json_t *team_touches_json(const struct team *t);
 
 /* "NET", "VM.N" or "VM.NAME" to a place in the model. Returns 0 or -ENOENT. */
 struct link_ref {

@@ -167,6 +167,25 @@ START_TEST(test_files_and_folders)
 }
 END_TEST
 
+START_TEST(test_utf8)
+{
+	static const struct {
+		const char *in, *out;
+	} t[] = {
+		{ "", "" }, { "a/b", "a/b" }, { "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80" },
+		{ "a\xff" "b", "a\\xffb" }, { "\xc3", "\\xc3" }, { "\xc0\xaf", "\\xc0\\xaf" },
+		{ "\xed\xa0\x80", "\\xed\\xa0\\x80" }, { "\xe0\x80\x80", "\\xe0\\x80\\x80" },
+		{ "\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80" }, { "\xe2\x82", "\\xe2\\x82" },
+	};
+
+	for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
+		CLEANUP(free) char *out = str_utf8(t[i].in);
+
+		ck_assert_str_eq(out, t[i].out);
+	}
+}
+END_TEST
+
 /* What is no regular file is refused at once, and so is what leads out of the folder. */
 START_TEST(test_open_regular)
 {
@@ -247,6 +266,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(t, test_sort, 0, 4);
 	tcase_add_test(t, test_files_and_folders);
 	tcase_add_test(t, test_open_regular);
+	tcase_add_test(t, test_utf8);
 	tcase_add_loop_test(t, test_what_is_no_number, 0, sizeof no_numbers / sizeof *no_numbers);
 	suite_add_tcase(s, t);
 	return s;

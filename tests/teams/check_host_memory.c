@@ -112,6 +112,31 @@ START_TEST(test_check)
 }
 END_TEST
 
+/* What is too much is said with both numbers; taking turns in moderation is not. */
+START_TEST(test_load)
+{
+	static const uint64_t MiB = 1 << 20;
+	struct team_vm vms[2] = { { .name = "a", .memory_bytes = 128 * MiB, .cpus = 2 },
+				  { .name = "b", .memory_bytes = 128 * MiB, .cpus = 1 } };
+	struct team team = { .name = "t", .vms = vms, .n_vms = 2 };
+	char *text;
+
+	ck_assert_ptr_null(host_load_str(&team, 1024 * MiB, 2));
+	text = host_load_str(&team, UINT64_MAX, 1);
+	ck_assert_str_eq(text, "a has 2 processors and this host 1: they take turns\n");
+	free(text);
+	text = host_load_str(&team, 100 * MiB, 2);
+	ck_assert(text && strstr(text, "may come to use 304 MiB") && strstr(text, "100 MiB are available"));
+	free(text);
+	vms[0].cpus = vms[1].cpus = 8;
+	team.n_vms = 2;
+	vms[1].cpus = 9;
+	text = host_load_str(&team, UINT64_MAX, 1);
+	ck_assert(text && strstr(text, "team t has 17 processors and this host 1: its guests will be slow\n"));
+	free(text);
+}
+END_TEST
+
 /* A mapped file is resident and nobody's own; touched memory is. */
 START_TEST(test_own_memory)
 {
@@ -149,6 +174,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(t, test_available, 0, (int)(sizeof hosts / sizeof *hosts));
 	tcase_add_test(t, test_not_told);
 	tcase_add_test(t, test_check);
+	tcase_add_test(t, test_load);
 	tcase_add_test(t, test_own_memory);
 	suite_add_tcase(s, t);
 	return s;

@@ -422,6 +422,56 @@ START_TEST(test_presets_can_be)
 }
 END_TEST
 
+/* What the file touches is told, with whole paths, each once. */
+START_TEST(test_touches)
+{
+	CLEANUP(free) char *text = NULL;
+	struct team *t = NULL;
+	struct diags d;
+
+	ck_assert_int_eq(team_load("tests/topologies/good-include.yaml", NULL, 0, NULL, NULL, &t, &d), 0);
+	diags_done(&d);
+	text = team_touches_text(t);
+	ck_assert_str_eq(strstr(text, "\n  files written"), "\n  files written      none\n  folders shared     none\n"
+			 "  interfaces         none\n  ports listened on  none\n  addresses reached  none\n");
+	ck_assert_int_eq(strncmp(text, "on this host:\n  files read         /", 35), 0);
+	ck_assert_ptr_nonnull(strstr(text, "/tests/topologies/good-include.yaml\n"));
+	ck_assert_ptr_nonnull(strstr(text, "/tests/topologies/data/more.yaml\n"));
+	t = team_free(t);
+}
+END_TEST
+
+/* An untrusted file is bounded, at the place where it asks for more. */
+START_TEST(test_untrusted_bounds)
+{
+	const struct team_env env = { .untrusted = true };
+	char top[] = "/tmp/muster-check.XXXXXX";
+	CLEANUP(free) char *file = NULL;
+	struct team *t = NULL;
+	struct diags d;
+
+	ck_assert_ptr_nonnull(mkdtemp(top));
+	file = str_printf("%s/t.yaml", top);
+	for (int n = 64; n <= 65; n++) {
+		CLEANUP(bytes) struct bytes b = { 0 };
+
+		bytes_append_str(&b, "team: t\nvms:\n");
+		for (int i = 0; i < n; i++)
+			bytes_printf(&b, "  v%d: {memory: 128MiB}\n", i);
+		ck_assert_int_eq(file_write_all(file, b.data, b.len, 0600), 0);
+		ck_assert_int_eq(team_load(file, NULL, 0, NULL, &env, &t, &d), n == 64 ? 0 : -EINVAL);
+		if (n == 64)
+			ck_assert_str_eq(t->root, top);
+		else
+			ck_assert(strstr(d.list[0].text, ":67:3: an untrusted file has at most 64 VMs, not 65") &&
+				  strstr(d.list[1].text, ":67:17: an untrusted file's VMs have at most 8GiB"));
+		diags_done(&d);
+		t = n == 64 ? team_free(t) : NULL;
+	}
+	ck_assert_int_eq(dir_remove_all(top), 0);
+}
+END_TEST
+
 /* A FIFO that nobody writes to would hold the reader for ever. */
 START_TEST(test_fifo)
 {
@@ -455,6 +505,8 @@ static Suite *make_suite(void)
 	c = tcase_create("team");
 	tcase_set_timeout(c, 60);
 	tcase_add_test(c, test_fifo);
+	tcase_add_test(c, test_touches);
+	tcase_add_test(c, test_untrusted_bounds);
 	tcase_add_test(c, test_files_budget);
 	tcase_add_test(c, test_presets_can_be);
 	tcase_add_test(c, test_sets);
