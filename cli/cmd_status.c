@@ -130,7 +130,12 @@ static void print_text(json_t *status)
 	free(t.cells);
 	print_engines(vms);
 	json_array_foreach(vms, i, vm)
-		if (json_object_get(vm, "why"))
+		if (json_object_get(vm, "last_crash"))
+			cli_print(stdout, "%s: crashed and was started anew (crashes: %lld), the last time: %s\n",
+				  json_string_value(json_object_get(vm, "name")),
+				  (long long)json_integer_value(json_object_get(vm, "crashes")),
+				  json_string_value(json_object_get(vm, "last_crash")));
+		else if (json_object_get(vm, "why"))
 			cli_print(stdout, "%s: %s\n", json_string_value(json_object_get(vm, "name")),
 				     json_string_value(json_object_get(vm, "why")));
 }

@@ -68,6 +68,10 @@ static json_t *vm_json(const struct supervisor *sup, const struct vm *v)
 		(void)json_object_set_new(o, "engine_why", json_string(v->engine_why));
 	if (v->boot_ns > 0)
 		(void)json_object_set_new(o, "ready_after_s", json_real((double)v->boot_ns / 1e9));
+	if (v->n_restarts > 0)
+		(void)json_object_set_new(o, "crashes", json_integer(v->n_restarts));
+	if (v->n_restarts > 0 && v->state != VM_FAILED && v->why)
+		(void)json_object_set_new(o, "last_crash", json_string(v->why));
 	if (v->state == VM_FAILED && v->why)
 		(void)json_object_set_new(o, "why", json_string(v->why));
 	return o;

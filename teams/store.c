@@ -17,6 +17,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/file.h>
@@ -54,12 +55,21 @@ static int private_dir_check(const char *path, char **ret_why)
 		*ret_why = str_printf("%s: %s", path, strerror(errno));
 		return -errno;
 	}
-	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 077) != 0) {
-		*ret_why = str_printf("%s: not a private folder of this user (remove it, or set XDG_RUNTIME_DIR)",
-				      path);
-		return -EPERM;
+	if (st.st_uid != geteuid()) {
+		const struct passwd *owner = getpwuid(st.st_uid);
+
+		*ret_why = str_printf("%s: made by another user, %s (uid %u): set XDG_RUNTIME_DIR to a folder of your "
+				      "own, or have it removed",
+				      path, owner ? owner->pw_name : "who has no name", (unsigned)st.st_uid);
+	} else if (!S_ISDIR(st.st_mode)) {
+		*ret_why = str_printf("%s: not a folder (remove it, or set XDG_RUNTIME_DIR)", path);
+	} else if ((st.st_mode & 077) != 0) {
+		*ret_why = str_printf("%s: others may enter it, its mode is %03o (chmod 700, or set XDG_RUNTIME_DIR)",
+				      path, (unsigned)st.st_mode & 0777);
+	} else {
+		return 0;
 	}
-	return 0;
+	return -EPERM;
 }
 
 static int private_dir_make(const char *path, char **ret_why)

@@ -175,6 +175,18 @@ static void restart(struct vm *v)
 		vm_fail(v, why);
 }
 
+/* A crash that a restart follows is one all the same. */
+static void tell_crash(struct vm *v, const char *why)
+{
+	free(v->why);
+	v->why = escape_str(why);
+	log_warn("%s crashed: %s (restart %u of %d)", v->tv->name, v->why, v->n_restarts, RESTARTS_MAX);
+	events_emit(&v->sup->events,
+		    json_pack("{s:s,s:s,s:s,s:i,s:i,s:o}", "event", "crash", "vm", v->tv->name, "why", v->why,
+			      "restart", (int)v->n_restarts, "restarts_max", (int)RESTARTS_MAX, "console",
+			      console_tail(&v->console, CONSOLE_TAIL_LINES)));
+}
+
 /* The process is gone and all it said is read. */
 static void machine_over(struct vm *v)
 {
@@ -198,6 +210,7 @@ static void machine_over(struct vm *v)
 	} else if (v->boot_ns > 0 && v->tv->on_crash == ON_CRASH_RESTART &&
 		   v->n_restarts < RESTARTS_MAX) {
 		v->n_restarts++;
+		tell_crash(v, why);
 		restart(v);
 	} else {
 		vm_fail(v, take_ptr(why));

@@ -57,7 +57,7 @@ struct vm {
 	bool owes_pause; /* the team's pause or resume waits for its word */
 	unsigned n_restarts;
 	char *end_event, *end_text; /* from {"event":"ended"}; NULL: none came */
-	char *why; /* VM_FAILED: the reason */
+	char *why; /* VM_FAILED: the reason; else of the last crash that a restart followed; NULL: none */
 	char engine[16];
 	char *engine_why; /* owned; NULL before the machine started */
 	struct control *control;
