@@ -1,8 +1,9 @@
 /* core/frame.c: frames and the pool they come from.
  *
- * A pool is a stack of spent blocks: the block used last is handed out next,
- * so the fast path stays in the cache. It starts empty, grows on demand and
- * keeps at most n_max blocks; what comes back beyond that goes to the heap.
+ * A pool has a stack of spent blocks for each size class: the block used last is
+ * handed out next, so the fast path stays in the cache. Classes are powers of two,
+ * so that a small frame that waits takes little memory. The stacks start empty and
+ * keep at most n_max blocks together; what comes back beyond that goes to the heap.
  * Frames larger than FRAME_POOL_SIZE never enter the stack. The pool counts
  * what is out, so that a leak shows at its end. Under the sanitizers nothing
  * is kept, so that a use after free is seen.
@@ -15,9 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { CLASS_COUNT = 6 /* 64, 128, ... 2048 */ };
+_Static_assert(FRAME_CLASS_MIN << (CLASS_COUNT - 1) == FRAME_POOL_SIZE, "a stack for each class");
+
 struct frame_pool {
-	struct frame *spent; /* stack, linked through next */
-	size_t n_spent, n_max;
+	struct frame *spent[CLASS_COUNT]; /* stacks, linked through next */
+	size_t n_spent, n_max; /* of all classes */
 	size_t n_out;
 };
 
@@ -41,14 +45,23 @@ struct frame_pool *frame_pool_free(struct frame_pool *pool)
 	if (!pool)
 		return NULL;
 	assert(pool->n_out == 0);
-	while (pool->spent) {
-		struct frame *f = pool->spent;
+	for (unsigned i = 0; i < CLASS_COUNT; i++)
+		while (pool->spent[i]) {
+			struct frame *f = pool->spent[i];
 
-		pool->spent = f->next;
-		free(f);
-	}
+			pool->spent[i] = f->next;
+			free(f);
+		}
 	free(pool);
 	return NULL;
+}
+
+/* The smallest class with room for @size bytes, at most FRAME_POOL_SIZE. */
+static unsigned class_of(size_t size)
+{
+	if (size <= FRAME_CLASS_MIN)
+		return 0;
+	return (unsigned)(32 - __builtin_clz((unsigned)size - 1)) - (unsigned)__builtin_ctz(FRAME_CLASS_MIN);
 }
 
 struct frame *frame_new(struct frame_pool *pool, size_t size)
@@ -58,10 +71,12 @@ struct frame *frame_new(struct frame_pool *pool, size_t size)
 	if (size > FRAME_LEN_MAX)
 		return NULL;
 	if (pool && size <= FRAME_POOL_SIZE) {
-		size = FRAME_POOL_SIZE;
-		if (pool->spent) {
-			f = pool->spent;
-			pool->spent = f->next;
+		unsigned class = class_of(size);
+
+		size = (size_t)FRAME_CLASS_MIN << class;
+		if (pool->spent[class]) {
+			f = pool->spent[class];
+			pool->spent[class] = f->next;
 			pool->n_spent--;
 			goto out;
 		}
@@ -108,9 +123,11 @@ struct frame *frame_free(struct frame *f)
 		return NULL;
 	}
 	pool->n_out--;
-	if (f->size == FRAME_POOL_SIZE && pool->n_spent < pool->n_max) {
-		f->next = pool->spent;
-		pool->spent = f;
+	if (f->size <= FRAME_POOL_SIZE && pool->n_spent < pool->n_max) {
+		unsigned class = (unsigned)__builtin_ctz(f->size / FRAME_CLASS_MIN); /* a power of two */
+
+		f->next = pool->spent[class];
+		pool->spent[class] = f;
 		pool->n_spent++;
 	} else {
 		free(f);

@@ -45,9 +45,10 @@ struct frame {
 
 struct frame_pool;
 
-/* @n_max: frames kept for reuse (each of FRAME_POOL_SIZE bytes of data;
- * larger frames are plain heap blocks). Returns 0 or -ENOMEM. */
-enum { FRAME_POOL_SIZE = 2048 };
+/* @n_max: frames kept for reuse, of all size classes together. A frame has a power of two
+ * of bytes, FRAME_CLASS_MIN to FRAME_POOL_SIZE; larger frames are plain heap blocks of
+ * their own size. Returns 0 or -ENOMEM. */
+enum { FRAME_CLASS_MIN = 64, FRAME_POOL_SIZE = 2048 };
 int frame_pool_new(size_t n_max, struct frame_pool **ret_pool);
 /* Every frame must have come back. Accepts NULL; returns NULL. */
 struct frame_pool *frame_pool_free(struct frame_pool *pool);
@@ -57,5 +58,10 @@ struct frame_pool *frame_pool_free(struct frame_pool *pool);
 struct frame *frame_new(struct frame_pool *pool, size_t size);
 struct frame *frame_copy(struct frame_pool *pool, const struct frame *from);
 struct frame *frame_free(struct frame *f); /* accepts NULL; returns NULL */
+/* Bytes of memory that the frame takes, the heap's own included. */
+static inline uint64_t frame_memory(const struct frame *f)
+{
+	return sizeof *f + f->size + 2 * sizeof(size_t);
+}
 
 #endif

@@ -262,17 +262,18 @@ static void limit(int what, rlim_t most)
 		log_info("cell: limit %d: %s", what, strerror(errno));
 }
 
-/* So much more than is mapped now, that a machine cannot eat its host. */
-static void bound_memory(void)
+void sandbox_bound_memory(enum sandbox_role role, uint64_t more_bytes)
 {
 	CLEANUP(bytes) struct bytes text = { 0 };
 	unsigned long long pages = 0;
 
+	if (!sandbox_is_wanted(role))
+		return;
 	if (file_read_all("/proc/self/statm", 4096, &text) < 0 ||
 	    sscanf((char *)text.data, "%llu", &pages) != 1)
 		log_info("cell: its memory is not bounded: /proc is not there");
 	else
-		limit(RLIMIT_AS, (rlim_t)(pages * (unsigned long)sysconf(_SC_PAGESIZE)) + more_memory_max);
+		limit(RLIMIT_AS, (rlim_t)(pages * (unsigned long)sysconf(_SC_PAGESIZE)) + more_bytes);
 }
 
 /* SYSCALLS(setup): prctl */
@@ -304,7 +305,7 @@ int sandbox_isolate(enum sandbox_role role, const char *dir, char **ret_why)
 	tzset();
 	json_object_seed(0); /* from /dev/urandom, at the first object */
 	if (p->more_files)
-		bound_memory();
+		sandbox_bound_memory(role, more_memory_max);
 	if (p->has_nothing) {
 		leave_host();
 		r = drop_rights(ret_why);

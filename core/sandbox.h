@@ -24,6 +24,7 @@
 #define MUSTER_CORE_SANDBOX_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 enum sandbox_role {
 	SANDBOX_MACHINE, /* runs what a hostile guest wrote */
@@ -57,5 +58,9 @@ int sandbox_isolate(enum sandbox_role role, const char *dir, char **ret_why);
 /* Sets the limits and the list of system calls, for all threads.
  * Returns 0 or -errno, as above.   Source: seccomp(2). */
 int sandbox_lock(enum sandbox_role role, char **ret_why);
+
+/* Bounds what the process maps, for good, to @more_bytes more than it has now, so that it
+ * cannot eat its host. Before the process is isolated; needs /proc. */
+void sandbox_bound_memory(enum sandbox_role role, uint64_t more_bytes);
 
 #endif

@@ -30,6 +30,9 @@
  * same losses whatever jitter does. A frame lost by `loss` has used the
  * bottleneck.
  *
+ * Memory. What waits and flies counts with all its bytes against the link's share, then
+ * against the spare of the budget; tail drop beyond (LOSS_MEMORY).
+ *
  * GSO frames are cut before a shaped link, so that loss, queue and rate meet
  * what a wire would carry; on a plain one they pass whole.
  *
@@ -65,6 +68,8 @@ struct link {
 	struct fifo queue, line;
 	uint64_t queue_frames, queue_bytes; /* in the queue, without the line */
 	uint64_t held_bytes; /* memory of all that is held */
+	uint64_t share_bytes; /* of it that nobody else can take */
+	struct link_budget *budget; /* borrowed; NULL: there is the share alone */
 	nsec_t finish_ns; /* of the queue's head, or of the last one: finish_ns + finish_rem / rate */
 	uint64_t finish_rem;
 	nsec_t last_due_ns;
@@ -102,21 +107,11 @@ static struct frame *fifo_pop(struct fifo *q)
 	return f;
 }
 
-static uint64_t frame_memory(const struct frame *f)
-{
-	return sizeof *f + f->size;
-}
-
 /* ---- making -------------------------------------------------------------- */
 
 uint64_t link_queue_limit(const struct link_shape *s)
 {
-	uint64_t mtu = s->mtu ? s->mtu : MTU_DEFAULT;
-	uint64_t of_rate = s->rate_bps / 80; /* 100 ms of it, in bytes */
-
-	if (s->queue)
-		return s->queue;
-	return of_rate > 20 * mtu ? of_rate : 20 * mtu;
+	return s->queue ? s->queue : queue_default_bytes(s->rate_bps, s->mtu ? s->mtu : MTU_DEFAULT);
 }
 
 static bool shape_is_plain(const struct link_shape *s)
@@ -148,6 +143,7 @@ int link_new(const struct link_shape *shape, uint64_t seed, const char *name,
 	if (!l)
 		return -ENOMEM;
 	adopt_shape(l, shape);
+	l->share_bytes = LINK_HELD_BYTES_MAX;
 	l->up = true;
 	fifo_init(&l->queue);
 	fifo_init(&l->line);
@@ -169,18 +165,45 @@ static void lose(struct link *l, struct frame *f, enum loss_reason why)
 	frame_free(f);
 }
 
+static uint64_t borrowed(const struct link *l, uint64_t held_bytes)
+{
+	return held_bytes > l->share_bytes ? held_bytes - l->share_bytes : 0;
+}
+
+/* The books of memory, when what is held becomes @held_bytes. */
+static void account(struct link *l, uint64_t held_bytes)
+{
+	if (l->budget) {
+		l->budget->held_bytes += held_bytes - l->held_bytes;
+		if (held_bytes > l->share_bytes || l->held_bytes > l->share_bytes)
+			l->budget->borrowed_bytes += borrowed(l, held_bytes) - borrowed(l, l->held_bytes);
+	}
+	l->held_bytes = held_bytes;
+}
+
+/* True when @f, or its like, may be held too. */
+static bool has_room(const struct link *l, const struct frame *f)
+{
+	uint64_t held_bytes = l->held_bytes + frame_memory(f);
+
+	if (held_bytes <= l->share_bytes)
+		return true;
+	return l->budget && l->budget->borrowed_bytes + borrowed(l, held_bytes) - borrowed(l, l->held_bytes) <=
+				    l->budget->spare_bytes;
+}
+
 static void hold(struct link *l, const struct frame *f)
 {
 	l->counters.queued_frames++;
 	l->counters.queued_bytes += f->len;
-	l->held_bytes += frame_memory(f);
+	account(l, l->held_bytes + frame_memory(f));
 }
 
 static void let_go(struct link *l, const struct frame *f)
 {
 	l->counters.queued_frames--;
 	l->counters.queued_bytes -= f->len;
-	l->held_bytes -= frame_memory(f);
+	account(l, l->held_bytes - frame_memory(f));
 }
 
 /* Loses all that is held. */
@@ -197,6 +220,12 @@ static void drop_all(struct link *l, enum loss_reason why)
 	l->last_due_ns = INT64_MIN;
 	l->finish_ns = INT64_MIN;
 	l->finish_rem = 0;
+}
+
+void link_set_budget(struct link *l, struct link_budget *budget, uint64_t share_bytes)
+{
+	l->budget = budget;
+	l->share_bytes = share_bytes;
 }
 
 struct link *link_free(struct link *l)
@@ -344,8 +373,7 @@ static void leave_bottleneck(struct link *l, struct frame *f, nsec_t now)
 		l->counters.corrupted_frames++;
 		corrupt(l, f);
 	}
-	if (chance(&l->mangle_rng, l->shape.duplicate) &&
-	    l->held_bytes + frame_memory(f) <= LINK_HELD_BYTES_MAX)
+	if (chance(&l->mangle_rng, l->shape.duplicate) && has_room(l, f))
 		twin = frame_copy(l->pool, f);
 	fly(l, f, now);
 	if (twin) {
@@ -433,8 +461,8 @@ static void enqueue(struct link *l, struct frame *f, nsec_t now)
 {
 	uint64_t fill = l->shape.queue_in_packets ? l->queue_frames + 1 : l->queue_bytes + f->len;
 
-	if (l->held_bytes + frame_memory(f) > LINK_HELD_BYTES_MAX) {
-		lose(l, f, LOSS_QUEUE);
+	if (!has_room(l, f)) {
+		lose(l, f, LOSS_MEMORY);
 		return;
 	}
 	if (!l->shape.rate_bps) {

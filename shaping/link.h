@@ -27,9 +27,16 @@ struct link_shape {
 	uint16_t cell_payload, cell_size; /* 48, 53; 0: none */
 };
 
-/* What may wait or fly in one link at most, whatever its shape says: memory
- * that a guest can fill. Beyond it: LOSS_QUEUE. */
+/* What a link without a budget may hold, in bytes of memory. */
 enum { LINK_HELD_BYTES_MAX = 256 << 20 };
+
+/* Memory of several links that a guest can fill. Each link has a share of its own; what it
+ * holds beyond is borrowed from the spare that all have in common, and what neither has
+ * room for is lost: LOSS_MEMORY. So no link takes another's share. */
+struct link_budget {
+	uint64_t spare_bytes; /* that may be borrowed */
+	uint64_t borrowed_bytes, held_bytes; /* now */
+};
 
 struct link;
 
@@ -37,6 +44,8 @@ struct link;
  * streams ("lan/vm.0/up"). Returns 0 or -ENOMEM. */
 int link_new(const struct link_shape *shape, uint64_t seed, const char *name,
 	     struct frame_pool *pool, const struct frame_sink *sink, struct link **ret_link);
+/* Before the first frame. @budget: borrowed, outlives the link. */
+void link_set_budget(struct link *l, struct link_budget *budget, uint64_t share_bytes);
 struct link *link_free(struct link *l); /* what it holds is freed; accepts NULL; returns NULL */
 
 /* Takes @f. A link with no shape hands it on before this returns. */

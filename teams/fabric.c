@@ -27,7 +27,10 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-enum { BUSY_ROUNDS = 64 };
+enum {
+	BUSY_ROUNDS = 64,
+	MEMORY_BESIDE = 64 << 20, /* bytes, beside frames that wait: messages, spent frames, the heap's gaps */
+};
 
 /* A port's kick, as the loop knows it. */
 struct kick {
@@ -140,10 +143,13 @@ static void flush(struct process *p)
 		(void)loop_step(p->loop, clock_now() + 10 * NSEC_PER_MSEC);
 }
 
-static int enter_cell(void)
+static int enter_cell(const struct fabric *f)
 {
 	CLEANUP(free) char *why = NULL;
-	int r = sandbox_isolate(SANDBOX_FABRIC, NULL, &why);
+	int r;
+
+	sandbox_bound_memory(SANDBOX_FABRIC, f->memory.total_bytes + f->memory.total_bytes / 8 + MEMORY_BESIDE);
+	r = sandbox_isolate(SANDBOX_FABRIC, NULL, &why);
 
 	if (r == 0)
 		r = sandbox_lock(SANDBOX_FABRIC, &why);
@@ -160,7 +166,7 @@ int fabric_run(const struct fabric_config *cfg)
 	proc_title_set("muster: fabric %s", cfg->team->name);
 	r = set_up(&p, cfg);
 	if (r == 0 && cfg->cell)
-		r = enter_cell();
+		r = enter_cell(p.fabric);
 	if (r < 0) {
 		log_error("the fabric cannot start: %s", strerror(-r));
 		p.status = EXIT_FAILURE;

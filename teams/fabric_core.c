@@ -164,7 +164,7 @@ static void take_record(struct fabric_port *p, const struct ring_record *rec, ns
 	}
 	frame = frame_new(p->fabric->pool, rec->len);
 	if (!frame) {
-		p->in.lost_frames[LOSS_QUEUE]++;
+		p->in.lost_frames[LOSS_MEMORY]++;
 		return;
 	}
 	memcpy(frame->data, rec->data, rec->len);
@@ -304,6 +304,7 @@ static int make_link(struct fabric_port *p, enum fabric_link_role role, const st
 	struct fabric_link *fl = &p->links[role];
 	struct link_shape ls;
 	char name[NAME_SIZE];
+	int r;
 
 	fl->fabric = p->fabric;
 	fl->next_ns = NSEC_NEVER;
@@ -314,7 +315,11 @@ static int make_link(struct fabric_port *p, enum fabric_link_role role, const st
 	(void)snprintf(name, sizeof name, "%s/%s.%zu/%s", net->name, t->vms[p->vm].name, p->nic,
 		       role == FABRIC_NETWORK ? "network" : fl->is_up_dir ? "up" : "down");
 	fabric_shape(&fl->dir, fl->mtu, &ls);
-	return link_new(&ls, t->seed, name, p->fabric->pool, sink, &fl->link);
+	r = link_new(&ls, t->seed, name, p->fabric->pool, sink, &fl->link);
+	if (r == 0)
+		link_set_budget(fl->link, &p->fabric->budget,
+				team_link_memory(&p->fabric->memory, &fl->origin, fl->mtu));
+	return r;
 }
 
 static int make_port(struct fabric_port *p, const struct ring_pair_fds *fds)
@@ -409,6 +414,8 @@ int fabric_new(const struct team *team, const struct ring_pair_fds *rings, size_
 	if (!f)
 		return -ENOMEM;
 	f->team = team;
+	team_fabric_memory(team, &f->memory);
+	f->budget.spare_bytes = f->memory.spare_bytes;
 	for (size_t v = 0; v < team->n_vms; v++)
 		f->n_ports += team->vms[v].n_nics;
 	r = rings && n_rings != f->n_ports ? -EINVAL : assemble(f, rings);

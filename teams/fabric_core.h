@@ -58,6 +58,8 @@ struct fabric {
 	struct fabric_port *ports; /* VMs in file order, their NICs in order */
 	size_t n_ports;
 	struct fabric_network *networks;
+	struct fabric_memory memory; /* that its links may fill */
+	struct link_budget budget;
 	struct link_states *states; /* what is up, by the supervisor's words */
 	struct fabric_link **heap;
 	size_t n_heap;

@@ -15,7 +15,7 @@
 #include <string.h>
 
 static const char *const loss_names[] = { "queue", "random", "down", "malformed", "no-port",
-					  "ring-full", "shutdown" };
+					  "ring-full", "shutdown", "memory" };
 _Static_assert(sizeof loss_names / sizeof loss_names[0] == LOSS_REASON_COUNT, "a name for each reason");
 
 void fabric_shape(const struct shape_dir *d, uint32_t mtu, struct link_shape *ret_shape)
@@ -317,5 +317,8 @@ json_t *fabric_counters(struct fabric *f, nsec_t now)
 						(json_int_t)vswitch_n_stations(f->networks[i].sw),
 						"counters",
 						counters_json(vswitch_counters(f->networks[i].sw))));
-	return json_pack("{s:o,s:o}", "networks", networks, "ports", ports);
+	return json_pack("{s:o,s:o,s:{s:I,s:I,s:I}}", "networks", networks, "ports", ports, "memory",
+			 "held_bytes", (json_int_t)f->budget.held_bytes, "borrowed_bytes",
+			 (json_int_t)f->budget.borrowed_bytes, "limit_bytes",
+			 (json_int_t)f->memory.total_bytes);
 }

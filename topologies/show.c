@@ -81,6 +81,8 @@ static void text_vm(struct bytes *out, const struct team *t, const struct team_v
 char *team_plan_text(const struct team *t)
 {
 	struct bytes out = { 0 };
+	struct fabric_memory memory;
+	CLEANUP(free) char *fabric = NULL;
 
 	bytes_printf(&out, "team %s, seed %llu, engine %s\n", t->name, (unsigned long long)t->seed,
 		     engine_names[t->engine]);
@@ -92,6 +94,9 @@ char *team_plan_text(const struct team *t)
 	bytes_append_str(&out, "VMs, in the order in which they start:\n");
 	for (size_t i = 0; i < t->n_vms; i++)
 		text_vm(&out, t, &t->vms[t->order[i]]);
+	team_fabric_memory(t, &memory);
+	fabric = value_size_str(memory.total_bytes);
+	bytes_printf(&out, "memory of frames that wait in links: at most %s\n", fabric);
 	if (t->n_tests)
 		bytes_append_str(&out, "tests:\n");
 	for (size_t i = 0; i < t->n_tests; i++)

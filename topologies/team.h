@@ -243,4 +243,16 @@ extern const struct preset presets[];
 extern const size_t n_presets;
 const struct preset *preset_find(const char *name); /* NULL when unknown */
 
+/* ---- fabric_memory.c ---- */
+
+/* Memory that frames of a team may take while they wait in its links, in bytes. */
+struct fabric_memory {
+	uint64_t wished_bytes; /* by all links' shapes */
+	uint64_t spare_bytes; /* in common, for links that are changed while they run */
+	uint64_t total_bytes; /* the bound: at most 1 GiB */
+};
+void team_fabric_memory(const struct team *t, struct fabric_memory *ret_memory);
+/* The share of one link, of its shape in the team file. @mtu: its network's or its NIC's, bytes. */
+uint64_t team_link_memory(const struct fabric_memory *m, const struct shape_dir *d, uint32_t mtu);
+
 #endif

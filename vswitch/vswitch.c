@@ -14,7 +14,7 @@
  * Books: entered + copied = delivered + lost + queued at any instant, inside a
  * sink too: the frame a sink is given counts as delivered, the one that is
  * being flooded as queued until its last copy. Between two calls nothing is
- * queued. A copy for which there is no memory is lost as LOSS_QUEUE.
+ * queued. A copy for which there is no memory is lost as LOSS_MEMORY.
  *
  * Used by: the fabric.   Depends on: vswitch/fdb.h, core/element.h.
  * Sources: IEEE 802.1Q-2018 §8.6, §8.6.3 (reserved addresses), §8.8. */
@@ -124,7 +124,7 @@ static void flood(struct vswitch *sw, uint32_t from, struct frame *f, nsec_t now
 			if (copy)
 				deliver(sw, last, copy, now);
 			else
-				sw->counters.lost_frames[LOSS_QUEUE]++;
+				sw->counters.lost_frames[LOSS_MEMORY]++;
 		}
 		last = i;
 	}

@@ -42,8 +42,30 @@ START_TEST(large_frames_do_not_enter_the_pool)
 	for (unsigned i = 0; i < 6; i++)
 		frame_free(f[i]);
 	f[0] = frame_new(pool, 60);
-	ck_assert_uint_eq(f[0]->size, FRAME_POOL_SIZE);
+	ck_assert_uint_eq(f[0]->size, FRAME_CLASS_MIN);
 	frame_free(f[0]);
+	frame_pool_free(pool);
+}
+END_TEST
+
+START_TEST(a_frame_has_the_smallest_class)
+{
+	static const struct {
+		size_t asked;
+		uint32_t size;
+	} t[] = { { 0, 64 }, { 60, 64 }, { 64, 64 }, { 65, 128 }, { 128, 128 }, { 129, 256 },
+		  { 1024, 1024 }, { 1025, 2048 }, { 1514, 2048 }, { 2048, 2048 }, { 2049, 2049 } };
+	struct frame_pool *pool;
+
+	ck_assert_int_eq(frame_pool_new(4, &pool), 0);
+	for (int round = 0; round < 2; round++)
+		for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
+			struct frame *f = frame_new(pool, t[i].asked);
+
+			ck_assert_uint_eq(f->size, t[i].size);
+			memset(f->data, 0x5a, f->size);
+			frame_free(f);
+		}
 	frame_pool_free(pool);
 }
 END_TEST
@@ -81,6 +103,7 @@ static Suite *make_suite(void)
 
 	tcase_add_test(t, a_new_frame_is_blank);
 	tcase_add_test(t, large_frames_do_not_enter_the_pool);
+	tcase_add_test(t, a_frame_has_the_smallest_class);
 	tcase_add_test(t, too_large_is_refused);
 	tcase_add_test(t, a_copy_is_whole);
 	suite_add_tcase(s, t);

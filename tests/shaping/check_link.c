@@ -529,9 +529,45 @@ START_TEST(memory_is_bounded)
 		f->len = 100;
 		link_take(l, f, 0);
 	}
-	ck_assert_uint_gt(link_counters(l)->lost_frames[LOSS_QUEUE], 0);
+	ck_assert_uint_gt(link_counters(l)->lost_frames[LOSS_MEMORY], 0);
 	check_books(l);
 	link_free(l);
+}
+END_TEST
+
+/* Two links, a share of ten frames each, a spare of five. */
+START_TEST(no_link_takes_anothers_share)
+{
+	struct frame *one = frame_new(pool, 60);
+	uint64_t size = frame_memory(one);
+	struct link_budget budget = { .spare_bytes = 5 * size };
+	struct link *l[2];
+
+	frame_free(one);
+	for (size_t i = 0; i < 2; i++) {
+		l[i] = make(&(struct link_shape){ .delay_ns = NSEC_PER_SEC }, i);
+		link_set_budget(l[i], &budget, 10 * size);
+	}
+	for (size_t i = 0; i < 2; i++)
+		for (unsigned n = 0; n < 100; n++) {
+			struct frame *f = frame_new(pool, 60);
+
+			f->len = 60;
+			link_take(l[i], f, 0);
+		}
+	ck_assert_uint_eq(link_counters(l[0])->queued_frames, 15);
+	ck_assert_uint_eq(link_counters(l[1])->queued_frames, 10);
+	ck_assert_uint_eq(link_counters(l[1])->lost_frames[LOSS_MEMORY], 90);
+	ck_assert_uint_eq(budget.held_bytes, 25 * size);
+	ck_assert_uint_eq(budget.borrowed_bytes, 5 * size);
+	link_run(l[0], 2 * NSEC_PER_SEC);
+	ck_assert_uint_eq(budget.borrowed_bytes, 0);
+	link_set_up(l[1], false, 0);
+	ck_assert_uint_eq(budget.held_bytes, 0);
+	check_books(l[0]);
+	check_books(l[1]);
+	link_free(l[0]);
+	link_free(l[1]);
 }
 END_TEST
 
@@ -605,6 +641,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_live_change_keeps_the_queue);
 	tcase_add_test(t, a_link_that_is_down_loses_all);
 	tcase_add_test(t, memory_is_bounded);
+	tcase_add_test(t, no_link_takes_anothers_share);
 	tcase_add_loop_test(t, books_hold_whatever_happens, 0, 8);
 	suite_add_tcase(s, t);
 	return s;

@@ -440,6 +440,30 @@ START_TEST(link_show_tells_rings_and_manglings)
 }
 END_TEST
 
+/* A guest that fills a link with small frames: bounded, told, and the neighbour's share stays. */
+START_TEST(memory_is_bounded_a_team)
+{
+	uint64_t held;
+
+	nics[0].shape.up.delay_ns = nics[1].shape.up.delay_ns = 3600 * NSEC_PER_SEC;
+	start();
+	for (unsigned i = 0; i < 2400; i++) {
+		for (unsigned k = 0; k < 500; k++)
+			send_frame(0, 1, 60);
+		while (fabric_step(fabric, now))
+			;
+	}
+	held = fabric->budget.held_bytes;
+	ck_assert_uint_gt(link_counters(fabric->ports[0].links[FABRIC_ACCESS_UP].link)->lost_frames[LOSS_MEMORY], 0);
+	ck_assert_uint_le(held, fabric->memory.total_bytes);
+	send_frame(1, 0, 60);
+	while (fabric_step(fabric, now))
+		;
+	ck_assert_uint_eq(link_counters(fabric->ports[1].links[FABRIC_ACCESS_UP].link)->queued_frames, 1);
+	check_books();
+}
+END_TEST
+
 START_TEST(a_full_ring_is_counted)
 {
 	start();
@@ -562,6 +586,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_network_raises_no_nic);
 	tcase_add_test(t, a_pause_stops_time_for_frames);
 	tcase_add_test(t, link_show_tells_rings_and_manglings);
+	tcase_add_test(t, memory_is_bounded_a_team);
 	tcase_add_test(t, a_full_ring_is_counted);
 	tcase_add_test(t, what_a_machine_gets_wrong_is_malformed);
 	tcase_add_test(t, a_sleeping_port_is_kicked_awake);

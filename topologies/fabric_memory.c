@@ -1,0 +1,67 @@
+/* topologies/fabric_memory.c: how much memory a team's links may fill.
+ *
+ * A link holds what fits its queue and what flies: rate times delay. Each link of the
+ * team has a share for that; a spare is added for links that are changed while they
+ * run. A small frame takes up to MEMORY_FACTOR times its length, and the
+ * share has room for a queue full of them. Shares have a floor and a ceiling,
+ * and all of them together have one: beyond it they shrink in proportion.
+ *
+ * Used by: topologies/show.c, teams/fabric_core.c.   Depends on: core/element.h. */
+#include "topologies/team.h"
+
+#include "core/element.h"
+
+enum {
+	MEMORY_FACTOR = 3,
+	PACKET_ROOM = 576, /* beside the MTU of a frame that is counted as a packet: its header and its class */
+};
+/* A link without a rate is taken for one of so many bits a second. */
+#define RATE_UNLIMITED UINT64_C(10000000000)
+#define SHARE_MIN (UINT64_C(256) << 10)
+#define SHARE_MAX (UINT64_C(64) << 20)
+#define SPARE_BYTES (UINT64_C(64) << 20)
+#define SHARES_MAX (UINT64_C(960) << 20)
+
+/* @d's own wish, before all wishes of the team are added up. */
+static uint64_t wish(const struct shape_dir *d, uint32_t mtu)
+{
+	double rate = (double)(d->rate_bps ? d->rate_bps : RATE_UNLIMITED);
+	double flight = rate / 8e9 * ((double)d->delay_ns + (double)d->jitter_ns) * MEMORY_FACTOR;
+	double queue = 0, sum;
+
+	if (!d->rate_bps && !d->delay_ns && !d->jitter_ns)
+		return 0; /* nothing waits */
+	if (d->rate_bps && d->queue_in_packets && d->queue)
+		queue = (double)d->queue * (2.0 * mtu + PACKET_ROOM);
+	else if (d->rate_bps)
+		queue = (double)(d->queue ? d->queue : queue_default_bytes(d->rate_bps, mtu)) * MEMORY_FACTOR;
+	sum = flight + queue;
+	return sum < (double)SHARE_MIN ? SHARE_MIN : sum > (double)SHARE_MAX ? SHARE_MAX : (uint64_t)sum;
+}
+
+void team_fabric_memory(const struct team *t, struct fabric_memory *ret)
+{
+	struct fabric_memory m = { .spare_bytes = SPARE_BYTES };
+
+	for (size_t v = 0; v < t->n_vms; v++)
+		for (size_t i = 0; i < t->vms[v].n_nics; i++) {
+			const struct team_nic *nic = &t->vms[v].nics[i];
+			const struct team_network *net = &t->networks[nic->network];
+			uint64_t up = wish(&net->shape.up, net->mtu), down = wish(&net->shape.down, net->mtu);
+
+			m.wished_bytes += wish(&nic->shape.up, nic->mtu) + wish(&nic->shape.down, nic->mtu);
+			/* One port of the network has the other direction: the larger one for all. */
+			m.wished_bytes += up > down ? up : down;
+		}
+	m.total_bytes = m.spare_bytes + (m.wished_bytes < SHARES_MAX ? m.wished_bytes : SHARES_MAX);
+	*ret = m;
+}
+
+uint64_t team_link_memory(const struct fabric_memory *m, const struct shape_dir *d, uint32_t mtu)
+{
+	uint64_t bytes = wish(d, mtu);
+
+	if (m->wished_bytes <= SHARES_MAX)
+		return bytes;
+	return (uint64_t)((double)bytes * (double)SHARES_MAX / (double)m->wished_bytes);
+}
