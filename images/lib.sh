@@ -1,10 +1,11 @@
 # images/lib.sh: what every image's build script uses. Sourced, never run.
 #
-# Packages come through apt (private lists and cache when the host's lists are
-# missing or not ours to read), are kept in the cache folder, and are unpacked
-# without root. With a full cache nothing asks the network.
+# Packages come through apt, are kept in the cache folder, and are unpacked without root. A build asks for
+# newer ones once a day; where it cannot, it says so and takes those it has. The host's lists are used
+# where they are a day old at most, else lists of our own, since only root may fetch the host's.
 
 set -euo pipefail
+MUSTER_IMAGES=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 : "${MUSTER_CACHE:=${XDG_CACHE_HOME:-$HOME/.cache}/muster}"
 PACKAGES="$MUSTER_CACHE/packages"
 
@@ -20,43 +21,76 @@ need_commands() {
 		lacks "this needs ${missing[*]}; run: sudo apt-get install -y ${NEED_PACKAGES:-${missing[*]}}"
 }
 
-# apt with lists of our own when the host has none.
+# To be called once, before packages are asked for. Sets APT_OPTIONS; LISTS, a file or folder as old as
+# the package lists, or empty where there are none.
+: "${LISTS_MINUTES:=1440}"
 APT_OPTIONS=()
+LISTS=
 apt_prepare() {
-	[ ${#APT_OPTIONS[@]} -eq 0 ] || return 0
-	if ! apt-cache show busybox-static >/dev/null 2>&1; then
-		local state="$MUSTER_CACHE/apt"
-		mkdir -p "$state/lists/partial" "$state/cache/archives/partial"
-		APT_OPTIONS=(-o "Dir::State::Lists=$state/lists" -o "Dir::Cache=$state/cache")
-		say "fetching the package lists"
-		apt-get "${APT_OPTIONS[@]}" -qq update >&2 || fail "apt-get update failed (is the network there?)"
+	local state="$MUSTER_CACHE/apt" host=/var/lib/apt/lists/partial
+	APT_OPTIONS=(-o "APT::Sandbox::User=$(id -un)" -o Dir::State::status=/var/lib/dpkg/status)
+	if [ -n "$(find $host -maxdepth 0 -mmin -$LISTS_MINUTES 2>/dev/null)" ] &&
+		apt-cache "${APT_OPTIONS[@]}" show busybox-static >/dev/null 2>&1; then
+		LISTS=$host
+		return
 	fi
-	APT_OPTIONS+=(-o "APT::Sandbox::User=$(id -un)" -o "Dir::State::status=/var/lib/dpkg/status")
+	mkdir -p "$state/lists/partial" "$state/cache/archives/partial"
+	APT_OPTIONS+=(-o "Dir::State::Lists=$state/lists" -o "Dir::Cache=$state/cache")
+	if [ -z "$(find "$state/fetched" -mmin -$LISTS_MINUTES 2>/dev/null)" ]; then
+		say "fetching the package lists"
+		if apt-get "${APT_OPTIONS[@]}" -o Acquire::http::Timeout=20 -o Acquire::Retries=0 \
+			-o APT::Update::Error-Mode=any -qq update >&2; then
+			touch "$state/fetched"
+		else
+			say "could not look for newer packages: apt-get update failed (is the network there?)"
+		fi
+	fi
+	[ ! -e "$state/fetched" ] || LISTS=$state/fetched
 }
 
 # The newest version's real package behind a meta package: first dependency of $1 that matches $2.
 package_behind() {
-	apt_prepare
 	apt-cache "${APT_OPTIONS[@]}" depends "$1" | sed -n "s/^ *Depends: \($2\)\$/\1/p" | head -n 1
 }
 
-# Leaves the .deb of each package in $PACKAGES and prints its path. Downloads what is not there.
+# The files that apt would take for the packages $@, a line each: NAME FILE. Nothing where there are no lists.
+newest_files() {
+	local empty
+	[ -n "$LISTS" ] || return 0
+	empty=$(mktemp -d)
+	(cd "$empty" && apt-get "${APT_OPTIONS[@]}" -qq --print-uris download "$@") |
+		awk '{ name = $2; sub("_.*", "", name); print name, $2 }' || true
+	rmdir "$empty"
+}
+
+# Leaves the newest .deb of each package in $PACKAGES and prints its path. What cannot be downloaded is an
+# older one of the cache, which is said, or a failure.
 fetch_packages() {
-	local p missing=()
+	local p file part missing=()
+	local -A newest=()
 	mkdir -p "$PACKAGES"
-	for p in "$@"; do compgen -G "$PACKAGES/${p}_*.deb" >/dev/null || missing+=("$p"); done
+	while read -r p file; do newest[$p]=$file; done < <(newest_files "$@")
+	for p in "$@"; do
+		file=${newest[$p]:-}
+		if [ -n "$file" ]; then [ -e "$PACKAGES/$file" ] || missing+=("$p")
+		else compgen -G "$PACKAGES/${p}_*.deb" >/dev/null || missing+=("$p"); fi
+	done
 	if [ ${#missing[@]} -gt 0 ]; then
-		apt_prepare
 		say "downloading ${#missing[@]} packages"
-		local part
 		part=$(mktemp -d "$PACKAGES/.part.XXXXXX")
 		(cd "$part" && apt-get "${APT_OPTIONS[@]}" -q download "${missing[@]}" | { grep --line-buffered '^Get:' || true; } |
-			progress downloaded ${#missing[@]}) ||
-			{ rm -rf "$part"; fail "could not download ${missing[*]}"; }
-		mv "$part"/*.deb "$PACKAGES/"
+			progress downloaded ${#missing[@]}) || say "could not download ${missing[*]}"
+		! compgen -G "$part/*.deb" >/dev/null || mv "$part"/*.deb "$PACKAGES/"
 		rmdir "$part"
 	fi
-	for p in "$@"; do compgen -G "$PACKAGES/${p}_*.deb" | sort -V | tail -n 1; done
+	for p in "$@"; do
+		file=$PACKAGES/${newest[$p]:-.none}
+		if [ ! -e "$file" ]; then
+			file=$(compgen -G "$PACKAGES/${p}_*.deb" | sort -V | tail -n 1) || fail "there is no package $p"
+			[ -z "${newest[$p]:-}" ] || say "note: ${file##*/} is used, though ${newest[$p]} is newer"
+		fi
+		printf '%s\n' "$file"
+	done
 }
 
 # Copies program $2.. out of the unpacked tree $1 into $ROOT, with every shared library it needs.
@@ -82,12 +116,13 @@ install_libraries() {
 	done
 }
 
-# The cloud kernel's package: the one that was used last, while it is in the cache.
+# The cloud kernel's package: the newest; where there are no lists, the newest in the cache.
 kernel_package() {
-	local kernel
-	kernel=$({ ls "$PACKAGES" 2>/dev/null || true; } | sed -n 's/^\(linux-image-[0-9].*-cloud-amd64\)_.*\.deb$/\1/p' | sort -V | tail -n 1)
-	[ -n "$kernel" ] || kernel=$(package_behind linux-image-cloud-amd64 'linux-image-[0-9].*')
-	[ -n "$kernel" ] || fail "no package behind linux-image-cloud-amd64"
+	local kernel=
+	[ -z "$LISTS" ] || kernel=$(package_behind linux-image-cloud-amd64 'linux-image-[0-9].*')
+	[ -n "$kernel" ] || kernel=$({ ls "$PACKAGES" 2>/dev/null || true; } |
+		sed -n 's/^\(linux-image-[0-9].*-cloud-amd64\)_.*\.deb$/\1/p' | sort -V | tail -n 1)
+	[ -n "$kernel" ] || fail "no package behind linux-image-cloud-amd64: there are no package lists"
 	printf '%s\n' "$kernel"
 }
 
@@ -112,23 +147,29 @@ pack_initramfs() {
 	(cd "$1" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 --reproducible) >"$2"
 }
 
-# The tree $1 as a read-only image $2, all of it root's; files that match compress hints $3 are packed.
+# The tree $1 as a read-only image $2; files that match compress hints $3 are packed. All of it is root's,
+# or, with $4, owned as install_packages has kept it in that folder.
 pack_image() {
-	local said
+	local said owners=(--all-root) as=()
 	rm -f "$2"
-	said=$(mkfs.erofs -zlz4hc,12 --compress-hints="$3" --all-root -T 0 -U 00000000-0000-0000-0000-000000000000 \
+	if [ $# -gt 3 ]; then
+		owners=()
+		as=(sh "$4/fakeroot/usr/bin/fakeroot-sysv" --lib "$4/fakeroot/usr/lib/x86_64-linux-gnu/libfakeroot/libfakeroot-sysv.so"
+			--faked "$4/fakeroot/usr/bin/faked-sysv" -i "$4/owners" --)
+	fi
+	said=$("${as[@]}" mkfs.erofs -zlz4hc,12 --compress-hints="$3" "${owners[@]}" -T 0 -U 00000000-0000-0000-0000-000000000000 \
 		"$2" "$1" 2>&1 >/dev/null) || fail "mkfs.erofs: $said"
 	# A persistent memory region is a multiple of 2 MiB.
 	truncate -s %2M "$2"
 }
 
 # The packages $@ and all they depend on, one a line; worked out by apt as for an empty system,
-# and kept beside the packages.
+# and kept beside the packages until the lists are newer.
 package_closure() {
 	local kept empty names
 	kept="$PACKAGES/closure-$(printf '%s\n' "$@" | sort | sha256sum | cut -c 1-16)"
-	if [ ! -s "$kept" ]; then
-		apt_prepare
+	if [ ! -s "$kept" ] || [ -n "$LISTS" -a "$LISTS" -nt "$kept" ]; then
+		[ -n "$LISTS" ] || fail "there are no package lists"
 		empty=$(mktemp)
 		names=$(apt-get "${APT_OPTIONS[@]}" -o "Dir::State::status=$empty" -o Debug::NoLocking=1 \
 			--simulate --no-install-recommends install "$@") || { rm -f "$empty"; fail "apt finds no way to install $*"; }
@@ -154,7 +195,7 @@ cached_image() {
 	key=$({
 		(cd "$scripts" && find . -type f -printf '%m %p\n' | LC_ALL=C sort && find . -type f | LC_ALL=C sort | xargs sha256sum)
 		(cd "$guest" && find . -type f | LC_ALL=C sort | xargs sha256sum)
-		sha256sum <"$scripts/../lib.sh"
+		cat "$MUSTER_IMAGES/lib.sh" "$MUSTER_IMAGES/install" | sha256sum
 		printf '%s\n' "${@##*/}"
 		mkfs.erofs -V 2>&1
 	} | sha256sum | cut -c 1-24)
@@ -188,4 +229,36 @@ progress() {
 		elif [ $((n * 4 / $2)) -ne $(((n - 1) * 4 / $2)) ]; then say "$1: $n of $2"; fi
 	done
 	[ -z "$terminal" ] || [ $n -eq 0 ] || echo >&2
+}
+
+# ---- packages installed by dpkg ------------------------------------------------------------
+
+# Unpacks package $1 into the tree $2, whose /bin, /lib and so on may be links.
+unpack() {
+	dpkg-deb --fsys-tarfile "$1" | tar -C "$2" --keep-directory-symlink --no-same-owner -xpf -
+}
+
+# Installs the packages $4.. (files of $PACKAGES) into the empty tree $2 as dpkg does, install scripts
+# included, and keeps in the folder $1 who owns which file (see pack_image). $3: names of packages, parted
+# by blanks, that dpkg has to have configured before the others.
+#
+# Everything is unpacked first, so that dpkg and a shell are there; then dpkg installs it all once more from
+# within. It runs in namespaces of its own where it is root, so that no rights are needed; owners
+# other than root are kept by fakeroot (of Debian's packages, not the host's).
+install_packages() {
+	local work=$1 root=$2 first=$3 d name log="$1/install.log"
+	shift 3
+	mkdir -p "$work/fakeroot" "$root"/usr/{bin,sbin,lib,lib32,lib64,libx32} "$root"/{dev,proc,sys,run,tmp,etc,var/lib/dpkg/info}
+	for d in bin sbin lib lib32 lib64 libx32; do ln -s "usr/$d" "$root/$d"; done
+	for d in $(fetch_packages fakeroot libfakeroot); do dpkg-deb -x "$d" "$work/fakeroot"; done
+	for d in "$@"; do unpack "$d" "$root"; echo; done | progress unpacked $#
+	: >"$root/var/lib/dpkg/status"
+	: >"$root/var/lib/dpkg/available"
+	for name in $first; do printf '%s\n' "$@" | sed -n "s|.*/\(${name}_[^/]*\)\$|\1|p"; done >"$work/first"
+	printf '%s\n' "${@##*/}" >"$work/all"
+	say "installing $# packages"
+	unshare --map-root-user --mount --pid --fork bash "$MUSTER_IMAGES/install" "$work" "$root" "$PACKAGES" \
+		>"$log" 2>&1 </dev/null || { tail -n 30 "$log" >&2; fail "the packages could not be installed"; }
+	# dpkg found nothing missing or half done.
+	[ ! -s "$work/audit" ] || { cat "$work/audit" >&2; fail "the packages are not whole"; }
 }
