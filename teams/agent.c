@@ -1,10 +1,17 @@
 /* teams/agent.c: the guest agent client.
  *
  * States: SYNCING (a sync is called out again and again; all input is dropped
- * up to the 0xFF that precedes the answer with our number), IDLE, CALLING (one
- * request on the wire), DEAD (the stream ended). A call that times out leaves
+ * up to the 0xFF that precedes the answer with a number of ours), IDLE, CALLING
+ * (one request on the wire), DEAD (the stream ended). A call that times out leaves
  * an answer in the stream that nobody wants: the state goes back to SYNCING,
- * whose number tells the stale from the fresh.
+ * whose numbers tell the stale from the fresh.
+ *
+ * Every number called out since that call will do: what was answered to the call
+ * precedes its answer. The newest alone would not be enough, for where an answer
+ * takes longer than the interval, a newer one is always on its way. The answers
+ * to the other numbers come later, before that of the next call, and are dropped.
+ * The interval doubles: what is called out waits in the socket until the guest
+ * opens its port, and the agent answers all of it before the first call.
  *
  * What a guest says is kept only while an answer is awaited, and only as much as
  * the question allows (agent_scan.c): bytes that nobody asked for are dropped up
@@ -52,7 +59,9 @@ struct agent {
 	size_t out_done; /* bytes of out already written */
 	struct agent_scan scan; /* of what the call at hand was answered so far */
 	bool skipping; /* up to the end of a line that nobody wants */
-	unsigned sync_id;
+	unsigned sync_id; /* the number called out last */
+	unsigned sync_heard; /* no number up to this one is answered any more, or nobody cares */
+	unsigned sync_count; /* of the numbers called out in this SYNCING */
 	agent_event_fn *sync_fn;
 	void *sync_ctx;
 	struct call *first, **last; /* the one on the wire is first */
@@ -138,15 +147,34 @@ static void flush(struct agent *a)
 		(void)loop_set_events(a->source, EPOLLIN | (a->out.len > 0 ? EPOLLOUT : 0));
 }
 
+nsec_t agent_sync_wait(unsigned n)
+{
+	nsec_t ms = AGENT_SYNC_MS;
+
+	while (n-- > 0 && ms < AGENT_SYNC_MAX_MS)
+		ms *= 2;
+	return ms * NSEC_PER_MSEC;
+}
+
 static void send_sync(struct agent *a)
 {
-	loop_set_timer(a->timer, clock_now() + AGENT_SYNC_MS * NSEC_PER_MSEC);
+	loop_set_timer(a->timer, clock_now() + agent_sync_wait(a->sync_count));
 	if (a->out.len > 0)
 		return;
+	a->sync_count++;
 	a->sync_id++;
 	bytes_printf(&a->out, "\xff{\"execute\":\"guest-sync-delimited\",\"arguments\":{\"id\":%u}}\n",
 		     a->sync_id);
 	flush(a);
+}
+
+/* Answers to what was called out so far are stale. */
+static void begin_syncing(struct agent *a)
+{
+	a->state = AGENT_SYNCING;
+	a->sync_heard = a->sync_id;
+	a->sync_count = 0;
+	bytes_done(&a->in);
 }
 
 static void start_next(struct agent *a)
@@ -181,18 +209,27 @@ static void answer_first(struct agent *a, json_t *result, const char *error)
 /* The call at hand gets no answer: @error, and the stream is synced anew. */
 static void fail_call(struct agent *a, const char *error)
 {
-	bytes_done(&a->in);
-	a->state = AGENT_SYNCING;
+	begin_syncing(a);
 	answer_first(a, NULL, error);
 	if (a->state == AGENT_SYNCING && !a->wants_free)
 		send_sync(a);
 }
 
-static void line_to_sync(struct agent *a, json_t *msg)
+/* Tells whether @msg answers a sync that is still of interest; each is so once. */
+static bool answers_sync(struct agent *a, json_t *msg)
 {
 	json_t *id = json_object_get(msg, "return");
 
-	if (!json_is_integer(id) || json_integer_value(id) != (json_int_t)a->sync_id)
+	if (!json_is_integer(id) || json_integer_value(id) <= (json_int_t)a->sync_heard ||
+	    json_integer_value(id) > (json_int_t)a->sync_id)
+		return false;
+	a->sync_heard = (unsigned)json_integer_value(id);
+	return true;
+}
+
+static void line_to_sync(struct agent *a, json_t *msg)
+{
+	if (!answers_sync(a, msg))
 		return;
 	a->state = AGENT_IDLE;
 	loop_set_timer(a->timer, NSEC_NEVER);
@@ -232,6 +269,8 @@ static void take_line(struct agent *a, const uint8_t *line, size_t len)
 	if (json_is_object(msg)) {
 		if (a->state == AGENT_SYNCING)
 			line_to_sync(a, msg);
+		else if (a->state == AGENT_CALLING && mark && answers_sync(a, msg))
+			a->scan = (struct agent_scan){ 0 }; /* nothing of the call's own came yet */
 		else if (a->state == AGENT_CALLING)
 			line_to_call(a, msg);
 	} else if (a->state == AGENT_CALLING) {
@@ -376,9 +415,8 @@ void agent_sync(struct agent *a, agent_event_fn *fn, void *ctx)
 {
 	if (a->state == AGENT_DEAD)
 		return;
-	a->state = AGENT_SYNCING;
+	begin_syncing(a);
 	a->plain = false;
-	bytes_done(&a->in);
 	a->sync_fn = fn;
 	a->sync_ctx = ctx;
 	send_sync(a);

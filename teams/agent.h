@@ -31,8 +31,11 @@ int agent_new(struct loop *loop, int fd, struct agent **ret_agent);
  * May be called from a reply. */
 struct agent *agent_free(struct agent *a);
 
-/* Calls for the agent every AGENT_SYNC_MS until it answers, then calls @fn once. */
-enum { AGENT_SYNC_MS = 100 };
+/* The time from one sync to the next: the first, and what it doubles up to. */
+enum { AGENT_SYNC_MS = 100, AGENT_SYNC_MAX_MS = 3200 };
+/* How long the agent is waited for after @n syncs in vain and one more. */
+nsec_t agent_sync_wait(unsigned n);
+/* Calls for the agent again and again until it answers, then calls @fn once. */
 void agent_sync(struct agent *a, agent_event_fn *fn, void *ctx);
 bool agent_is_synced(const struct agent *a);
 /* An agent that refuses arguments which are Muster's own; kept until it is synced anew. */

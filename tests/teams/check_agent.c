@@ -6,6 +6,7 @@
 #include "teams/agent.h"
 #include "teams/exec.h"
 
+#include <limits.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -125,6 +126,72 @@ START_TEST(test_sync)
 	guest_says_text("{\"return\": {}}\ngarbage\xff{\"return\": 1}\n");
 	ck_assert(agent_is_synced(agent));
 	ck_assert_uint_eq(n_synced, 1);
+}
+END_TEST
+
+/* Waits until another sync is called out. Returns its number. */
+static unsigned next_id(void)
+{
+	for (;;) {
+		const char *at;
+
+		ck_assert_int_ge(loop_step(loop, clock_now() + NSEC_PER_SEC), 0);
+		at = strstr(guest_hears(), "\"id\":");
+		if (at)
+			return (unsigned)strtoul(at + 5, NULL, 10);
+	}
+}
+
+/* On a busy host each answer comes when a newer sync is on its way. */
+START_TEST(test_sync_answered_late)
+{
+	char text[200];
+
+	agent_sync(agent, on_sync, NULL);
+	ck_assert_uint_eq(heard_id(), 1);
+	ck_assert_uint_eq(next_id(), 2);
+	guest_says_text("\xff{\"return\": 1}\n");
+	ck_assert(agent_is_synced(agent));
+	ck_assert_uint_eq(n_synced, 1);
+	/* What else was called out is answered before the call is. */
+	ck_assert_int_eq(agent_call(agent, "guest-ping", NULL, NSEC_NEVER, on_reply, NULL), 0);
+	guest_says_text("\xff{\"return\": 2}\n");
+	ck_assert_uint_eq(n_replies, 0);
+	/* They take nothing of its bound, which is 64 brackets and commas here. */
+	for (size_t i = 0, n = (size_t)snprintf(text, sizeof text, "{\"return\":[7"); i < 62; i++)
+		(void)snprintf(text + n + 2 * i, sizeof text - n - 2 * i, ",7");
+	(void)strcat(text, "]}\n");
+	guest_says_text(text);
+	ck_assert_uint_eq(n_replies, 1);
+	ck_assert_str_eq(last_error, "");
+	ck_assert_uint_eq(json_array_size(last_result), 63);
+	ck_assert_uint_eq(n_synced, 1);
+}
+END_TEST
+
+START_TEST(test_sync_answers_of_before)
+{
+	for (int i = 0; i < 3; i++) {
+		agent_sync(agent, on_sync, NULL);
+		(void)guest_hears();
+	}
+	guest_says_text("\xff{\"return\": 2}\n"); /* called out before the last agent_sync() */
+	ck_assert(!agent_is_synced(agent));
+	guest_says_text("\xff{\"return\": 3}\n");
+	ck_assert(agent_is_synced(agent));
+	ck_assert_int_eq(agent_call(agent, "guest-ping", NULL, NSEC_NEVER, on_reply, NULL), 0);
+	guest_says_text("\xff{\"return\": 3}\n"); /* once more: nothing that was called out is left */
+	ck_assert_uint_eq(n_replies, 1);
+}
+END_TEST
+
+START_TEST(test_sync_interval)
+{
+	static const unsigned ms[] = { 100, 200, 400, 800, 1600, 3200, 3200 };
+
+	for (unsigned i = 0; i < sizeof ms / sizeof ms[0]; i++)
+		ck_assert_int_eq(agent_sync_wait(i), ms[i] * NSEC_PER_MSEC);
+	ck_assert_int_eq(agent_sync_wait(UINT_MAX), 3200 * NSEC_PER_MSEC);
 }
 END_TEST
 
@@ -506,6 +573,9 @@ static Suite *make_suite(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_sync);
+	tcase_add_test(t, test_sync_answered_late);
+	tcase_add_test(t, test_sync_answers_of_before);
+	tcase_add_test(t, test_sync_interval);
 	tcase_add_test(t, test_call);
 	tcase_add_test(t, test_calls_before_sync_wait);
 	tcase_add_loop_test(t, test_hostile_answers, 0, (int)(sizeof hostile / sizeof *hostile));
