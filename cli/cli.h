@@ -57,7 +57,8 @@ int cli_getopt(const struct command *cmd, int argc, char **argv, const char *let
 	       const struct option *options);
 enum { OPT_HELP = 1000, OPT_FORMAT, OPT_ALL, OPT_NAME, OPT_FOREGROUND, OPT_SET, OPT_KEEP,
        OPT_JUNIT, OPT_TAP, OPT_LOG, OPT_DIR, OPT_NOW, OPT_FOLLOW,
-       OPT_IF_MISSING, OPT_UNTRUSTED, OPT_LIST, OPT_YES, OPT_ONLY, OPT_TIMEOUT, OPT_CAPTURE_FAILED, OPT_SYNC };
+       OPT_IF_MISSING, OPT_UNTRUSTED, OPT_LIST, OPT_YES, OPT_ONLY, OPT_TIMEOUT, OPT_CAPTURE_FAILED, OPT_SYNC,
+       OPT_PURGE, OPT_COMMIT, OPT_DISCARD, OPT_REPLACE };
 #define CLI_OPT_HELP { "help", no_argument, NULL, OPT_HELP }
 #define CLI_OPT_FORMAT { "format", required_argument, NULL, OPT_FORMAT }
 #define CLI_OPT_END { NULL, 0, NULL, 0 }
@@ -93,6 +94,11 @@ bool cli_is_down(json_t *state, const char *key);
 /* Prints rows of @n_columns strings as a table; the first row is the header (cli/table.c). A
  * NULL cell is empty. */
 void cli_print_table(const char *const *cells, size_t n_rows, size_t n_columns);
+
+/* Tears a team down; accepts one that is not up (cmd_down.c). Says what is wrong. Returns an exit status. */
+int cli_down(const struct store *store, const char *team);
+/* Removes all that a team which is down has left, and says what it was (cmd_purge.c). Returns an exit status. */
+int cli_purge_team(const struct store *store, const char *team);
 
 /* Prints the examples that begin with @begin, a line each (cmd_init.c). */
 void cli_offer_examples(const char *begin);

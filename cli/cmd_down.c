@@ -1,4 +1,5 @@
-/* cli/cmd_down.c: muster down: returns when nothing of the team is left.
+/* cli/cmd_down.c: muster down: returns when nothing of the team is left on the host but, unless
+ * it is purged, its folder of logs.
  *
  * The supervisor is asked. One that gives no sign of life in ALIVE_S, or does not end in
  * UNDO_S, is killed with all its processes (teams/reap.c), as is a janitor that is stopped. */
@@ -41,7 +42,7 @@ static int ask(const struct store *store, const char *team)
 	return r;
 }
 
-static int down_one(const struct store *store, const char *team)
+int cli_down(const struct store *store, const char *team)
 {
 	CLEANUP(free) char *why = NULL;
 	int r;
@@ -58,14 +59,21 @@ static int down_one(const struct store *store, const char *team)
 	return r < 0 ? cli_fail(EXIT_FAILED, "%s", why ? why : strerror(-r)) : EXIT_DONE;
 }
 
-static int down_all(const struct store *store)
+static int down_one(const struct store *store, const char *team, bool purge)
+{
+	int status = cli_down(store, team);
+
+	return status == EXIT_DONE && purge ? cli_purge_team(store, team) : status;
+}
+
+static int down_all(const struct store *store, bool purge)
 {
 	json_t *list = store_list(store), *name;
 	int status = EXIT_DONE;
 	size_t i;
 
 	json_array_foreach(list, i, name) {
-		int s = down_one(store, json_string_value(name));
+		int s = down_one(store, json_string_value(name), purge);
 
 		status = s ? s : status;
 	}
@@ -76,16 +84,21 @@ static int down_all(const struct store *store)
 int cmd_down(const struct command *cmd, int argc, char **argv)
 {
 	static const struct option options[] = { CLI_OPT_HELP, { "all", no_argument, NULL, OPT_ALL },
-						 CLI_OPT_END };
+						 { "purge", no_argument, NULL, OPT_PURGE },
+						 { "commit", no_argument, NULL, OPT_COMMIT },
+						 { "discard", no_argument, NULL, OPT_DISCARD }, CLI_OPT_END };
 	CLEANUP(store) struct store store = { 0 };
 	CLEANUP(free) char *why = NULL;
-	bool all = false;
+	bool all = false, purge = false;
 	int c;
 
 	while ((c = cli_getopt(cmd, argc, argv, ":", options)) != -1) {
 		if (c == OPT_HELP || c == '?')
 			return c == '?' ? EXIT_USAGE : EXIT_DONE;
+		if (c == OPT_COMMIT || c == OPT_DISCARD)
+			return cli_fail(EXIT_USAGE, "down --%s: not there yet", c == OPT_COMMIT ? "commit" : "discard");
 		all |= c == OPT_ALL;
+		purge |= c == OPT_PURGE;
 	}
 	if (argc - optind != (all ? 0 : 1))
 		return cli_usage(cmd, "one team, or --all");
@@ -93,5 +106,5 @@ int cmd_down(const struct command *cmd, int argc, char **argv)
 		return cli_usage(cmd, "'%s' cannot be a team's name", argv[optind]);
 	if (store_open(&store, &why) < 0)
 		return cli_fail(EXIT_FAILED, "%s", why);
-	return all ? down_all(&store) : down_one(&store, argv[optind]);
+	return all ? down_all(&store, purge) : down_one(&store, argv[optind], purge);
 }

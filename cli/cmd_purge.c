@@ -64,6 +64,21 @@ static int remove_all(const struct store *store, json_t *list)
 	return status;
 }
 
+int cli_purge_team(const struct store *store, const char *team)
+{
+	json_t *list = store_remains(store, team);
+	int status = EXIT_DONE;
+
+	if (json_array_size(list) == 0) {
+		(void)printf("nothing of team %s is left to remove\n", team);
+	} else {
+		print_list(list);
+		status = remove_all(store, list);
+	}
+	json_decref(list);
+	return status;
+}
+
 int cmd_purge(const struct command *cmd, int argc, char **argv)
 {
 	static const struct option options[] = { CLI_OPT_HELP, CLI_OPT_FORMAT,

@@ -32,6 +32,7 @@ int cmd_up(const struct command *cmd, int argc, char **argv)
 		{ "name", required_argument, NULL, OPT_NAME },
 		{ "foreground", no_argument, NULL, OPT_FOREGROUND },
 		{ "keep", no_argument, NULL, OPT_KEEP },
+		{ "replace", no_argument, NULL, OPT_REPLACE },
 		CLI_OPT_END,
 	};
 	struct up_options opt = { 0 };
@@ -53,6 +54,7 @@ int cmd_up(const struct command *cmd, int argc, char **argv)
 			name = optarg;
 		opt.sup.foreground |= c == OPT_FOREGROUND;
 		opt.sup.keep |= c == OPT_KEEP;
+		opt.replace |= c == OPT_REPLACE;
 	}
 	if (argc - optind != 1)
 		return cli_usage(cmd, "one team file is needed");

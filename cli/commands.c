@@ -10,16 +10,18 @@ const struct command commands[] = {
 	  "  -v                print the plan, and what the file touches on the host\n"
 	  "  --untrusted       the file is a stranger's: it reads nothing outside its folder\n"
 	  "  --set KEY=VALUE   override a value (vms.client.memory=256MiB)\n" COMMAND_OUT, cmd_check },
-	{ "up", "FILE [--name N] [--foreground] [--keep] [--untrusted] [--set KEY=VALUE]... [--format json]",
+	{ "up", "FILE [--name N] [--foreground] [--keep] [--replace] [--untrusted] [--set KEY=VALUE]... [--format json]",
 	  "Launch a team; returns when every VM is ready",
 	  "  --name N          another name for the team\n"
 	  "  --foreground      stay; the team ends with this command\n"
 	  "  --keep            what is there stays when something fails\n"
+	  "  --replace         a team of that name which is up is torn down first\n"
 	  "  --untrusted       the file is a stranger's: it reads nothing outside its folder\n"
 	  "  --set KEY=VALUE   override a value (vms.client.memory=256MiB)\n"
 	  "  --format json     events as JSON lines instead of progress\n", cmd_up },
-	{ "down", "TEAM | --all", "Tear a team down; it is no error when it is not up",
-	  "  --all             every team of this user\n", cmd_down },
+	{ "down", "TEAM | --all [--purge]", "Tear a team down; it is no error when it is not up",
+	  "  --all             every team of this user that is up\n"
+	  "  --purge           remove all of it: logs, events, consoles, state\n", cmd_down },
 	{ "ls", "[--format json]", "List the teams that are up", COMMAND_OUT, cmd_ls },
 	{ "status", "TEAM [--format json]", "VMs, NICs, addresses, engines, state, uptime, memory",
 	  COMMAND_OUT, cmd_status },

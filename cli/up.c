@@ -73,8 +73,8 @@ static int say_who_has_it(int fd, const char *team)
 		state = "there and not answering";
 	else if (r == 0 && json_is_string(json_object_get(reply, "state")))
 		state = json_string_value(json_object_get(reply, "state"));
-	(void)cli_fail(EXIT_FAILED, "team %s is already %s ('muster down %s' ends it)", team, state,
-		       team);
+	(void)cli_fail(EXIT_FAILED, "team %s is already %s ('muster down %s' ends it, 'muster up --replace' replaces it)",
+		       team, state, team);
 	json_decref(reply);
 	return EXIT_FAILED;
 }
@@ -281,6 +281,33 @@ static int build_images(const struct team *team)
 	return 0;
 }
 
+/* What the VMs of @team hold of the host's memory, in bytes; 0 where it is not up or does not say. */
+static uint64_t held_bytes(const struct store *store, const char *team)
+{
+	CLEANUP(fd) int fd = -1;
+	json_t *reply = NULL, *vm;
+	uint64_t sum = 0;
+	size_t i;
+
+	if (client_open(store, team, &fd) == 0)
+		(void)client_call_within(fd, json_pack("{s:s}", "do", "status"), WHO_S * NSEC_PER_SEC, &reply);
+	json_array_foreach(json_object_get(reply, "vms"), i, vm)
+		sum += (uint64_t)json_integer_value(json_object_get(vm, "resident_bytes"));
+	json_decref(reply);
+	return sum;
+}
+
+/* Tears down who has the team's name, unless the new team could not be started then. */
+static int replace(const struct store *store, const struct team *team)
+{
+	CLEANUP(free) char *why = NULL;
+	int r = supervisor_check(team, held_bytes(store, team->name), &why);
+
+	if (r < 0)
+		return cli_fail(r == -ENOTSUP || host_lacks(r) ? EXIT_HOST : EXIT_FAILED, "%s", why);
+	return cli_down(store, team->name);
+}
+
 static int start(const struct team *team, const struct up_options *opt, struct up *up)
 {
 	CLEANUP(fd) int lock = -1;
@@ -289,6 +316,9 @@ static int start(const struct team *team, const struct up_options *opt, struct u
 
 	if (r < 0)
 		return cli_fail(EXIT_HOST, "%s", why);
+	r = opt->replace ? replace(&up->store, team) : 0;
+	if (r != 0)
+		return r;
 	r = take_lock(&up->store, team->name, &lock);
 	if (r != 0)
 		return r;

@@ -11,6 +11,7 @@ struct up_options {
 	struct supervisor_options sup;
 	bool json; /* events as JSON lines on stdout */
 	bool quiet; /* no lines for what goes well */
+	bool replace; /* a team of that name which is up is torn down first */
 };
 
 /* A team that is up: the connection on which the supervisor was started. */

@@ -446,6 +446,29 @@ static _Noreturn void supervisor_run(struct supervisor *sup, int client_fd)
 	_exit(0);
 }
 
+/* *ret_engine is the caller's to end, whatever is returned. */
+static int check_host(const struct team *team, uint64_t freed_bytes, struct engine_host *ret_engine, char **ret_why)
+{
+	int r = host_files_check(team, ret_why);
+	uint64_t available;
+
+	if (r == 0)
+		r = engine_find(team, ret_engine, ret_why);
+	/* A host that does not tell is not refused. */
+	if (r == 0 && host_memory_available("", &available) == 0)
+		r = host_memory_check(team, available + freed_bytes, ret_why);
+	return r;
+}
+
+int supervisor_check(const struct team *team, uint64_t freed_bytes, char **ret_why)
+{
+	struct engine_host engine = { 0 };
+	int r = check_host(team, freed_bytes, &engine, ret_why);
+
+	engine_done(&engine);
+	return r;
+}
+
 int supervisor_start(const struct store *store, const struct team *team,
 		     const struct supervisor_options *opt, int lock_fd, int *ret_fd,
 		     pid_t *ret_pid, char **ret_why)
@@ -455,15 +478,9 @@ int supervisor_start(const struct store *store, const struct team *team,
 				  .log_fd = -1, .janitor_fd = -1, .listen_fd = -1,
 				  .state = SUP_STARTING,
 				  .boots_max = boots > BOOTS_LEAST ? boots : BOOTS_LEAST };
-	int fds[2], r = host_files_check(team, ret_why);
-	uint64_t available;
+	int fds[2], r = check_host(team, 0, &sup.engine, ret_why);
 	pid_t pid;
 
-	if (r == 0)
-		r = engine_find(team, &sup.engine, ret_why);
-	/* A host that does not tell is not refused. */
-	if (r == 0 && host_memory_available("", &available) == 0)
-		r = host_memory_check(team, available, ret_why);
 	if (r == 0)
 		r = open_files(&sup, ret_why);
 	if (r < 0) {

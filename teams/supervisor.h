@@ -13,6 +13,11 @@ struct supervisor_options {
 	bool keep; /* what is there stays when bringing up fails */
 };
 
+/* Whether this host has the files, the engine and the memory that @team wants.
+ * @freed_bytes: memory that will be given back before it starts.
+ * Returns 0; -ENOTSUP, or another -errno, with a message, which the caller frees. */
+int supervisor_check(const struct team *team, uint64_t freed_bytes, char **ret_why);
+
 /* Forks the supervisor of @team. @lock_fd: from store_lock(), handed on (the
  * caller closes its own). @ret_fd: a connection to it (teams/client.h), on
  * which every event comes. The caller reaps *ret_pid or leaves it to init.
