@@ -10,6 +10,7 @@
 #include "topologies/values.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -34,6 +35,20 @@ void cli_print(FILE *out, const char *fmt, ...)
 	va_start(ap, fmt);
 	vprint(out, fmt, ap);
 	va_end(ap);
+}
+
+bool cli_nobody_reads(void)
+{
+	struct pollfd p = { .fd = STDOUT_FILENO };
+
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLERR | POLLHUP)) != 0;
+}
+
+int cli_end_output(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return EXIT_DONE;
+	return cli_nobody_reads() ? EXIT_READER_GONE : cli_fail(EXIT_FAILED, "the output cannot be written");
 }
 
 static char *first_failure;

@@ -20,6 +20,7 @@ enum exit_status {
 	EXIT_NO_SUCH = 3, /* no such team, VM, network */
 	EXIT_HOST = 4, /* the host lacks something */
 	EXIT_INTERRUPTED = 130, /* Ctrl-C */
+	EXIT_READER_GONE = 141, /* stdout is a pipe that nobody reads: 128 + SIGPIPE, as a shell says */
 };
 
 struct command {
@@ -37,6 +38,11 @@ extern const size_t n_commands;
  * in it (core/escape.h). All commands print so, but for a command's own output (exec,
  * console). */
 void cli_print(FILE *out, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* True when nobody reads stdout any more. */
+bool cli_nobody_reads(void);
+/* Writes what stdout still holds. Returns EXIT_DONE; EXIT_READER_GONE without a word when nobody reads
+ * it; EXIT_FAILED (said). Each command that is done ends with it. */
+int cli_end_output(void);
 /* "muster: TEXT" on stderr; returns @status. */
 int cli_fail(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The first text that cli_fail() printed in this process, or "": what a report of a failure says. */

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 
 enum { DETACH_KEY = 0x1d /* Ctrl-] */ };
@@ -78,7 +77,7 @@ static int attach(int fd, const char *vm)
 	}
 	raw_terminal_leave();
 	(void)fprintf(stderr, "\ndetached\n");
-	return nobody_reads ? 128 + SIGPIPE : EXIT_DONE;
+	return nobody_reads ? EXIT_READER_GONE : EXIT_DONE;
 }
 
 static int print_log(const struct store *store, const char *team, const char *vm)
@@ -97,7 +96,7 @@ static int print_log(const struct store *store, const char *team, const char *vm
 		return cli_fail(EXIT_NO_SUCH, "no console of '%s/%s'", team, vm);
 	while ((n = read(fd, buf, sizeof buf)) > 0)
 		if ((r = fd_write_all(STDOUT_FILENO, buf, (size_t)n)) < 0)
-			return r == -EPIPE ? 128 + SIGPIPE : EXIT_FAILED;
+			return r == -EPIPE ? EXIT_READER_GONE : EXIT_FAILED;
 	return n < 0 ? cli_fail(EXIT_FAILED, "%s: %s", path, strerror(errno)) : EXIT_DONE;
 }
 

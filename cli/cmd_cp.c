@@ -212,7 +212,7 @@ static int copy_and_say(struct copy_side *src, struct copy_side *dst, bool recur
 	if (got_signal)
 		return 128 + (int)got_signal;
 	if (r == -EPIPE && dst->is_stdio)
-		return 128 + SIGPIPE;
+		return EXIT_READER_GONE;
 	if (r < 0)
 		(void)cli_fail(0, "%s: %s", dst->is_guest ? dst->vm : src->vm, t.error[0] ? t.error : strerror(-r));
 	return r < 0 || progress.n_warnings > 0 ? EXIT_FAILED : EXIT_DONE;

@@ -2,8 +2,10 @@
 #include "cli/commands.h"
 #include "core/control.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 
 /* Prints the first @max bytes of the file. */
 static int print_file(const char *path, long long max)
@@ -19,11 +21,21 @@ static int print_file(const char *path, long long max)
 
 		if (n <= 0)
 			break;
-		if (fd_write_all(STDOUT_FILENO, buf, (size_t)n) < 0)
-			return EXIT_FAILED;
+		if (fwrite(buf, 1, (size_t)n, stdout) != (size_t)n)
+			break;
 		max -= n;
 	}
 	return EXIT_DONE;
+}
+
+/* Waits for a message. Returns false when nobody reads stdout any more. */
+static bool wait_event(int fd)
+{
+	struct pollfd p[] = { { .fd = fd, .events = POLLIN }, { .fd = STDOUT_FILENO } };
+
+	while (poll(p, 2, -1) < 0 && errno == EINTR)
+		;
+	return !cli_nobody_reads();
 }
 
 static int follow(const char *team, const struct store *store, const char *path)
@@ -39,15 +51,15 @@ static int follow(const char *team, const struct store *store, const char *path)
 		return status;
 	status = print_file(path, (long long)json_integer_value(json_object_get(reply, "offset")));
 	json_decref(reply);
-	while (status == EXIT_DONE && control_read_msg(fd, &msg) == 0) {
+	while (status == EXIT_DONE && fflush(stdout) == 0 && wait_event(fd) && control_read_msg(fd, &msg) == 0) {
 		char *text = json_object_get(msg, "event") ? cli_json_text(msg, JSON_COMPACT) : NULL;
 
-		if (text && (puts(text) < 0 || fflush(stdout) != 0))
-			status = EXIT_FAILED;
+		if (text)
+			(void)puts(text);
 		free(text);
 		json_decref(msg);
 	}
-	return status;
+	return status == EXIT_DONE && cli_nobody_reads() ? EXIT_READER_GONE : status;
 }
 
 int cmd_events(const struct command *cmd, int argc, char **argv)

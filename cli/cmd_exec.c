@@ -8,7 +8,6 @@
 #include "cli/guest.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 
 enum { STDIN_MAX = 2 << 20 /* its base64 fits one control message */ };
@@ -33,7 +32,7 @@ static void on_part(void *ctx, json_t *msg)
 		return;
 	/* Nobody reads: this connection's end is the command's. */
 	if (fd_write_all(strcmp(stream, "stdout") == 0 ? STDOUT_FILENO : STDERR_FILENO, out.data, out.len) == -EPIPE)
-		_exit(128 + SIGPIPE);
+		_exit(EXIT_READER_GONE);
 }
 
 static int read_stdin(struct bytes *in)

@@ -187,7 +187,7 @@ static int run(const struct store *store, const char *team, const char *vm, bool
 		bytes_done(&l.list[i].rest);
 	}
 	free(l.list);
-	return status;
+	return follows && status == EXIT_DONE && cli_nobody_reads() ? EXIT_READER_GONE : status;
 }
 
 int cmd_logs(const struct command *cmd, int argc, char **argv)

@@ -128,7 +128,7 @@ static void put_output(struct run *run, int fd, const struct session_frame *f)
 		else if (errno == EAGAIN)
 			(void)poll(&p, 1, -1);
 		else if (errno == EPIPE)
-			run->status = 128 + SIGPIPE;
+			run->status = EXIT_READER_GONE;
 		else
 			run->status = cli_fail(EXEC_FAILED, "the output cannot be written: %s", strerror(errno));
 	}

@@ -141,6 +141,6 @@ int guest_exec_many(char *const *vms, size_t n, int (*fn)(void *ctx, const char 
 	free(m.pids);
 	free(m.lines);
 	if (m.is_broken)
-		return 128 + SIGPIPE;
+		return EXIT_READER_GONE;
 	return r < 0 ? cli_fail(EXEC_FAILED, "a process cannot be started: %s", strerror(-r)) : status;
 }

@@ -72,14 +72,10 @@ static int help(int argc, char **argv)
 	return EXIT_DONE;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	const struct command *cmd;
-	int status;
 
-	proc_title_init(argc, argv);
-	log_init(-1, "muster", log_level_from_env(LOG_INFO));
-	(void)signal(SIGPIPE, SIG_IGN);
 	if (argc < 2) {
 		print_all(stderr, false);
 		return EXIT_USAGE;
@@ -99,8 +95,16 @@ int main(int argc, char **argv)
 	}
 	if (!cmd->run)
 		return cli_fail(EXIT_USAGE, "%s: not there yet", cmd->name);
-	status = cmd->run(cmd, argc - 1, argv + 1);
-	if (fflush(stdout) != 0 && status == EXIT_DONE)
-		return cli_fail(EXIT_FAILED, "the output cannot be written");
-	return status;
+	return cmd->run(cmd, argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+	int status;
+
+	proc_title_init(argc, argv);
+	log_init(-1, "muster", log_level_from_env(LOG_INFO));
+	(void)signal(SIGPIPE, SIG_IGN); /* a stream's end is no reason to die: who writes to it hears of it */
+	status = run(argc, argv);
+	return status == EXIT_DONE ? cli_end_output() : status;
 }
