@@ -1,17 +1,17 @@
 /* teams/agent.c: the guest agent client.
  *
  * States: SYNCING (a sync is called out again and again; all input is dropped
- * up to the 0xFF that precedes the answer with a number of ours), IDLE, CALLING
- * (one request on the wire), DEAD (the stream ended). A call that times out leaves
+ * up to the 0xFF that precedes the answer with our number), IDLE, CALLING (one
+ * request on the wire), DEAD (the stream ended). A call that times out leaves
  * an answer in the stream that nobody wants: the state goes back to SYNCING,
- * whose numbers tell the stale from the fresh.
+ * whose number tells the stale from the fresh.
  *
- * Every number called out since that call will do: what was answered to the call
- * precedes its answer. The newest alone would not be enough, for where an answer
- * takes longer than the interval, a newer one is always on its way. The answers
- * to the other numbers come later, before that of the next call, and are dropped.
- * The interval doubles: what is called out waits in the socket until the guest
- * opens its port, and the agent answers all of it before the first call.
+ * Only the newest number will do: behind its answer the stream is empty, while others
+ * are followed by more answers, and QEMU's agent says an error for each 0xFF it reads.
+ * Where an answer takes longer than the interval, a newer number would always be on
+ * its way. So an older one's answer ends the calling out: the newest's is to come.
+ * The interval doubles, too: what is called out waits in the socket until the guest
+ * opens its port, and the agent answers all of it.
  *
  * What a guest says is kept only while an answer is awaited, and only as much as
  * the question allows (agent_scan.c): bytes that nobody asked for are dropped up
@@ -60,7 +60,7 @@ struct agent {
 	struct agent_scan scan; /* of what the call at hand was answered so far */
 	bool skipping; /* up to the end of a line that nobody wants */
 	unsigned sync_id; /* the number called out last */
-	unsigned sync_heard; /* no number up to this one is answered any more, or nobody cares */
+	unsigned sync_first; /* called out in this SYNCING */
 	unsigned sync_count; /* of the numbers called out in this SYNCING */
 	agent_event_fn *sync_fn;
 	void *sync_ctx;
@@ -172,7 +172,7 @@ static void send_sync(struct agent *a)
 static void begin_syncing(struct agent *a)
 {
 	a->state = AGENT_SYNCING;
-	a->sync_heard = a->sync_id;
+	a->sync_first = a->sync_id + 1;
 	a->sync_count = 0;
 	bytes_done(&a->in);
 }
@@ -215,22 +215,17 @@ static void fail_call(struct agent *a, const char *error)
 		send_sync(a);
 }
 
-/* Tells whether @msg answers a sync that is still of interest; each is so once. */
-static bool answers_sync(struct agent *a, json_t *msg)
-{
-	json_t *id = json_object_get(msg, "return");
-
-	if (!json_is_integer(id) || json_integer_value(id) <= (json_int_t)a->sync_heard ||
-	    json_integer_value(id) > (json_int_t)a->sync_id)
-		return false;
-	a->sync_heard = (unsigned)json_integer_value(id);
-	return true;
-}
-
 static void line_to_sync(struct agent *a, json_t *msg)
 {
-	if (!answers_sync(a, msg))
+	json_t *id = json_object_get(msg, "return");
+	json_int_t n = json_integer_value(id);
+
+	if (!json_is_integer(id) || n < (json_int_t)a->sync_first || n > (json_int_t)a->sync_id)
 		return;
+	if (n != (json_int_t)a->sync_id) {
+		loop_set_timer(a->timer, clock_now() + AGENT_SYNC_MAX_MS * NSEC_PER_MSEC);
+		return;
+	}
 	a->state = AGENT_IDLE;
 	loop_set_timer(a->timer, NSEC_NEVER);
 	if (a->sync_fn) {
@@ -269,8 +264,6 @@ static void take_line(struct agent *a, const uint8_t *line, size_t len)
 	if (json_is_object(msg)) {
 		if (a->state == AGENT_SYNCING)
 			line_to_sync(a, msg);
-		else if (a->state == AGENT_CALLING && mark && answers_sync(a, msg))
-			a->scan = (struct agent_scan){ 0 }; /* nothing of the call's own came yet */
 		else if (a->state == AGENT_CALLING)
 			line_to_call(a, msg);
 	} else if (a->state == AGENT_CALLING) {
