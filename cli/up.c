@@ -2,9 +2,9 @@
  *
  * Two `up` at once: the lock decides. Who does not get it asks the socket: a
  * team that answers is up or coming up; one that does not is being undone, and
- * that is waited for (LOCK_BOUND). Ctrl-C and SIGTERM are taken by ppoll() only,
- * so none is lost between two looks; the first asks the supervisor to undo all
- * and waits for it, the supervisor itself needs no second.
+ * that is waited for (LOCK_BOUND). From before the lock is had, Ctrl-C and SIGTERM are taken by
+ * ppoll() only, so none leaves the lock's file behind or is lost between two looks; the first asks
+ * the supervisor to undo all and waits for it, the supervisor itself needs no second.
  *
  * Used by: cmd_up.c, cmd_test.c. */
 #include "cli/up.h"
@@ -79,17 +79,21 @@ static int say_who_has_it(int fd, const char *team)
 	return EXIT_FAILED;
 }
 
-static int take_lock(const struct store *store, const char *team, int *ret_fd)
+/* Returns 0, and signals are held then (@ret_open), or an exit status. */
+static int take_lock(const struct store *store, const char *team, sigset_t *ret_open, int *ret_fd)
 {
 	nsec_t until = clock_now() + LOCK_BOUND_MS * NSEC_PER_MSEC;
 	CLEANUP(free) char *why = NULL;
 
 	for (;;) {
 		CLEANUP(fd) int conn = -1;
-		int r = store_lock(store, team, ret_fd, &why);
+		int r;
 
+		hold_signals(ret_open);
+		r = store_lock(store, team, ret_fd, &why);
 		if (r == 0)
 			return 0;
+		release_signals();
 		if (r != -EWOULDBLOCK)
 			return cli_fail(host_lacks(r) ? EXIT_HOST : EXIT_FAILED, "%s", why);
 		if (client_open(store, team, &conn) == 0)
@@ -308,7 +312,8 @@ static int replace(const struct store *store, const struct team *team)
 	return cli_down(store, team->name);
 }
 
-static int start(const struct team *team, const struct up_options *opt, struct up *up)
+/* Returns 0, and signals are held then (@ret_open), or an exit status. */
+static int start(const struct team *team, const struct up_options *opt, sigset_t *ret_open, struct up *up)
 {
 	CLEANUP(fd) int lock = -1;
 	CLEANUP(free) char *why = NULL;
@@ -319,14 +324,16 @@ static int start(const struct team *team, const struct up_options *opt, struct u
 	r = opt->replace ? replace(&up->store, team) : 0;
 	if (r != 0)
 		return r;
-	r = take_lock(&up->store, team->name, &lock);
+	r = take_lock(&up->store, team->name, ret_open, &lock);
 	if (r != 0)
 		return r;
 	r = store_state_prepare(&up->store, team->name, &why);
 	if (r == 0)
 		r = supervisor_start(&up->store, team, &opt->sup, lock, &up->fd, &up->pid, &why);
-	if (r < 0)
+	if (r < 0) {
 		store_unlock(&up->store, team->name);
+		release_signals();
+	}
 	return r < 0 ? cli_fail(r == -ENOTSUP || host_lacks(r) ? EXIT_HOST : EXIT_FAILED, "%s", why) : 0;
 }
 
@@ -352,10 +359,9 @@ int up_start(const struct team *team, const struct up_options *opt, struct up *u
 	say_processors(team, opt);
 	status = build_images(team);
 	if (status == 0)
-		status = start(team, opt, up);
+		status = start(team, opt, &open_mask, up);
 	if (status != 0)
 		return status;
-	hold_signals(&open_mask);
 	progress_init(&progress, team, opt->quiet || opt->json, clock_now());
 	w.progress = opt->quiet ? NULL : &progress;
 	status = watch_events(&w, up->fd, &open_mask);

@@ -11,7 +11,7 @@ LABS ?= $(patsubst tests/lab/lab-%,%,$(wildcard tests/lab/lab-*))
 
 # The command line with a machine that has no processor: for labs about processes.
 $(LAB_FAKE): $(call obj,cli/main.c tests/lab/fake_machine.c) $(call lib,$(NEEDS_cli))
-	$(CC) $(ALL_LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS)
+	$(CC) $(ALL_LDFLAGS) -Wl,--wrap=store_lock -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS)
 
 .PHONY: check-lab
 check-lab: $(O)/muster $(LAB_FAKE)

@@ -20,16 +20,21 @@
  *   unread        reads nothing any more
  *   mute          closes its control socket, and lives on
  *
+ * FAKE_SIGNAL=N in the environment sends the command line signal N at once when it has got a lock.
+ *
  * Linked before the archive vmm (make/lab.mk), so machine.o is not drawn in. */
 #include "core/bytes.h"
 #include "core/control.h"
 #include "core/prng.h"
 #include "core/sandbox.h"
+#include "teams/store.h"
 #include "vmm/machine.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -55,6 +60,19 @@ struct machine {
 bool sandbox_is_wanted(enum sandbox_role role)
 {
 	return role == SANDBOX_FABRIC || role == SANDBOX_JANITOR;
+}
+
+int __real_store_lock(const struct store *s, const char *team, int *ret_fd, char **ret_why);
+int __wrap_store_lock(const struct store *s, const char *team, int *ret_fd, char **ret_why);
+
+int __wrap_store_lock(const struct store *s, const char *team, int *ret_fd, char **ret_why)
+{
+	const char *signo = getenv("FAKE_SIGNAL");
+	int r = __real_store_lock(s, team, ret_fd, ret_why);
+
+	if (r == 0 && signo)
+		(void)raise(atoi(signo));
+	return r;
 }
 
 static const char *const end_names[] = { "poweroff", "reset", "triple-fault", "quit", "error" };
