@@ -44,18 +44,20 @@ static int ask(const struct store *store, const char *team)
 
 int cli_down(const struct store *store, const char *team)
 {
+	CLEANUP(reap_owner) struct reap_owner owner = { .lock_fd = -1 };
 	CLEANUP(free) char *why = NULL;
 	int r;
 
 	if (!store_name_is_valid(team) || !was_ever(store, team))
 		return EXIT_DONE;
+	reap_look(store, team, &owner);
 	r = ask(store, team);
 	if (r == -ETIMEDOUT)
 		(void)cli_fail(0, "the supervisor of team %s did not answer in %d s: it is killed", team, ALIVE_S);
 	/* Who ended as asked gave the lock up: another's may be there by now. */
 	if (r == 0)
 		return EXIT_DONE;
-	r = reap_team(store, team, r != -ENOENT, &why);
+	r = reap_team(store, team, &owner, r != -ENOENT, &why);
 	return r < 0 ? cli_fail(EXIT_FAILED, "%s", why ? why : strerror(-r)) : EXIT_DONE;
 }
 

@@ -241,9 +241,14 @@ static void wait_gone(struct up *up, bool is_silent)
 			json_decref(msg);
 	}
 	if (r == -ETIMEDOUT) {
+		CLEANUP(reap_owner) struct reap_owner owner = { .lock_fd = -1 };
 		CLEANUP(free) char *why = NULL;
 
-		if (reap_team(&up->store, up->team, true, &why) < 0)
+		reap_look(&up->store, up->team, &owner);
+		/* Our child is not waited for yet: its number is no other's. */
+		if (owner.supervisor != up->pid)
+			(void)kill(up->pid, SIGKILL);
+		else if (reap_team(&up->store, up->team, &owner, true, &why) < 0)
 			(void)cli_fail(EXIT_FAILED, "%s", why);
 	}
 	if (up->pid > 0)

@@ -2,7 +2,8 @@
  *
  * Supervisor and janitor hold the team's lock, and the lock file says who they are: number
  * and start time. Nothing there is believed but together with what the kernel says of that
- * process. The supervisor is killed with its process group (fabric and machines, which die
+ * process. Who is killed is who was named before anybody was asked to end: an owner that comes
+ * later is another team of the same name, and ends the work. The supervisor is killed with its process group (fabric and machines, which die
  * with it anyway); then the janitor, which is not stopped, cleans and gives the lock up; one
  * that does not is killed too. Who gets the lock then removes the rest.
  *
@@ -34,29 +35,51 @@ int reap_note(int lock_fd, pid_t supervisor, pid_t janitor)
 		return r;
 	text = str_printf("supervisor %d %" PRIu64 "\njanitor %d %" PRIu64 "\n", (int)supervisor, s,
 			  (int)janitor, j);
-	/* One that was killed may have left its own. */
-	/* SYSCALLS(supervisor): ftruncate write */
-	return ftruncate(lock_fd, 0) < 0 ? -errno : fd_write_all(lock_fd, text, strlen(text));
+	/* Who took the lock emptied the file. */
+	/* SYSCALLS(supervisor): write */
+	return fd_write_all(lock_fd, text, strlen(text));
 }
 
-/* Kills the process with @role that the lock file names. */
-static void kill_role(const struct store *store, const char *team, const char *role)
+/* Reads whom the lock file names, if anybody. */
+static void read_note(struct reap_owner *o)
+{
+	char text[NOTE_MAX + 1] = "";
+	int supervisor, janitor;
+	uint64_t s, j;
+
+	if (o->lock_fd < 0 || pread(o->lock_fd, text, NOTE_MAX, 0) < 0 ||
+	    sscanf(text, "supervisor %d %" SCNu64 " janitor %d %" SCNu64, &supervisor, &s, &janitor, &j) != 4)
+		return;
+	o->supervisor = supervisor;
+	o->supervisor_ticks = s;
+	o->janitor = janitor;
+	o->janitor_ticks = j;
+}
+
+void reap_look(const struct store *store, const char *team, struct reap_owner *ret_owner)
 {
 	CLEANUP(free) char *path = store_lock_path(store, team);
-	CLEANUP(free) char *title = str_printf("muster: %s %s", role, team);
-	CLEANUP(bytes) struct bytes text = { 0 };
 
-	if (file_read_all(path, NOTE_MAX, &text) < 0)
-		return;
-	for (char *line = (char *)text.data; line && *line; line = strchr(line, '\n')) {
-		uint64_t ticks;
-		int pid;
+	*ret_owner = (struct reap_owner){ .lock_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) };
+	read_note(ret_owner);
+}
 
-		line += *line == '\n';
-		if (strncmp(line, role, strlen(role)) == 0 &&
-		    sscanf(line + strlen(role), " %d %" SCNu64, &pid, &ticks) == 2)
-			(void)proc_kill_exactly(pid, ticks, title, strcmp(role, "supervisor") == 0);
-	}
+void reap_owner_done(struct reap_owner *owner)
+{
+	cleanup_fd(&owner->lock_fd);
+	owner->lock_fd = -1;
+}
+
+/* Whether @owner gave the lock up: its file is gone, or names another. */
+static bool has_ended(const struct store *store, const char *team, const struct reap_owner *owner)
+{
+	struct reap_owner now = { .lock_fd = owner->lock_fd };
+
+	if (!store_lock_is(store, team, owner->lock_fd))
+		return true;
+	read_note(&now);
+	return owner->supervisor != 0 && now.supervisor != 0 &&
+	       (now.supervisor != owner->supervisor || now.supervisor_ticks != owner->supervisor_ticks);
 }
 
 /* Removes what is there when nobody holds the lock. Returns 0; -EWOULDBLOCK; -errno. */
@@ -75,31 +98,47 @@ static int clean(const struct store *store, const char *team, char **ret_why)
 	return r;
 }
 
-static int clean_within(const struct store *store, const char *team, nsec_t bound, char **ret_why)
+/* As clean(); 0 as well when another team of that name has come meanwhile. */
+static int clean_within(const struct store *store, const char *team, const struct reap_owner *owner, nsec_t bound,
+			char **ret_why)
 {
 	nsec_t until = clock_now() + bound;
-	int r = clean(store, team, ret_why);
 
-	while (r == -EWOULDBLOCK && clock_now() < until) {
+	for (;;) {
+		int r = clean(store, team, ret_why);
+
+		if (r != -EWOULDBLOCK || clock_now() >= until)
+			return r;
+		if (has_ended(store, team, owner))
+			return 0;
 		client_wait(EVERY_MS * NSEC_PER_MSEC);
-		r = clean(store, team, ret_why);
 	}
-	return r;
 }
 
-int reap_team(const struct store *store, const char *team, bool at_once, char **ret_why)
+static void kill_role(const char *team, const char *role, pid_t pid, uint64_t ticks, bool with_group)
+{
+	CLEANUP(free) char *title = str_printf("muster: %s %s", role, team);
+
+	(void)proc_kill_exactly(pid, ticks, title, with_group);
+}
+
+int reap_team(const struct store *store, const char *team, struct reap_owner *owner, bool at_once,
+	      char **ret_why)
 {
 	int r = -EWOULDBLOCK;
 
 	if (!at_once)
-		r = clean_within(store, team, JANITOR_BOUND_MS * NSEC_PER_MSEC, ret_why);
+		r = clean_within(store, team, owner, JANITOR_BOUND_MS * NSEC_PER_MSEC, ret_why);
+	/* Who was about to write its name has done so. */
+	if (r == -EWOULDBLOCK && owner->supervisor == 0)
+		read_note(owner);
 	if (r == -EWOULDBLOCK) {
-		kill_role(store, team, "supervisor");
-		r = clean_within(store, team, KILLED_BOUND_MS * NSEC_PER_MSEC, ret_why);
+		kill_role(team, "supervisor", owner->supervisor, owner->supervisor_ticks, true);
+		r = clean_within(store, team, owner, KILLED_BOUND_MS * NSEC_PER_MSEC, ret_why);
 	}
 	if (r == -EWOULDBLOCK) {
-		kill_role(store, team, "janitor");
-		r = clean_within(store, team, KILLED_BOUND_MS * NSEC_PER_MSEC, ret_why);
+		kill_role(team, "janitor", owner->janitor, owner->janitor_ticks, false);
+		r = clean_within(store, team, owner, KILLED_BOUND_MS * NSEC_PER_MSEC, ret_why);
 	}
 	if (r == -EWOULDBLOCK) {
 		*ret_why = str_printf("team %s: another process holds its lock", team);

@@ -184,6 +184,13 @@ static bool is_same_file(int fd, const char *path)
 	       a.st_ino == b.st_ino;
 }
 
+bool store_lock_is(const struct store *s, const char *team, int fd)
+{
+	CLEANUP(free) char *path = store_lock_path(s, team);
+
+	return fd >= 0 && is_same_file(fd, path);
+}
+
 int store_lock(const struct store *s, const char *team, int *ret_fd, char **ret_why)
 {
 	CLEANUP(free) char *path = store_lock_path(s, team);
@@ -209,6 +216,9 @@ int store_lock(const struct store *s, const char *team, int *ret_fd, char **ret_
 			return r;
 		}
 		if (is_same_file(fd, path)) {
+			/* One that was killed may have left its name. */
+			if (ftruncate(fd, 0) < 0)
+				return -errno;
 			*ret_fd = take_fd(&fd);
 			return 0;
 		}

@@ -42,9 +42,11 @@ int store_state_prepare(const struct store *s, const char *team, char **ret_why)
 
 /* The lock's file: the caller's to free. */
 char *store_lock_path(const struct store *s, const char *team);
-/* Takes the lock of @team: held by every copy of *ret_fd.
+/* Takes the lock of @team, whose file is then empty: held by every copy of *ret_fd.
  * Returns 0; -EWOULDBLOCK when another has it; -errno with a message. */
 int store_lock(const struct store *s, const char *team, int *ret_fd, char **ret_why);
+/* Whether @fd is the lock's file of @team as it is now. */
+bool store_lock_is(const struct store *s, const char *team, int fd);
 /* Removes the lock's file, and the runtime folder with the last team. Only a
  * holder may; it closes its copy afterwards. */
 void store_unlock(const struct store *s, const char *team);
