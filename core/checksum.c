@@ -378,8 +378,6 @@ struct frame *frame_segment(struct frame_pool *pool, struct frame *f, bool *ret_
 		finish_headers(f, &l);
 	}
 	list = cut(pool, f, &l, size, kind == GSO_UDP);
-	if (!list)
-		goto bad;
 	frame_free(f);
 	return list;
 bad:

@@ -28,8 +28,8 @@ bool frame_offload_check(struct frame *f);
 
 /* Cuts a GSO frame into wire frames with complete headers and checksums,
  * linked through ->next, in order; @f is consumed in any case. A frame that
- * is not GSO comes back alone, its checksum completed. What cannot be cut
- * (headers that lie) gives NULL with *ret_bad = true. */
+ * is not GSO comes back alone, its checksum completed. NULL: with *ret_bad = true
+ * it cannot be cut (headers that lie), else memory is out. */
 struct frame *frame_segment(struct frame_pool *pool, struct frame *f, bool *ret_bad);
 
 #endif

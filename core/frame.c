@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CLASS_COUNT = 6 /* 64, 128, ... 2048 */ };
+enum { CLASS_COUNT = 6 /* 64, 128, ... 2048 */, CLASS_NONE = CLASS_COUNT /* never in a stack */ };
 _Static_assert(FRAME_CLASS_MIN << (CLASS_COUNT - 1) == FRAME_POOL_SIZE, "a stack for each class");
 
 struct frame_pool {
@@ -56,35 +56,38 @@ struct frame_pool *frame_pool_free(struct frame_pool *pool)
 	return NULL;
 }
 
-/* The smallest class with room for @size bytes, at most FRAME_POOL_SIZE. */
+/* The class of a frame for @size bytes: by how often FRAME_CLASS_MIN goes into it, rounded up. */
 static unsigned class_of(size_t size)
 {
-	if (size <= FRAME_CLASS_MIN)
-		return 0;
-	return (unsigned)(32 - __builtin_clz((unsigned)size - 1)) - (unsigned)__builtin_ctz(FRAME_CLASS_MIN);
+	static const uint8_t class[FRAME_POOL_SIZE / FRAME_CLASS_MIN + 1] = {
+		0, 0, 1, 2, 2, 3, 3, 3, 3, [9 ... 16] = 4, [17 ... 32] = 5,
+	};
+
+	return class[(size + FRAME_CLASS_MIN - 1) / FRAME_CLASS_MIN];
 }
 
 struct frame *frame_new(struct frame_pool *pool, size_t size)
 {
+	unsigned class = CLASS_NONE;
 	struct frame *f;
 
 	if (size > FRAME_LEN_MAX)
 		return NULL;
 	if (pool && size <= FRAME_POOL_SIZE) {
-		unsigned class = class_of(size);
-
-		size = (size_t)FRAME_CLASS_MIN << class;
-		if (pool->spent[class]) {
-			f = pool->spent[class];
+		class = class_of(size);
+		f = pool->spent[class];
+		if (f) {
 			pool->spent[class] = f->next;
 			pool->n_spent--;
 			goto out;
 		}
+		size = (size_t)FRAME_CLASS_MIN << class;
 	}
 	f = malloc(sizeof *f + size);
 	if (!f)
 		return NULL;
 	f->size = (uint32_t)size;
+	f->class = (uint8_t)class;
 	f->pool = pool;
 out:
 	f->next = NULL;
@@ -123,11 +126,9 @@ struct frame *frame_free(struct frame *f)
 		return NULL;
 	}
 	pool->n_out--;
-	if (f->size <= FRAME_POOL_SIZE && pool->n_spent < pool->n_max) {
-		unsigned class = (unsigned)__builtin_ctz(f->size / FRAME_CLASS_MIN); /* a power of two */
-
-		f->next = pool->spent[class];
-		pool->spent[class] = f;
+	if (f->class < CLASS_NONE && pool->n_spent < pool->n_max) {
+		f->next = pool->spent[f->class];
+		pool->spent[f->class] = f;
 		pool->n_spent++;
 	} else {
 		free(f);

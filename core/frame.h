@@ -38,6 +38,7 @@ struct frame {
 	nsec_t rx_time_ns; /* when it entered the fabric */
 	nsec_t due_ns; /* owned by the link it is in */
 	struct frame_offload offload;
+	uint8_t class; /* its pool's: which stack it goes back to */
 	uint32_t len; /* bytes used, without FCS */
 	uint32_t size; /* bytes there are */
 	uint8_t data[];

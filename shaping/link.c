@@ -170,21 +170,10 @@ static uint64_t borrowed(const struct link *l, uint64_t held_bytes)
 	return held_bytes > l->share_bytes ? held_bytes - l->share_bytes : 0;
 }
 
-/* The books of memory, when what is held becomes @held_bytes. */
-static void account(struct link *l, uint64_t held_bytes)
+/* True when @bytes more may be held. */
+static bool has_room(const struct link *l, uint64_t bytes)
 {
-	if (l->budget) {
-		l->budget->held_bytes += held_bytes - l->held_bytes;
-		if (held_bytes > l->share_bytes || l->held_bytes > l->share_bytes)
-			l->budget->borrowed_bytes += borrowed(l, held_bytes) - borrowed(l, l->held_bytes);
-	}
-	l->held_bytes = held_bytes;
-}
-
-/* True when @f, or its like, may be held too. */
-static bool has_room(const struct link *l, const struct frame *f)
-{
-	uint64_t held_bytes = l->held_bytes + frame_memory(f);
+	uint64_t held_bytes = l->held_bytes + bytes;
 
 	if (held_bytes <= l->share_bytes)
 		return true;
@@ -192,18 +181,27 @@ static bool has_room(const struct link *l, const struct frame *f)
 				    l->budget->spare_bytes;
 }
 
+/* A link within its share, which is the usual case, leaves the common budget alone. */
 static void hold(struct link *l, const struct frame *f)
 {
+	uint64_t before_bytes = l->held_bytes;
+
 	l->counters.queued_frames++;
 	l->counters.queued_bytes += f->len;
-	account(l, l->held_bytes + frame_memory(f));
+	l->held_bytes += frame_memory(f);
+	if (l->held_bytes > l->share_bytes && l->budget)
+		l->budget->borrowed_bytes += borrowed(l, l->held_bytes) - borrowed(l, before_bytes);
 }
 
 static void let_go(struct link *l, const struct frame *f)
 {
+	uint64_t before_bytes = l->held_bytes;
+
 	l->counters.queued_frames--;
 	l->counters.queued_bytes -= f->len;
-	account(l, l->held_bytes - frame_memory(f));
+	l->held_bytes -= frame_memory(f);
+	if (before_bytes > l->share_bytes && l->budget)
+		l->budget->borrowed_bytes -= borrowed(l, before_bytes) - borrowed(l, l->held_bytes);
 }
 
 /* Loses all that is held. */
@@ -373,11 +371,14 @@ static void leave_bottleneck(struct link *l, struct frame *f, nsec_t now)
 		l->counters.corrupted_frames++;
 		corrupt(l, f);
 	}
-	if (chance(&l->mangle_rng, l->shape.duplicate) && has_room(l, f))
-		twin = frame_copy(l->pool, f);
+	if (chance(&l->mangle_rng, l->shape.duplicate)) {
+		l->counters.copied_frames++;
+		twin = has_room(l, frame_memory(f)) ? frame_copy(l->pool, f) : NULL;
+		if (!twin)
+			l->counters.lost_frames[LOSS_MEMORY]++;
+	}
 	fly(l, f, now);
 	if (twin) {
-		l->counters.copied_frames++;
 		l->counters.duplicated_frames++;
 		hold(l, twin);
 		fly(l, twin, now);
@@ -461,7 +462,7 @@ static void enqueue(struct link *l, struct frame *f, nsec_t now)
 {
 	uint64_t fill = l->shape.queue_in_packets ? l->queue_frames + 1 : l->queue_bytes + f->len;
 
-	if (!has_room(l, f)) {
+	if (!has_room(l, frame_memory(f))) {
 		lose(l, f, LOSS_MEMORY);
 		return;
 	}
@@ -494,7 +495,7 @@ static void take_gso(struct link *l, struct frame *f, nsec_t now)
 	struct frame *list = frame_segment(l->pool, f, &bad);
 
 	if (!list) {
-		l->counters.lost_frames[LOSS_MALFORMED]++;
+		l->counters.lost_frames[bad ? LOSS_MALFORMED : LOSS_MEMORY]++;
 		return;
 	}
 	for (bool is_first = true; list; is_first = false) {
@@ -525,7 +526,9 @@ void link_take(struct link *l, struct frame *f, nsec_t now)
 		take_gso(l, f, now);
 	else
 		enqueue(l, f, now);
-	link_run(l, now);
+	/* With a rate, what was just taken has its last bit out later than @now. */
+	if (!l->shape.rate_bps)
+		link_run(l, now);
 }
 
 /* ---- changes --------------------------------------------------------------- */
@@ -569,6 +572,11 @@ void link_set_up(struct link *l, bool up, nsec_t now)
 bool link_is_up(const struct link *l)
 {
 	return l->up;
+}
+
+uint64_t link_held_bytes(const struct link *l)
+{
+	return l->held_bytes;
 }
 
 const struct element_counters *link_counters(const struct link *l)

@@ -35,7 +35,7 @@ enum { LINK_HELD_BYTES_MAX = 256 << 20 };
  * room for is lost: LOSS_MEMORY. So no link takes another's share. */
 struct link_budget {
 	uint64_t spare_bytes; /* that may be borrowed */
-	uint64_t borrowed_bytes, held_bytes; /* now */
+	uint64_t borrowed_bytes; /* now */
 };
 
 struct link;
@@ -66,6 +66,8 @@ uint64_t link_queue_limit(const struct link_shape *shape);
 void link_set_up(struct link *l, bool up, nsec_t now);
 bool link_is_up(const struct link *l);
 
+/* Bytes of memory of the frames that wait and fly. */
+uint64_t link_held_bytes(const struct link *l);
 const struct element_counters *link_counters(const struct link *l);
 
 #endif

@@ -115,6 +115,8 @@ void fabric_link_state(struct fabric *f, const struct fabric_target *t, bool up,
 /* Puts the port's carrier and links into the state that f->states has for them. */
 void fabric_port_state(struct fabric_port *p, nsec_t now);
 json_t *fabric_link_show(struct fabric *f, const struct fabric_target *t, nsec_t now);
+/* Bytes of memory of all frames that wait and fly. */
+uint64_t fabric_held_bytes(const struct fabric *f);
 json_t *fabric_counters(struct fabric *f, nsec_t now);
 /* The model's direction as the link element takes it. */
 void fabric_shape(const struct shape_dir *dir, uint32_t mtu, struct link_shape *ret_shape);

@@ -303,6 +303,16 @@ static json_t *port_json(const struct fabric_port *p)
 	return j;
 }
 
+uint64_t fabric_held_bytes(const struct fabric *f)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < f->n_ports; i++)
+		for (size_t k = 0; k < FABRIC_ROLE_COUNT; k++)
+			sum += link_held_bytes(f->ports[i].links[k].link);
+	return sum;
+}
+
 json_t *fabric_counters(struct fabric *f, nsec_t now)
 {
 	json_t *ports = json_array(), *networks = json_array();
@@ -318,7 +328,7 @@ json_t *fabric_counters(struct fabric *f, nsec_t now)
 						"counters",
 						counters_json(vswitch_counters(f->networks[i].sw))));
 	return json_pack("{s:o,s:o,s:{s:I,s:I,s:I}}", "networks", networks, "ports", ports, "memory",
-			 "held_bytes", (json_int_t)f->budget.held_bytes, "borrowed_bytes",
+			 "held_bytes", (json_int_t)fabric_held_bytes(f), "borrowed_bytes",
 			 (json_int_t)f->budget.borrowed_bytes, "limit_bytes",
 			 (json_int_t)f->memory.total_bytes);
 }

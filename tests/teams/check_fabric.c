@@ -453,7 +453,7 @@ START_TEST(memory_is_bounded_a_team)
 		while (fabric_step(fabric, now))
 			;
 	}
-	held = fabric->budget.held_bytes;
+	held = fabric_held_bytes(fabric);
 	ck_assert_uint_gt(link_counters(fabric->ports[0].links[FABRIC_ACCESS_UP].link)->lost_frames[LOSS_MEMORY], 0);
 	ck_assert_uint_le(held, fabric->memory.total_bytes);
 	send_frame(1, 0, 60);
