@@ -133,7 +133,9 @@ static bool parse_ipv6(const struct frame *f, struct layout *l)
 	return false;
 }
 
-static bool parse_ip(const struct frame *f, struct layout *l)
+/* Steps over at most two VLAN tags. @ret_l3: where the payload begins; @ret_type: what it is.
+ * Returns false when the frame ends before. */
+static bool parse_ethernet(const struct frame *f, uint32_t *ret_l3, uint16_t *ret_type)
 {
 	uint32_t at = 12;
 	uint16_t type;
@@ -147,7 +149,17 @@ static bool parse_ip(const struct frame *f, struct layout *l)
 			return false;
 		type = load_be16(f->data + at);
 	}
-	l->l3 = at + 2;
+	*ret_l3 = at + 2;
+	*ret_type = type;
+	return true;
+}
+
+static bool parse_ip(const struct frame *f, struct layout *l)
+{
+	uint16_t type;
+
+	if (!parse_ethernet(f, &l->l3, &type))
+		return false;
 	if (type == ETHERTYPE_IPV4) {
 		uint32_t ihl;
 
@@ -353,6 +365,21 @@ bool frame_offload_check(struct frame *f)
 	/* A driver's hdr_len is a hint: a neighbour gets the true one. */
 	o->hdr_len = (uint16_t)l.payload;
 	return true;
+}
+
+uint32_t frame_payload_len(const struct frame *f)
+{
+	const struct frame_offload *o = &f->offload;
+	uint32_t len = f->len, piece, l3;
+	uint16_t type;
+
+	if (o->gso_type) {
+		bool fragments = (o->gso_type & GSO_KIND_MASK) == GSO_UDP; /* without the UDP header */
+
+		piece = fragments ? o->hdr_len - 8u + (o->gso_size & ~7u) : (uint32_t)o->hdr_len + o->gso_size;
+		len = len < piece ? len : piece;
+	}
+	return parse_ethernet(f, &l3, &type) ? len - l3 : 0;
 }
 
 struct frame *frame_segment(struct frame_pool *pool, struct frame *f, bool *ret_bad)

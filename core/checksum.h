@@ -26,6 +26,10 @@ int frame_checksum_complete(struct frame *f);
  * Source: virtio 1.2 §5.1.6.2. */
 bool frame_offload_check(struct frame *f);
 
+/* What the longest wire frame that @f becomes carries behind its Ethernet header and at most
+ * two VLAN tags, in bytes: the MTU that it needs. A GSO frame has passed frame_offload_check(). */
+uint32_t frame_payload_len(const struct frame *f);
+
 /* Cuts a GSO frame into wire frames with complete headers and checksums,
  * linked through ->next, in order; @f is consumed in any case. A frame that
  * is not GSO comes back alone, its checksum completed. NULL: with *ret_bad = true

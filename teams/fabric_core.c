@@ -151,10 +151,12 @@ static void into_ring(void *ctx, struct frame *frame, nsec_t now)
 	}
 }
 
-/* Takes one record in. */
+/* Takes one record in. A giant, which no wire of the network's MTU would carry, is malformed as
+ * it is to a switch; up to two VLAN tags are no part of the MTU. */
 static void take_record(struct fabric_port *p, const struct ring_record *rec, nsec_t now)
 {
 	struct frame *frame;
+	bool is_sound = true;
 
 	p->in.entered_frames++;
 	p->in.entered_bytes += rec->len;
@@ -170,14 +172,17 @@ static void take_record(struct fabric_port *p, const struct ring_record *rec, ns
 	memcpy(frame->data, rec->data, rec->len);
 	frame->len = rec->len;
 	frame->rx_time_ns = now;
+	/* The one place that judges them, on the copy, which its machine cannot change. */
 	if (rec->offload.flags | rec->offload.gso_type) {
-		/* The one place that judges it, on the copy, which its machine cannot change. */
 		frame->offload = rec->offload;
-		if (!frame_offload_check(frame)) {
-			p->in.lost_frames[LOSS_MALFORMED]++;
-			frame_free(frame);
-			return;
-		}
+		is_sound = frame_offload_check(frame);
+	}
+	if (is_sound && rec->len > p->mtu + ETH_HEADER_LEN)
+		is_sound = frame_payload_len(frame) <= p->mtu;
+	if (!is_sound) {
+		p->in.lost_frames[LOSS_MALFORMED]++;
+		frame_free(frame);
+		return;
 	}
 	p->in.delivered_frames++;
 	p->in.delivered_bytes += rec->len;
@@ -367,6 +372,7 @@ static int make_networks(struct fabric *f)
 			f->ports[n++] = (struct fabric_port){
 				.fabric = f, .vm = v, .nic = i,
 				.network = t->vms[v].nics[i].network, .index = net->n_ports++,
+				.mtu = t->networks[t->vms[v].nics[i].network].mtu,
 			};
 		}
 	}

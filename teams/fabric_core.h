@@ -35,6 +35,7 @@ struct fabric_port {
 	struct fabric *fabric;
 	size_t vm, nic, network;
 	uint32_t index; /* on its network's switch */
+	uint32_t mtu; /* of its network, bytes: what needs more is dropped where it enters */
 	struct ring_pair rings;
 	bool has_rings; /* else what arrives is lost: LOSS_NO_PORT */
 	bool is_active; /* drained without being asked; else its ring is asleep */

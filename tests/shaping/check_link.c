@@ -1,9 +1,11 @@
 /* tests/shaping/check_link.c: the link element on a virtual clock. */
+#include "core/checksum.h"
 #include "core/prng.h"
 #include "shaping/link.h"
 #include "tests/unit.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { ARRIVALS_MAX = 400000 };
@@ -571,6 +573,64 @@ START_TEST(no_link_takes_anothers_share)
 }
 END_TEST
 
+/* A duplicate for which there is no room. */
+START_TEST(a_duplicate_without_room_is_lost)
+{
+	struct link *l = make(&(struct link_shape){ .delay_ns = NSEC_PER_SEC, .duplicate = 1 }, 1);
+	struct link_budget budget = { 0 };
+	struct frame *f = frame_new(pool, 60);
+
+	link_set_budget(l, &budget, 3 * frame_memory(f));
+	frame_free(f);
+	put(l, 1, 60, 0);
+	put(l, 2, 60, 0);
+	ck_assert_uint_eq(link_counters(l)->queued_frames, 3);
+	ck_assert_uint_eq(link_counters(l)->copied_frames, 2);
+	ck_assert_uint_eq(link_counters(l)->duplicated_frames, 1);
+	ck_assert_uint_eq(link_counters(l)->lost_frames[LOSS_MEMORY], 1);
+	check_books(l);
+	link_free(l);
+}
+END_TEST
+
+#ifndef MUSTER_SAN /* which have an allocator of their own */
+static bool memory_is_out;
+void *__libc_malloc(size_t size);
+
+/* The C library's, that fails when it is told to. */
+void *malloc(size_t size)
+{
+	return memory_is_out ? NULL : __libc_malloc(size);
+}
+
+START_TEST(a_host_without_memory_is_no_malformed_frame)
+{
+	struct link *l = make(&(struct link_shape){ .delay_ns = NSEC_PER_SEC, .duplicate = 1 }, 1);
+	struct frame *whole = frame_new(NULL, 5054), *plain = frame_new(NULL, 60);
+
+	memset(whole->data, 0, 5054);
+	memcpy(whole->data + 12, "\x08\x00\x45", 3);
+	whole->data[23] = 6;
+	whole->data[46] = 0x50;
+	whole->len = 5054;
+	whole->offload = (struct frame_offload){ .flags = 1, .gso_type = 1, .hdr_len = 54, .gso_size = 1000,
+						 .csum_start = 34, .csum_offset = 16 };
+	ck_assert(frame_offload_check(whole));
+	memset(plain->data, 0, 60);
+	plain->len = 60;
+	memory_is_out = true;
+	link_take(l, whole, 0);
+	link_take(l, plain, 0);
+	memory_is_out = false;
+	ck_assert_uint_eq(link_counters(l)->lost_frames[LOSS_MALFORMED], 0);
+	ck_assert_uint_eq(link_counters(l)->lost_frames[LOSS_MEMORY], 2);
+	ck_assert_uint_eq(link_counters(l)->queued_frames, 1);
+	check_books(l);
+	link_free(l);
+}
+END_TEST
+#endif
+
 /* Random shapes, changes and times: the books hold after every call, and all
  * that entered comes out or is accounted for. */
 START_TEST(books_hold_whatever_happens)
@@ -642,6 +702,10 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_link_that_is_down_loses_all);
 	tcase_add_test(t, memory_is_bounded);
 	tcase_add_test(t, no_link_takes_anothers_share);
+	tcase_add_test(t, a_duplicate_without_room_is_lost);
+#ifndef MUSTER_SAN
+	tcase_add_test(t, a_host_without_memory_is_no_malformed_frame);
+#endif
 	tcase_add_loop_test(t, books_hold_whatever_happens, 0, 8);
 	suite_add_tcase(s, t);
 	return s;

@@ -440,16 +440,16 @@ START_TEST(link_show_tells_rings_and_manglings)
 }
 END_TEST
 
-/* A guest that fills a link with small frames: bounded, told, and the neighbour's share stays. */
+/* A guest that fills a link: bounded, told, and the neighbour's share stays. */
 START_TEST(memory_is_bounded_a_team)
 {
 	uint64_t held;
 
 	nics[0].shape.up.delay_ns = nics[1].shape.up.delay_ns = 3600 * NSEC_PER_SEC;
 	start();
-	for (unsigned i = 0; i < 2400; i++) {
-		for (unsigned k = 0; k < 500; k++)
-			send_frame(0, 1, 60);
+	for (unsigned i = 0; i < 1100; i++) {
+		for (unsigned k = 0; k < FABRIC_BATCH; k++)
+			send_frame(0, 1, 1500);
 		while (fabric_step(fabric, now))
 			;
 	}
@@ -506,6 +506,59 @@ START_TEST(what_a_machine_gets_wrong_is_malformed)
 	fabric_wake_port(fabric, 1);
 	run_until(now);
 	ck_assert_uint_eq(receive(2, NULL), 1);
+	check_books();
+}
+END_TEST
+
+/* Frames that a machine may send, on a network with an MTU of 1500, and giants. */
+static const struct sized {
+	const char *what;
+	uint32_t len;
+	uint8_t n_tags;
+	uint16_t gso_size; /* 0: a plain frame */
+	bool passes;
+} sized[] = {
+	{ "plain", 1514, 0, 0, true },
+	{ "plain, a byte more", 1515, 0, 0, false },
+	{ "plain, as long as a tagged one", 1518, 0, 0, false },
+	{ "one tag", 1518, 1, 0, true },
+	{ "one tag, a byte more", 1519, 1, 0, false },
+	{ "two tags", 1522, 2, 0, true },
+	{ "two tags, a byte more", 1523, 2, 0, false },
+	{ "a jumbo frame", 9014, 0, 0, false },
+	{ "as long as a frame can be", 65554, 0, 0, false },
+	{ "TSO", 20054, 0, 1460, true },
+	{ "TSO, a segment a byte too long", 20054, 0, 1461, false },
+	{ "TSO with a tag", 20058, 1, 1460, true },
+	{ "TSO of one short segment", 1054, 0, 9000, true },
+};
+
+START_TEST(a_giant_is_malformed)
+{
+	const struct sized *t = &sized[_i];
+	uint32_t l3 = ETH_HEADER_LEN + 4u * t->n_tags;
+	struct frame_offload o = { 0 };
+	uint8_t *p;
+
+	if (t->gso_size)
+		o = (struct frame_offload){ .flags = 1, .gso_type = 1, .hdr_len = (uint16_t)(l3 + 40),
+					    .gso_size = t->gso_size, .csum_start = (uint16_t)(l3 + 20),
+					    .csum_offset = 16 };
+	start();
+	p = ring_reserve(&machines[0].tx, t->len);
+	memset(p, 0, t->len);
+	p[0] = p[6] = 2;
+	p[5] = 1;
+	for (uint32_t i = 0; i < t->n_tags; i++)
+		memcpy(p + 12 + 4 * (size_t)i, i + 1 < t->n_tags ? "\x88\xa8\0\1" : "\x81\0\0\2", 4);
+	memcpy(p + l3 - 2, "\x08\x00\x45", 3);
+	p[l3 + 9] = 6;
+	p[l3 + 32] = 0x50;
+	ring_commit(&machines[0].tx, t->len, &o, 0);
+	(void)ring_publish(&machines[0].tx);
+	run_until(now);
+	ck_assert_msg(fabric->ports[0].in.lost_frames[LOSS_MALFORMED] == !t->passes, "%s", t->what);
+	ck_assert_uint_eq(receive(1, NULL), t->passes);
 	check_books();
 }
 END_TEST
@@ -589,6 +642,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, memory_is_bounded_a_team);
 	tcase_add_test(t, a_full_ring_is_counted);
 	tcase_add_test(t, what_a_machine_gets_wrong_is_malformed);
+	tcase_add_loop_test(t, a_giant_is_malformed, 0, sizeof sized / sizeof sized[0]);
 	tcase_add_test(t, a_sleeping_port_is_kicked_awake);
 	tcase_add_test(t, showing_links_and_books);
 	tcase_add_test(t, a_wire_needs_two_and_a_hub_floods);
