@@ -304,6 +304,32 @@ static enum image_state image_state(void *ctx, const char *name)
 	return IMAGE_BUILT;
 }
 
+char **cli_find_vms(json_t *status, const char *name, size_t *ret_n)
+{
+	json_t *list = json_object_get(status, "vms"), *v;
+	char **found = calloc(json_array_size(list) + 1, sizeof *found);
+	size_t i, n = 0;
+
+	if (!found)
+		abort();
+	json_array_foreach(list, i, v) {
+		const char *vm = json_string_value(json_object_get(v, "name"));
+		const char *group = json_string_value(json_object_get(v, "group"));
+
+		if (vm && (!name || strcmp(vm, name) == 0 || (group && strcmp(group, name) == 0)))
+			found[n++] = str_dup(vm);
+	}
+	*ret_n = n;
+	return found;
+}
+
+void cli_free_vms(char **vms)
+{
+	for (char **p = vms; *p; p++)
+		free(*p);
+	free(vms);
+}
+
 int cli_load(const char *path, const char *const *sets, size_t n_sets, const char *name,
 	     bool untrusted, struct team **ret_team)
 {

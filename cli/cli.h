@@ -86,6 +86,11 @@ int cli_call(int fd, json_t *msg, client_part_fn *fn, void *ctx, json_t **ret_re
 /* "TEAM/VM" or "TEAM" (*ret_vm NULL). The caller frees both. */
 void cli_split_target(const char *target, char **ret_team, char **ret_vm);
 
+/* The VMs that @name means, of what a team answered to "status": itself, those of its `count`, or
+ * NULL: all. A list with NULL at its end, for cli_free_vms(). */
+char **cli_find_vms(json_t *status, const char *name, size_t *ret_n);
+void cli_free_vms(char **vms);
+
 /* Loads a team file, prints its diagnostics. @untrusted: it is a stranger's. Returns 0 or an exit status. */
 int cli_load(const char *path, const char *const *sets, size_t n_sets, const char *name,
 	     bool untrusted, struct team **ret_team);

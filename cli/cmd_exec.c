@@ -112,35 +112,6 @@ static int run_one_of_many(void *ctx, const char *vm)
 	return cli_connect(req->team, &store, &fd) != 0 ? EXEC_FAILED : run_on(fd, vm, &req->what);
 }
 
-/* True when @name is NAME-N of a VM with a count. */
-static bool is_one_of(const char *name, const char *count_name)
-{
-	size_t len = strlen(count_name);
-
-	return strncmp(name, count_name, len) == 0 && name[len] == '-' && name[len + 1] &&
-	       strspn(name + len + 1, "0123456789") == strlen(name + len + 1);
-}
-
-/* The VMs of the team that @vm means: itself, those of its count, or NULL: all. The caller
- * frees the list and what is in it. */
-static char **find_vms(json_t *status, const char *vm, size_t *ret_n)
-{
-	json_t *list = json_object_get(status, "vms"), *v;
-	char **found = calloc(json_array_size(list) + 1, sizeof *found);
-	size_t i;
-
-	if (!found)
-		abort();
-	*ret_n = 0;
-	json_array_foreach(list, i, v) {
-		const char *name = json_string_value(json_object_get(v, "name"));
-
-		if (name && (!vm || is_one_of(name, vm)))
-			found[(*ret_n)++] = str_dup(name);
-	}
-	return found;
-}
-
 static int run_on_many(int fd, struct request *req, const char *vm)
 {
 	json_t *reply = NULL;
@@ -150,7 +121,7 @@ static int run_on_many(int fd, struct request *req, const char *vm)
 
 	if (status != 0)
 		return EXEC_FAILED;
-	vms = find_vms(reply, vm, &n);
+	vms = cli_find_vms(reply, vm, &n);
 	json_decref(reply);
 	if (n == 0)
 		status = run_on(fd, vm ? vm : "", &req->what); /* says that there is no such VM */
@@ -158,9 +129,7 @@ static int run_on_many(int fd, struct request *req, const char *vm)
 		status = cli_fail(EXEC_FAILED, "-i and -t are for one VM");
 	else
 		status = guest_exec_many(vms, n, run_one_of_many, req);
-	while (n > 0)
-		free(vms[--n]);
-	free(vms);
+	cli_free_vms(vms);
 	return status;
 }
 

@@ -1,7 +1,7 @@
 /* cli/cmd_logs.c: muster logs: what a team and its VMs have said, from the files in its folder.
  *
  * Of a team: its own log, and each VM's console and `run` lines, every line after the name of
- * its source. Of one VM: its console and `run` lines. With --follow the files are looked at
+ * its source; of a `count` likewise. Of one VM: its console and `run` lines. With --follow the files are looked at
  * again until the team is gone, the reader is gone, or an interrupt comes. A line is passed on
  * when it is whole; what is no text is escaped on a terminal, since guests wrote it. */
 #include "cli/commands.h"
@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { LOOK_EVERY_MS = 200, CHUNK = 65536, LINE_MAX_LEN = 1 << 16 };
+enum { LOOK_EVERY_MS = 200, CHUNK = 65536, LINE_MAX_LEN = 1 << 16, ANSWER_S = 2 };
 
 struct source {
 	char *path, *name;
@@ -25,6 +25,8 @@ struct source {
 struct logs {
 	const struct store *store;
 	const char *team, *vm; /* @vm NULL: all, and the team's own log */
+	bool is_group; /* @vm is the name of a `count` */
+	char **members; /* its VMs, of a team that is up; else NULL */
 	struct source *list;
 	size_t n;
 	bool is_tty, is_over;
@@ -53,6 +55,34 @@ static int by_name(const void *a, const void *b)
 	return strcmp((*x)->d_name, (*y)->d_name);
 }
 
+/* Whether the log of VM @name is wanted. Where the team is gone, names alone tell who is of a `count`. */
+static bool is_meant(const struct logs *l, const char *name)
+{
+	size_t len = l->vm ? strlen(l->vm) : 0;
+
+	if (!l->vm || !l->is_group)
+		return !l->vm || strcmp(l->vm, name) == 0;
+	for (char **p = l->members; p && *p; p++)
+		if (strcmp(*p, name) == 0)
+			return true;
+	return !l->members && strncmp(name, l->vm, len) == 0 && name[len] == '-' && name[len + 1] &&
+	       name[len + 1 + strspn(name + len + 1, "0123456789")] == '\0';
+}
+
+/* Nothing was said by a VM called so: it may be a `count`. */
+static void find_members(struct logs *l)
+{
+	CLEANUP(fd) int fd = -1;
+	json_t *reply = NULL;
+	size_t n;
+
+	l->is_group = true;
+	if (client_open(l->store, l->team, &fd) == 0 &&
+	    client_call_within(fd, json_pack("{s:s}", "do", "status"), ANSWER_S * NSEC_PER_SEC, &reply) == 0)
+		l->members = cli_find_vms(reply, l->vm, &n);
+	json_decref(reply);
+}
+
 /* Adds VM.log of the folder @dir of the team's. */
 static void add_folder(struct logs *l, const char *dir, const char *what)
 {
@@ -70,7 +100,7 @@ static void add_folder(struct logs *l, const char *dir, const char *what)
 		if (len > 4 && strcmp(entries[i]->d_name + len - 4, ".log") == 0) {
 			vm = str_printf("%.*s", (int)(len - 4), entries[i]->d_name);
 			name = str_printf("%s%s", vm, what);
-			if (!l->vm || strcmp(l->vm, vm) == 0)
+			if (is_meant(l, vm))
 				add_source(l, str_printf("%s/%s", path, entries[i]->d_name), name);
 		}
 		free(entries[i]);
@@ -90,7 +120,7 @@ static void print_line(struct logs *l, const struct source *s, const char *line,
 {
 	CLEANUP(bytes) struct bytes shown = { 0 };
 
-	if (!l->vm)
+	if (!l->vm || l->is_group)
 		(void)printf("%s: ", s->name);
 	if (len > 0 && line[len - 1] == '\r')
 		len--;
@@ -175,6 +205,10 @@ static int run(const struct store *store, const char *team, const char *vm, bool
 	if (!store_name_is_valid(team) || access(dir, F_OK) < 0)
 		return cli_fail(EXIT_NO_SUCH, "no team '%s' was ever up", team);
 	find_sources(&l);
+	if (vm && l.n == 0) {
+		find_members(&l);
+		find_sources(&l);
+	}
 	if (l.n == 0)
 		status = cli_fail(EXIT_NO_SUCH, "team %s: no VM '%s' has said anything", team, vm ? vm : "");
 	else if (follows)
@@ -187,6 +221,8 @@ static int run(const struct store *store, const char *team, const char *vm, bool
 		bytes_done(&l.list[i].rest);
 	}
 	free(l.list);
+	if (l.members)
+		cli_free_vms(l.members);
 	return follows && status == EXIT_DONE && cli_nobody_reads() ? EXIT_READER_GONE : status;
 }
 

@@ -1,7 +1,7 @@
-/* cli/cmd_vm.c: muster pause, resume, stop, start, restart: one VM, or all.
+/* cli/cmd_vm.c: muster pause, resume, stop, start, restart: one VM, those of a `count`, or all.
  *
- * A team is paused and resumed at once by its supervisor; stop takes its VMs in
- * reverse order, start in order, one after the other. */
+ * A team is paused and resumed at once by its supervisor. Else VMs come one after the
+ * other: stop takes them in reverse order, the rest in order. */
 #include "cli/commands.h"
 
 #include "core/clock.h"
@@ -19,45 +19,64 @@ static int tell(int fd, const char *what, const char *vm, bool now)
 	return cli_call(fd, msg, NULL, NULL, NULL);
 }
 
-static int tell_all(int fd, const char *what, bool reverse, bool now)
+/* Drops those of a team's VMs whose guests are not ready. */
+static void keep_ready(json_t *vms)
 {
-	json_t *reply = NULL, *vms;
+	for (size_t i = json_array_size(vms); i-- > 0;) {
+		const char *state = json_string_value(json_object_get(json_array_get(vms, i), "state"));
+
+		if (!state || strcmp(state, "ready") != 0)
+			(void)json_array_remove(vms, i);
+	}
+}
+
+/* The VMs that @vm means; NULL: all, or with @only_ready those whose guests are ready. For
+ * cli_free_vms(). Returns 0 or an exit status. */
+static int find(int fd, const char *vm, bool only_ready, char ***ret_vms, size_t *ret_n)
+{
+	json_t *reply = NULL;
 	int status = cli_call(fd, json_pack("{s:s}", "do", "status"), NULL, NULL, &reply);
-	size_t n;
 
 	if (status != 0)
 		return status;
-	vms = json_object_get(reply, "vms");
-	n = json_array_size(vms);
-	for (size_t i = 0; i < n && status == 0; i++) {
-		json_t *vm = json_array_get(vms, reverse ? n - 1 - i : i);
-
-		status = tell(fd, what, json_string_value(json_object_get(vm, "name")), now);
-	}
+	if (!vm && only_ready)
+		keep_ready(json_object_get(reply, "vms"));
+	*ret_vms = cli_find_vms(reply, vm, ret_n);
 	json_decref(reply);
+	return 0;
+}
+
+static int tell_each(int fd, const char *what, const char *vm, bool now)
+{
+	bool reverse = strcmp(what, "stop") == 0;
+	char **vms;
+	size_t n;
+	int status = find(fd, vm, false, &vms, &n);
+
+	if (status != 0)
+		return status;
+	for (size_t i = 0; i < n && status == 0; i++)
+		status = tell(fd, what, vms[reverse ? n - 1 - i : i], now);
+	if (vm && n == 0)
+		status = tell(fd, what, vm, now); /* says that there is no such VM */
+	cli_free_vms(vms);
 	return status;
 }
 
-static int sync_vm(int fd, const char *vm)
-{
-	return cli_call(fd, json_pack("{s:s, s:s, s:s, s:{s:I}}", "do", "agent", "vm", vm, "execute", "guest-set-time",
-				      "arguments", "time", (json_int_t)clock_wall()), NULL, NULL, NULL);
-}
-
-/* Sets the wall clock of @vm's guest to the host's time; NULL: of every guest that is ready. */
+/* Sets the guests' wall clocks to the host's time. */
 static int sync_clocks(int fd, const char *vm)
 {
-	json_t *reply = NULL, *entry;
-	int status = vm ? sync_vm(fd, vm) : cli_call(fd, json_pack("{s:s}", "do", "status"), NULL, NULL, &reply);
-	size_t i;
+	char **vms;
+	size_t n;
+	int status = find(fd, vm, true, &vms, &n);
 
-	json_array_foreach(json_object_get(reply, "vms"), i, entry) {
-		const char *state = json_string_value(json_object_get(entry, "state"));
-
-		if (status == 0 && state && strcmp(state, "ready") == 0)
-			status = sync_vm(fd, json_string_value(json_object_get(entry, "name")));
-	}
-	json_decref(reply);
+	if (status != 0)
+		return status;
+	for (size_t i = 0; i < n && status == 0; i++)
+		status = cli_call(fd, json_pack("{s:s, s:s, s:s, s:{s:I}}", "do", "agent", "vm", vms[i], "execute",
+						"guest-set-time", "arguments", "time", (json_int_t)clock_wall()),
+				  NULL, NULL, NULL);
+	cli_free_vms(vms);
 	return status;
 }
 
@@ -86,11 +105,8 @@ static int run(const struct command *cmd, int argc, char **argv)
 	status = cli_connect(team, &store, &fd);
 	if (status != 0)
 		return status;
-	if (vm || is_pause) {
-		status = tell(fd, cmd->name, vm, now);
-		return status == 0 && sync ? sync_clocks(fd, vm) : status;
-	}
-	return tell_all(fd, cmd->name, strcmp(cmd->name, "stop") == 0, now);
+	status = !vm && is_pause ? tell(fd, cmd->name, NULL, now) : tell_each(fd, cmd->name, vm, now);
+	return status == 0 && sync ? sync_clocks(fd, vm) : status;
 }
 
 int cmd_pause(const struct command *cmd, int argc, char **argv)

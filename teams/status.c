@@ -60,6 +60,8 @@ static json_t *vm_json(const struct supervisor *sup, const struct vm *v)
 		      (json_int_t)v->pid, "memory_bytes", (json_int_t)v->tv->memory_bytes,
 		      "resident_bytes", (json_int_t)private, "nics", nics, "uptime_s",
 		      v->pid > 0 ? (double)(now - v->started_ns) / 1e9 : 0.0);
+	if (v->tv->group)
+		(void)json_object_set_new(o, "group", json_string(v->tv->group));
 	if (v->vsock.path)
 		(void)json_object_set_new(o, "vsock", json_pack("{s:I,s:s}", "cid",
 								(json_int_t)v->tv->vsock_cid, "socket",

@@ -50,7 +50,7 @@ static json_t *ask(struct runner *r, json_t *msg)
 	return reply;
 }
 
-static void try_check(struct runner *r)
+static void try_check(struct runner *r, size_t vm)
 {
 	const struct team_test *t = r->o->test;
 	nsec_t bound_ns = nsec_min(t->timeout_ns, nsec_max(r->until - clock_now(), 1));
@@ -62,7 +62,7 @@ static void try_check(struct runner *r)
 	bytes_done(&r->o->err);
 	r->o->n_tries++;
 	reply = ask(r, json_pack("{s:s,s:s,s:[s,s,s],s:I}", "do", "exec", "vm",
-				 r->team->vms[t->vm].name, "argv", "/bin/sh", "-c", t->run,
+				 r->team->vms[vm].name, "argv", "/bin/sh", "-c", t->run,
 				 "timeout_ns", (json_int_t)bound_ns));
 	if (!reply)
 		return;
@@ -74,16 +74,34 @@ static void try_check(struct runner *r)
 	json_decref(reply);
 }
 
-static void run_check(struct runner *r)
+static void run_check_on(struct runner *r, size_t vm)
 {
 	const struct team_test *t = r->o->test;
 	nsec_t until = nsec_min(clock_now() + t->retry_for_ns, r->until);
 
+	r->o->n_tries = 0;
 	for (;;) {
-		try_check(r);
+		try_check(r, vm);
 		if (!r->o->why || clock_now() + t->retry_every_ns > until || t->retry_for_ns == 0)
 			return;
 		client_wait(t->retry_every_ns);
+	}
+}
+
+/* On each of its VMs, to the first that fails; the outcome is the last one's. */
+static void run_check(struct runner *r)
+{
+	const struct team_test *t = r->o->test;
+
+	for (size_t i = t->vm; i < t->vm + t->n_vms && !r->o->why; i++) {
+		char *why;
+
+		run_check_on(r, i);
+		if (!r->o->why || t->n_vms == 1)
+			continue;
+		why = str_printf("%s: %s", r->team->vms[i].name, r->o->why);
+		free(r->o->why);
+		r->o->why = why;
 	}
 }
 
@@ -126,12 +144,16 @@ static void run_link(struct runner *r)
 		client_wait(t->link_flap_ns);
 }
 
-static void run_vm_action(struct runner *r, const char *what)
+/* VMs are stopped in reverse order. */
+static void run_vm_action(struct runner *r, const char *what, bool reverse)
 {
-	json_t *reply = ask(r, json_pack("{s:s,s:s,s:b}", "do", what, "vm",
-					 r->team->vms[r->o->test->vm].name, "now", 1));
+	const struct team_test *t = r->o->test;
 
-	json_decref(reply);
+	for (size_t i = 0; i < t->n_vms && !r->o->why; i++) {
+		size_t vm = t->vm + (reverse ? t->n_vms - 1 - i : i);
+
+		json_decref(ask(r, json_pack("{s:s,s:s,s:b}", "do", what, "vm", r->team->vms[vm].name, "now", 1)));
+	}
 }
 
 static void run_one(struct runner *r)
@@ -151,10 +173,10 @@ static void run_one(struct runner *r)
 		client_wait(nsec_min(r->o->test->wait_ns, r->until - clock_now()));
 		break;
 	case TEST_STOP:
-		run_vm_action(r, "stop");
+		run_vm_action(r, "stop", true);
 		break;
 	case TEST_START:
-		run_vm_action(r, "start");
+		run_vm_action(r, "start", false);
 		break;
 	default:
 		r->o->why = str_dup("an action that is not known");

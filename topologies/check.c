@@ -32,12 +32,23 @@ static const char *network_near(const struct load *l, const char *name, char *bu
 	return suggest_str(&near, buf, size);
 }
 
-/* Looks a VM up; reports when there is none. */
-static bool want_vm(struct load *l, const struct node *n, size_t *ret_vm)
+/* Looks a VM up, or those of a `count`: *ret_n from *ret_first on. */
+static bool find_vms(const struct load *l, const char *name, size_t *ret_first, size_t *ret_n)
+{
+	bool is_one = strmap_get(&l->vms, name, ret_first);
+
+	if (!is_one && !strmap_get(&l->groups, name, ret_first))
+		return false;
+	*ret_n = is_one ? 1 : l->vm_src[*ret_first].count;
+	return true;
+}
+
+/* The same; reports when there is none. */
+static bool want_vms(struct load *l, const struct node *n, size_t *ret_first, size_t *ret_n)
 {
 	char buf[96];
 
-	if (strmap_get(&l->vms, n->text, ret_vm))
+	if (find_vms(l, n->text, ret_first, ret_n))
 		return true;
 	if (l->vms_known)
 		load_error(l, &n->place, "no VM is called '%s'%s", n->text,
@@ -75,35 +86,52 @@ static void check_nic_names(struct load *l, size_t vm)
 				continue;
 			at = at ? at : l->vm_src[vm].nics[k].name;
 			load_error(l, at ? &at->place : &v->nics[i].place,
-				   "the NICs %zu and %zu of '%s' are both called '%s'", k, i, v->name,
-				   v->nics[i].name);
+				   "the NICs %zu and %zu of '%s' are both called '%s'", k, i,
+				   l->vm_src[vm].name->text, v->nics[i].name);
 		}
+	}
+}
+
+/* Adds the VMs that @n names to those that @vm waits for; there is room for all. */
+static void add_after(struct load *l, size_t vm, const struct node *n, struct strmap *seen)
+{
+	struct team_vm *v = &l->team->vms[vm];
+	size_t first, count;
+
+	if (!want_vms(l, n, &first, &count))
+		return;
+	if (vm >= first && vm < first + count) {
+		load_error(l, &n->place, "'%s' cannot wait for itself", n->text);
+		return;
+	}
+	for (size_t i = first; i < first + count; i++) {
+		if (!strmap_add(seen, l->team->vms[i].name, i, NULL)) {
+			load_error(l, &n->place, "'%s' is in this list twice", l->team->vms[i].name);
+			return;
+		}
+		v->after[v->n_after++] = i;
 	}
 }
 
 static void resolve_after(struct load *l, size_t vm)
 {
-	struct team_vm *v = &l->team->vms[vm];
 	const struct node *list = l->vm_src[vm].after;
+	size_t first, count, n = 0;
 	struct strmap seen;
 
 	if (!list)
 		return;
-	strmap_init(&seen, l->arena);
-	v->after = arena_array(l->arena, list->n, sizeof *v->after);
-	for (size_t i = 0; i < list->n; i++) {
-		const struct node *n = list->items[i];
-		size_t other;
-
-		if (!want_vm(l, n, &other))
-			continue;
-		if (!strmap_add(&seen, n->text, i, NULL))
-			load_error(l, &n->place, "'%s' is in this list twice", n->text);
-		else if (other == vm)
-			load_error(l, &n->place, "'%s' cannot wait for itself", n->text);
-		else
-			v->after[v->n_after++] = other;
+	for (size_t i = 0; i < list->n; i++)
+		n += find_vms(l, list->items[i]->text, &first, &count) ? count : 0;
+	l->n_after += n;
+	if (l->n_after > LOAD_AFTER_MAX) {
+		load_error(l, &list->place, "all 'after' together name more than %d VMs", LOAD_AFTER_MAX);
+		return;
 	}
+	strmap_init(&seen, l->arena);
+	l->team->vms[vm].after = arena_array(l->arena, n, sizeof *l->team->vms[vm].after);
+	for (size_t i = 0; i < list->n; i++)
+		add_after(l, vm, list->items[i], &seen);
 }
 
 static void check_networks(struct load *l)
@@ -141,7 +169,7 @@ static void check_tests(struct load *l)
 		struct link_ref ref;
 
 		if (src->on)
-			(void)want_vm(l, src->on, &t->tests[i].vm);
+			(void)want_vms(l, src->on, &t->tests[i].vm, &t->tests[i].n_vms);
 		if (!src->target || team_link_find(t, src->target->text, &ref) == 0)
 			continue;
 		if (!l->networks_known || !l->vms_known)
@@ -156,11 +184,13 @@ static void check_name_space(struct load *l)
 {
 	for (size_t i = 0; i < l->team->n_vms; i++) {
 		const struct team_vm *v = &l->team->vms[i];
+		const char *const names[] = { v->name, v->group };
 		size_t net;
 
-		if (strmap_get(&l->networks, v->name, &net))
-			load_error(l, &v->place, "'%s' is also the name of the network at %s:%u", v->name,
-				   l->team->networks[net].place.file, l->team->networks[net].place.line);
+		for (size_t k = 0; k < 2; k++)
+			if (names[k] && strmap_get(&l->networks, names[k], &net))
+				load_error(l, &v->place, "'%s' is also the name of the network at %s:%u", names[k],
+					   l->team->networks[net].place.file, l->team->networks[net].place.line);
 	}
 }
 

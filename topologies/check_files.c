@@ -78,16 +78,17 @@ static const char *path_refused(const char *path)
 }
 
 /* Reports when a folder of @path is another file of the VM. */
-static void check_parents(struct load *l, const struct team_vm *v, const struct strmap *paths, size_t file,
+static void check_parents(struct load *l, size_t vm, const struct strmap *paths, size_t file,
 			  const struct place *at)
 {
+	const struct team_vm *v = &l->team->vms[vm];
 	const char *path = v->files[file].path;
 	size_t other;
 
 	for (const char *p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/'))
 		if (strmap_get(paths, arena_printf(l->arena, "%.*s", (int)(p - path), path), &other))
 			load_error(l, at, "'%s' would lie below '%s', which is a file of '%s' too", path,
-				   v->files[other].path, v->name);
+				   v->files[other].path, l->vm_src[vm].name->text);
 }
 
 static void check_paths(struct load *l, size_t vm)
@@ -104,11 +105,11 @@ static void check_paths(struct load *l, size_t vm)
 			load_error(l, &node_get(src->files[i], "path")->place,
 				   "a guest can have no file '%s': %s", path, why);
 		if (path && !strmap_add(&paths, path, i, NULL))
-			load_error(l, &src->files[i]->place, "two files of '%s' have the path '%s'", v->name, path);
+			load_error(l, &src->files[i]->place, "two files of '%s' have the path '%s'", l->vm_src[vm].name->text, path);
 	}
 	for (size_t i = 0; i < v->n_files; i++)
 		if (v->files[i].path)
-			check_parents(l, v, &paths, i, &node_get(src->files[i], "path")->place);
+			check_parents(l, vm, &paths, i, &node_get(src->files[i], "path")->place);
 }
 
 /* ---- the image ----------------------------------------------------------------- */
@@ -192,7 +193,7 @@ static void check_memory(struct load *l, size_t vm, uint64_t boot_bytes, uint64_
 			   has_image ? v->image : "", has_image ? "'" : " with its initrd", mib_up(base));
 	else if (files_bytes > MIB && v->memory_bytes < base + 2 * files_bytes)
 		load_error(l, at, "'%s' has %llu MiB of memory and needs %llu: %llu to boot, and twice its %llu MiB "
-			   "of files, which it holds twice while it boots", v->name,
+			   "of files, which it holds twice while it boots", l->vm_src[vm].name->text,
 			   (unsigned long long)v->memory_bytes / MIB, mib_up(base) + 2 * mib_up(files_bytes),
 			   mib_up(base), mib_up(files_bytes));
 }

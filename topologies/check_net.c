@@ -137,6 +137,23 @@ static void check_mtu6(struct load *l, const struct team_nic *nic, const struct 
 				   IP6_MTU_MIN, mtu);
 }
 
+/* What only one of the VMs of a `count` could have is taken out. */
+static void check_fixed(struct load *l, const struct vm_src *vm, struct team_nic *nic, struct nic_src *src)
+{
+	if (vm->count < 2)
+		return;
+	if (nic->n_addresses > 0) {
+		load_error(l, &src->address[0]->place, "the %zu VMs of '%s' cannot have the same address; write 'auto', or "
+			   "leave it out", vm->count, vm->name->text);
+		src->mode = ADDRESS_BAD;
+		nic->n_addresses = 0;
+	}
+	if (nic->mac_given)
+		load_error(l, &src->mac->place, "the %zu VMs of '%s' cannot have the same MAC; leave it out", vm->count,
+			   vm->name->text);
+	nic->mac_given = false;
+}
+
 static void check_nic(struct seen *s, size_t vm, size_t i)
 {
 	struct team_vm *v = &s->l->team->vms[vm];
@@ -146,6 +163,7 @@ static void check_nic(struct seen *s, size_t vm, size_t i)
 	char mac[MAC_STR_SIZE];
 	const char *other;
 
+	check_fixed(s->l, &s->l->vm_src[vm], nic, src);
 	s->owner_names[owner] = arena_printf(s->l->arena, "%s.%zu", v->name, i);
 	if (nic->network == SIZE_MAX)
 		return;

@@ -52,6 +52,10 @@ static void collect(struct load *l, bool is_warning, const struct place *at, cha
 {
 	const struct source *src = source_of(l, at->file);
 
+	if (l->is_muted) {
+		l->n_errors += !is_warning;
+		return;
+	}
 	for (char *p = what; *p; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			*p = '?';

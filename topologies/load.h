@@ -20,6 +20,7 @@ enum {
 	LOAD_MESSAGES_MAX = 20, /* the contract, §2 */
 	LOAD_FILE_MAX = 8 * 1024 * 1024, /* bytes of one file */
 	LOAD_VMS_MAX = 10000,
+	LOAD_AFTER_MAX = 1000000, /* VMs that all `after` of a file name */
 	LOAD_NICS_MAX = 24, /* of one VM: slots of the machine's PCI bus */
 };
 
@@ -49,6 +50,7 @@ struct nic_src {
 	const struct node **address; /* beside nic->addresses */
 };
 struct vm_src {
+	size_t count; /* VMs of this description */
 	const struct node *name, *image, *kernel, *initrd, *after, *memory;
 	struct nic_src *nics;
 	const struct node **files; /* beside vm->files */
@@ -69,10 +71,13 @@ struct load {
 	size_t n_sources;
 	struct message *messages;
 	size_t n_messages, messages_size, n_errors;
+	bool is_muted; /* errors are counted only */
 	struct network_src *network_src; /* beside team->networks */
 	struct vm_src *vm_src; /* beside team->vms */
 	struct test_src *test_src; /* beside team->tests */
 	struct strmap networks, vms; /* name -> index */
+	struct strmap groups; /* name of a VM with `count` -> index of its first */
+	size_t n_after; /* of all VMs */
 	size_t touches_size;
 	bool networks_known, vms_known; /* false: a section was unreadable */
 };

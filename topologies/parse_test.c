@@ -385,6 +385,7 @@ void parse_test(struct load *l, const struct node *value, size_t i)
 
 	c.test->place = value->place;
 	c.test->vm = SIZE_MAX;
+	c.test->n_vms = 1;
 	c.test->timeout_ns = 30 * NSEC_PER_SEC;
 	if (a) {
 		const struct key keys[] = { { "name", test_name, 0 }, { "fork", test_fork, KEY_UNSUPPORTED },

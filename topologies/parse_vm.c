@@ -403,6 +403,16 @@ static void vm_disks(struct load *l, const struct node *key, const struct node *
 			(void)keys_read(l, &KEY_TABLE("a disk", disk_keys), v->items[i], obj);
 }
 
+/* It is read before its VMs are made; here it is checked. */
+static void vm_count(struct load *l, const struct node *key, const struct node *v, void *obj)
+{
+	uint64_t n;
+
+	(void)key;
+	(void)obj;
+	(void)want_int(l, v, 1, LOAD_VMS_MAX, &n);
+}
+
 static const struct key vm_keys[] = {
 	{ "image", vm_image, 0 },	{ "kernel", vm_kernel, KEY_TOUCHES(TOUCH_READS) },
 	{ "initrd", vm_initrd, KEY_TOUCHES(TOUCH_READS) },	{ "cmdline", vm_cmdline, 0 },
@@ -419,7 +429,7 @@ static const struct key vm_keys[] = {
 	{ "cloud-init", NULL, KEY_UNSUPPORTED },
 	{ "shares", NULL, KEY_UNSUPPORTED | KEY_TOUCHES(TOUCH_FOLDER) },
 	{ "screen", NULL, KEY_UNSUPPORTED },
-	{ "count", NULL, KEY_UNSUPPORTED },
+	{ "count", vm_count, 0 },
 };
 
 void parse_vm(struct load *l, const struct node *value, struct team_vm *vm, struct vm_src *src)

@@ -85,6 +85,7 @@ struct team_file { /* a file to put into the guest */
 enum on_crash { ON_CRASH_STOP, ON_CRASH_RESTART, ON_CRASH_IGNORE, ON_CRASH_COUNT };
 struct team_vm {
 	const char *name;
+	const char *group; /* with `count`: what the file calls all of them; else NULL */
 	struct place place;
 	const char *image; /* name or absolute path */
 	const char *kernel, *initrd; /* absolute, or NULL: the image's */
@@ -126,7 +127,7 @@ struct team_test {
 	struct place place;
 	enum test_kind kind;
 	/* TEST_CHECK */
-	size_t vm;
+	size_t vm, n_vms; /* on these, in file order: one VM, or all of a `count` */
 	const char *run;
 	bool expect_nonzero;
 	int expect_exit; /* 0 to 255 */
