@@ -6,12 +6,14 @@
  *      user is mapped: the process is nobody in it.
  *   2. an empty root: a read-only tmpfs of one inode becomes / and the host's
  *      tree is detached.
- *   3. root becomes a user that no other process is; every capability goes.
+ *   3. the bounding set is emptied; root becomes a user that no other process is; every capability goes.
  *   4. Landlock with nothing allowed: files, TCP, abstract sockets, signals.
- *   5. the environment is wiped, no core dump, no ptrace, no new privileges.
+ *   5. the environment is wiped, no core dump, no ptrace, no new privileges. Who wants to see a process in
+ *      a debugger says MUSTER_DEBUG=1: memory holds what guests hold, so it is closed otherwise.
  * The janitor removes a folder and kills, so for it Landlock allows just that
- * below its folder, and stages 1 to 3 are left out. The supervisor opens what
- * a user names and forks the others: it gets new privileges taken and a list.
+ * below its folder, and stages 1 and 2 are left out. The supervisor opens what
+ * a user names and forks the others: it has a read-only view of the host's files (sandbox_view.c) and
+ * a list. As root, both keep the capabilities that they use, and no others.
  *
  * lock: limits, then the list of system calls, which also ends the means by
  * which the stages above were done.
@@ -71,13 +73,15 @@ static const rlim_t file_size_max = 64 << 20;
 /* What a machine may map beyond what it has when it is locked. */
 static const rlim_t more_memory_max = 256 << 20;
 
+#define RIGHT(c) (UINT64_C(1) << (c))
+
 static const struct policy {
 	const char *name;
 	bool has_nothing; /* namespaces, an empty root, nobody's rights */
-	bool has_env;
-	bool is_inspectable; /* dumpable: by its own user's debugger */
+	bool forks; /* keeps Muster's variables and no limits: its children have them */
 	unsigned more_files; /* descriptors it can be handed later, and bounded memory; 0: no bounds */
 	bool may_grow_tasks; /* the kernel makes some on its behalf */
+	uint64_t rights; /* capabilities that root's keeps */
 } policies[] = {
 	/* Their guests' streams, and what comes with messages. */
 	[SANDBOX_MACHINE] = { "machine", .has_nothing = true, .more_files = 400 },
@@ -86,9 +90,13 @@ static const struct policy {
 	[SANDBOX_MACHINE_KVM] = { "machine-kvm", .has_nothing = true, .more_files = 400,
 				  .may_grow_tasks = true },
 	[SANDBOX_FABRIC] = { "fabric", .has_nothing = true },
-	[SANDBOX_JANITOR] = { "janitor", .has_nothing = false },
-	[SANDBOX_SUPERVISOR] = { "supervisor", .has_env = true, .is_inspectable = true },
-	[SANDBOX_SUPERVISOR_KVM] = { "supervisor-kvm", .has_env = true, .is_inspectable = true },
+	/* It kills cells, which are other users, and removes below a folder that may be another user's (sudo -E). */
+	[SANDBOX_JANITOR] = { "janitor", .rights = RIGHT(CAP_KILL) | RIGHT(CAP_DAC_OVERRIDE) },
+#define SUPERVISOR_RIGHTS                                                                          \
+	(RIGHT(CAP_KILL) | RIGHT(CAP_DAC_OVERRIDE) | /* as the janitor; and files that users name */ \
+	 RIGHT(CAP_SYS_ADMIN) | RIGHT(CAP_SETUID) | RIGHT(CAP_SETGID)) /* its children's stages 1 to 3 */
+	[SANDBOX_SUPERVISOR] = { "supervisor", .forks = true, .rights = SUPERVISOR_RIGHTS },
+	[SANDBOX_SUPERVISOR_KVM] = { "supervisor-kvm", .forks = true, .rights = SUPERVISOR_RIGHTS },
 };
 _Static_assert(sizeof policies / sizeof *policies == SANDBOX_ROLE_COUNT, "one policy a role");
 
@@ -156,23 +164,39 @@ static void leave_user(void)
 		log_info("cell: it stays root: %s", strerror(-r));
 }
 
-/* SYSCALLS(setup): capset getppid */
-static int drop_rights(char **ret_why)
+/* No program that is executed could get these back; who may not do so has no new privileges anyway. */
+static void empty_bounding_set(void)
+{
+	int has;
+
+	for (unsigned long c = 0; (has = prctl(PR_CAPBSET_READ, c, 0, 0, 0)) >= 0; c++)
+		if (has && prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0)
+			return;
+}
+
+/* SYSCALLS(setup): capget capset getppid */
+static int drop_rights(const struct policy *p, char **ret_why)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	struct __user_cap_data_struct own[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	int r;
 
+	empty_bounding_set();
 	/* In a user namespace without a mapping nobody can be changed into; there
 	 * the user is the caller's own outside, and no one inside. */
-	if (geteuid() == 0)
+	if (geteuid() == 0 && p->has_nothing)
 		leave_user();
-	if (syscall(SYS_capset, &head, none) < 0) {
-		int r = errno;
+	r = syscall(SYS_capget, &head, own) < 0 ? -errno : 0;
+	for (unsigned i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
+		uint32_t kept = geteuid() == 0 ? (uint32_t)(p->rights >> 32 * i) & own[i].permitted : 0;
 
-		*ret_why = str_printf("its capabilities cannot be dropped: %s", strerror(r));
-		return -r;
+		own[i] = (struct __user_cap_data_struct){ .permitted = kept, .effective = kept };
 	}
-	return 0;
+	if (r == 0 && syscall(SYS_capset, &head, own) < 0)
+		r = -errno;
+	if (r < 0)
+		*ret_why = str_printf("its capabilities cannot be dropped: %s", strerror(-r));
+	return r;
 }
 
 /* ---- Landlock -------------------------------------------------------------------------- */
@@ -246,11 +270,28 @@ static void landlock(const char *dir)
 
 /* ---- the process itself ------------------------------------------------------------------ */
 
-static void wipe_environment(void)
+/* What the supervisor and its machines look at: where images are, and how a machine is to run. */
+static bool is_setting(const char *variable)
 {
+	static const char *const starts[] = { "MUSTER_", "HOME=", "XDG_STATE_HOME=" };
+
+	for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
+		if (strncmp(variable, starts[i], strlen(starts[i])) == 0)
+			return true;
+	return false;
+}
+
+static void wipe_environment(bool keeps_settings)
+{
+	char **to = environ;
+
 	for (char **e = environ; e && *e; e++)
-		explicit_bzero(*e, strlen(*e));
-	(void)clearenv();
+		if (keeps_settings && is_setting(*e))
+			*to++ = *e;
+		else
+			explicit_bzero(*e, strlen(*e));
+	if (to)
+		*to = NULL;
 }
 
 /* SYSCALLS(setup): prlimit64 */
@@ -279,10 +320,14 @@ void sandbox_bound_memory(enum sandbox_role role, uint64_t more_bytes)
 /* SYSCALLS(setup): prctl */
 static int shut_process(const struct policy *p, char **ret_why)
 {
-	if (!p->has_env)
-		wipe_environment();
-	if ((!p->is_inspectable && prctl(PR_SET_DUMPABLE, 0) < 0) ||
-	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
+	const char *debug = getenv("MUSTER_DEBUG");
+	bool is_debugged = debug && strcmp(debug, "1") == 0;
+
+	if (!is_debugged)
+		limit(RLIMIT_CORE, 0);
+	wipe_environment(p->forks);
+	/* Another user's identity has closed it already. */
+	if (prctl(PR_SET_DUMPABLE, is_debugged, 0, 0, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
 		int r = errno;
 
 		*ret_why = str_printf("no new privileges: %s", strerror(r));
@@ -295,7 +340,7 @@ int sandbox_isolate(enum sandbox_role role, const char *dir, char **ret_why)
 {
 	const struct policy *p = &policies[role];
 	pid_t parent;
-	int r = 0;
+	int r;
 
 	if (!sandbox_is_wanted(role))
 		return 0;
@@ -306,10 +351,9 @@ int sandbox_isolate(enum sandbox_role role, const char *dir, char **ret_why)
 	json_object_seed(0); /* from /dev/urandom, at the first object */
 	if (p->more_files)
 		sandbox_bound_memory(role, more_memory_max);
-	if (p->has_nothing) {
+	if (p->has_nothing)
 		leave_host();
-		r = drop_rights(ret_why);
-	}
+	r = drop_rights(p, ret_why);
 	if (r == 0)
 		r = shut_process(p, ret_why);
 	if (r == 0 && (p->has_nothing || dir))
@@ -342,10 +386,9 @@ int sandbox_lock(enum sandbox_role role, char **ret_why)
 
 	if (!sandbox_is_wanted(role))
 		return 0;
-	if (!p->is_inspectable) {
+	if (!p->forks) {
 		(void)signal(SIGXFSZ, SIG_IGN); /* a full log is no reason to die */
 		limit(RLIMIT_FSIZE, file_size_max);
-		limit(RLIMIT_CORE, 0);
 		if (!p->may_grow_tasks)
 			limit(RLIMIT_NPROC, 0);
 		limit(RLIMIT_MEMLOCK, 0);

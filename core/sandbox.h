@@ -24,6 +24,7 @@
 #define MUSTER_CORE_SANDBOX_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum sandbox_role {
@@ -42,10 +43,17 @@ const char *sandbox_role_str(enum sandbox_role role);
  * that define this function themselves. Then the two calls below do nothing. */
 bool sandbox_is_wanted(enum sandbox_role role);
 
-/* Takes away, for good, by role: new privileges, the environment, core dumps
- * and inspection by others; the file system (an empty mount namespace,
+/* Leaves a process that opens what users name a read-only view of the host's files, but for what is below
+ * the folders @dirs. A host that cannot do so is logged. Before
+ * sandbox_isolate(), with one thread; needs /proc where it is not root.
+ * Returns 0 or -errno (then @ret_why is a message which the caller frees, and the process must not go on). */
+int sandbox_narrow_view(enum sandbox_role role, const char *const dirs[], size_t n, char **ret_why);
+
+/* Takes away, for good, by role: new privileges, the environment (a supervisor keeps Muster's own
+ * variables), core dumps and inspection by others (unless MUSTER_DEBUG=1); the file system (an empty mount namespace,
  * Landlock), the network, IPC and host names of the host (namespaces); every
- * capability, and root itself (a user of the process's own). A child that was bound to its
+ * capability, and root itself (a user of the process's own); root's janitor and supervisor keep
+ * the few that they use. The bounding set is emptied wherever the process may. A child that was bound to its
  * parent's life stays so. What the host has no means for is logged and left
  * to the list of system calls.
  * @dir: SANDBOX_JANITOR only: the folder below which it may remove; its

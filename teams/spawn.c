@@ -28,7 +28,28 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-enum { FDS_A_NIC = 3 };
+/* What a child keeps. All have /dev/null as 0 and 1, and the team's log as 2; a janitor its pipe's end and the
+ * lock; a fabric all rings and its control socket; a machine its rings, its sockets, and its files, which it
+ * closes when they are mapped or unpacked. */
+static void keep_fd(struct bytes *keep, int fd)
+{
+	if (fd >= 0)
+		bytes_append(keep, &fd, sizeof fd);
+}
+
+static void keep_ring(struct bytes *keep, const struct ring_pair_fds *ring)
+{
+	keep_fd(keep, ring->mem_fd);
+	keep_fd(keep, ring->up_kick_fd);
+	keep_fd(keep, ring->down_kick_fd);
+}
+
+/* Closes all others. @keep is gone then. */
+static void keep_only(struct bytes *keep)
+{
+	proc_close_fds_except((int *)(void *)keep->data, keep->len / sizeof(int));
+	bytes_done(keep);
+}
 
 static void reset_signals(void)
 {
@@ -65,6 +86,7 @@ static pid_t fork_child(struct supervisor *sup, bool dies_with_us, const char *r
 
 int sup_spawn_janitor(struct supervisor *sup, char **ret_why)
 {
+	struct bytes keep = { 0 };
 	int fds[2];
 	pid_t group = getpid(), pid;
 	int r;
@@ -76,12 +98,12 @@ int sup_spawn_janitor(struct supervisor *sup, char **ret_why)
 	}
 	pid = fork_child(sup, false, "janitor", NULL);
 	if (pid == 0) {
-		int keep[] = { fds[0], sup->log_fd, sup->lock_fd };
-
 		/* SYSCALLS(setup): setsid */
 		(void)setsid();
 		(void)signal(SIGTERM, SIG_IGN);
-		proc_close_fds_except(keep, sizeof keep / sizeof *keep);
+		keep_fd(&keep, fds[0]);
+		keep_fd(&keep, sup->lock_fd);
+		keep_only(&keep);
 		janitor_run(fds[0], group, sup->store, sup->team->name);
 	}
 	(void)close(fds[0]);
@@ -146,20 +168,12 @@ static _Noreturn void fabric_child(struct supervisor *sup, int control_fd)
 				     .n_rings = sup->n_rings,
 				     .control_fd = control_fd,
 				     .cell = true };
-	size_t n = sup->n_rings * FDS_A_NIC + 2;
-	int *keep = calloc(n, sizeof *keep);
+	struct bytes keep = { 0 };
 
-	if (!keep)
-		_exit(1);
-	for (size_t i = 0; i < sup->n_rings; i++) {
-		keep[3 * i] = sup->rings[i].mem_fd;
-		keep[3 * i + 1] = sup->rings[i].up_kick_fd;
-		keep[3 * i + 2] = sup->rings[i].down_kick_fd;
-	}
-	keep[n - 2] = control_fd;
-	keep[n - 1] = sup->log_fd;
-	proc_close_fds_except(keep, n);
-	free(keep);
+	for (size_t i = 0; i < sup->n_rings; i++)
+		keep_ring(&keep, &sup->rings[i]);
+	keep_fd(&keep, control_fd);
+	keep_only(&keep);
 	_exit(fabric_run(&cfg));
 }
 
@@ -304,7 +318,7 @@ static _Noreturn void machine_child(struct supervisor *sup, struct vm *v, struct
 	const struct team_vm *tv = v->tv;
 	CLEANUP(free) char *name = str_printf("%s/%s", sup->team->name, tv->name);
 	struct machine_nic nics[MACHINE_NIC_MAX] = { 0 };
-	int keep[MACHINE_NIC_MAX * FDS_A_NIC + 7], n_keep = 0;
+	struct bytes keep = { 0 };
 	struct machine_config cfg = {
 		.name = name, .memory_bytes = tv->memory_bytes, .cpus = tv->cpus,
 		.clock_virtual = sup->team->clock_virtual, .seed = sup->team->seed,
@@ -325,20 +339,15 @@ static _Noreturn void machine_child(struct supervisor *sup, struct vm *v, struct
 		nics[i] = (struct machine_nic){ .mac = tv->nics[i].mac, .mtu = tv->nics[i].mtu,
 						.link_up = link_states_carrier(sup->links, v->index, i),
 						.ring = sup->rings[sup->first_ring[v->index] + i] };
-		keep[n_keep++] = nics[i].ring.mem_fd;
-		keep[n_keep++] = nics[i].ring.up_kick_fd;
-		keep[n_keep++] = nics[i].ring.down_kick_fd;
+		keep_ring(&keep, &nics[i].ring);
 	}
-	keep[n_keep++] = mine->control;
-	keep[n_keep++] = mine->serial;
-	keep[n_keep++] = mine->agent;
-	keep[n_keep++] = b->kernel_fd;
-	keep[n_keep++] = sup->log_fd;
-	if (b->initrd_fd >= 0)
-		keep[n_keep++] = b->initrd_fd;
-	if (b->pmem_fd >= 0)
-		keep[n_keep++] = b->pmem_fd;
-	proc_close_fds_except(keep, (size_t)n_keep);
+	keep_fd(&keep, mine->control);
+	keep_fd(&keep, mine->serial);
+	keep_fd(&keep, mine->agent);
+	keep_fd(&keep, b->kernel_fd);
+	keep_fd(&keep, b->initrd_fd);
+	keep_fd(&keep, b->pmem_fd);
+	keep_only(&keep);
 	r = machine_new(&cfg, &m, &why);
 	if (r < 0) {
 		say_error(mine->control, why ? why : "the machine cannot be made", r);

@@ -242,6 +242,18 @@ static int make_vms(struct supervisor *sup, char **ret_why)
 	return 0;
 }
 
+/* What the supervisor writes to: the teams' state, and the folder above the runtime folder, which goes with the
+ * last team and so cannot be a mount itself. */
+static int narrow_view(struct supervisor *sup, enum sandbox_role role, char **ret_why)
+{
+	CLEANUP(free) char *above = str_dup(sup->store->run);
+	char *slash = strrchr(above, '/');
+	const char *dirs[] = { above, sup->store->home };
+
+	*slash = '\0';
+	return sandbox_narrow_view(role, dirs, sizeof dirs / sizeof *dirs, ret_why);
+}
+
 static int enter_cell(struct supervisor *sup, char **ret_why)
 {
 	enum sandbox_role role = SANDBOX_SUPERVISOR;
@@ -252,7 +264,9 @@ static int enter_cell(struct supervisor *sup, char **ret_why)
 	for (size_t i = 0; i < sup->n_vms; i++)
 		if (engine_is_kvm(&sup->team->vms[i], &sup->engine, &why))
 			role = SANDBOX_SUPERVISOR_KVM;
-	r = sandbox_isolate(role, NULL, ret_why);
+	r = narrow_view(sup, role, ret_why);
+	if (r == 0)
+		r = sandbox_isolate(role, NULL, ret_why);
 	return r < 0 ? r : sandbox_lock(role, ret_why);
 }
 
@@ -350,7 +364,15 @@ static int add_signals(struct supervisor *sup)
 	return r;
 }
 
-/* A daemon: nothing of the command's terminal and descriptors is kept. */
+static void log_as_supervisor(const struct supervisor *sup)
+{
+	CLEANUP(free) char *name = str_printf("supervisor %s", sup->team->name);
+
+	log_init(sup->log_fd, name, log_level_from_env(LOG_INFO));
+}
+
+/* A daemon: nothing of the command's terminal and descriptors is kept. The log is its stderr, and open
+ * once only. */
 static void detach(struct supervisor *sup, int client_fd)
 {
 	int keep[] = { sup->log_fd, sup->events.fd, sup->lock_fd, client_fd };
@@ -360,9 +382,13 @@ static void detach(struct supervisor *sup, int client_fd)
 	proc_close_fds_except(keep, sizeof keep / sizeof *keep);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (int fd = 0; fd < 3 && null >= 0; fd++)
-		(void)dup2(fd < 2 || sup->log_fd < 0 ? null : sup->log_fd, fd);
+		(void)dup2(fd < 2 ? null : sup->log_fd, fd);
 	if (null > 2)
 		(void)close(null);
+	if (sup->log_fd > STDERR_FILENO)
+		(void)close(sup->log_fd);
+	sup->log_fd = STDERR_FILENO;
+	log_as_supervisor(sup);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGHUP, SIG_IGN);
 	if (chdir("/") < 0)
@@ -373,7 +399,6 @@ static int open_files(struct supervisor *sup, char **ret_why)
 {
 	CLEANUP(free) char *log = store_state_file(sup->store, sup->team->name, "log");
 	CLEANUP(free) char *events = store_state_file(sup->store, sup->team->name, "events.jsonl");
-	CLEANUP(free) char *name = str_printf("supervisor %s", sup->team->name);
 	int r;
 
 	sup->log_fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -382,7 +407,7 @@ static int open_files(struct supervisor *sup, char **ret_why)
 		*ret_why = host_lack_str(log, r);
 		return r;
 	}
-	log_init(sup->log_fd, name, log_level_from_env(LOG_INFO));
+	log_as_supervisor(sup);
 	r = events_open(&sup->events, events);
 	if (r == 0) {
 		/* A disk that is full is met here, while nothing has been started. */

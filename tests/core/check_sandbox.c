@@ -8,6 +8,7 @@
 #include "tests/unit.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/kvm.h>
 #include <pthread.h>
 #include <pwd.h>
@@ -217,6 +218,27 @@ static int do_write_beside(void)
 	return open(outside, O_WRONLY) < 0;
 }
 
+/* Muster's variables stay, and no byte of another. */
+static char secret[] = "SECRET=outside", setting[] = "MUSTER_IMAGE_PATH=/images";
+static char *variables[] = { secret, setting, NULL };
+
+static int do_look_at_environment(void)
+{
+	const char *images = getenv("MUSTER_IMAGE_PATH");
+
+	for (size_t i = 0; i < sizeof secret; i++)
+		if (secret[i] != '\0')
+			return 1;
+	return !getenv("SECRET") && images && strcmp(images, "/images") == 0 ? 7 : 2;
+}
+
+static int do_write_to_both(void)
+{
+	CLEANUP(fd) int fd = open(inside, O_WRONLY), read_fd = open(outside, O_RDONLY);
+
+	return fd >= 0 && read_fd >= 0 && open(outside, O_WRONLY) < 0 && errno == EROFS ? 7 : 1;
+}
+
 static const struct {
 	enum sandbox_role role;
 	int (*fn)(void);
@@ -333,19 +355,65 @@ static pid_t start_in_cell(enum sandbox_role role, const int fds[2])
 	_exit(7);
 }
 
-/* The real user of @pid once it has written to @fd. */
-static uid_t user_of(pid_t pid, int fd)
+START_TEST(a_supervisor_keeps_settings_and_no_other_variable)
+{
+	char **before = environ;
+	int status;
+
+	if (!sandbox_is_wanted(SANDBOX_SUPERVISOR))
+		return;
+	environ = variables;
+	status = in_cell(SANDBOX_SUPERVISOR, NULL, do_look_at_environment);
+	environ = before;
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+}
+END_TEST
+
+START_TEST(a_supervisor_writes_to_its_folders_only)
+{
+	CLEANUP(free) char *folder = str_printf("%s/own", dir);
+	const char *dirs[] = { folder };
+	int status = -1;
+	char *why = NULL;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (!sandbox_is_wanted(SANDBOX_SUPERVISOR) ||
+		    (unshare(CLONE_NEWNS) < 0 && unshare(CLONE_NEWNS | CLONE_NEWUSER) < 0))
+			_exit(77);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	if (status != 0) {
+		puts("skipped 1: the supervisor's view of the files: no mount namespaces here");
+		return;
+	}
+	pid = fork();
+	if (pid == 0) {
+		if (sandbox_narrow_view(SANDBOX_SUPERVISOR, dirs, 1, &why) < 0)
+			_exit(99);
+		_exit(WEXITSTATUS(in_cell(SANDBOX_SUPERVISOR, NULL, do_write_to_both)));
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+}
+END_TEST
+
+/* The first number, in @base, of what /proc says as @name of @pid, once it has written to @fd. */
+static uint64_t status_of(pid_t pid, int fd, const char *name, int base)
 {
 	CLEANUP(free) char *path = str_printf("/proc/%d/status", (int)pid);
 	CLEANUP(bytes) struct bytes text = { 0 };
-	unsigned user = 0;
+	const char *at;
 	char c;
 
-	ck_assert_int_eq(read(fd, &c, 1), 1);
+	if (fd >= 0)
+		ck_assert_int_eq(read(fd, &c, 1), 1);
 	ck_assert_int_eq(file_read_all(path, 1 << 16, &text), 0);
 	bytes_append(&text, "", 1);
-	ck_assert_int_eq(sscanf(strstr((char *)text.data, "\nUid:"), " Uid: %u", &user), 1);
-	return user;
+	at = strstr((char *)text.data, name);
+	ck_assert_ptr_nonnull(at);
+	return strtoull(at + strlen(name), NULL, base);
 }
 
 /* What another user's process gets who wants to signal @pid. */
@@ -374,7 +442,7 @@ START_TEST(each_cell_of_root_has_a_user_of_its_own)
 		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds[i]), 0);
 		pid[i] = start_in_cell(i ? SANDBOX_FABRIC : SANDBOX_MACHINE, fds[i]);
 		(void)close(fds[i][1]);
-		user[i] = user_of(pid[i], fds[i][0]);
+		user[i] = (uid_t)status_of(pid[i], fds[i][0], "\nUid:", 10);
 	}
 	ck_assert_uint_ne(user[0], user[1]);
 	ck_assert_ptr_null(getpwuid(user[0]));
@@ -388,6 +456,43 @@ START_TEST(each_cell_of_root_has_a_user_of_its_own)
 }
 END_TEST
 
+static const struct {
+	enum sandbox_role role;
+	uint64_t rights;
+} rights[] = {
+	{ SANDBOX_MACHINE, 0 },
+	{ SANDBOX_MACHINE_KVM, 0 },
+	{ SANDBOX_FABRIC, 0 },
+	{ SANDBOX_JANITOR, 1 << CAP_KILL | 1 << CAP_DAC_OVERRIDE },
+	{ SANDBOX_SUPERVISOR,
+	  1 << CAP_KILL | 1 << CAP_DAC_OVERRIDE | 1 << CAP_SYS_ADMIN | 1 << CAP_SETUID | 1 << CAP_SETGID },
+	{ SANDBOX_SUPERVISOR_KVM,
+	  1 << CAP_KILL | 1 << CAP_DAC_OVERRIDE | 1 << CAP_SYS_ADMIN | 1 << CAP_SETUID | 1 << CAP_SETGID },
+};
+
+START_TEST(a_cell_of_root_keeps_what_it_uses)
+{
+	uint64_t mine = status_of(getpid(), -1, "\nCapPrm:", 16), wanted = rights[_i].rights & mine;
+	int fds[2], status;
+	pid_t pid;
+
+	if (geteuid() != 0 || !sandbox_is_wanted(rights[_i].role)) {
+		puts("skipped 1: capabilities in cells: only root has any");
+		return;
+	}
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	pid = start_in_cell(rights[_i].role, fds);
+	(void)close(fds[1]);
+	ck_assert_uint_eq(status_of(pid, fds[0], "\nCapEff:", 16), wanted);
+	ck_assert_uint_eq(status_of(pid, -1, "\nCapPrm:", 16), wanted);
+	ck_assert_uint_eq(status_of(pid, -1, "\nCapInh:", 16), 0);
+	if (mine & 1 << CAP_SETPCAP)
+		ck_assert_uint_eq(status_of(pid, -1, "\nCapBnd:", 16), 0);
+	(void)close(fds[0]);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("sandbox");
@@ -397,6 +502,9 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(t, a_cell_allows_and_kills, 0, sizeof tries / sizeof *tries);
 	tcase_add_test(t, the_janitor_removes_its_folder_and_no_other);
 	tcase_add_test(t, all_threads_are_locked);
+	tcase_add_test(t, a_supervisor_keeps_settings_and_no_other_variable);
+	tcase_add_test(t, a_supervisor_writes_to_its_folders_only);
+	tcase_add_loop_test(t, a_cell_of_root_keeps_what_it_uses, 0, sizeof rights / sizeof *rights);
 	tcase_add_test(t, each_cell_of_root_has_a_user_of_its_own);
 	suite_add_tcase(s, t);
 	return s;

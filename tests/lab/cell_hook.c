@@ -5,7 +5,8 @@
  * attempt, and ends with status SURVIVED when it can. The process itself writes
  * "ROLE ATTEMPT killed|survived ERRNO" lines to the file $CELL_RESULTS and goes
  * on: its team must work. Attempts that must succeed (`control:...`) show that
- * a child dies of its attempt and of nothing else.
+ * a child dies of its attempt and of nothing else, or which error it gets. The file lies where all
+ * processes may write: below MUSTER_HOME.
  *
  * What the host does not have (int 0x80, where its kernel has no 32-bit ABI) is not tried:
  * its line says "skipped".
@@ -200,6 +201,7 @@ static const struct attempt {
 	/* what must not kill */
 	{ "control:write", ALL, SYS_write, { -1, P(buf), 0 } },
 	{ "control:mmap", ALL, SYS_mmap, { 0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0 } },
+	{ "control:write-outside", S, SYS_openat, { AT_FDCWD, P(file_to_make), O_WRONLY | O_CREAT, 0600 } },
 	{ "control:brk", ALL, SYS_brk, { 0 } },
 	{ "control:kick", K, SYS_tgkill, { SELF, SELF, KICK } },
 	{ "control:thread:write", K | T, SYS_write, { -1, P(buf), 0 } },
