@@ -38,6 +38,10 @@ endif
 ifneq ($(SAN),)
 ALL_CFLAGS += -fsanitize=$(SAN) -fno-omit-frame-pointer -DMUSTER_SAN
 ALL_LDFLAGS += -fsanitize=$(SAN)
+# Undefined behaviour ends the process: a report alone would not fail a test.
+ifneq ($(findstring undefined,$(SAN)),)
+ALL_CFLAGS += -fno-sanitize-recover=all
+endif
 else
 # It also has the C library warn of results that are cast to void.
 HARDEN += -D_FORTIFY_SOURCE=2 -Wno-unused-result
