@@ -3,12 +3,15 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ifaddrs.h>
+#include <linux/rtc.h>
 #include <net/if.h>
 #include <netpacket/packet.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -59,12 +62,35 @@ json_t *command_time_get(json_t *args)
 	return json_integer((json_int_t)ts.tv_sec * 1000000000 + ts.tv_nsec);
 }
 
+/* Reads the RTC, which is in UTC. Returns 0 or -1 with errno. */
+static int rtc_read(struct timespec *ret_ts)
+{
+	int fd = open("/dev/rtc0", O_RDONLY | O_CLOEXEC), r;
+	struct rtc_time t;
+	struct tm tm;
+
+	if (fd < 0)
+		return -1;
+	r = ioctl(fd, RTC_RD_TIME, &t);
+	(void)close(fd);
+	if (r < 0)
+		return -1;
+	tm = (struct tm){ .tm_sec = t.tm_sec, .tm_min = t.tm_min, .tm_hour = t.tm_hour,
+			  .tm_mday = t.tm_mday, .tm_mon = t.tm_mon, .tm_year = t.tm_year };
+	*ret_ts = (struct timespec){ .tv_sec = timegm(&tm) };
+	return 0;
+}
+
+/* Without a time it is the RTC's, as QEMU's agent has it. */
 json_t *command_time_set(json_t *args)
 {
-	json_int_t ns = json_integer_value(json_object_get(args, "time"));
+	json_t *time = json_object_get(args, "time");
+	json_int_t ns = json_integer_value(time);
 	struct timespec ts = { .tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000) };
 
-	if (ns <= 0 || clock_settime(CLOCK_REALTIME, &ts) < 0)
+	if (!time && rtc_read(&ts) < 0)
+		return agent_error("the RTC: %s", strerror(errno));
+	if (ts.tv_sec < 0 || (time && ns <= 0) || clock_settime(CLOCK_REALTIME, &ts) < 0)
 		return agent_error("failed to set time");
 	return json_object();
 }

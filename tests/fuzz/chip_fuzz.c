@@ -36,6 +36,15 @@ static void isa_set(void *ctx, unsigned irq, bool level)
 	i82093_set(&b->ioapic, irq == 0 ? 2 : irq, level);
 }
 
+static void rtc_alarm(void *ctx, unsigned n, bool level)
+{
+	struct chip_board *b = ctx;
+
+	(void)n;
+	if (level)
+		acpi_rtc_alarm(&b->acpi);
+}
+
 static void pic_out(void *ctx, unsigned n, bool level)
 {
 	struct chip_board *b = ctx;
@@ -203,7 +212,8 @@ static void make_board(struct chip_board *b)
 	b->ioapic.changed = ioapic_changed;
 	i8259_init(&b->pic, &b->bus, (struct irq_line){ .set = pic_out, .ctx = b });
 	i8254_init(&b->pit, &b->bus, &b->clock, (struct irq_line){ isa_set, b, 0 });
-	mc146818_init(&b->rtc, &b->bus, &b->clock, (struct irq_line){ isa_set, b, 8 });
+	mc146818_init(&b->rtc, &b->bus, &b->clock, (struct irq_line){ isa_set, b, 8 },
+		      (struct irq_line){ rtc_alarm, b, 0 });
 	i8250_init(&b->uart, &b->bus, 0x3F8, (struct irq_line){ isa_set, b, 4 }, serial_out, nothing, b);
 	acpi_init(&b->acpi, &b->bus, &b->clock, (struct irq_line){ isa_set, b, ACPI_SCI }, nothing, b);
 	make_pci(b);

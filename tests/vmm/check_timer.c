@@ -38,6 +38,14 @@ static void off(void *ctx)
 	n_off++;
 }
 
+static void alarm(void *ctx, unsigned n, bool level)
+{
+	(void)ctx;
+	(void)n;
+	if (level)
+		acpi_rtc_alarm(&acpi);
+}
+
 static void setup(void)
 {
 	icount = 0;
@@ -49,7 +57,8 @@ static void setup(void)
 	bus_init(&bus, NULL);
 	guest_clock_init_virtual(&clk, 1000, WALL_START, get_icount, NULL);
 	i8254_init(&pit, &bus, &clk, (struct irq_line){ .set = set_line, .n = 0 });
-	mc146818_init(&rtc, &bus, &clk, (struct irq_line){ .set = set_line, .n = 8 });
+	mc146818_init(&rtc, &bus, &clk, (struct irq_line){ .set = set_line, .n = 8 },
+		      (struct irq_line){ .set = alarm });
 	acpi_init(&acpi, &bus, &clk, (struct irq_line){ .set = set_line, .n = ACPI_SCI }, off, NULL);
 }
 
@@ -235,6 +244,96 @@ START_TEST(the_rtc_interrupts)
 }
 END_TEST
 
+/* Alarm at @hour:@min:@sec, in BCD. */
+static void set_alarm(uint8_t hour, uint8_t min, uint8_t sec)
+{
+	cmos_set(11, 0x02);
+	(void)cmos(12);
+	cmos_set(5, hour);
+	cmos_set(3, min);
+	cmos_set(1, sec);
+	cmos_set(11, 0x22);
+	n_rises[8] = 0;
+}
+
+START_TEST(the_rtc_alarm_is_acpis_event_too)
+{
+	bus_pio_write(&bus, ACPI_PM1A_EVT + 2, 2, 1 << 10);
+	set_alarm(0x00, 0x00, 0x01); /* in three seconds, on the next day */
+	go_to(3 * NSEC_PER_SEC - 1);
+	ck_assert(!line[8] && !line[ACPI_SCI]);
+	go_to(3 * NSEC_PER_SEC);
+	ck_assert(line[8] && line[ACPI_SCI]);
+	ck_assert_uint_eq(bus_pio_read(&bus, ACPI_PM1A_EVT, 2), 1 << 10);
+	bus_pio_write(&bus, ACPI_PM1A_EVT, 2, 1 << 10);
+	go_to(6 * NSEC_PER_SEC); /* it comes once, though nobody reads the flag */
+	ck_assert(line[8] && !line[ACPI_SCI]);
+	ck_assert_uint_eq(cmos(12) & 0xA0, 0xA0);
+	/* Updates are no wake event, nor is an alarm that is not enabled. */
+	set_alarm(0x00, 0x00, 0x07);
+	cmos_set(11, 0x12);
+	go_to(11 * NSEC_PER_SEC);
+	ck_assert_uint_eq(cmos(12) & 0xB0, 0xB0);
+	ck_assert(!line[ACPI_SCI]);
+}
+END_TEST
+
+/* Time that a pause takes out of the guest's: the RTC is the host's behind it. */
+static void pause_for(nsec_t ns)
+{
+	clk.wall_start += ns;
+}
+
+START_TEST(an_alarm_that_a_pause_swallowed_comes_after_it)
+{
+	set_alarm(0x00, 0x30, 0x00);
+	go_to(NSEC_PER_SEC);
+	pause_for(3600 * NSEC_PER_SEC + NSEC_PER_MSEC);
+	go_to(2 * NSEC_PER_SEC);
+	ck_assert_uint_eq(n_rises[8], 1);
+	ck_assert_uint_eq(cmos(12) & 0xA0, 0xA0);
+	go_to(5 * NSEC_PER_SEC);
+	ck_assert_uint_eq(n_rises[8], 1);
+	/* A pause beside it; then one of ten days, in which every alarm lies, once. */
+	set_alarm(0x12, 0xFF, 0x00);
+	pause_for(3600 * NSEC_PER_SEC);
+	go_to(9 * NSEC_PER_SEC);
+	ck_assert_uint_eq(n_rises[8], 0);
+	pause_for(240 * 3600 * NSEC_PER_SEC);
+	go_to(20 * NSEC_PER_SEC);
+	ck_assert_uint_eq(n_rises[8], 1);
+}
+END_TEST
+
+/* Seconds from before the alarm was waited for, and those over which the guest sets the clock, are not missed. */
+START_TEST(what_nobody_waited_for_is_not_missed)
+{
+	set_alarm(0x00, 0x30, 0x00);
+	go_to(NSEC_PER_SEC);
+	cmos_set(11, 0x02);
+	pause_for(3600 * NSEC_PER_SEC);
+	cmos_set(11, 0x22);
+	go_to(3 * NSEC_PER_SEC);
+	ck_assert_uint_eq(n_rises[8], 0);
+	set_alarm(0x01, 0x30, 0x00);
+	cmos_set(11, 0xA2);
+	cmos_set(4, 0x05);
+	cmos_set(11, 0x22);
+	go_to(6 * NSEC_PER_SEC);
+	ck_assert_uint_eq(n_rises[8], 0);
+	cmos_set(4, 0x00);
+	go_to(7 * NSEC_PER_SEC);
+	cmos_set(4, 0x05); /* at one go */
+	go_to(8 * NSEC_PER_SEC);
+	ck_assert_uint_eq(n_rises[8], 0);
+	cmos_set(4, 0x01); /* back, and over it in the ordinary way */
+	cmos_set(2, 0x29);
+	cmos_set(0, 0x59);
+	go_to(10 * NSEC_PER_SEC);
+	ck_assert_uint_eq(n_rises[8], 1);
+}
+END_TEST
+
 START_TEST(acpi_counts_powers_off_and_has_a_button)
 {
 	go_to(NSEC_PER_SEC);
@@ -344,6 +443,9 @@ static Suite *make_suite(void)
 	tcase_add_test(t, the_pit_counts_down_and_latches);
 	tcase_add_test(t, the_rtc_tells_and_takes_the_time);
 	tcase_add_test(t, the_rtc_interrupts);
+	tcase_add_test(t, the_rtc_alarm_is_acpis_event_too);
+	tcase_add_test(t, an_alarm_that_a_pause_swallowed_comes_after_it);
+	tcase_add_test(t, what_nobody_waited_for_is_not_missed);
 	tcase_add_test(t, acpi_counts_powers_off_and_has_a_button);
 	suite_add_tcase(s, t);
 	return s;

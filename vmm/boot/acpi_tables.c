@@ -360,8 +360,8 @@ static void gas(uint8_t *p, unsigned bits, unsigned access, uint64_t port)
 
 static void fadt(struct bytes *b, uint64_t facs_gpa, uint64_t dsdt_gpa)
 {
-	/* WBINVD, PROC_C1, SLP_BUTTON (no fixed one), FIX_RTC (none), RESET_REG_SUP */
-	const uint32_t flags = 1 | 1 << 2 | 1 << 5 | 1 << 6 | 1 << 10;
+	/* WBINVD, PROC_C1, SLP_BUTTON (no fixed one), RESET_REG_SUP. Not FIX_RTC: the alarm is a fixed event. */
+	const uint32_t flags = 1 | 1 << 2 | 1 << 5 | 1 << 10;
 	size_t at = table_begin(b, "FACP", 6);
 	uint8_t *p;
 

@@ -26,6 +26,12 @@ void acpi_power_button(struct acpi *a)
 	update(a);
 }
 
+void acpi_rtc_alarm(struct acpi *a)
+{
+	a->status |= STS_RTC;
+	update(a);
+}
+
 static uint32_t pm_timer(const struct acpi *a)
 {
 	uint64_t now = (uint64_t)guest_clock_now(a->clock);

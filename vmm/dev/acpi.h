@@ -27,6 +27,8 @@ void acpi_init(struct acpi *a, struct bus *bus, struct guest_clock *clock, struc
 	       void (*poweroff)(void *ctx), void *ctx);
 /* The power button is pressed. */
 void acpi_power_button(struct acpi *a);
+/* The RTC's alarm came (§4.8.2.4): a guest that froze itself is woken by it. */
+void acpi_rtc_alarm(struct acpi *a);
 
 /* Saves or loads the registers. */
 void acpi_state(struct acpi *a, struct state *s);

@@ -3,8 +3,12 @@
  * The time of day is the machine clock's wall start plus guest time plus what
  * the guest set; UTC. It is computed when read, so that an update is never in
  * progress. The wall start follows the host at the end of a pause (on the real
- * clock), so the guest's time since then is not missing here. Update, alarm and periodic interrupts use one timer, armed only
- * while the guest has enabled one of them.
+ * clock), so the guest's time since then is not missing here. Update, alarm and
+ * periodic interrupts use one timer, armed only while the guest has enabled one of
+ * them.
+ *
+ * Seconds may be missed: a pause takes them out, and the timer may be served late.
+ * An alarm set to one of them comes with the first second after.
  *
  * Used by: vmm/machine.c.   Depends on: vmm/guest_clock.h.
  * Source: MC146818A data sheet; the century byte at 0x32 as FADT says. */
@@ -18,8 +22,9 @@ enum { RTC_SECONDS = 0, RTC_MINUTES = 2, RTC_HOURS = 4, RTC_WEEKDAY = 6, RTC_DAY
        RTC_MONTH = 8, RTC_YEAR = 9, RTC_A = 10, RTC_B = 11, RTC_C = 12, RTC_D = 13,
        RTC_CENTURY = 0x32 };
 enum { B_24H = 2, B_BINARY = 4, B_UPDATE_IRQ = 0x10, B_ALARM_IRQ = 0x20, B_PERIODIC_IRQ = 0x40,
-       B_SET = 0x80 };
+       B_IRQS = B_UPDATE_IRQ | B_ALARM_IRQ | B_PERIODIC_IRQ, B_SET = 0x80 };
 enum { C_UPDATE = 0x10, C_ALARM = 0x20, C_PERIODIC = 0x40, C_IRQ = 0x80 };
+enum { DAY_S = 86400 };
 
 static int64_t seconds_now(const struct mc146818 *r)
 {
@@ -37,6 +42,13 @@ static int decode(const struct mc146818 *r, uint8_t v)
 	return r->ram[RTC_B] & B_BINARY ? v : (v >> 4) * 10 + (v & 15);
 }
 
+static uint8_t encode_hour(const struct mc146818 *r, int hour)
+{
+	if (r->ram[RTC_B] & B_24H)
+		return encode(r, hour);
+	return (uint8_t)(encode(r, (hour + 11) % 12 + 1) | (hour >= 12 ? 0x80 : 0));
+}
+
 static void time_to_ram(struct mc146818 *r)
 {
 	time_t t = seconds_now(r);
@@ -51,11 +63,7 @@ static void time_to_ram(struct mc146818 *r)
 	r->ram[RTC_MONTH] = encode(r, tm.tm_mon + 1);
 	r->ram[RTC_YEAR] = encode(r, tm.tm_year % 100);
 	r->ram[RTC_CENTURY] = encode(r, tm.tm_year / 100 + 19);
-	if (r->ram[RTC_B] & B_24H)
-		r->ram[RTC_HOURS] = encode(r, tm.tm_hour);
-	else
-		r->ram[RTC_HOURS] = (uint8_t)(encode(r, (tm.tm_hour + 11) % 12 + 1) |
-					      (tm.tm_hour >= 12 ? 0x80 : 0));
+	r->ram[RTC_HOURS] = encode_hour(r, tm.tm_hour);
 }
 
 static void time_from_ram(struct mc146818 *r)
@@ -76,6 +84,7 @@ static void time_from_ram(struct mc146818 *r)
 	if (t < 0)
 		t = 0; /* nonsense of the guest's: 1970 is early enough */
 	r->offset_s += t - seconds_now(r);
+	r->last_s = t; /* what lies between was skipped, not missed */
 }
 
 /* Register A's rate: 1 and 2 are 256 and 128 Hz, 3 to 15 are 32768 >> (rate-1). */
@@ -108,13 +117,34 @@ static void arm(struct mc146818 *r)
 	guest_timer_set(&r->timer, at);
 }
 
-static bool alarm_matches(const struct mc146818 *r)
+/* @s: a second of the day. An alarm byte of 0xC0 or more matches everything. */
+static bool alarm_matches(const struct mc146818 *r, int s)
 {
-	/* An alarm byte of 0xC0 or more matches everything. */
-	for (unsigned i = RTC_SECONDS; i <= RTC_HOURS; i += 2)
-		if (r->ram[i + 1] < 0xC0 && r->ram[i + 1] != r->ram[i])
+	const uint8_t now[] = { encode(r, s % 60), encode(r, s / 60 % 60), encode_hour(r, s / 3600) };
+
+	for (unsigned i = 0; i < sizeof now; i++) {
+		uint8_t alarm = r->ram[RTC_SECONDS + 1 + 2 * i];
+
+		if (alarm < 0xC0 && alarm != now[i])
 			return false;
+	}
 	return true;
+}
+
+/* Tells whether the alarm is set to a second after @last, up to @s. An alarm is set to
+ * a second of each day, so that a day is enough to look at. */
+static bool alarm_passed(const struct mc146818 *r, int64_t last, int64_t s)
+{
+	int64_t from = s - DAY_S + 1;
+
+	if (last >= s)
+		from = s; /* the clock was set back */
+	else if (last >= from)
+		from = last + 1;
+	for (int64_t t = from; t <= s; t++)
+		if (alarm_matches(r, (int)((t % DAY_S + DAY_S) % DAY_S)))
+			return true;
+	return false;
 }
 
 static void fired(void *ctx, nsec_t now)
@@ -123,11 +153,14 @@ static void fired(void *ctx, nsec_t now)
 	int64_t s = seconds_now(r);
 
 	if (s != r->last_s) {
-		r->last_s = s;
 		time_to_ram(r);
 		r->ram[RTC_C] |= C_UPDATE;
-		if (alarm_matches(r))
+		if (alarm_passed(r, r->last_s, s)) {
 			r->ram[RTC_C] |= C_ALARM;
+			if (r->ram[RTC_B] & B_ALARM_IRQ)
+				irq_line_set(&r->alarm, true);
+		}
+		r->last_s = s;
 	}
 	if ((r->ram[RTC_B] & B_PERIODIC_IRQ) && now >= r->periodic_at)
 		r->ram[RTC_C] |= C_PERIODIC;
@@ -152,6 +185,7 @@ static uint64_t ports_read(void *ctx, uint64_t off, unsigned size)
 	if (r->index == RTC_C) {
 		r->ram[RTC_C] = 0;
 		irq_line_set(&r->irq8, false);
+		irq_line_set(&r->alarm, false);
 	}
 	return v;
 }
@@ -162,7 +196,8 @@ static void ports_write(void *ctx, uint64_t off, unsigned size, uint64_t v)
 	bool is_time = r->index == RTC_CENTURY || r->index == RTC_SECONDS ||
 		       r->index == RTC_MINUTES || r->index == RTC_HOURS ||
 		       (r->index >= RTC_WEEKDAY && r->index <= RTC_YEAR);
-	bool was_set = r->ram[RTC_B] & B_SET;
+	uint8_t old_b = r->ram[RTC_B];
+	bool was_set = old_b & B_SET;
 
 	(void)size;
 	if (off == 0) {
@@ -178,6 +213,8 @@ static void ports_write(void *ctx, uint64_t off, unsigned size, uint64_t v)
 	r->ram[r->index] = r->index == RTC_A ? (uint8_t)v & 0x7F : (uint8_t)v;
 	if ((is_time && !was_set) || (r->index == RTC_B && was_set && !(v & B_SET)))
 		time_from_ram(r);
+	if (r->index == RTC_B && (was_set || !(old_b & B_IRQS)))
+		r->last_s = seconds_now(r); /* what came before was not waited for */
 	if (r->index == RTC_A || r->index == RTC_B)
 		arm(r);
 }
@@ -185,9 +222,9 @@ static void ports_write(void *ctx, uint64_t off, unsigned size, uint64_t v)
 static const struct bus_ops ports_ops = { ports_read, ports_write };
 
 void mc146818_init(struct mc146818 *r, struct bus *bus, struct guest_clock *clock,
-		   struct irq_line irq8)
+		   struct irq_line irq8, struct irq_line alarm)
 {
-	*r = (struct mc146818){ .clock = clock, .irq8 = irq8 };
+	*r = (struct mc146818){ .clock = clock, .irq8 = irq8, .alarm = alarm };
 	r->ram[RTC_A] = 0x26;
 	r->ram[RTC_B] = B_24H;
 	r->ram[RTC_D] = 0x80; /* the battery is good */
