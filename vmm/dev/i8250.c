@@ -126,9 +126,14 @@ static void data_write(struct i8250 *u, uint8_t v)
 
 static void fcr_write(struct i8250 *u, uint8_t v)
 {
-	if ((v & 2) || ((v ^ u->fcr) & FCR_ENABLE))
+	bool clears = (v & 2) || ((v ^ u->fcr) & FCR_ENABLE);
+
+	if (clears)
 		u->rx_len = u->rx_head = 0;
 	u->fcr = v & 0xC9;
+	/* Nobody reads a byte of an empty FIFO: this is the only word of its room. */
+	if (clears && u->room)
+		u->room(u->ctx);
 }
 
 static void reg_write(struct i8250 *u, unsigned reg, uint8_t v)
