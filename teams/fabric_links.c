@@ -2,7 +2,7 @@
  *
  * A target is one NIC (its two access links) or one network (the network link
  * of each of its ports). "set" works on copies first, so that a key which is
- * refused changes nothing. "preset" replaces the whole direction by the
+ * refused changes nothing; what comes of them is held to the rules of a team file. "preset" replaces the whole direction by the
  * preset's own and comes first, wherever it stands, as in a team file; the other
  * keys then override it, in their order.
  *
@@ -66,6 +66,12 @@ static struct fabric_link *next_link(struct fabric *f, const struct fabric_targe
 		}
 	}
 	return NULL;
+}
+
+/* The port of the link that next_link() gave last. */
+static const struct fabric_port *port_before(const struct fabric *f, size_t pos)
+{
+	return &f->ports[(pos - 1) / FABRIC_ROLE_COUNT];
 }
 
 int fabric_target_check(const struct fabric *f, const struct fabric_target *t)
@@ -147,6 +153,19 @@ static void put_shape(struct fabric_link *fl, const struct shape_dir *dir, nsec_
 	fabric_link_moved(fl);
 }
 
+/* Whether the link can be, and may be, as @dir says: by the rules of a team file. */
+static int check_link(const struct fabric *f, const struct fabric_port *p, const struct fabric_link *fl,
+		      const struct shape_dir *dir, char **ret_why)
+{
+	const char *key;
+
+	/* What comes down may be as long as the network allows. */
+	*ret_why = shape_dir_check(dir, fl->is_up_dir ? fl->mtu : f->team->networks[p->network].mtu, &key);
+	if (!*ret_why && f->team->root)
+		*ret_why = shape_dir_check_untrusted(dir);
+	return *ret_why ? -EINVAL : 0;
+}
+
 int fabric_link_set(struct fabric *f, const struct fabric_target *t, const char *const *sets,
 		    size_t n_sets, nsec_t now, char **ret_why)
 {
@@ -158,6 +177,8 @@ int fabric_link_set(struct fabric *f, const struct fabric_target *t, const char 
 		struct shape_dir trial = fl->dir;
 
 		r = apply_all(&trial, fl->is_up_dir, sets, n_sets, ret_why);
+		if (r == 0)
+			r = check_link(f, port_before(f, pos), fl, &trial, ret_why);
 		if (r < 0)
 			return r;
 	}
@@ -281,7 +302,7 @@ json_t *fabric_link_show(struct fabric *f, const struct fabric_target *t, nsec_t
 	while ((fl = next_link(f, t, &pos))) {
 		link_run(fl->link, now);
 		fabric_link_moved(fl);
-		json_array_append_new(list, link_json(fl, &f->ports[(pos - 1) / FABRIC_ROLE_COUNT],
+		json_array_append_new(list, link_json(fl, port_before(f, pos),
 						      t->is_network));
 	}
 	return list;

@@ -230,6 +230,8 @@ int shape_set_key_dir(struct shape_dir *dir, enum link_dir which, const char *ke
 /* Whether a link can be as @dir says, on a network with this @mtu.
  * Returns NULL; or a message (the caller frees), and the key at fault in *ret_key. */
 char *shape_dir_check(const struct shape_dir *dir, uint32_t mtu, const char **ret_key);
+/* Whether a link of an untrusted team may be as @dir says. Returns NULL, or a message, which the caller frees. */
+char *shape_dir_check_untrusted(const struct shape_dir *dir);
 /* "rate 1.544Mbit delay 5ms ..." for people. Caller frees. */
 char *shape_dir_str(const struct shape_dir *dir);
 json_t *shape_dir_json(const struct shape_dir *dir);

@@ -61,13 +61,35 @@ void load_touch(struct load *l, enum touch_kind kind, const char *what)
 
 /* ---- bounds ---------------------------------------------------------------------- */
 
-static void check_dir(struct load *l, const struct shape_dir *d, const struct place *at)
+char *shape_dir_check_untrusted(const struct shape_dir *d)
 {
 	if (d->rate_bps > untrusted_rate_max)
-		load_error(l, at, "an untrusted file's links have at most 10Gbit");
+		return str_printf("an untrusted file's links have at most 10Gbit");
 	if (d->queue > (d->queue_in_packets ? UNTRUSTED_PACKETS_MAX : untrusted_queue_max))
-		load_error(l, at, "an untrusted file's queues hold at most 16MiB or %d packets",
-			   UNTRUSTED_PACKETS_MAX);
+		return str_printf("an untrusted file's queues hold at most 16MiB or %d packets", UNTRUSTED_PACKETS_MAX);
+	return NULL;
+}
+
+static void check_dir(struct load *l, const struct shape_dir *d, const struct place *at)
+{
+	CLEANUP(free) char *why = shape_dir_check_untrusted(d);
+
+	if (why)
+		load_error(l, at, "%s", why);
+}
+
+/* What a test sets. Each value by itself, for what else the link is then is not known. */
+static void check_test(struct load *l, const struct team_test *t, const struct place *at)
+{
+	for (size_t i = 0; i < t->n_link_set; i++) {
+		const char *set = t->link_set[i], *eq = strchr(set, '=');
+		const char *key = strncmp(set, "up.", 3) == 0 ? set + 3 : strncmp(set, "down.", 5) == 0 ? set + 5 : set;
+		struct shape_dir dir = { 0 };
+		CLEANUP(free) char *why = NULL;
+
+		if (shape_set_key(&dir, arena_dup(l->arena, key, (size_t)(eq - key)), eq + 1, &why) == 0)
+			check_dir(l, &dir, at);
+	}
 }
 
 static void check_shape(struct load *l, const struct shape *s, const struct node *at, const struct place *else_at)
@@ -96,6 +118,8 @@ void check_untrusted(struct load *l)
 				   "an untrusted file's VMs have at most 8GiB of memory together");
 		memory += t->vms[i].memory_bytes;
 	}
+	for (size_t i = 0; i < t->n_tests; i++)
+		check_test(l, &t->tests[i], l->test_src[i].target ? &l->test_src[i].target->place : &t->tests[i].place);
 }
 
 /* ---- saying it ------------------------------------------------------------------- */

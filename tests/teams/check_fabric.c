@@ -2,6 +2,8 @@
 #include "teams/fabric_core.h"
 #include "tests/unit.h"
 
+#include "core/bytes.h"
+
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -282,6 +284,39 @@ START_TEST(a_refused_set_changes_nothing)
 	send_frame(0, 1, 60);
 	run_until(now);
 	ck_assert_uint_eq(receive(1, NULL), 1);
+}
+END_TEST
+
+static const struct {
+	const char *sets;
+	bool ok, ok_untrusted;
+} links_to_be[] = {
+	{ "\"jitter=2ms\"", false, false },
+	{ "\"delay=5ms\",\"jitter=2ms\"", true, true },
+	{ "\"reorder=10%\"", false, false },
+	{ "\"rate=1Mbit\",\"queue=1000B\"", false, false },
+	{ "\"rate=1Mbit\",\"queue=1514B\"", true, true },
+	{ "\"down.jitter=2ms\"", false, false },
+	{ "\"rate=11Gbit\"", true, false },
+	{ "\"up.rate=1Gbit\",\"up.queue=20000 packets\"", true, false },
+	{ "\"rate=10Gbit\"", true, true },
+};
+
+START_TEST(what_check_refuses_is_refused_while_it_runs)
+{
+	static const char *const targets[] = { "\"network\":0", "\"vm\":1,\"nic\":0" };
+
+	start();
+	for (size_t i = 0; i < 4; i++) {
+		CLEANUP(free) char *text = str_printf("{\"do\":\"link-set\",%s,\"set\":[%s]}", targets[i / 2],
+						      links_to_be[_i].sets);
+
+		team.root = i % 2 ? "/srv" : NULL;
+		ck_assert_msg(ask_ok(text) == (i % 2 ? links_to_be[_i].ok_untrusted : links_to_be[_i].ok), "%s%s", text,
+			      i % 2 ? " untrusted" : "");
+		ck_assert(ask_ok("{\"do\":\"link-reset\",\"network\":0}"));
+		ck_assert(ask_ok("{\"do\":\"link-reset\",\"vm\":1,\"nic\":0}"));
+	}
 }
 END_TEST
 
@@ -633,6 +668,8 @@ static Suite *make_suite(void)
 	tcase_add_test(t, loss_is_counted);
 	tcase_add_test(t, links_change_while_frames_fly);
 	tcase_add_test(t, a_refused_set_changes_nothing);
+	tcase_add_loop_test(t, what_check_refuses_is_refused_while_it_runs, 0,
+			    (int)(sizeof links_to_be / sizeof links_to_be[0]));
 	tcase_add_loop_test(t, requests_that_are_wrong_are_refused, 0, 15);
 	tcase_add_test(t, a_nic_goes_down_and_comes_back);
 	tcase_add_test(t, one_direction_is_closed);
