@@ -337,6 +337,7 @@ static _Noreturn void machine_child(struct supervisor *sup, struct vm *v, struct
 		cfg.engine = MACHINE_ENGINE_KVM;
 	for (size_t i = 0; i < tv->n_nics && i < MACHINE_NIC_MAX; i++) {
 		nics[i] = (struct machine_nic){ .mac = tv->nics[i].mac, .mtu = tv->nics[i].mtu,
+						.speed_mbps = team_nic_speed(sup->team, &tv->nics[i]),
 						.link_up = link_states_carrier(sup->links, v->index, i),
 						.ring = sup->rings[sup->first_ring[v->index] + i] };
 		keep_ring(&keep, &nics[i].ring);

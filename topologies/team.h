@@ -246,6 +246,12 @@ extern const struct preset presets[];
 extern const size_t n_presets;
 const struct preset *preset_find(const char *name); /* NULL when unknown */
 
+/* ---- nic_speed.c ---- */
+
+/* The speed that the guest is told of a NIC, in Mbit/s, 1 to INT32_MAX: of the faster of its two
+ * directions, each as slow as the slower of the NIC's and its network's shapes. */
+uint32_t team_nic_speed(const struct team *t, const struct team_nic *nic);
+
 /* ---- fabric_memory.c ---- */
 
 /* Memory that frames of a team may take while they wait in its links, in bytes. */

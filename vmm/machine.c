@@ -253,6 +253,7 @@ static int make_nic(struct machine *m, const struct machine_nic *nic)
 	struct machine_nic_slot *slot = &m->nic[m->n_nics];
 	struct virtio_net_config cfg = { .mem = &m->mem, .mac = nic->mac,
 					 .mtu = (uint16_t)nic->mtu, .link_up = nic->link_up,
+					 .speed_mbps = nic->speed_mbps,
 					 .n_pairs = m->cfg.cpus, /* at most MACHINE_CPU_MAX */
 					 .rings = &slot->rings, .loop = m->loop,
 					 .kick_fd = nic->ring.down_kick_fd, .now = net_now,

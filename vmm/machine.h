@@ -37,6 +37,7 @@ enum { MACHINE_NIC_MAX = 24 /* slots of PCI bus 0 that are free for NICs */,
 struct machine_nic {
 	struct mac_addr mac;
 	uint32_t mtu;
+	uint32_t speed_mbps; /* that the guest is told; 0: nothing */
 	bool link_up;
 	struct ring_pair_fds ring; /* borrowed */
 };

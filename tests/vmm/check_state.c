@@ -28,7 +28,7 @@ static void setup(void)
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control), 0);
 	for (unsigned i = 0; i < NIC_COUNT; i++) {
 		nics[i] = (struct machine_nic){ .mac = { { 2, 0, 0, 0, 0, (uint8_t)i } },
-						.mtu = 1500, .link_up = true };
+						.mtu = 1500, .speed_mbps = 100, .link_up = true };
 		ck_assert_int_eq(ring_pair_create(RING_DATA_SIZE, &nics[i].ring), 0);
 	}
 	cfg = (struct machine_config){ .name = "t/vm", .memory_bytes = MEMORY, .cpus = 2,
@@ -602,41 +602,6 @@ START_TEST(a_newer_section_is_refused_with_its_place)
 }
 END_TEST
 
-/* Version 1 of a card's section: of one pair of queues, and little else. What
- * lies at the end of version 2 for one pair, before the frames that were cut: */
-enum { PAIR_2_LEN = 2 + 8 + 1 + 1 + 1 + 1 + 2, FRAMES_LEN = 4 };
-
-START_TEST(a_card_of_the_old_version_is_taken)
-{
-	static const uint8_t pair_1[] = { 1, 1, 7, 0 }; /* blocked, starved, owed */
-	CLEANUP(bytes) struct bytes b = { 0 };
-	CLEANUP(bytes) struct bytes old = { 0 };
-	struct forge_section sec;
-	struct machine *m, *twin;
-	size_t at = STATE_HEADER_LEN, tail;
-
-	cfg.cpus = 1;
-	m = make();
-	save(m, &b);
-	while (forge_next(b.data, &at, &sec) && memcmp(b.data + sec.head, "vnet", STATE_TAG_LEN) != 0)
-		;
-	ck_assert_uint_eq(b.data[sec.head + 8], 2);
-	tail = at - FRAMES_LEN - PAIR_2_LEN;
-	bytes_append(&old, b.data, tail);
-	bytes_append(&old, pair_1, sizeof pair_1);
-	bytes_append(&old, b.data + at - FRAMES_LEN, b.len - at + FRAMES_LEN);
-	old.data[sec.head + 8] = 1;
-	store_le64(old.data + sec.head + 12, sec.len - PAIR_2_LEN + sizeof pair_1);
-	forge_reseal(old.data, old.len);
-	twin = load_well(&old);
-	ck_assert_uint_eq(twin->nic[0].net->tx_blocked, 1);
-	ck_assert(twin->nic[0].net->rx_starved);
-	ck_assert_uint_eq(twin->nic[0].net->tx_owed[0], 7);
-	(void)machine_free(twin);
-	(void)machine_free(m);
-}
-END_TEST
-
 /* Each processor counts as its machine does, and CPUID says how fast that is. */
 START_TEST(a_tsc_goes_on_at_its_speed)
 {
@@ -788,7 +753,6 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_tsc_goes_on_at_its_speed);
 	tcase_add_test(t, damage_in_any_section_is_refused_with_its_place);
 	tcase_add_test(t, a_newer_section_is_refused_with_its_place);
-	tcase_add_test(t, a_card_of_the_old_version_is_taken);
 	tcase_add_loop_test(t, another_machines_state_is_refused, 0,
 			    (int)(sizeof other / sizeof other[0]));
 	tcase_add_test(t, the_supervisor_saves_and_starts_again);

@@ -30,7 +30,7 @@ static nsec_t now(void *ctx)
 static void setup(void)
 {
 	struct virtio_net_config cfg = { .mac = { { 2, 0, 0, 0, 0, 9 } }, .mtu = MTU,
-					 .link_up = true, .now = now };
+					 .speed_mbps = 100, .link_up = true, .now = now };
 
 	vguest_init(&g, RAM);
 	ck_assert_int_eq(ring_pair_create(DATA_SIZE, &fds), 0);
@@ -117,7 +117,10 @@ START_TEST(the_configuration_is_what_was_asked_for)
 	ck_assert_uint_eq(vguest_config(&g, 6, 2), VIRTIO_NET_S_LINK_UP);
 	ck_assert_uint_eq(vguest_config(&g, 8, 2), 1);
 	ck_assert_uint_eq(vguest_config(&g, 10, 2), MTU);
-	ck_assert_uint_eq(vguest_config(&g, 12, 4), 0);
+	ck_assert(vguest_offered(&g) & VIRTIO_NET_F_SPEED_DUPLEX);
+	ck_assert_uint_eq(vguest_config(&g, 12, 4), 100); /* virtio 1.2 §5.1.4 */
+	ck_assert_uint_eq(vguest_config(&g, 16, 1), 1);
+	ck_assert_uint_eq(vguest_config(&g, 17, 4), 0);
 }
 END_TEST
 

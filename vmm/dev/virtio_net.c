@@ -20,7 +20,12 @@
  * While the machine is paused the card is held: a kick or a change of the
  * carrier is remembered, and the guest's memory stays as it is.
  *
- * State: version 2 of the section has all pairs. Version 1 had one, and still
+ * Speed and duplex are told once and stay: a driver takes them for the kind of the wire, by
+ * which it forms aggregates (LACP's key, IEEE 802.1AX §6.3.5) and costs of spanning trees.
+ *
+ * State: version 3 says whether the card tells its speed. One that was saved without (version 2
+ * and before) goes on as such a card, since its driver has read what is offered.
+ * Version 2 has all pairs. Version 1 had one, and still
  * loads where the card has one; where it has several it is refused by its number
  * of queues, since that guest's driver saw a card without them.
  *
@@ -40,7 +45,8 @@
 enum { QUEUE_SIZE = 256, CLASS_ETHERNET = 0x020000 };
 
 /* The configuration space (§5.1.4). */
-enum { CFG_MAC = 0, CFG_STATUS = 6, CFG_MAX_PAIRS = 8, CFG_MTU = 10, CFG_LEN = 12 };
+enum { CFG_MAC = 0, CFG_STATUS = 6, CFG_MAX_PAIRS = 8, CFG_MTU = 10, CFG_SPEED = 12, CFG_DUPLEX = 16,
+       CFG_LEN = 17, CFG_LEN_NO_SPEED = 12, DUPLEX_FULL = 1 };
 /* The control queue: class, command, answer (§5.1.6.5). */
 enum { CTRL_RX = 0, CTRL_MAC = 1, CTRL_MAC_TABLE_SET = 0, CTRL_ANNOUNCE = 3,
        CTRL_ANNOUNCE_ACK = 0, CTRL_MQ = 4, CTRL_MQ_PAIRS_SET = 0, CTRL_OFFLOADS = 5,
@@ -250,6 +256,8 @@ int virtio_net_new(const struct virtio_net_config *cfg, struct virtio_net **ret_
 	n->n_active = 1;
 	if (n->n_pairs > 1)
 		features |= VIRTIO_NET_F_MQ;
+	if (cfg->speed_mbps)
+		features |= VIRTIO_NET_F_SPEED_DUPLEX;
 	n->link_up = n->link_wanted = cfg->link_up;
 	virtio_init(&n->dev, VIRTIO_ID_NET, cfg->mem, features, (uint16_t)(2 * n->n_pairs + 1),
 		    QUEUE_SIZE, &net_ops, n);
@@ -257,7 +265,9 @@ int virtio_net_new(const struct virtio_net_config *cfg, struct virtio_net **ret_
 	n->dev.config[CFG_STATUS] = cfg->link_up ? VIRTIO_NET_S_LINK_UP : 0;
 	store_le16(n->dev.config + CFG_MAX_PAIRS, n->n_pairs);
 	store_le16(n->dev.config + CFG_MTU, cfg->mtu);
-	n->dev.config_len = CFG_LEN;
+	store_le32(n->dev.config + CFG_SPEED, cfg->speed_mbps);
+	n->dev.config[CFG_DUPLEX] = DUPLEX_FULL;
+	n->dev.config_len = cfg->speed_mbps ? CFG_LEN : CFG_LEN_NO_SPEED;
 	virtio_pci_init(&n->pci, &n->dev, CLASS_ETHERNET);
 	/* Transmission goes on beside a guest whose engine can ring. The others are rare. */
 	virtio_pci_set_bells(&n->pci, 1, 2, n->n_pairs);
@@ -324,6 +334,23 @@ static void segments_state(struct virtio_net *n, struct state *s)
 	}
 }
 
+/* Whether the card tells its speed; loading, it becomes one that does not where that was saved.
+ * @version: the section's. */
+static void speed_state(struct virtio_net *n, struct state *s, uint32_t version)
+{
+	bool has_speed = n->dev.offered & VIRTIO_NET_F_SPEED_DUPLEX, saved = has_speed;
+
+	if (version >= 3)
+		state_bool(s, &saved);
+	else
+		saved = false;
+	state_expect(s, has_speed || !saved, "a card that tells its speed");
+	if (!has_speed || saved || !state_ok(s))
+		return;
+	n->dev.offered &= ~VIRTIO_NET_F_SPEED_DUPLEX;
+	virtio_pci_set_config_len(&n->pci, CFG_LEN_NO_SPEED);
+}
+
 /* What version 1 had: one pair. */
 static void state_of_one_pair(struct virtio_net *n, struct state *s)
 {
@@ -374,9 +401,10 @@ void virtio_net_state(struct virtio_net *n, struct state *s, uint32_t index)
 	uint32_t version;
 
 	memcpy(&mac, n->cfg.mac.b, MAC_LEN);
-	version = state_begin(s, "vnet", index, 2);
+	version = state_begin(s, "vnet", index, 3);
 	state_same(s, mac, "a hardware address");
 	state_same(s, n->cfg.mtu, "an MTU");
+	speed_state(n, s, version);
 	virtio_pci_state(&n->pci, s);
 	for (size_t i = 0; i < sizeof count / sizeof count[0]; i++)
 		state_u64(s, count[i]);

@@ -29,6 +29,7 @@ struct state;
 #define VIRTIO_NET_F_CTRL_RX (UINT64_C(1) << 18)
 #define VIRTIO_NET_F_GUEST_ANNOUNCE (UINT64_C(1) << 21)
 #define VIRTIO_NET_F_MQ (UINT64_C(1) << 22)
+#define VIRTIO_NET_F_SPEED_DUPLEX (UINT64_C(1) << 63)
 
 /* Queues of a card with one pair (§5.1.2), the header before each frame (§5.1.6), status bits (§5.1.4). */
 enum { VIRTIO_NET_RXQ = 0, VIRTIO_NET_TXQ = 1, VIRTIO_NET_CTRLQ = 2, VIRTIO_NET_QUEUE_COUNT,
@@ -39,6 +40,7 @@ struct virtio_net_config {
 	struct mem *mem; /* borrowed, as all below */
 	struct mac_addr mac;
 	uint16_t mtu; /* bytes of the Ethernet payload, 68 to 65535 */
+	uint32_t speed_mbps; /* that the guest is told, at most INT32_MAX; 0: nothing is told */
 	unsigned n_pairs; /* of queues, at most VIRTIO_NET_PAIR_MAX; 0 is 1 */
 	bool link_up;
 	struct ring_pair *rings; /* the machine's side */

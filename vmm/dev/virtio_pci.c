@@ -298,7 +298,7 @@ void virtio_pci_init(struct virtio_pci *p, struct virtio_dev *dev, uint32_t clas
 	(void)cap_add(p, CAP_COMMON, VIRTIO_PCI_COMMON, VIRTIO_PCI_COMMON_LEN, CAP_LEN);
 	(void)cap_add(p, CAP_ISR, VIRTIO_PCI_ISR, 1, CAP_LEN);
 	if (dev->config_len)
-		(void)cap_add(p, CAP_DEVICE, VIRTIO_PCI_DEVICE, dev->config_len, CAP_LEN);
+		p->device_cap = (uint8_t)cap_add(p, CAP_DEVICE, VIRTIO_PCI_DEVICE, dev->config_len, CAP_LEN);
 	at = cap_add(p, CAP_NOTIFY, VIRTIO_PCI_NOTIFY,
 		     (uint32_t)dev->n_queues * VIRTIO_PCI_NOTIFY_STEP, CAP_EXTRA_LEN);
 	store_le32(p->pci.config + at + CAP_EXTRA_AT, VIRTIO_PCI_NOTIFY_STEP);
@@ -308,6 +308,12 @@ void virtio_pci_init(struct virtio_pci *p, struct virtio_dev *dev, uint32_t clas
 	memset(p->pci.wmask + at + CAP_OFFSET_AT, 0xFF, CAP_EXTRA_LEN - CAP_OFFSET_AT);
 	dev->raise = raise_vector;
 	dev->raise_ctx = p;
+}
+
+void virtio_pci_set_config_len(struct virtio_pci *p, uint16_t len)
+{
+	p->dev->config_len = len;
+	store_le32(p->pci.config + p->device_cap + CAP_LENGTH_AT, len);
 }
 
 void virtio_pci_set_bells(struct virtio_pci *p, unsigned first, unsigned step, unsigned n)

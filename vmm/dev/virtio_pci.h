@@ -21,12 +21,17 @@ struct virtio_pci {
 	struct msix msix;
 	uint32_t offered_select, accepted_select; /* which 32 feature bits */
 	uint16_t queue_select;
+	uint8_t device_cap; /* configuration offset of the device structure's capability; 0: none */
 	uint8_t window; /* configuration offset of the pci-cfg capability */
 };
 
 /* Makes @p the PCI function of @dev; @p stays where it is. The caller then
  * puts &p->pci on a bus with pci_host_add(). @class_code: 24 bits. */
 void virtio_pci_init(struct virtio_pci *p, struct virtio_dev *dev, uint32_t class_code);
+
+/* Changes how much of the device's configuration the driver is told of, which dev->config_len
+ * said at the beginning and was not 0. */
+void virtio_pci_set_config_len(struct virtio_pci *p, uint16_t len);
 
 /* The doorbells of queues @first, @first + @step, ... (@n of them) may be rung by the
  * engine (vmm/bus.h). Before the function is on a bus. */
