@@ -10,7 +10,7 @@ CC ?= gcc
 PREFIX ?= /usr/local
 DESTDIR ?=
 PKG_CONFIG ?= pkg-config
-VERSION := $(shell cat VERSION 2>/dev/null || echo 0.1)
+VERSION := $(shell cat VERSION)
 
 ifeq ($(origin CC),default)
 CC := gcc
