@@ -27,7 +27,7 @@
 static const struct {
 	const char *name;
 	unsigned least_mib; /* of memory, to boot with */
-} buildable[] = { { "tiny", 80 }, { "debian", 96 } };
+} buildable[] = { { "tiny", 80 }, { "debian", 80 } };
 enum { BUILDABLE_COUNT = sizeof buildable / sizeof *buildable, JSON_LEN_MAX = 1 << 16 };
 
 /* ---- where things are ------------------------------------------------------------ */

@@ -134,28 +134,36 @@ static void resolve_after(struct load *l, size_t vm)
 		add_after(l, vm, list->items[i], &seen);
 }
 
+/* @at: where the service address @gateway of @n was written; NULL: nowhere. */
+static void check_service(struct load *l, const struct team_network *n, const struct ip_addr *subnet,
+			  const struct ip_addr *gateway, const struct node *at)
+{
+	char ip[IP_STR_SIZE], net[IP_STR_SIZE];
+
+	if (!at)
+		return;
+	if (subnet->family == IP_NONE)
+		load_error(l, &at->place, "'%s' has no subnet for this gateway", n->name);
+	else if (!ip_in_net(gateway, subnet))
+		load_error(l, &at->place, "%s is outside the subnet %s of '%s'", ip_str_bare(gateway, ip),
+			   ip_str(subnet, net), n->name);
+}
+
 static void check_networks(struct load *l)
 {
 	const struct team *t = l->team;
-	char ip[IP_STR_SIZE], net[IP_STR_SIZE];
 
 	for (size_t i = 0; i < t->n_networks; i++) {
 		const struct team_network *n = &t->networks[i];
 		const struct network_src *src = &l->network_src[i];
-		const struct ip_addr *subnet = n->gateway.family == IP_V6 ? &n->subnet6 : &n->subnet;
 
 		if (n->type == NETWORK_WIRE && n->n_nics != 2 && l->vms_known)
 			load_error(l, &n->place, "the wire '%s' joins exactly two NICs, not %zu", n->name,
 				   n->n_nics);
 		else if (!n->n_nics && l->vms_known)
 			load_warning(l, &n->place, "no NIC is on the network '%s'", n->name);
-		if (!src->gateway)
-			continue;
-		if (subnet->family == IP_NONE)
-			load_error(l, &src->gateway->place, "'%s' has no subnet for this gateway", n->name);
-		else if (!ip_in_net(&n->gateway, subnet))
-			load_error(l, &src->gateway->place, "%s is outside the subnet %s of '%s'",
-				   ip_str_bare(&n->gateway, ip), ip_str(subnet, net), n->name);
+		check_service(l, n, &n->subnet, &n->gateway, src->gateway);
+		check_service(l, n, &n->subnet6, &n->gateway6, src->gateway6);
 	}
 }
 

@@ -56,7 +56,7 @@ struct vm_src {
 	const struct node **files; /* beside vm->files */
 };
 struct network_src {
-	const struct node *name, *gateway, *mtu, *shape;
+	const struct node *name, *gateway, *gateway6, *mtu, *shape;
 };
 struct test_src {
 	const struct node *on, *target;

@@ -48,18 +48,35 @@ static void net_subnet6(struct load *l, const struct node *key, const struct nod
 	want_subnet(l, v, IP_V6, &((struct network_ctx *)obj)->net->subnet6);
 }
 
-static void net_gateway(struct load *l, const struct node *key, const struct node *v, void *obj)
+static void one_gateway(struct load *l, const struct node *v, struct network_ctx *c)
 {
-	struct network_ctx *c = obj;
+	struct ip_addr ip;
+	bool is_v6;
 	char *why;
 
-	(void)key;
 	if (!want_text(l, v, "a gateway"))
 		return;
-	if (value_host(v->text, &c->net->gateway, &why))
+	if (value_host(v->text, &ip, &why)) {
 		report_why(l, v, why);
-	else
-		c->src->gateway = v;
+		return;
+	}
+	is_v6 = ip.family == IP_V6;
+	if (is_v6 ? c->src->gateway6 : c->src->gateway)
+		load_error(l, &v->place, "a network has one gateway a family, and this is the second of %s",
+			   is_v6 ? "IPv6" : "IPv4");
+	*(is_v6 ? &c->net->gateway6 : &c->net->gateway) = ip;
+	*(is_v6 ? &c->src->gateway6 : &c->src->gateway) = v;
+}
+
+static void net_gateway(struct load *l, const struct node *key, const struct node *v, void *obj)
+{
+	(void)key;
+	if (v->kind != NODE_LIST)
+		one_gateway(l, v, obj);
+	else if (!v->n)
+		load_error(l, &v->place, "a list of gateways has one a family");
+	for (size_t i = 0; v->kind == NODE_LIST && i < v->n; i++)
+		one_gateway(l, v->items[i], obj);
 }
 
 static void net_mtu(struct load *l, const struct node *key, const struct node *v, void *obj)

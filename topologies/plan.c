@@ -77,9 +77,10 @@ static void take_what_is_given(struct plan *p)
 		const struct team_network *n = &t->networks[i];
 
 		take(p, i, &n->gateway);
-		if (n->gateway.family != IP_V4 && n->subnet.prefix_len < 31 && !ip_nth(&n->subnet, 1, &first))
+		take(p, i, &n->gateway6);
+		if (n->gateway.family == IP_NONE && n->subnet.prefix_len < 31 && !ip_nth(&n->subnet, 1, &first))
 			take(p, i, &first);
-		if (n->gateway.family != IP_V6 && n->subnet6.family != IP_NONE && !ip_nth(&n->subnet6, 1, &first))
+		if (n->gateway6.family == IP_NONE && n->subnet6.family != IP_NONE && !ip_nth(&n->subnet6, 1, &first))
 			take(p, i, &first);
 	}
 	for (size_t i = 0; i < t->n_vms; i++) {

@@ -33,6 +33,10 @@ static void text_network(struct bytes *out, const struct team_network *n)
 		bytes_printf(out, " %s", ip_str(&n->subnet, buf));
 	if (n->subnet6.family != IP_NONE)
 		bytes_printf(out, " %s", ip_str(&n->subnet6, buf));
+	if (n->gateway.family != IP_NONE)
+		bytes_printf(out, " gateway %s", ip_str_bare(&n->gateway, buf));
+	if (n->gateway6.family != IP_NONE)
+		bytes_printf(out, " gateway %s", ip_str_bare(&n->gateway6, buf));
 	bytes_printf(out, " mtu %u, %zu NIC%s\n", n->mtu, n->n_nics, n->n_nics == 1 ? "" : "s");
 	line_shape(out, "    ", &n->shape);
 }
@@ -141,6 +145,8 @@ static json_t *network_json(const struct team_network *n)
 	json_object_set_new(j, "type", json_string(network_type_names[n->type]));
 	json_object_set_new(j, "subnet", ip_json(&n->subnet, false));
 	json_object_set_new(j, "subnet6", ip_json(&n->subnet6, false));
+	json_object_set_new(j, "gateway", ip_json(&n->gateway, true));
+	json_object_set_new(j, "gateway6", ip_json(&n->gateway6, true));
 	json_object_set_new(j, "mtu", json_integer(n->mtu));
 	json_object_set_new(j, "nics", json_integer((json_int_t)n->n_nics));
 	json_object_set_new(j, "shape", shape_json(&n->shape));

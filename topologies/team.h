@@ -51,7 +51,7 @@ struct team_network {
 	struct place place;
 	enum network_type type;
 	struct ip_addr subnet, subnet6; /* family IP_NONE when absent */
-	struct ip_addr gateway; /* service address when named; IP_NONE: the first host */
+	struct ip_addr gateway, gateway6; /* service addresses when named; IP_NONE: the first host */
 	uint32_t mtu;
 	struct shape shape;
 	size_t n_nics; /* planned */
