@@ -119,7 +119,7 @@ void vm_set_state(struct vm *v, enum vm_state state)
 		(void)json_object_set_new(event, "console",
 					  console_tail(&v->console, CONSOLE_TAIL_LINES));
 	}
-	events_emit(&v->sup->events, event);
+	events_emit_of(&v->sup->events, &v->events, event, now);
 	answer_wait(v);
 	sup_vm_changed(v->sup, v);
 }
@@ -181,10 +181,11 @@ static void tell_crash(struct vm *v, const char *why)
 	free(v->why);
 	v->why = escape_str(why);
 	log_warn("%s crashed: %s (restart %u of %d)", v->tv->name, v->why, v->n_restarts, RESTARTS_MAX);
-	events_emit(&v->sup->events,
-		    json_pack("{s:s,s:s,s:s,s:i,s:i,s:o}", "event", "crash", "vm", v->tv->name, "why", v->why,
-			      "restart", (int)v->n_restarts, "restarts_max", (int)RESTARTS_MAX, "console",
-			      console_tail(&v->console, CONSOLE_TAIL_LINES)));
+	events_emit_of(&v->sup->events, &v->events,
+		       json_pack("{s:s,s:s,s:s,s:i,s:i,s:o}", "event", "crash", "vm", v->tv->name, "why", v->why,
+				 "restart", (int)v->n_restarts, "restarts_max", (int)RESTARTS_MAX, "console",
+				 console_tail(&v->console, CONSOLE_TAIL_LINES)),
+		       clock_now());
 }
 
 /* The process is gone and all it said is read. */
@@ -196,7 +197,9 @@ static void machine_over(struct vm *v)
 	const char *event = v->end_event ? v->end_event : "";
 
 	release_machine(v);
-	log_info("%s: %s", v->tv->name, why);
+	/* A guest may reboot for ever. */
+	if (budget_take(&v->events.bytes, clock_now(), (uint32_t)strlen(why)))
+		log_info("%s: %s", v->tv->name, why);
 	if (v->state == VM_STOPPING) {
 		vm_set_state(v, VM_STOPPED);
 		if (v->wants_restart)
@@ -555,6 +558,7 @@ int vm_init(struct vm *v, struct supervisor *sup, size_t index, char **ret_why)
 	*v = (struct vm){ .sup = sup, .tv = &sup->team->vms[index], .index = index,
 			  .vsock = { .fd = -1 } };
 	v->since_ns = clock_now();
+	events_source_init(&v->events, v->since_ns);
 	name = str_printf("consoles/%s.log", v->tv->name);
 	path = store_state_file(sup->store, sup->team->name, name);
 	r = console_open(&v->console, sup->loop, path);

@@ -6,6 +6,7 @@
 #include "core/control.h"
 #include "core/loop.h"
 #include "core/rpc.h"
+#include "teams/events.h"
 #include "teams/agent.h"
 #include "teams/console.h"
 #include "teams/exec.h"
@@ -58,6 +59,7 @@ struct vm {
 	unsigned n_restarts;
 	char *end_event, *end_text; /* from {"event":"ended"}; NULL: none came */
 	char *why; /* VM_FAILED: the reason; else of the last crash that a restart followed; NULL: none */
+	struct events_source events; /* its share of events.jsonl and of the log */
 	char engine[16];
 	char *engine_why; /* owned; NULL before the machine started */
 	struct control *control;

@@ -95,6 +95,39 @@ START_TEST(test_who_follows_and_does_not_read_is_cut_off)
 }
 END_TEST
 
+/* How often @text is in the file. */
+static size_t count(const char *text)
+{
+	CLEANUP(bytes) struct bytes file = { 0 };
+	size_t n = 0;
+
+	ck_assert_int_eq(file_read_all(path, EVENTS_FILE_MAX + 200000, &file), 0);
+	bytes_append(&file, "", 1);
+	for (const char *at = (char *)file.data; (at = strstr(at, text)); at++)
+		n++;
+	return n;
+}
+
+START_TEST(test_a_machine_that_flaps_leaves_room_for_others)
+{
+	struct events_source bad, good;
+
+	events_source_init(&bad, 0);
+	events_source_init(&good, 0);
+	for (int i = 0; i < 1000; i++)
+		events_emit_of(&events, &bad, event_of(1000), 0);
+	ck_assert_int_le(events.size, EVENTS_SOURCE_BYTES);
+	ck_assert_uint_eq(count("left_out"), 0);
+	events_emit_of(&events, &good, json_pack("{s:s}", "event", "good"), 0);
+	events_emit(&events, json_pack("{s:s}", "event", "ours"));
+	ck_assert_uint_eq(count("\"good\"") + count("\"ours\""), 2);
+	/* Time gives some back, and the next event tells what is missing. */
+	events_emit_of(&events, &bad, event_of(1000), 60 * NSEC_PER_SEC);
+	events_emit_of(&events, &bad, event_of(1000), 60 * NSEC_PER_SEC);
+	ck_assert_uint_eq(count("left_out"), 1);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("events");
@@ -103,6 +136,7 @@ static Suite *make_suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, test_the_file_is_bounded);
 	tcase_add_test(t, test_lines_are_ascii);
+	tcase_add_test(t, test_a_machine_that_flaps_leaves_room_for_others);
 	tcase_add_test(t, test_who_follows_and_does_not_read_is_cut_off);
 	suite_add_tcase(s, t);
 	return s;
