@@ -11,15 +11,17 @@
 
 enum { DETACH_KEY = 0x1d /* Ctrl-] */ };
 
-static bool nobody_reads;
+static bool nobody_reads, is_silent;
 
-/* Prints console output. Returns false when the team is gone, or nobody reads. */
+/* Prints console output. Returns false when the team is gone or silent, or nobody reads. */
 static bool take_message(int fd)
 {
 	CLEANUP(bytes) struct bytes out = { 0 };
 	json_t *msg, *data;
+	int r = control_read_msg_within(fd, CLIENT_SILENCE_S * NSEC_PER_SEC, &msg);
 
-	if (control_read_msg(fd, &msg) < 0)
+	is_silent = r == -ETIMEDOUT;
+	if (r < 0)
 		return false;
 	data = json_object_get(msg, "console");
 	if (json_is_string(data) &&
@@ -49,12 +51,40 @@ static bool take_keys(int fd, const char *vm)
 	return !end && r == 0;
 }
 
-static int attach(int fd, const char *vm)
+/* Until somebody says that it is over. A supervisor that was stopped says nothing. */
+static void pass_both_ways(int fd, const char *vm)
+{
+	struct client_pulse pulse;
+	bool goes_on = true;
+
+	client_pulse_heard(&pulse, clock_now());
+	while (goes_on) {
+		struct pollfd p[] = { { .fd = fd, .events = POLLIN },
+				      { .fd = STDIN_FILENO, .events = POLLIN } };
+		nsec_t left = nsec_max(client_pulse_at(&pulse) - clock_now(), 0);
+		struct timespec ts = { left / NSEC_PER_SEC, left % NSEC_PER_SEC };
+
+		if (ppoll(p, 2, &ts, NULL) < 0) {
+			goes_on = errno == EINTR;
+			continue;
+		}
+		if (p[0].revents) {
+			client_pulse_heard(&pulse, clock_now());
+			goes_on = take_message(fd);
+		} else {
+			is_silent = client_pulse_due(&pulse, fd, clock_now()) == -ETIMEDOUT;
+			goes_on = !is_silent;
+		}
+		if (goes_on && p[1].revents)
+			goes_on = take_keys(fd, vm);
+	}
+}
+
+static int attach(int fd, const char *team, const char *vm)
 {
 	json_t *reply = NULL, *line;
 	size_t i;
 	int status = cli_call(fd, json_pack("{s:s,s:s}", "do", "console", "vm", vm), NULL, NULL, &reply);
-	bool goes_on = status == 0;
 
 	if (status != 0)
 		return status;
@@ -64,19 +94,11 @@ static int attach(int fd, const char *vm)
 	(void)fflush(stdout);
 	json_decref(reply);
 	raw_terminal_enter();
-	while (goes_on) {
-		struct pollfd p[] = { { .fd = fd, .events = POLLIN },
-				      { .fd = STDIN_FILENO, .events = POLLIN } };
-
-		if (poll(p, 2, -1) < 0 && errno != EINTR)
-			break;
-		if (p[0].revents)
-			goes_on = take_message(fd);
-		if (goes_on && p[1].revents)
-			goes_on = take_keys(fd, vm);
-	}
+	pass_both_ways(fd, vm);
 	raw_terminal_leave();
 	(void)fprintf(stderr, "\ndetached\n");
+	if (is_silent)
+		return cli_silent(team);
 	return nobody_reads ? EXIT_READER_GONE : EXIT_DONE;
 }
 
@@ -128,5 +150,5 @@ int cmd_console(const struct command *cmd, int argc, char **argv)
 		return print_log(&store, team, vm);
 	}
 	status = cli_connect(team, &store, &fd);
-	return status != 0 ? status : attach(fd, vm);
+	return status != 0 ? status : attach(fd, team, vm);
 }

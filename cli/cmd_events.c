@@ -28,14 +28,29 @@ static int print_file(const char *path, long long max)
 	return EXIT_DONE;
 }
 
-/* Waits for a message. Returns false when nobody reads stdout any more. */
-static bool wait_event(int fd)
+/* Waits for a message, and for a sign of life in between. Returns 0; -EPIPE when nobody reads stdout any
+ * more; -ETIMEDOUT when the supervisor is silent; -errno. */
+static int wait_event(int fd)
 {
-	struct pollfd p[] = { { .fd = fd, .events = POLLIN }, { .fd = STDOUT_FILENO } };
+	struct client_pulse pulse;
+	int r = 0;
 
-	while (poll(p, 2, -1) < 0 && errno == EINTR)
-		;
-	return !cli_nobody_reads();
+	client_pulse_heard(&pulse, clock_now());
+	while (r == 0) {
+		struct pollfd p[] = { { .fd = fd, .events = POLLIN }, { .fd = STDOUT_FILENO } };
+		nsec_t left = nsec_max(client_pulse_at(&pulse) - clock_now(), 0);
+		struct timespec ts = { left / NSEC_PER_SEC, left % NSEC_PER_SEC };
+		int n = ppoll(p, 2, &ts, NULL);
+
+		if (cli_nobody_reads())
+			return -EPIPE;
+		if (n > 0 && p[0].revents)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		r = client_pulse_due(&pulse, fd, clock_now());
+	}
+	return r;
 }
 
 static int follow(const char *team, const struct store *store, const char *path)
@@ -51,9 +66,17 @@ static int follow(const char *team, const struct store *store, const char *path)
 		return status;
 	status = print_file(path, (long long)json_integer_value(json_object_get(reply, "offset")));
 	json_decref(reply);
-	while (status == EXIT_DONE && fflush(stdout) == 0 && wait_event(fd) && control_read_msg(fd, &msg) == 0) {
-		char *text = json_object_get(msg, "event") ? cli_json_text(msg, JSON_COMPACT) : NULL;
+	while (status == EXIT_DONE && fflush(stdout) == 0) {
+		char *text;
+		int r = wait_event(fd);
 
+		if (r == 0)
+			r = control_read_msg_within(fd, CLIENT_SILENCE_S * NSEC_PER_SEC, &msg);
+		if (r == -ETIMEDOUT)
+			status = cli_silent(team);
+		if (r < 0)
+			break;
+		text = json_object_get(msg, "event") ? cli_json_text(msg, JSON_COMPACT) : NULL;
 		if (text)
 			(void)puts(text);
 		free(text);

@@ -72,7 +72,8 @@ static int take(int fd, json_int_t id, client_part_fn *fn, void *ctx, json_t **r
 
 	if (r < 0)
 		return r;
-	if (json_object_get(in, "ok") && json_integer_value(json_object_get(in, "id")) == id) {
+	/* Who is turned away is answered without a number. */
+	if (json_object_get(in, "ok") && (!json_object_get(in, "id") || json_integer_value(json_object_get(in, "id")) == id)) {
 		*ret_reply = in;
 		return 1;
 	}
