@@ -8,6 +8,8 @@
  * Used by: the commands that list.   Sources: libsmartcols(3). */
 #include "cli/cli.h"
 
+#include "core/escape.h"
+
 #include <libsmartcols.h>
 #include <locale.h>
 #include <unistd.h>
@@ -38,9 +40,13 @@ static void print(struct libscols_table *t, const char *const *cells, size_t n_r
 
 		if (!l)
 			abort();
-		for (size_t col = 0; col < n_columns; col++)
-			if (scols_line_set_data(l, col, cells[row * n_columns + col]) < 0)
+		for (size_t col = 0; col < n_columns; col++) {
+			/* libsmartcols leaves what turns the direction of writing. */
+			CLEANUP(free) char *cell = escape_str(cells[row * n_columns + col]);
+
+			if (scols_line_set_data(l, col, cell) < 0)
 				abort();
+		}
 	}
 	/* An empty table would be printed without its header. */
 	if (n_rows > 1) {

@@ -9,6 +9,7 @@
 #include "teams/doctor.h"
 
 #include "core/bytes.h"
+#include "core/escape.h"
 #include "teams/engine.h"
 #include "teams/host_memory.h"
 #include "teams/image.h"
@@ -35,7 +36,8 @@ enum { MEMORY_WANTED_MIB = 1024, DISK_WANTED_MIB = 1024 };
 
 static void add_row(json_t *report, const char *name, bool needed, bool ok, char *found, const char *advice)
 {
-	json_t *o = json_pack("{s:s,s:b,s:b,s:s}", "name", name, "ok", (int)ok, "needed", (int)needed, "found", found);
+	CLEANUP(free) char *text = escape_str(found); /* a path need not be UTF-8: there would be no row */
+	json_t *o = json_pack("{s:s,s:b,s:b,s:s}", "name", name, "ok", (int)ok, "needed", (int)needed, "found", text);
 
 	if (!ok && advice)
 		(void)json_object_set_new(o, "advice", json_string(advice));

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum { FDS_A_NIC = 3, FDS_A_VM = 10, FDS_SPARE = 64 };
+enum { FDS_A_NIC = 3, FDS_A_VM = 10, FDS_SPARE = 64, FDS_CLIENTS = 1024 /* commands at once, where the host lets us */ };
 
 static const struct {
 	int error;
@@ -49,15 +49,19 @@ int host_files_check(const struct team *team, char **ret_why)
 {
 	size_t n_nics = 0, need;
 	struct rlimit limit;
+	bool is_enough;
 
 	for (size_t i = 0; i < team->n_vms; i++)
 		n_nics += team->vms[i].n_nics;
 	need = n_nics * FDS_A_NIC + team->n_vms * FDS_A_VM + FDS_SPARE;
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= need)
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= need + FDS_CLIENTS)
 		return 0;
-	limit.rlim_cur = limit.rlim_max;
-	if (limit.rlim_max >= need && setrlimit(RLIMIT_NOFILE, &limit) == 0)
-		return 0;
+	is_enough = limit.rlim_cur >= need;
+	limit.rlim_cur = limit.rlim_max < need + FDS_CLIENTS ? limit.rlim_max : need + FDS_CLIENTS;
+	if (is_enough || limit.rlim_max >= need) {
+		if (setrlimit(RLIMIT_NOFILE, &limit) == 0 || is_enough)
+			return 0;
+	}
 	*ret_why = str_printf("%zu NICs and %zu VMs need %zu open files, this host allows %llu: "
 			      "raise it (ulimit -n %zu, or LimitNOFILE=)",
 			      n_nics, team->n_vms, need, (unsigned long long)limit.rlim_max, need);

@@ -19,7 +19,7 @@ const char *host_lack_remedy(int r);
 char *host_lack_str(const char *what, int r);
 
 /* Refuses a team whose processes need more open files than the limit allows; raises the soft limit
- * where that is enough. To be called before anything is opened for the team.
+ * where that is enough, and for as many commands as may talk to the team at once where it can be. To be called before anything is opened for the team.
  * Returns 0; -EMFILE with a message that says how many are needed.   Source: getrlimit(2). */
 int host_files_check(const struct team *team, char **ret_why);
 

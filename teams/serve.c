@@ -457,6 +457,9 @@ static void client_free(struct client *c)
 			sup->clients[i--] = sup->clients[--sup->n_clients];
 	c->control = control_free(c->control);
 	free(c);
+	/* There is a file again for who waits for one. */
+	if (sup->listen_source)
+		(void)loop_set_events(sup->listen_source, EPOLLIN);
 }
 
 static void on_client(void *ctx, struct control *control, json_t *msg, int *fds, int n_fds,
@@ -479,15 +482,12 @@ static void on_client(void *ctx, struct control *control, json_t *msg, int *fds,
 	client_free(c);
 }
 
+/* There is room for one more. */
 int sup_add_client(struct supervisor *sup, int fd, bool is_first, struct client **ret_client)
 {
 	struct client *c;
 	int r;
 
-	if (sup->n_clients == CLIENTS_MAX) {
-		(void)close(fd);
-		return -EMFILE;
-	}
 	c = calloc(1, sizeof *c);
 	if (!c)
 		abort();
@@ -527,6 +527,17 @@ void sup_drop_clients(struct supervisor *sup)
 		client_free(sup->clients[0]);
 }
 
+/* One too many is told so, and not kept. */
+static void turn_away(int conn)
+{
+	json_t *msg = json_pack("{s:b,s:i,s:s}", "ok", 0, "status", 1, "error",
+				"too many commands talk to the team at once");
+
+	(void)control_write_msg(conn, msg);
+	json_decref(msg);
+	(void)close(conn);
+}
+
 static void on_listen(void *ctx, int fd, uint32_t events)
 {
 	struct supervisor *sup = ctx;
@@ -535,8 +546,13 @@ static void on_listen(void *ctx, int fd, uint32_t events)
 	int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)events;
-	if (conn >= 0 && sup_add_client(sup, conn, false, &c) < 0)
-		log_warn("a client was turned away: too many");
+	/* Asked again at once, a process without a free file would do nothing else. */
+	if (conn < 0 && (errno == EMFILE || errno == ENFILE) && sup->n_clients > 0)
+		(void)loop_set_events(sup->listen_source, 0);
+	else if (conn >= 0 && sup->n_clients == CLIENTS_MAX)
+		turn_away(conn);
+	else if (conn >= 0)
+		(void)sup_add_client(sup, conn, false, &c);
 }
 
 int sup_listen(struct supervisor *sup, char **ret_why)

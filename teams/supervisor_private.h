@@ -23,7 +23,7 @@ enum sup_state {
 };
 const char *sup_state_str(enum sup_state state);
 
-enum { CLIENTS_MAX = 64 };
+enum { CLIENTS_MAX = 1024 /* a command on each VM of a large team, at once */ };
 
 /* One connection of the command line. */
 struct client {
