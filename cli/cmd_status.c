@@ -59,6 +59,17 @@ static void add_row(struct table *t, char *const *row)
 	memcpy(t->cells + t->n_rows++ * N_COLUMNS, row, N_COLUMNS * sizeof *row);
 }
 
+/* "NAME on NETWORK"; a NIC that the guest calls otherwise: "NAME (eth0) on NETWORK". */
+static char *nic_text(json_t *nic)
+{
+	const char *name = json_string_value(json_object_get(nic, "name"));
+	const char *guest = json_string_value(json_object_get(nic, "guest_name"));
+	bool differs = guest && strcmp(name, guest) != 0;
+
+	return str_printf("%s%s%s%s on %s", name, differs ? " (" : "", differs ? guest : "", differs ? ")" : "",
+			  json_string_value(json_object_get(nic, "network")));
+}
+
 /* The first NIC shares the VM's row; the others have one each. */
 static void add_vm(struct table *t, json_t *vm)
 {
@@ -68,8 +79,6 @@ static void add_vm(struct table *t, json_t *vm)
 
 	for (size_t i = 0; i == 0 || i < n; i++) {
 		json_t *nic = json_array_get(nics, i);
-		const char *nic_name = json_string_value(json_object_get(nic, "name"));
-		const char *network = json_string_value(json_object_get(nic, "network"));
 		char *row[N_COLUMNS] = {
 			str_dup(i ? "" : json_string_value(json_object_get(vm, "name"))),
 			str_dup(i ? "" : json_string_value(json_object_get(vm, "state"))),
@@ -77,7 +86,7 @@ static void add_vm(struct table *t, json_t *vm)
 			str_dup(i ? "" :
 				    cli_duration(json_number_value(json_object_get(vm, "uptime_s")), up)),
 			i ? str_dup("") : memory_text(vm),
-			nic ? str_printf("%s on %s", nic_name, network) : str_dup("-"),
+			nic ? nic_text(nic) : str_dup("-"),
 			nic ? link_text(nic) : str_dup("-"),
 			nic ? addresses_text(nic) : str_dup("-"),
 		};

@@ -3,6 +3,8 @@
  * Used by: up.c. */
 #include "cli/progress.h"
 
+#include "cli/cli.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +54,26 @@ static size_t find_vm(const struct team *t, const char *name)
 	return i;
 }
 
+/* A line that stays: above the live block, which is drawn anew below it. */
+static void print_above(struct progress *p, const char *line, nsec_t now)
+{
+	if (p->is_live && p->n_drawn > 0)
+		(void)fprintf(stderr, "\x1b[%zuA\x1b[J", p->n_drawn);
+	cli_print(stderr, "%s\n", line);
+	p->n_drawn = 0;
+	progress_draw(p, now);
+}
+
+char *progress_crash_str(json_t *event)
+{
+	const char *name = json_string_value(json_object_get(event, "vm"));
+	const char *why = json_string_value(json_object_get(event, "why"));
+
+	return str_printf("%s crashed and is started anew (%lld of %lld): %s", name ? name : "?",
+			  (long long)json_integer_value(json_object_get(event, "restart")),
+			  (long long)json_integer_value(json_object_get(event, "restarts_max")), why ? why : "unknown");
+}
+
 void progress_event(struct progress *p, json_t *event, nsec_t now)
 {
 	const char *what = json_string_value(json_object_get(event, "event"));
@@ -60,6 +82,13 @@ void progress_event(struct progress *p, json_t *event, nsec_t now)
 	double seconds = (double)(now - p->start) / 1e9;
 	size_t i;
 
+	if (what && strcmp(what, "crash") == 0) {
+		CLEANUP(free) char *text = progress_crash_str(event);
+		CLEANUP(free) char *line = str_printf("%7.1f s  %s", seconds, text);
+
+		print_above(p, line, now);
+		return;
+	}
 	if (!what || strcmp(what, "vm") != 0 || !name)
 		return;
 	i = find_vm(p->team, name);

@@ -23,6 +23,8 @@ struct progress {
 void progress_init(struct progress *p, const struct team *t, bool quiet, nsec_t now);
 void progress_done(struct progress *p);
 void progress_event(struct progress *p, json_t *event, nsec_t now);
+/* What a "crash" event says, for people. The caller frees it. */
+char *progress_crash_str(json_t *event);
 /* Redraws the live block. */
 void progress_draw(struct progress *p, nsec_t now);
 

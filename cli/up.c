@@ -158,6 +158,14 @@ static void take_team_event(struct watch *w, json_t *event, const char *state)
 			       w->has_said_why ? "" : why);
 }
 
+/* Once the team is up, nothing else is shown of it. */
+static void print_crash(json_t *event)
+{
+	CLEANUP(free) char *text = progress_crash_str(event);
+
+	(void)cli_fail(EXIT_DONE, "%s", text);
+}
+
 static void take_event(struct watch *w, json_t *event)
 {
 	const char *what = json_string_value(json_object_get(event, "event"));
@@ -169,6 +177,8 @@ static void take_event(struct watch *w, json_t *event)
 		print_event(event);
 	else if (w->progress)
 		progress_event(w->progress, event, clock_now());
+	else if (strcmp(what, "crash") == 0)
+		print_crash(event);
 	if (strcmp(what, "vm") == 0 && state && strcmp(state, "failed") == 0) {
 		print_failure(w, event);
 	} else if (strcmp(what, "team") == 0 && state) {

@@ -40,9 +40,9 @@ static json_t *nic_json(const struct supervisor *sup, size_t vm, size_t index)
 
 		(void)json_array_append_new(addresses, json_string(ip_str(&nic->addresses[i], ip)));
 	}
-	return json_pack("{s:s,s:s,s:s,s:o,s:I,s:o}", "name", nic->name, "network",
-			 t->networks[nic->network].name, "mac", mac_str(&nic->mac, mac), "addresses",
-			 addresses, "mtu", (json_int_t)nic->mtu, "link", link_json(sup, vm, index));
+	return json_pack("{s:s,s:o,s:s,s:s,s:o,s:I,s:o}", "name", nic->name, "guest_name",
+			 json_sprintf("eth%zu", index), "network", t->networks[nic->network].name, "mac",
+			 mac_str(&nic->mac, mac), "addresses", addresses, "mtu", (json_int_t)nic->mtu, "link", link_json(sup, vm, index));
 }
 
 static json_t *vm_json(const struct supervisor *sup, const struct vm *v)
@@ -86,9 +86,9 @@ json_t *sup_status(struct supervisor *sup)
 
 	for (size_t i = 0; i < sup->n_vms; i++)
 		(void)json_array_append_new(vms, vm_json(sup, &sup->vms[i]));
-	return json_pack("{s:s,s:s,s:s,s:b,s:I,s:I,s:f,s:o}", "team", sup->team->name, "state",
+	return json_pack("{s:s,s:s,s:s,s:b,s:I,s:I,s:I,s:f,s:o}", "team", sup->team->name, "state",
 			 sup_state_str(sup->state), "file", file, "untrusted", sup->team->root != NULL,
 			 "supervisor_pid", (json_int_t)getpid(), "fabric_pid",
-			 (json_int_t)sup->fabric_pid, "uptime_s",
+			 (json_int_t)sup->fabric_pid, "janitor_pid", (json_int_t)sup->janitor_pid, "uptime_s",
 			 (double)(clock_now() - sup->started_ns) / 1e9, "vms", vms);
 }
