@@ -17,12 +17,14 @@
  *   garbage       no JSON
  *   deep          JSON nested 100,000 deep
  *   escapes       ends with terminal escapes as its reason
+ *   neighbour     the first, and frames without end in its ring, from itself to itself
  *   unread        reads nothing any more
  *   mute          closes its control socket, and lives on
  *
  * FAKE_SIGNAL=N in the environment sends the command line signal N at once when it has got a lock.
  *
- * Linked before the archive vmm (make/lab.mk), so machine.o is not drawn in. */
+ * Linked before the archive vmm (make/lab.mk), so machine.o is not drawn in; or beside it, by
+ * other names, in tests/lab/mixed_machine.c's program. */
 #include "core/bytes.h"
 #include "core/control.h"
 #include "core/prng.h"
@@ -53,6 +55,7 @@ struct machine {
 	struct command commands[COMMANDS_MAX];
 	int files[FILES_MAX];
 	nsec_t answers_at;
+	struct ring_pair ring; /* of the first card */
 };
 
 /* Its commands are the host's: this machine has no cell, nor can the supervisor
@@ -97,6 +100,8 @@ int machine_new(const struct machine_config *cfg, struct machine **ret_machine, 
 		return -ENOMEM;
 	}
 	m->cfg = *cfg;
+	if (cfg->n_nics > 0 && ring_pair_attach(&cfg->nics[0].ring, RING_MACHINE, &m->ring) < 0)
+		abort();
 	for (int i = 0; i < FILES_MAX; i++)
 		m->files[i] = -1;
 	*ret_machine = m;
@@ -139,13 +144,34 @@ static void repeat(const struct machine *m, const char *text, size_t n)
 		push(m, text, strlen(text));
 }
 
+static const char flood[] = "{}\n{\"event\":\"started\",\"engine\":\"\\u001b[31m\",\"why\":\"\\u009b\"}\n{\"id\":1,\"ok\":true}\n";
+
+/* Whatever ring and control socket take, without a pause. */
+static _Noreturn void be_neighbour(struct machine *m)
+{
+	const struct frame_offload none = { 0 };
+	const struct mac_addr *mac = &m->cfg.nics[0].mac;
+	uint8_t *frame;
+
+	for (;;) {
+		while ((frame = ring_reserve(&m->ring.tx, 60)) != NULL) {
+			memset(frame, 0, 60);
+			memcpy(frame, mac, sizeof *mac);
+			memcpy(frame + sizeof *mac, mac, sizeof *mac);
+			ring_commit(&m->ring.tx, 60, &none, 0);
+		}
+		(void)ring_publish(&m->ring.tx);
+		(void)send(m->cfg.control_fd, flood, sizeof flood - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	}
+}
+
 static _Noreturn void be_evil(struct machine *m, const char *how)
 {
 	static const struct {
 		const char *how, *first, *text;
 		size_t n;
 	} kinds[] = {
-		{ "flood", "", "{}\n{\"event\":\"started\",\"engine\":\"\\u001b[31m\",\"why\":\"\\u009b\"}\n{\"id\":1,\"ok\":true}\n", SIZE_MAX },
+		{ "flood", "", flood, SIZE_MAX },
 		{ "states", "", "{\"event\":\"paused\"}\n{\"event\":\"resumed\"}\n", SIZE_MAX },
 		{ "line", "{\"a\":\"", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 1600000 },
 		{ "garbage", "", "\xff\xfe nonsense\n", 100 },
@@ -159,6 +185,8 @@ static _Noreturn void be_evil(struct machine *m, const char *how)
 			repeat(m, kinds[i].text, kinds[i].n);
 			push(m, "\n", 1);
 		}
+	if (strcmp(how, "neighbour") == 0)
+		be_neighbour(m);
 	if (strcmp(how, "mute") == 0)
 		(void)close(m->cfg.control_fd);
 	if (strcmp(how, "escapes") == 0)
