@@ -31,8 +31,7 @@ static void unknown_key(struct load *l, const struct key_table *t, const struct 
 		   suggest_str(&near, buf, sizeof buf));
 }
 
-/* False and empty ask for nothing. */
-static bool asks_for_nothing(const struct node *v)
+bool asks_for_nothing(const struct node *v)
 {
 	if (v->kind == NODE_SCALAR)
 		return v->is_plain && !strcmp(v->text, "false");

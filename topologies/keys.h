@@ -31,6 +31,8 @@ struct key_table {
 /* Calls the table's function for each key of @map. False: not a map. */
 bool keys_read(struct load *l, const struct key_table *t, const struct node *map, void *obj);
 
+/* False and an empty list. */
+bool asks_for_nothing(const struct node *v);
 /* Each reports and returns false when the form is wrong. */
 bool want_map(struct load *l, const struct node *n, const char *what);
 bool want_list(struct load *l, const struct node *n, const char *what);

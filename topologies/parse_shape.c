@@ -65,6 +65,8 @@ static void set_key(struct load *l, const struct shape_key *k, const struct pair
 	CLEANUP(bytes) struct bytes model = { 0 };
 	const char *text = p->value->text;
 
+	if (!k->is_supported && asks_for_nothing(p->value))
+		return;
 	if (!k->is_supported) {
 		load_error(l, &p->key->place, "'%s' is not supported yet", k->name);
 		return;

@@ -78,6 +78,16 @@ sys.exit(not any(i["name"] == sys.argv[1] and i["state"] == "built" for i in jso
 	lab_end
 }
 
+# least_memory_boots IMAGE MIB: that is the least memory which check takes, and a VM boots with it.
+least_memory_boots() {
+	printf 'team: least\nvms: {a: {image: %s, memory: %dMiB, ready: {timeout: 300s}}}\n' "$1" "$2" >"$LAB_DIR/least.yaml"
+	status_is 2 "less memory than $1 needs" "$MUSTER" check --set "vms.a.memory=$(($2 - 1))MiB" "$LAB_DIR/least.yaml"
+	says "needs $2 MiB" "what $1 needs"
+	status_is 0 "$1 boots with its least memory" "$MUSTER" up "$LAB_DIR/least.yaml"
+	status_is 0 "and runs commands" "$MUSTER" exec least/a -- true
+	"$MUSTER" down --purge least >/dev/null
+}
+
 lab_end() {
 	"$MUSTER" down --all 2>/dev/null
 	[ -z "$MUSTER_TALLY" ] || echo "$LAB_PASSED $LAB_FAILED $LAB_SKIPPED" >>"$MUSTER_TALLY"
