@@ -21,6 +21,7 @@
 static struct {
 	char *start;
 	size_t size;
+	char **environ_copy; /* owned; setenv() takes another array for the environment */
 } title;
 
 extern char **environ;
@@ -42,7 +43,7 @@ void proc_title_init(int argc, char **argv)
 		abort();
 	for (size_t i = 0; i < n; i++)
 		copy[i] = str_dup(environ[i]);
-	environ = copy;
+	environ = title.environ_copy = copy;
 	title.start = argv[0];
 	title.size = (size_t)(end - argv[0]);
 }
