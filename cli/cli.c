@@ -360,6 +360,21 @@ int cli_parse_time(const char *text, nsec_t *ret_ns)
 	return value_time(text, ret_ns, &why);
 }
 
+char *cli_lost(json_t *lost)
+{
+	CLEANUP(bytes) struct bytes why = { 0 };
+	long long sum = 0;
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(lost, key, value) {
+		sum += (long long)json_integer_value(value);
+		bytes_printf(&why, "%s%s %lld", why.len ? ", " : "", key,
+			     (long long)json_integer_value(value));
+	}
+	return why.len ? str_printf("%lld (%s)", sum, (char *)why.data) : str_dup("0");
+}
+
 bool cli_is_down(json_t *state, const char *key)
 {
 	const char *text = json_string_value(json_object_get(state, key));

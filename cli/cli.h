@@ -100,6 +100,8 @@ int cli_parse_time(const char *text, nsec_t *ret_ns);
 /* "1.2 GiB", "128 MiB". Into @buf (32 bytes); returns it. */
 const char *cli_size(uint64_t bytes, char *buf);
 const char *cli_duration(double seconds, char *buf);
+/* "9 (queue 9)": how many frames were lost, and why; @lost: a count a reason. The caller frees. */
+char *cli_lost(json_t *lost);
 /* True when member @key of a link's state, as the team answers it, says "down". */
 bool cli_is_down(json_t *state, const char *key);
 /* Prints rows of @n_columns strings as a table; the first row is the header (cli/table.c). A

@@ -8,22 +8,6 @@ static long long number(json_t *o, const char *key)
 	return (long long)json_integer_value(json_object_get(o, key));
 }
 
-/* "lost 9 (queue 9)": how many, and why. */
-static char *lost_text(json_t *lost)
-{
-	CLEANUP(bytes) struct bytes why = { 0 };
-	long long sum = 0;
-	const char *key;
-	json_t *value;
-
-	json_object_foreach(lost, key, value) {
-		sum += (long long)json_integer_value(value);
-		bytes_printf(&why, "%s%s %lld", why.len ? ", " : "", key,
-			     (long long)json_integer_value(value));
-	}
-	return why.len ? str_printf("lost %lld (%s)", sum, (char *)why.data) : str_dup("lost 0");
-}
-
 /* "up", or "down" and who keeps it there. */
 static char *state_text(json_t *link)
 {
@@ -48,9 +32,9 @@ static void print_counters(const char *what, json_t *c)
 	} rare[] = { { "corrupted_frames", "corrupted" },
 		     { "duplicated_frames", "duplicated" },
 		     { "reordered_frames", "reordered" } };
-	CLEANUP(free) char *lost = lost_text(json_object_get(c, "lost"));
+	CLEANUP(free) char *lost = cli_lost(json_object_get(c, "lost"));
 
-	(void)printf("  %sentered %lld, copied %lld, delivered %lld, %s, queued %lld frames\n", what,
+	(void)printf("  %sentered %lld, copied %lld, delivered %lld, lost %s, queued %lld frames\n", what,
 		     number(c, "entered_frames"), number(c, "copied_frames"), number(c, "delivered_frames"),
 		     lost, number(c, "queued_frames"));
 	for (size_t i = 0, n = 0; i <= sizeof rare / sizeof rare[0]; i++) {

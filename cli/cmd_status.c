@@ -115,6 +115,58 @@ static void print_engines(json_t *vms)
 	json_decref(said);
 }
 
+enum { N_COUNTER_COLUMNS = 8 };
+
+static long long number(json_t *o, const char *key)
+{
+	return (long long)json_integer_value(json_object_get(o, key));
+}
+
+static char *traffic_text(json_t *counters, const char *frames, const char *bytes)
+{
+	char size[32];
+
+	return str_printf("%lld (%s)", number(counters, frames), cli_size((uint64_t)number(counters, bytes), size));
+}
+
+/* A second table: what each NIC sent and received, as its guest sees it, and what became of it. */
+static void print_counters(json_t *status)
+{
+	static const char *const head[N_COUNTER_COLUMNS] = { "NIC", "SENT", "RECEIVED", "LOST", "IN RINGS",
+							     "CORRUPTED", "DUPLICATED", "REORDERED" };
+	CLEANUP(bytes) struct bytes cells = { 0 };
+	json_t *vms = json_object_get(status, "vms"), *vm, *nic;
+	size_t i, k, n;
+
+	if (json_object_get(status, "no_counters")) {
+		cli_print(stdout, "no counters: %s\n", json_string_value(json_object_get(status, "no_counters")));
+		return;
+	}
+	bytes_append(&cells, head, sizeof head);
+	json_array_foreach(vms, i, vm)
+		json_array_foreach(json_object_get(vm, "nics"), k, nic) {
+			json_t *c = json_object_get(nic, "counters");
+			char *row[N_COUNTER_COLUMNS] = {
+				str_printf("%s.%s", json_string_value(json_object_get(vm, "name")),
+					   json_string_value(json_object_get(nic, "name"))),
+				traffic_text(c, "sent_frames", "sent_bytes"),
+				traffic_text(c, "received_frames", "received_bytes"),
+				cli_lost(json_object_get(c, "lost")),
+				str_printf("%lld", number(c, "lost_in_rings")),
+				str_printf("%lld", number(c, "corrupted_frames")),
+				str_printf("%lld", number(c, "duplicated_frames")),
+				str_printf("%lld", number(c, "reordered_frames")),
+			};
+
+			bytes_append(&cells, row, sizeof row);
+		}
+	n = cells.len / sizeof(char *);
+	(void)printf("\n");
+	cli_print_table((const char *const *)(const void *)cells.data, n / N_COUNTER_COLUMNS, N_COUNTER_COLUMNS);
+	for (i = N_COUNTER_COLUMNS; i < n; i++)
+		free(((char **)(void *)cells.data)[i]);
+}
+
 static void print_text(json_t *status)
 {
 	static const char *const head[] = { "VM", "STATE", "ENGINE", "UPTIME", "MEMORY", "NIC", "LINK",
@@ -151,24 +203,28 @@ static void print_text(json_t *status)
 
 int cmd_status(const struct command *cmd, int argc, char **argv)
 {
-	static const struct option options[] = { CLI_OPT_HELP, CLI_OPT_FORMAT, CLI_OPT_END };
+	static const struct option options[] = { CLI_OPT_HELP, CLI_OPT_FORMAT,
+						 { "verbose", no_argument, NULL, 'v' }, CLI_OPT_END };
 	CLEANUP(store) struct store store = { 0 };
 	CLEANUP(fd) int fd = -1;
 	json_t *reply = NULL;
-	bool json = false;
+	bool json = false, verbose = false;
 	int c, status;
 
-	while ((c = cli_getopt(cmd, argc, argv, ":", options)) != -1) {
+	while ((c = cli_getopt(cmd, argc, argv, ":v", options)) != -1) {
 		if (c == OPT_HELP || c == '?')
 			return c == '?' ? EXIT_USAGE : EXIT_DONE;
 		if (c == OPT_FORMAT && cli_format(cmd, optarg, &json) != 0)
 			return EXIT_USAGE;
+		if (c == 'v')
+			verbose = true;
 	}
 	if (argc - optind != 1)
 		return cli_usage(cmd, "one team is needed");
 	status = cli_connect(argv[optind], &store, &fd);
 	if (status == 0)
-		status = cli_call(fd, json_pack("{s:s}", "do", "status"), NULL, NULL, &reply);
+		status = cli_call(fd, json_pack("{s:s,s:b}", "do", "status", "counters", json || verbose), NULL,
+				  NULL, &reply);
 	if (status != 0)
 		return status;
 	(void)json_object_del(reply, "id");
@@ -178,6 +234,8 @@ int cmd_status(const struct command *cmd, int argc, char **argv)
 		return EXIT_DONE;
 	}
 	print_text(reply);
+	if (verbose)
+		print_counters(reply);
 	json_decref(reply);
 	return EXIT_DONE;
 }

@@ -23,7 +23,7 @@ const struct command commands[] = {
 	  "  --all             every team of this user that is up\n"
 	  "  --purge           remove all of it: logs, events, consoles, state\n", cmd_down },
 	{ "ls", "[--format json]", "List the teams that are up", COMMAND_OUT, cmd_ls },
-	{ "status", "TEAM [--format json]", "VMs, NICs, addresses, engines, state, uptime, memory",
+	{ "status", "TEAM [-v] [--format json]", "VMs, NICs, addresses, engines, state, uptime, memory",
 	  COMMAND_OUT, cmd_status },
 	{ "console", "TEAM/VM [--log]", "Attach to a VM's serial console; Ctrl-] detaches",
 	  "  --log             print what it has said so far\n", cmd_console },

@@ -73,6 +73,13 @@ static void fabric_answered(void *ctx, json_t *reply, const char *error)
 int sup_ask_fabric(struct supervisor *sup, json_t *msg, struct client *client, json_int_t client_id,
 		   void (*fn)(struct supervisor *, struct fabric_call *, json_t *))
 {
+	return sup_ask_fabric_for(sup, msg, ANSWER_S * NSEC_PER_SEC, client, client_id, fn);
+}
+
+int sup_ask_fabric_for(struct supervisor *sup, json_t *msg, nsec_t within_ns, struct client *client,
+		       json_int_t client_id,
+		       void (*fn)(struct supervisor *, struct fabric_call *, json_t *))
+{
 	struct fabric_call *call = calloc(1, sizeof *call);
 	int r = -EPIPE;
 
@@ -80,7 +87,7 @@ int sup_ask_fabric(struct supervisor *sup, json_t *msg, struct client *client, j
 		abort();
 	*call = (struct fabric_call){ .sup = sup, .client = client, .client_id = client_id, .fn = fn };
 	if (sup->fabric_rpc)
-		r = rpc_call(sup->fabric_rpc, msg, ANSWER_S * NSEC_PER_SEC, fabric_answered, call);
+		r = rpc_call(sup->fabric_rpc, msg, within_ns, fabric_answered, call);
 	else
 		json_decref(msg);
 	if (r < 0) {

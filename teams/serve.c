@@ -67,9 +67,11 @@ void client_fail(struct client *client, json_int_t id, int status, const char *f
 
 static void do_status(struct client *c, json_int_t id, json_t *msg, struct vm *v)
 {
-	(void)msg;
 	(void)v;
-	client_ok(c, id, sup_status(c->sup));
+	if (json_is_true(json_object_get(msg, "counters")))
+		sup_status_counted(c, id);
+	else
+		client_ok(c, id, sup_status(c->sup));
 }
 
 static void do_down(struct client *c, json_int_t id, json_t *msg, struct vm *v)

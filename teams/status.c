@@ -3,7 +3,10 @@
  * A VM's resident memory is its own: what the guest touched, and its monitor's. The image is one file
  * in the host's cache for all guests that use it, and is nobody's.
  *
- * Used by: serve.c. */
+ * The counters of NICs are the fabric's. Who asks for them waits for its answer, a second at most:
+ * what does not answer is said instead, and all else is there.
+ *
+ * Used by: serve.c.   Depends on: calls.c, the fabric's "counters" (teams/fabric.h). */
 #include "core/addr.h"
 #include "core/bytes.h"
 #include "core/proc.h"
@@ -91,4 +94,87 @@ json_t *sup_status(struct supervisor *sup)
 			 "supervisor_pid", (json_int_t)getpid(), "fabric_pid",
 			 (json_int_t)sup->fabric_pid, "janitor_pid", (json_int_t)sup->janitor_pid, "uptime_s",
 			 (double)(clock_now() - sup->started_ns) / 1e9, "vms", vms);
+}
+
+/* ---- with counters ---------------------------------------------------------------- */
+
+enum { COUNTERS_MS = 1000 /* said in muster(1) */ };
+
+static json_int_t number(json_t *counters, const char *key)
+{
+	return json_integer_value(json_object_get(counters, key));
+}
+
+static json_int_t add_lost(json_t *sum, json_t *counters)
+{
+	json_t *lost = json_object_get(counters, "lost"), *n;
+	json_int_t all = 0;
+	const char *reason;
+
+	json_object_foreach(lost, reason, n) {
+		all += json_integer_value(n);
+		(void)json_object_set_new(sum, reason, json_integer(number(sum, reason) + json_integer_value(n)));
+	}
+	return all;
+}
+
+/* One NIC's counters. @port: the fabric's: "in" and "out" are the rings, the others links. */
+static json_t *port_counters(json_t *port)
+{
+	static const char *const links[] = { "up", "network", "down" };
+	json_t *in = json_object_get(port, "in"), *out = json_object_get(port, "out"), *lost = json_object();
+	json_int_t in_rings = add_lost(lost, in) + add_lost(lost, out);
+	json_int_t corrupted = 0, duplicated = 0, reordered = 0;
+
+	for (size_t i = 0; i < sizeof links / sizeof links[0]; i++) {
+		json_t *link = json_object_get(port, links[i]);
+
+		(void)add_lost(lost, link);
+		corrupted += number(link, "corrupted_frames");
+		duplicated += number(link, "duplicated_frames");
+		reordered += number(link, "reordered_frames");
+	}
+	return json_pack("{s:I,s:I,s:I,s:I,s:o,s:I,s:I,s:I,s:I}", "sent_frames", number(in, "entered_frames"),
+			 "sent_bytes", number(in, "entered_bytes"), "received_frames",
+			 number(out, "delivered_frames"), "received_bytes", number(out, "delivered_bytes"),
+			 "lost", lost, "lost_in_rings", in_rings, "corrupted_frames", corrupted,
+			 "duplicated_frames", duplicated, "reordered_frames", reordered);
+}
+
+/* Puts the counters of @ports to the NICs of @status: both are VMs in file order, their NICs in order. */
+static void put_counters(json_t *status, json_t *ports)
+{
+	json_t *vms = json_object_get(status, "vms"), *vm, *nic;
+	size_t i, k, port = 0;
+
+	json_array_foreach(vms, i, vm)
+		json_array_foreach(json_object_get(vm, "nics"), k, nic)
+			(void)json_object_set_new(nic, "counters", port_counters(json_array_get(ports, port++)));
+}
+
+static void on_counters(struct supervisor *sup, struct fabric_call *call, json_t *msg)
+{
+	json_t *status, *error = json_object_get(msg, "error");
+
+	if (!call->client)
+		return;
+	status = sup_status(sup);
+	if (json_is_true(json_object_get(msg, "ok")))
+		put_counters(status, json_object_get(msg, "ports"));
+	else
+		(void)json_object_set(status, "no_counters", error);
+	client_ok(call->client, call->client_id, status);
+}
+
+void sup_status_counted(struct client *client, json_int_t id)
+{
+	struct supervisor *sup = client->sup;
+	json_t *status;
+
+	if (sup_ask_fabric_for(sup, json_pack("{s:s}", "do", "counters"), COUNTERS_MS * NSEC_PER_MSEC, client, id,
+			       on_counters) == 0)
+		return;
+	status = sup_status(sup);
+	(void)json_object_set_new(status, "no_counters", json_string("there is no fabric"));
+	client_ok(client, id, status);
 }

@@ -121,6 +121,10 @@ void sup_on_fabric(void *ctx, struct control *c, json_t *msg, int *fds, int n_fd
 /* @msg without "id", taken over. @client may be NULL. Returns 0 or -errno. */
 int sup_ask_fabric(struct supervisor *sup, json_t *msg, struct client *client, json_int_t client_id,
 		   void (*fn)(struct supervisor *, struct fabric_call *, json_t *));
+/* The same with a time-out of its own. */
+int sup_ask_fabric_for(struct supervisor *sup, json_t *msg, nsec_t within_ns, struct client *client,
+		       json_int_t client_id,
+		       void (*fn)(struct supervisor *, struct fabric_call *, json_t *));
 /* Before the first machine: all links are as the team file has them. */
 int sup_make_links(struct supervisor *sup, char **ret_why);
 /* ---- link.c ---- */
@@ -150,5 +154,7 @@ void sup_forget_client(struct supervisor *sup, const struct client *client);
 
 /* ---- status.c ---- */
 json_t *sup_status(struct supervisor *sup);
+/* Answers @client with that and each NIC's counters, or why there are none. */
+void sup_status_counted(struct client *client, json_int_t id);
 
 #endif
