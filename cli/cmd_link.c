@@ -45,6 +45,16 @@ static void print_counters(const char *what, json_t *c)
 	}
 }
 
+/* A shape for which there is too little memory. */
+static void print_bound(json_t *memory)
+{
+	char need[32], limit[32];
+
+	(void)printf("  its memory bounds it: queue and delay may need %s, it holds at most %s\n",
+		     cli_size((uint64_t)number(memory, "need_bytes"), need),
+		     cli_size((uint64_t)number(memory, "limit_bytes"), limit));
+}
+
 static void print_links(json_t *reply)
 {
 	json_t *links = json_object_get(reply, "links"), *l;
@@ -57,6 +67,8 @@ static void print_links(json_t *reply)
 			     json_string_value(json_object_get(l, "dir")), state,
 			     json_string_value(json_object_get(l, "text")));
 		print_counters("", json_object_get(l, "counters"));
+		if (json_is_true(json_object_get(json_object_get(l, "memory"), "bounds")))
+			print_bound(json_object_get(l, "memory"));
 		/* What the ring lost was never in the link's own counters. */
 		if (json_object_size(json_object_get(json_object_get(l, "ring"), "lost")))
 			print_counters("ring: ", json_object_get(l, "ring"));

@@ -276,6 +276,18 @@ static json_t *state_json(const struct fabric_link *fl, const struct fabric_port
 			 "direction", up_or_down(is_open), "carrier", (int)p->is_up);
 }
 
+/* What the link may hold, and what its shape may need: with less, tail drop comes before its queue is full. */
+static json_t *memory_json(const struct fabric_link *fl)
+{
+	const struct fabric *f = fl->fabric;
+	uint64_t share = team_link_memory(&f->memory, &fl->origin, fl->mtu);
+	uint64_t limit = share + f->memory.spare_bytes, need = team_link_need(&fl->dir, fl->mtu);
+
+	return json_pack("{s:I,s:I,s:I,s:I,s:b}", "held_bytes", (json_int_t)link_held_bytes(fl->link),
+			 "share_bytes", (json_int_t)share, "limit_bytes", (json_int_t)limit, "need_bytes",
+			 (json_int_t)need, "bounds", need > limit);
+}
+
 static json_t *link_json(const struct fabric_link *fl, const struct fabric_port *p, bool of_network)
 {
 	const struct team_vm *vm = &fl->fabric->team->vms[p->vm];
@@ -287,6 +299,7 @@ static json_t *link_json(const struct fabric_link *fl, const struct fabric_port 
 			 counters_json(link_counters(fl->link)), "up", (int)link_is_up(fl->link), "state",
 			 state_json(fl, p, of_network));
 
+	json_object_set_new(j, "memory", memory_json(fl));
 	/* Between an access link and the machine there is the ring, with losses of its own. */
 	if (!of_network)
 		json_object_set_new(j, "ring", counters_json(fl->is_up_dir ? &p->in : &p->out));

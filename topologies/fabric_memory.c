@@ -6,7 +6,11 @@
  * share has room for a queue full of them. Shares have a floor and a ceiling,
  * and all of them together have one: beyond it they shrink in proportion.
  *
- * Used by: topologies/show.c, teams/fabric_core.c.   Depends on: core/element.h. */
+ * A share is the file's for good: were it made anew when a link is changed, one link could
+ * take what another will need after a reset. What a changed link needs beyond is borrowed from the spare, and
+ * where that cannot be enough, `muster link` says so.
+ *
+ * Used by: topologies/show.c, teams/fabric_core.c, teams/fabric_links.c.   Depends on: core/element.h. */
 #include "topologies/team.h"
 
 #include "core/element.h"
@@ -19,11 +23,11 @@ enum {
 #define RATE_UNLIMITED UINT64_C(10000000000)
 #define SHARE_MIN (UINT64_C(256) << 10)
 #define SHARE_MAX (UINT64_C(64) << 20)
+#define NEED_MAX (UINT64_C(1) << 50) /* what a number in JSON holds, and far beyond a host's memory */
 #define SPARE_BYTES (UINT64_C(64) << 20)
 #define SHARES_MAX (UINT64_C(960) << 20)
 
-/* @d's own wish, before all wishes of the team are added up. */
-static uint64_t wish(const struct shape_dir *d, uint32_t mtu)
+uint64_t team_link_need(const struct shape_dir *d, uint32_t mtu)
 {
 	double rate = (double)(d->rate_bps ? d->rate_bps : RATE_UNLIMITED);
 	double flight = rate / 8e9 * ((double)d->delay_ns + (double)d->jitter_ns) * MEMORY_FACTOR;
@@ -36,7 +40,15 @@ static uint64_t wish(const struct shape_dir *d, uint32_t mtu)
 	else if (d->rate_bps)
 		queue = (double)(d->queue ? d->queue : queue_default_bytes(d->rate_bps, mtu)) * MEMORY_FACTOR;
 	sum = flight + queue;
-	return sum < (double)SHARE_MIN ? SHARE_MIN : sum > (double)SHARE_MAX ? SHARE_MAX : (uint64_t)sum;
+	return sum < (double)SHARE_MIN ? SHARE_MIN : sum > (double)NEED_MAX ? NEED_MAX : (uint64_t)sum;
+}
+
+/* @d's own wish, before all wishes of the team are added up. */
+static uint64_t wish(const struct shape_dir *d, uint32_t mtu)
+{
+	uint64_t need = team_link_need(d, mtu);
+
+	return need < SHARE_MAX ? need : SHARE_MAX;
 }
 
 void team_fabric_memory(const struct team *t, struct fabric_memory *ret)

@@ -215,6 +215,7 @@ json_t *team_plan_json(const struct team *t)
 {
 	json_t *j = json_object(), *networks = json_array(), *vms = json_array();
 	json_t *order = json_array(), *tests = json_array();
+	struct fabric_memory memory;
 
 	for (size_t i = 0; i < t->n_networks; i++)
 		json_array_append_new(networks, network_json(&t->networks[i]));
@@ -232,6 +233,8 @@ json_t *team_plan_json(const struct team *t)
 	json_object_set_new(j, "vms", vms);
 	json_object_set_new(j, "order", order);
 	json_object_set_new(j, "tests", tests);
+	team_fabric_memory(t, &memory);
+	json_object_set_new(j, "link_memory_bytes", json_integer((json_int_t)memory.total_bytes));
 	json_object_set_new(j, "untrusted", json_boolean(t->root != NULL));
 	json_object_set_new(j, "touches", team_touches_json(t));
 	return j;

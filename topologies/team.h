@@ -261,6 +261,9 @@ struct fabric_memory {
 	uint64_t total_bytes; /* the bound: at most 1 GiB */
 };
 void team_fabric_memory(const struct team *t, struct fabric_memory *ret_memory);
+/* What a link of shape @d may come to hold, in bytes, if its memory does not bound it; 0: nothing waits.
+ * @mtu: its network's or its NIC's, bytes. */
+uint64_t team_link_need(const struct shape_dir *d, uint32_t mtu);
 /* The share of one link, of its shape in the team file. @mtu: its network's or its NIC's, bytes. */
 uint64_t team_link_memory(const struct fabric_memory *m, const struct shape_dir *d, uint32_t mtu);
 

@@ -499,6 +499,32 @@ START_TEST(memory_is_bounded_a_team)
 }
 END_TEST
 
+/* A link that was made long while it runs has its file's share, and says when that is too little. */
+START_TEST(a_link_says_when_its_memory_bounds_it)
+{
+	static const struct {
+		const char *set;
+		bool bounds;
+	} t[] = {
+		{ "[\"rate=1Gbit\",\"delay=10ms\"]", false },
+		{ "[\"rate=1Gbit\",\"delay=10s\"]", true },
+		{ "[\"rate=1Gbit\",\"delay=0ms\",\"queue=500MB\"]", true },
+		{ "[\"rate=10Mbit\",\"queue=100KB\"]", false },
+	};
+
+	start();
+	for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
+		CLEANUP(free) char *text = str_printf("{\"do\":\"link-set\",\"network\":0,\"set\":%s}", t[i].set);
+		json_t *a = ask(text), *memory;
+
+		memory = json_object_get(json_array_get(json_object_get(a, "links"), 0), "memory");
+		ck_assert_msg(json_is_boolean(json_object_get(memory, "bounds")), "%s", t[i].set);
+		ck_assert_msg(json_is_true(json_object_get(memory, "bounds")) == t[i].bounds, "%s", t[i].set);
+		json_decref(a);
+	}
+}
+END_TEST
+
 START_TEST(a_full_ring_is_counted)
 {
 	start();
@@ -677,6 +703,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_pause_stops_time_for_frames);
 	tcase_add_test(t, link_show_tells_rings_and_manglings);
 	tcase_add_test(t, memory_is_bounded_a_team);
+	tcase_add_test(t, a_link_says_when_its_memory_bounds_it);
 	tcase_add_test(t, a_full_ring_is_counted);
 	tcase_add_test(t, what_a_machine_gets_wrong_is_malformed);
 	tcase_add_loop_test(t, a_giant_is_malformed, 0, sizeof sized / sizeof sized[0]);

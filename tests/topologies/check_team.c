@@ -233,6 +233,7 @@ START_TEST(test_key_order)
 
 	ck_assert_str_eq(a, b);
 	ck_assert(json_equal(ja, jb));
+	ck_assert_int_eq(json_integer_value(json_object_get(ja, "link_memory_bytes")), 64 << 20); /* the spare */
 	json_decref(ja);
 	json_decref(jb);
 	t = team_free(t);
