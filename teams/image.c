@@ -195,6 +195,35 @@ static int put_in_place(const char *made, const char *dir)
 	return r == 0 ? dir_remove_all(old) : r;
 }
 
+static json_t *describe(const char *name);
+
+static bool is_built(const char *name)
+{
+	json_t *row = describe(name);
+	bool yes = strcmp(json_string_value(json_object_get(row, "state")), "built") == 0;
+
+	json_decref(row);
+	return yes;
+}
+
+/* Takes the builder's lock of the image @name. *ret_waited: another builder had it, and is done. */
+static int lock_build(const char *name, const char *path, int *ret_fd, bool *ret_waited)
+{
+	CLEANUP(fd) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	bool waits;
+
+	if (fd < 0)
+		return -errno;
+	waits = flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+	if (waits)
+		(void)fprintf(stderr, "muster: the image %s is being built by another command: waiting for it\n", name);
+	if (flock(fd, LOCK_EX) < 0)
+		return -errno;
+	*ret_fd = take_fd(&fd);
+	*ret_waited = waits;
+	return 0;
+}
+
 int image_build(const char *name, char **ret_why)
 {
 	CLEANUP(free) char *own = own_images_dir(), *scripts = store_data_dir("images");
@@ -204,6 +233,7 @@ int image_build(const char *name, char **ret_why)
 	CLEANUP(free) char *made = str_printf("%s/.%s.new", own ? own : "", name);
 	CLEANUP(free) char *lock_path = str_printf("%s/.%s.lock", own ? own : "", name);
 	CLEANUP(fd) int lock = -1;
+	bool has_waited = false;
 	int r;
 
 	if (!image_is_buildable(name)) {
@@ -215,11 +245,10 @@ int image_build(const char *name, char **ret_why)
 		return -ENOENT;
 	}
 	r = dir_make_all(own, 0755);
-	if (r == 0 && (lock = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0644)) < 0)
-		r = -errno;
-	/* A second builder waits for the first. */
-	if (r == 0 && flock(lock, LOCK_EX) < 0)
-		r = -errno;
+	if (r == 0)
+		r = lock_build(name, lock_path, &lock, &has_waited);
+	if (r == 0 && has_waited && is_built(name))
+		return 0;
 	if (r == 0)
 		r = dir_remove_all(made);
 	if (r == 0)

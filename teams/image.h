@@ -22,7 +22,8 @@ bool image_is_buildable(const char *name);
 /* The least memory that a VM of that image boots with, in bytes; 0: not known. */
 uint64_t image_least_memory(const char *name);
 /* Builds it (a child process runs the build script; its output goes to this
- * process's stderr). Returns 0 or -errno with a message. */
+ * process's stderr). Where another builds it, says so, waits, and takes what that made.
+ * Returns 0 or -errno with a message. */
 int image_build(const char *name, char **ret_why);
 /* Removes an image of this user's own folder; teams that run keep what they hold open.
  * Returns 0; -ENOENT when none is built; -EPERM with a message when it lies in a folder of
