@@ -53,7 +53,7 @@ struct agent {
 	int fd; /* owned */
 	enum agent_state state;
 	bool in_callback, wants_free;
-	bool plain; /* knows the documented arguments only */
+	unsigned lacks; /* bits of enum agent_lack */
 	struct loop_source *source, *timer;
 	struct bytes in, out;
 	size_t out_done; /* bytes of out already written */
@@ -108,14 +108,14 @@ bool agent_is_synced(const struct agent *a)
 	return a->state == AGENT_IDLE || a->state == AGENT_CALLING;
 }
 
-void agent_set_plain(struct agent *a)
+void agent_set_lack(struct agent *a, enum agent_lack what)
 {
-	a->plain = true;
+	a->lacks |= what;
 }
 
-bool agent_is_plain(const struct agent *a)
+bool agent_lacks(const struct agent *a, enum agent_lack what)
 {
-	return a->plain;
+	return a->lacks & what;
 }
 
 /* The bound of a call is on silence: a long question or answer may take its time. */
@@ -409,7 +409,7 @@ void agent_sync(struct agent *a, agent_event_fn *fn, void *ctx)
 	if (a->state == AGENT_DEAD)
 		return;
 	begin_syncing(a);
-	a->plain = false;
+	a->lacks = 0;
 	a->sync_fn = fn;
 	a->sync_ctx = ctx;
 	send_sync(a);

@@ -38,9 +38,13 @@ nsec_t agent_sync_wait(unsigned n);
 /* Calls for the agent again and again until it answers, then calls @fn once. */
 void agent_sync(struct agent *a, agent_event_fn *fn, void *ctx);
 bool agent_is_synced(const struct agent *a);
-/* An agent that refuses arguments which are Muster's own; kept until it is synced anew. */
-void agent_set_plain(struct agent *a);
-bool agent_is_plain(const struct agent *a);
+/* What an agent, or its image, was found to be without; kept until it is synced anew. */
+enum agent_lack {
+	AGENT_LACKS_STREAM = 1, /* arguments which are Muster's own are refused */
+	AGENT_LACKS_RUN = 2, /* the image has no /usr/lib/muster/run */
+};
+void agent_set_lack(struct agent *a, enum agent_lack what);
+bool agent_lacks(const struct agent *a, enum agent_lack what);
 
 /* Asks. @args: taken over, may be NULL. @timeout_ns: from when it is on the
  * wire; after it the reply is an error and the stream is synced anew.

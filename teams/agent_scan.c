@@ -13,21 +13,26 @@
 enum {
 	KIB = 1024,
 	SMALL_BYTES = 64 * KIB, /* an error's text, a number, a few members */
-	/* Two outputs of 16 MiB in base64, which QEMU's agent sends as one line. */
+	/* Two outputs of 16 MiB in base64, which QEMU's agent sends as one line. Ours is asked for less. */
 	EXEC_BYTES = 48 << 20,
 	FILE_COUNT_MAX = 48 << 20, /* what guest-file-read may be asked for */
 	ELEMENTS = 64,
 	DEPTH = 4,
 };
 
+static size_t base64_len(long long count)
+{
+	return (size_t)(count / 3 * 4 + 4);
+}
+
 struct agent_bound agent_bound_of(const char *execute, long long count)
 {
 	struct agent_bound bound = { .bytes = SMALL_BYTES, .elements = ELEMENTS, .depth = DEPTH };
 
 	if (strcmp(execute, "guest-exec-status") == 0)
-		bound.bytes = EXEC_BYTES;
+		bound.bytes = count > 0 && 2 * base64_len(count) < EXEC_BYTES ? SMALL_BYTES + 2 * base64_len(count) : EXEC_BYTES;
 	else if (strcmp(execute, "guest-file-read") == 0 && count > 0)
-		bound.bytes += (size_t)(count < FILE_COUNT_MAX ? count : FILE_COUNT_MAX) / 3 * 4 + 4;
+		bound.bytes += base64_len(count < FILE_COUNT_MAX ? count : FILE_COUNT_MAX);
 	return bound;
 }
 

@@ -3,10 +3,14 @@
  * The agent's protocol has no event for a command's end, so it is asked: after
  * 4 ms, then after half as long again each time, at most every 50 ms. A short
  * command costs milliseconds, a long one twenty questions a second. Where the
- * caller takes parts, "stream-output" is asked for, which our agent knows, and
+ * caller takes parts, "stream-output" is true, which our agent knows, and
  * more at once while there is more. QEMU's agent refuses an argument it does not
- * know: then the command is asked for again without it (it has not run), the
- * agent is remembered to be such, and the output comes whole.
+ * know: the command has not run then, the agent is remembered to be such, and the
+ * output comes whole.
+ *
+ * QEMU's agent also takes a command for ended only when nobody holds its output. So it is asked to run
+ * the command by run_program, which the image debian has and which ends when the command does. An image
+ * without that program is remembered, too. What was refused is asked for again.
  *
  * Used by: vm.c (run lines, ready), serve.c (muster exec).
  * Sources: QEMU docs/interop/qemu-ga-ref: guest-exec, guest-exec-status. */
@@ -21,7 +25,11 @@ enum {
 	POLL_FIRST_MS = 4,
 	POLL_MAX_MS = 50,
 	CALL_TIMEOUT_S = 30, /* for one answer of the agent itself */
+	PART_BYTES = 128 << 10, /* of each stream in one answer, where it comes in parts */
 };
+
+static const char stream_output[] = "stream-output";
+static const char run_program[] = "/usr/lib/muster/run";
 
 struct exec_job {
 	struct loop *loop;
@@ -29,7 +37,8 @@ struct exec_job {
 	exec_done_fn *fn;
 	exec_part_fn *part; /* NULL: not wanted */
 	void *ctx;
-	json_t *plain; /* the arguments without "stream-output", until it has started; may be NULL */
+	json_t *args; /* of guest-exec as documented, until it has started; owned */
+	bool streams; /* the agent was asked for parts */
 	json_int_t pid; /* 0: not started yet */
 	nsec_t deadline, poll_ns;
 	struct loop_source *timer;
@@ -42,7 +51,7 @@ struct exec_job *exec_free(struct exec_job *j)
 		return NULL;
 	agent_forget(j->agent, j);
 	j->timer = loop_remove(j->timer);
-	json_decref(j->plain);
+	json_decref(j->args);
 	free(j);
 	return NULL;
 }
@@ -127,17 +136,20 @@ static void on_status(void *ctx, json_t *reply, const char *error)
 
 static void ask(struct exec_job *j)
 {
-	int r = agent_call(j->agent, "guest-exec-status", json_pack("{s:I}", "pid", j->pid),
-			   CALL_TIMEOUT_S * NSEC_PER_SEC, on_status, j);
+	json_t *args = json_pack("{s:I}", "pid", j->pid);
+	int r;
 
+	if (j->streams)
+		(void)json_object_set_new(args, "count", json_integer(PART_BYTES));
+	r = agent_call(j->agent, "guest-exec-status", args, CALL_TIMEOUT_S * NSEC_PER_SEC, on_status, j);
 	if (r < 0)
 		finish_error(j, r == -EPIPE ? "the machine ended" : strerror(-r), false);
 	else
 		j->asking = true;
 }
 
-/* The command overran: a shell in the guest ends it and what it started (the
- * agent makes it a session leader), nobody waits for that. */
+/* The command overran: a shell in the guest ends it and what it started (our
+ * agent and run_program make it a process group), nobody waits for that. */
 static void kill_in_guest(struct exec_job *j)
 {
 	CLEANUP(free) char *line = str_printf("kill -9 -%lld 2>/dev/null || kill -9 %lld",
@@ -172,26 +184,65 @@ static void on_timer(void *ctx, nsec_t now)
 		ask(j);
 }
 
-static const char stream_output[] = "stream-output";
+static void on_started(void *ctx, json_t *reply, const char *error);
+
+/* The arguments as they are for this agent, as far as it is known. */
+static json_t *arguments_for(struct exec_job *j)
+{
+	json_t *args = json_copy(j->args), *arg;
+
+	j->streams = false;
+	if (!agent_lacks(j->agent, AGENT_LACKS_STREAM)) {
+		j->streams = j->part != NULL;
+		(void)json_object_set_new(args, stream_output, json_boolean(j->streams));
+	} else if (!agent_lacks(j->agent, AGENT_LACKS_RUN)) {
+		arg = json_copy(json_object_get(args, "arg"));
+		(void)json_array_insert(arg, 0, json_object_get(args, "path"));
+		(void)json_object_set_new(args, "arg", arg);
+		(void)json_object_set_new(args, "path", json_string(run_program));
+	}
+	return args;
+}
+
+static int ask_to_run(struct exec_job *j)
+{
+	return agent_call(j->agent, "guest-exec", arguments_for(j), CALL_TIMEOUT_S * NSEC_PER_SEC, on_started, j);
+}
+
+/* True when @error is the agent's word for something that it lacks, and was not known to. */
+static bool is_news(struct exec_job *j, const char *error)
+{
+	enum agent_lack what;
+
+	/* QAPI names the argument: "Parameter 'stream-output' is unexpected"; GLib the program. */
+	if (strstr(error, stream_output))
+		what = AGENT_LACKS_STREAM;
+	else if (strstr(error, run_program))
+		what = AGENT_LACKS_RUN;
+	else
+		return false;
+	if (agent_lacks(j->agent, what))
+		return false;
+	agent_set_lack(j->agent, what);
+	return true;
+}
 
 static void on_started(void *ctx, json_t *reply, const char *error)
 {
 	struct exec_job *j = ctx;
-	json_t *pid = json_object_get(reply, "pid"), *plain = j->plain;
+	json_t *pid = json_object_get(reply, "pid");
 
-	j->plain = NULL;
-	/* QAPI names the argument: "Parameter 'stream-output' is unexpected". */
-	if (error && plain && strstr(error, stream_output)) {
-		agent_set_plain(j->agent);
-		if (agent_call(j->agent, "guest-exec", plain, CALL_TIMEOUT_S * NSEC_PER_SEC, on_started, j) < 0)
+	if (error && is_news(j, error)) {
+		if (ask_to_run(j) < 0)
 			finish_error(j, error, false);
 		return;
 	}
-	json_decref(plain);
 	if (error || !json_is_integer(pid) || json_integer_value(pid) <= 0) {
 		finish_error(j, error ? error : "the guest agent gave no process id", false);
 		return;
 	}
+	json_decref(j->args); /* stdin may be long */
+	j->args = NULL;
 	j->pid = json_integer_value(pid);
 	j->poll_ns = POLL_FIRST_MS * NSEC_PER_MSEC;
 	loop_set_timer(j->timer, nsec_min(clock_now() + j->poll_ns, j->deadline));
@@ -221,7 +272,6 @@ int exec_start(struct loop *loop, struct agent *agent, const struct exec_spec *s
 	       exec_done_fn *fn, void *ctx, struct exec_job **ret_job)
 {
 	struct exec_job *j;
-	json_t *args;
 	int r;
 
 	if (!json_is_string(json_array_get(spec->argv, 0)))
@@ -233,13 +283,9 @@ int exec_start(struct loop *loop, struct agent *agent, const struct exec_spec *s
 			       .ctx = ctx };
 	j->deadline = spec->timeout_ns == NSEC_NEVER ? NSEC_NEVER : clock_now() + spec->timeout_ns;
 	r = loop_add_timer(loop, j->deadline, on_timer, j, &j->timer);
-	args = r == 0 ? exec_arguments(spec) : NULL;
-	if (r == 0 && spec->part && !agent_is_plain(agent)) {
-		j->plain = json_copy(args);
-		(void)json_object_set_new(args, stream_output, json_true());
-	}
+	j->args = exec_arguments(spec);
 	if (r == 0)
-		r = agent_call(agent, "guest-exec", args, CALL_TIMEOUT_S * NSEC_PER_SEC, on_started, j);
+		r = ask_to_run(j);
 	if (r < 0) {
 		(void)exec_free(j);
 		return r;

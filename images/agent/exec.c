@@ -4,7 +4,7 @@
  * its end is forgotten, as in QEMU's agent. Output beyond OUTPUT_MAX is read
  * and dropped, and the status says "out-truncated". Not so when guest-exec was
  * asked for "stream-output", which is ours: each status then takes at most
- * PART_MAX of what has come so far, and a child that writes faster waits. A pipe beside the poll
+ * PART_MAX, or the status's "count", of what has come so far, and a child that writes faster waits. A pipe beside the poll
  * wakes the loop on SIGCHLD. A child's pipes may outlive it (a background command
  * holds them): what the child wrote is taken at its end; a process of its own then reads
  * them to nowhere until nobody holds them, so that no such command dies of a closed pipe. */
@@ -381,6 +381,7 @@ static void put_stream(json_t *reply, struct stream *s, size_t max, const char *
 json_t *command_exec_status(json_t *args)
 {
 	json_int_t pid = json_integer_value(json_object_get(args, "pid"));
+	json_int_t count = json_integer_value(json_object_get(args, "count"));
 	struct job *j = NULL;
 	bool is_over;
 	size_t max;
@@ -393,6 +394,8 @@ json_t *command_exec_status(json_t *args)
 	if (!j)
 		return agent_error("PID %lld does not exist", (long long)pid);
 	max = j->streams ? PART_MAX : OUTPUT_MAX;
+	if (count > 0 && (size_t)count < max)
+		max = (size_t)count;
 	is_over = j->ended && j->out.len <= max && j->err.len <= max;
 	reply = json_pack("{s:b}", "exited", (int)is_over);
 	if (j->ended || j->streams) {

@@ -2,7 +2,8 @@
  *
  * A connection is one session and one process, a child of the listener. So all that a
  * session holds (handles, temporary names, terminals) ends with it. The protocol is
- * core/session.h's; session_exec.c runs commands, core/transfer.c moves files.
+ * core/session.h's; session_exec.c runs commands, core/transfer.c moves files. By the name
+ * "run" the program is session_run.c's instead.
  *
  * The host is trusted here: who reaches this port is the machine's owner. */
 #include "images/agent/session.h"
@@ -13,6 +14,7 @@
 #include <fcntl.h>
 #include <linux/vm_sockets.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -70,6 +72,9 @@ static void serve_transfer(struct session_stream *s, const struct session_frame 
 		return;
 	}
 	t.recursive = kept.data[0] & SESSION_FLAG_RECURSIVE;
+	/* A packet that arrives wakes this process. As SCHED_BATCH it does not take the processor from the
+	 * driver, which so hands over a whole queue of packets at once. */
+	(void)sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){ 0 });
 	if (kept.type == SESSION_PUT)
 		r = transfer_receive(&t, path, base);
 	else
@@ -101,8 +106,12 @@ static void serve(int fd)
 		serve_transfer(&s, &frame);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
+
+	if (argc > 1 && strcmp(slash ? slash + 1 : argv[0], "run") == 0)
+		return session_run(argv + 1);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGCHLD, SIG_IGN); /* a session that ended is nobody's */
 	if (!getenv("HOME"))

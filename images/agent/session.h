@@ -15,4 +15,11 @@ bool session_command_add(struct session_command *c, const struct session_frame *
  * running goes on; this process then reads their output to nowhere until nobody holds it. */
 void session_exec(struct session_stream *s, struct session_command *c, const struct session_frame *how);
 
+/* Reads both to nowhere until nobody writes to them, and closes them; -1: closed. */
+void session_drain(int out, int err);
+
+/* Runs @argv with this process' stdin, stdout and stderr, and leaves what it started in the
+ * background alone. Returns its status, 128 and a signal, 126 or 127. */
+int session_run(char **argv);
+
 #endif

@@ -247,18 +247,18 @@ static bool pass_last(struct command *c, int *fd, enum session_type type)
 	return true;
 }
 
-static void drain(struct command *c)
+void session_drain(int out, int err)
 {
+	int fds[] = { out, err };
 	char buf[16384];
 
-	while (c->out >= 0 || c->err >= 0) {
-		struct pollfd p[] = { { .fd = c->out, .events = POLLIN }, { .fd = c->err, .events = POLLIN } };
+	while (fds[0] >= 0 || fds[1] >= 0) {
+		struct pollfd p[] = { { .fd = fds[0], .events = POLLIN }, { .fd = fds[1], .events = POLLIN } };
 
 		(void)poll(p, 2, -1);
-		if (p[0].revents && read(c->out, buf, sizeof buf) <= 0)
-			close_fd(&c->out);
-		if (p[1].revents && read(c->err, buf, sizeof buf) <= 0)
-			close_fd(&c->err);
+		for (int i = 0; i < 2; i++)
+			if (p[i].revents && read(fds[i], buf, sizeof buf) <= 0)
+				close_fd(&fds[i]);
 	}
 }
 
@@ -305,5 +305,5 @@ void session_exec(struct session_stream *s, struct session_command *spec, const 
 	(void)shutdown(s->fd, SHUT_RDWR);
 	(void)close(s->fd);
 	close_fd(&c.in);
-	drain(&c);
+	session_drain(c.out, c.err);
 }

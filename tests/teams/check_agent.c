@@ -500,37 +500,85 @@ START_TEST(test_exec_bad_start)
 }
 END_TEST
 
-/* QEMU's agent refuses "stream-output": it is asked again without, and not offered it again
- * until it may be another agent. The error is qemu-ga 7.2's. */
-START_TEST(test_exec_agent_without_streams)
-{
-	static const char refusal[] =
-		"{\"error\": {\"class\": \"GenericError\", \"desc\": \"Parameter 'stream-output' is unexpected\"}}\n";
-	const char *heard;
+/* The words of qemu-ga 7.2. */
+static const char stream_refused[] =
+	"{\"error\": {\"class\": \"GenericError\", \"desc\": \"Parameter 'stream-output' is unexpected\"}}\n";
+static const char run_refused[] =
+	"{\"error\": {\"class\": \"GenericError\", \"desc\": \"Guest agent command failed, error was 'Failed to execute "
+	"child process \xe2\x80\x9c/usr/lib/muster/run\xe2\x80\x9d (No such file or directory)'\"}}\n";
+static const char by_run[] = "\"path\":\"/usr/lib/muster/run\",\"arg\":[\"/bin/sh\",\"-c\",\"true\"]";
+static const char as_it_is[] = "\"path\":\"/bin/sh\",\"arg\":[\"-c\",\"true\"]";
 
-	become_synced();
-	exec_again(NSEC_NEVER, on_part);
-	ck_assert_ptr_nonnull(strstr(guest_hears(), "\"stream-output\":true"));
-	guest_says_text(refusal);
-	heard = guest_hears();
-	ck_assert_ptr_nonnull(strstr(heard, "\"path\":\"/bin/sh\",\"arg\":[\"-c\",\"true\"]"));
-	ck_assert_ptr_nonnull(strstr(heard, "\"capture-output\":true"));
-	ck_assert_ptr_null(strstr(heard, "stream-output"));
-	ck_assert_uint_eq(n_done, 0);
+static void until_done(void)
+{
 	guest_says_text("{\"return\": {\"pid\": 5}}\n");
 	until_asked();
 	guest_says_text("{\"return\": {\"exited\": true, \"exitcode\": 0, \"out-data\": \"aGkK\"}}\n");
 	ck_assert_uint_eq(n_done, 1);
 	ck_assert_str_eq(done_error, "");
 	ck_assert_str_eq(done_out, "hi\n");
+}
+
+/* QEMU's agent refuses "stream-output", in a caller's first command that takes parts (1) or not (0). It
+ * is asked to run the image's own program, and remembered to be such until it may be another agent. */
+START_TEST(test_exec_agent_without_streams)
+{
+	const char *heard;
+
+	become_synced();
+	exec_again(NSEC_NEVER, _i ? on_part : NULL);
+	ck_assert_ptr_nonnull(strstr(guest_hears(), _i ? "\"stream-output\":true" : "\"stream-output\":false"));
+	guest_says_text(stream_refused);
+	heard = guest_hears();
+	ck_assert_ptr_nonnull(strstr(heard, by_run));
+	ck_assert_ptr_nonnull(strstr(heard, "\"capture-output\":true"));
+	ck_assert_ptr_null(strstr(heard, "stream-output"));
+	ck_assert_uint_eq(n_done, 0);
+	until_done();
 	exec_again(NSEC_NEVER, on_part);
-	ck_assert_ptr_null(strstr(guest_hears(), "stream-output"));
+	heard = guest_hears();
+	ck_assert_ptr_nonnull(strstr(heard, by_run));
+	ck_assert_ptr_null(strstr(heard, "stream-output"));
 	/* It is asked once only. */
-	guest_says_text(refusal);
+	guest_says_text(stream_refused);
 	ck_assert_uint_eq(n_done, 1);
 	ck_assert_str_ne(done_error, "");
 	agent_sync(agent, on_sync, NULL);
-	ck_assert(!agent_is_plain(agent));
+	ck_assert(!agent_lacks(agent, AGENT_LACKS_STREAM));
+}
+END_TEST
+
+/* An image of somebody else's has the agent and not the program. */
+START_TEST(test_exec_image_without_run)
+{
+	become_synced();
+	exec_again(NSEC_NEVER, NULL);
+	guest_says_text(stream_refused);
+	ck_assert_ptr_nonnull(strstr(guest_hears(), by_run));
+	guest_says_text(run_refused);
+	ck_assert_ptr_nonnull(strstr(guest_hears(), as_it_is));
+	until_done();
+	exec_again(NSEC_NEVER, NULL);
+	ck_assert_ptr_nonnull(strstr(guest_hears(), as_it_is));
+	until_done();
+}
+END_TEST
+
+/* What is streamed is asked for in parts, and an answer beyond them is not taken. */
+START_TEST(test_exec_part_is_bounded)
+{
+	char *text = calloc(1, 500000);
+
+	become_synced();
+	exec_again(NSEC_NEVER, on_part);
+	guest_says_text("{\"return\": {\"pid\": 5}}\n");
+	until_asked();
+	ck_assert_ptr_nonnull(text);
+	(void)snprintf(text, 500000, "{\"return\": {\"exited\": false, \"out-data\": \"%0*d\"}}\n", _i ? 175000 : 450000, 0);
+	for (size_t at = 0, len = strlen(text); at < len; at += 50000)
+		guest_says(text + at, len - at < 50000 ? len - at : 50000);
+	free(text);
+	ck_assert_uint_eq(n_done, _i ? 0 : 1);
 }
 END_TEST
 
@@ -587,7 +635,9 @@ static Suite *make_suite(void)
 	tcase_add_test(t, test_exec);
 	tcase_add_test(t, test_exec_signal);
 	tcase_add_loop_test(t, test_exec_bad_start, 0, (int)(sizeof bad_starts / sizeof *bad_starts));
-	tcase_add_test(t, test_exec_agent_without_streams);
+	tcase_add_loop_test(t, test_exec_agent_without_streams, 0, 2);
+	tcase_add_test(t, test_exec_image_without_run);
+	tcase_add_loop_test(t, test_exec_part_is_bounded, 0, 2);
 	tcase_add_test(t, test_exec_bad_output);
 	tcase_add_test(t, test_exec_timeout_kills);
 	tcase_add_test(t, test_exec_free_forgets);
