@@ -153,9 +153,12 @@ pack_image() {
 	local said owners=(--all-root) as=()
 	rm -f "$2"
 	if [ $# -gt 3 ]; then
+		# A file that was made since may have the inode number of one that is gone: it is root's.
+		find "$1" -printf '%i %P\n' | LC_ALL=C sort | LC_ALL=C comm -12 - "$4/inodes" |
+			awk -F '[ ,=]' 'NR == FNR {is_same[$1]; next} $4 in is_same' - "$4/owners" >"$4/owners.now"
 		owners=()
 		as=(sh "$4/fakeroot/usr/bin/fakeroot-sysv" --lib "$4/fakeroot/usr/lib/x86_64-linux-gnu/libfakeroot/libfakeroot-sysv.so"
-			--faked "$4/fakeroot/usr/bin/faked-sysv" -i "$4/owners" --)
+			--faked "$4/fakeroot/usr/bin/faked-sysv" -i "$4/owners.now" --)
 	fi
 	said=$("${as[@]}" mkfs.erofs -zlz4hc,12 --compress-hints="$3" "${owners[@]}" -T 0 -U 00000000-0000-0000-0000-000000000000 \
 		"$2" "$1" 2>&1 >/dev/null) || fail "mkfs.erofs: $said"
@@ -259,6 +262,7 @@ install_packages() {
 	say "installing $# packages"
 	unshare --map-root-user --mount --pid --fork bash "$MUSTER_IMAGES/install" "$work" "$root" "$PACKAGES" \
 		>"$log" 2>&1 </dev/null || { tail -n 30 "$log" >&2; fail "the packages could not be installed"; }
+	find "$root" -printf '%i %P\n' | LC_ALL=C sort >"$work/inodes"
 	# dpkg found nothing missing or half done.
 	[ ! -s "$work/audit" ] || { cat "$work/audit" >&2; fail "the packages are not whole"; }
 }
