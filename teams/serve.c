@@ -3,13 +3,15 @@
  * A request is {"id":N,"do":NAME,…}, its answer {"id":N,"ok":true,…} or
  * {"id":N,"ok":false,"status":S,"error":TEXT}, S being the command's exit
  * status. Between them may come {"id":N,"stream":…} (exec), {"console":…} and
- * events. One table names the requests and whether they are about a VM.
+ * events. One table names the requests, whether they are about a VM, and their arguments,
+ * which are checked before a handler reads them.
  *
  * The socket lies in a folder of mode 0700, so who connects is the user.
  *
  * Used by: supervisor.c.   Depends on: vm.c, exec.c, pause.c, link.c. */
 #include "core/escape.h"
 #include "core/log.h"
+#include "core/verb.h"
 #include "teams/supervisor_private.h"
 
 #include <errno.h>
@@ -391,18 +393,34 @@ static void do_resume(struct client *c, json_int_t id, json_t *msg, struct vm *v
 		sup_pause(c, id, false);
 }
 
+/* What every request may have. */
+static const struct verb_arg common_args[] = { { "id", VERB_INTEGER, false }, { "vm", VERB_STRING, false }, { 0 } };
+
 static const struct {
 	const char *name;
 	bool needs_vm;
 	void (*fn)(struct client *, json_int_t, json_t *, struct vm *);
+	struct verb_arg args[VERB_ARGS_MAX];
 } requests[] = {
-	{ "ping", false, do_ping },
-	{ "status", false, do_status }, { "down", false, do_down },	{ "abort", false, do_abort },
-	{ "events", false, do_events }, { "link", false, do_link },	{ "pause", false, do_pause },
-	{ "resume", false, do_resume }, { "exec", true, do_exec },	{ "agent", true, do_agent },
-	{ "session", true, do_session },
-	{ "console", true, do_console }, { "type", true, do_type },	{ "stop", true, do_stop },
-	{ "start", true, do_start },	{ "restart", true, do_restart },
+	{ "ping", false, do_ping, { { 0 } } },
+	{ "status", false, do_status, { { 0 } } },
+	{ "down", false, do_down, { { 0 } } },
+	{ "abort", false, do_abort, { { 0 } } },
+	{ "events", false, do_events, { { 0 } } },
+	{ "link", false, do_link,
+	  { { "target", VERB_STRING, true }, { "op", VERB_STRING, true }, { "dir", VERB_STRING, false },
+	    { "set", VERB_STRINGS, false }, { "ns", VERB_INTEGER, false }, { 0 } } },
+	{ "pause", false, do_pause, { { 0 } } },
+	{ "resume", false, do_resume, { { 0 } } },
+	{ "exec", true, do_exec,
+	  { { "argv", VERB_STRINGS, true }, { "input", VERB_STRING, false }, { "timeout_ns", VERB_INTEGER, false }, { 0 } } },
+	{ "agent", true, do_agent, { { "execute", VERB_STRING, true }, { "arguments", VERB_OBJECT, false }, { 0 } } },
+	{ "session", true, do_session, { { 0 } } },
+	{ "console", true, do_console, { { 0 } } },
+	{ "type", true, do_type, { { "data", VERB_STRING, true }, { 0 } } },
+	{ "stop", true, do_stop, { { "now", VERB_BOOLEAN, false }, { 0 } } },
+	{ "start", true, do_start, { { "now", VERB_BOOLEAN, false }, { 0 } } },
+	{ "restart", true, do_restart, { { "now", VERB_BOOLEAN, false }, { 0 } } },
 };
 
 static struct vm *find_vm(struct supervisor *sup, const char *name)
@@ -425,9 +443,13 @@ static void serve(struct client *c, json_t *msg)
 		return;
 	}
 	for (size_t i = 0; what && i < sizeof requests / sizeof *requests; i++) {
+		CLEANUP(free) char *why = NULL;
+
 		if (strcmp(requests[i].name, what) != 0)
 			continue;
-		if (requests[i].needs_vm && !v)
+		if (verb_check(msg, common_args, requests[i].args, &why) < 0)
+			client_fail(c, id, 2, "%s: %s", what, why);
+		else if (requests[i].needs_vm && !v)
 			client_fail(c, id, 2, "%s: a VM is needed", what);
 		else if (c->sup->state == SUP_ENDING && requests[i].fn != do_down &&
 			 requests[i].fn != do_abort)
