@@ -25,54 +25,85 @@ static char *state_text(json_t *link)
 	return why.len ? str_printf("down (%s)", (char *)why.data) : str_dup("down");
 }
 
-static void print_counters(const char *what, json_t *c)
+/* What happened to frames on their way, where something did. */
+static char *changed_text(json_t *c)
 {
 	static const struct {
 		const char *key, *name;
-	} rare[] = { { "corrupted_frames", "corrupted" },
-		     { "duplicated_frames", "duplicated" },
-		     { "reordered_frames", "reordered" } };
-	CLEANUP(free) char *lost = cli_lost(json_object_get(c, "lost"));
+	} kinds[] = { { "corrupted_frames", "corrupted" },
+		      { "duplicated_frames", "duplicated" },
+		      { "reordered_frames", "reordered" } };
+	struct bytes text = { 0 };
 
-	(void)printf("  %sentered %lld, copied %lld, delivered %lld, lost %s, queued %lld frames\n", what,
-		     number(c, "entered_frames"), number(c, "copied_frames"), number(c, "delivered_frames"),
-		     lost, number(c, "queued_frames"));
-	for (size_t i = 0, n = 0; i <= sizeof rare / sizeof rare[0]; i++) {
-		if (i == sizeof rare / sizeof rare[0])
-			(void)fputs(n ? " frames\n" : "", stdout);
-		else if (number(c, rare[i].key))
-			(void)printf("%s%s %lld", n++ ? ", " : "  of them ", rare[i].name, number(c, rare[i].key));
-	}
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+		if (number(c, kinds[i].key))
+			bytes_printf(&text, "%s%s %lld", text.len ? ", " : "", kinds[i].name, number(c, kinds[i].key));
+	if (!text.len)
+		bytes_append_str(&text, "-");
+	return (char *)text.data;
+}
+
+enum { N_COLUMNS = 9 };
+
+/* Appends one row; @name, @state and @shape are taken over. */
+static void add_row(struct bytes *cells, char *name, char *state, char *shape, json_t *counters)
+{
+	char *row[N_COLUMNS] = {
+		name,
+		state,
+		shape,
+		str_printf("%lld", number(counters, "entered_frames")),
+		str_printf("%lld", number(counters, "copied_frames")),
+		str_printf("%lld", number(counters, "delivered_frames")),
+		str_printf("%lld", number(counters, "queued_frames")),
+		cli_lost(json_object_get(counters, "lost")),
+		changed_text(counters),
+	};
+
+	bytes_append(cells, row, sizeof row);
 }
 
 /* A shape for which there is too little memory. */
-static void print_bound(json_t *memory)
+static void print_bound(json_t *link)
 {
+	json_t *memory = json_object_get(link, "memory");
 	char need[32], limit[32];
 
-	(void)printf("  its memory bounds it: queue and delay may need %s, it holds at most %s\n",
+	(void)printf("%s %s: its memory bounds it: queue and delay may need %s, it holds at most %s\n",
+		     json_string_value(json_object_get(link, "port")), json_string_value(json_object_get(link, "dir")),
 		     cli_size((uint64_t)number(memory, "need_bytes"), need),
 		     cli_size((uint64_t)number(memory, "limit_bytes"), limit));
 }
 
 static void print_links(json_t *reply)
 {
+	static const char *const head[N_COLUMNS] = { "LINK", "STATE", "SHAPE", "ENTERED", "COPIED", "DELIVERED",
+						     "QUEUED", "LOST", "CHANGED" };
+	CLEANUP(bytes) struct bytes cells = { 0 };
 	json_t *links = json_object_get(reply, "links"), *l;
-	size_t i;
+	size_t i, n;
 
+	if (json_array_size(links) == 0)
+		return;
+	bytes_append(&cells, head, sizeof head);
 	json_array_foreach(links, i, l) {
-		CLEANUP(free) char *state = state_text(l);
+		const char *port = json_string_value(json_object_get(l, "port"));
+		const char *dir = json_string_value(json_object_get(l, "dir"));
 
-		(void)printf("%s %s: %s, %s\n", json_string_value(json_object_get(l, "port")),
-			     json_string_value(json_object_get(l, "dir")), state,
-			     json_string_value(json_object_get(l, "text")));
-		print_counters("", json_object_get(l, "counters"));
-		if (json_is_true(json_object_get(json_object_get(l, "memory"), "bounds")))
-			print_bound(json_object_get(l, "memory"));
+		add_row(&cells, str_printf("%s %s", port, dir), state_text(l),
+			str_dup(json_string_value(json_object_get(l, "text"))), json_object_get(l, "counters"));
 		/* What the ring lost was never in the link's own counters. */
 		if (json_object_size(json_object_get(json_object_get(l, "ring"), "lost")))
-			print_counters("ring: ", json_object_get(l, "ring"));
+			add_row(&cells, str_printf("%s %s, its ring", port, dir), str_dup("-"), str_dup("-"),
+				json_object_get(l, "ring"));
 	}
+	n = cells.len / sizeof(char *);
+	cli_print_table((const char *const *)(const void *)cells.data, n / N_COLUMNS, N_COLUMNS);
+	for (i = N_COLUMNS; i < n; i++)
+		free(((char **)(void *)cells.data)[i]);
+	json_array_foreach(links, i, l)
+		if (json_is_true(json_object_get(json_object_get(l, "memory"), "bounds")))
+			print_bound(l);
 }
 
 static int build(const struct command *cmd, int argc, char **argv, const char *dir, json_t *msg,
