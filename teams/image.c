@@ -35,15 +35,9 @@ enum { BUILDABLE_COUNT = sizeof buildable / sizeof *buildable, JSON_LEN_MAX = 1 
 /* The folder of images that this user owns. The caller frees it. */
 static char *own_images_dir(void)
 {
-	struct store store;
-	CLEANUP(free) char *why = NULL;
-	char *dir;
+	CLEANUP(free) char *home = store_home_path();
 
-	if (store_open(&store, &why) < 0)
-		return NULL;
-	dir = str_printf("%s/images", store.home);
-	store_done(&store);
-	return dir;
+	return str_printf("%s/images", home);
 }
 
 bool image_is_buildable(const char *name)
@@ -134,18 +128,15 @@ static int load(const char *name, const char *dir, struct image *ret_image, char
 
 int image_find(const char *name, struct image *ret_image, char **ret_why)
 {
-	CLEANUP(free) char *own = own_images_dir();
+	CLEANUP(free) char *images = own_images_dir();
+	CLEANUP(free) char *own = str_printf("%s/%s", images, name);
 	CLEANUP(free) char *path = str_dup(getenv("MUSTER_IMAGE_PATH"));
 	char *rest = path;
-	int r = -ENOENT;
+	int r;
 
 	if (!store_name_is_valid(name))
 		return -ENOENT;
-	if (own) {
-		CLEANUP(free) char *dir = str_printf("%s/%s", own, name);
-
-		r = load(name, dir, ret_image, ret_why);
-	}
+	r = load(name, own, ret_image, ret_why);
 	while (r == -ENOENT && rest) {
 		char *one = strsep(&rest, ":");
 		CLEANUP(free) char *dir = str_printf("%s/%s", one, name);
@@ -229,9 +220,9 @@ int image_build(const char *name, char **ret_why)
 	CLEANUP(free) char *own = own_images_dir(), *scripts = store_data_dir("images");
 	CLEANUP(free) char *script = str_printf("%s/%s/build", scripts ? scripts : "", name);
 	CLEANUP(free) char *guest = str_printf("%s/guest", scripts ? scripts : "");
-	CLEANUP(free) char *dir = str_printf("%s/%s", own ? own : "", name);
-	CLEANUP(free) char *made = str_printf("%s/.%s.new", own ? own : "", name);
-	CLEANUP(free) char *lock_path = str_printf("%s/.%s.lock", own ? own : "", name);
+	CLEANUP(free) char *dir = str_printf("%s/%s", own, name);
+	CLEANUP(free) char *made = str_printf("%s/.%s.new", own, name);
+	CLEANUP(free) char *lock_path = str_printf("%s/.%s.lock", own, name);
 	CLEANUP(fd) int lock = -1;
 	bool has_waited = false;
 	int r;
@@ -240,8 +231,8 @@ int image_build(const char *name, char **ret_why)
 		*ret_why = str_printf("no image '%s' can be built", name);
 		return -ENOENT;
 	}
-	if (!own || access(script, X_OK) < 0) {
-		*ret_why = str_printf("%s: %s", own ? script : "image folder", strerror(errno));
+	if (access(script, X_OK) < 0) {
+		*ret_why = str_printf("%s: %s", script, strerror(errno));
 		return -ENOENT;
 	}
 	r = dir_make_all(own, 0755);
@@ -266,14 +257,14 @@ int image_build(const char *name, char **ret_why)
 int image_remove(const char *name, char **ret_why)
 {
 	CLEANUP(free) char *own = own_images_dir();
-	CLEANUP(free) char *dir = str_printf("%s/%s", own ? own : "", name);
-	CLEANUP(free) char *lock_path = str_printf("%s/.%s.lock", own ? own : "", name);
+	CLEANUP(free) char *dir = str_printf("%s/%s", own, name);
+	CLEANUP(free) char *lock_path = str_printf("%s/.%s.lock", own, name);
 	CLEANUP(free) char *ignored = NULL;
 	CLEANUP(fd) int lock = -1;
 	struct image i = { 0 };
 	int r;
 
-	if (!own || !store_name_is_valid(name))
+	if (!store_name_is_valid(name))
 		return -ENOENT;
 	if (access(dir, F_OK) < 0) {
 		if (image_find(name, &i, &ignored) < 0)
@@ -391,8 +382,7 @@ json_t *image_list(void)
 
 	for (int i = 0; i < BUILDABLE_COUNT; i++)
 		(void)json_array_append_new(list, describe(buildable[i].name));
-	if (own)
-		add_folder(list, own);
+	add_folder(list, own);
 	while (rest)
 		add_folder(list, strsep(&rest, ":"));
 	return list;

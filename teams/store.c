@@ -33,7 +33,7 @@ static const char *env_dir(const char *name)
 	return v && v[0] == '/' ? v : NULL;
 }
 
-static char *home_path(void)
+char *store_home_path(void)
 {
 	const char *home = env_dir("MUSTER_HOME"), *state = env_dir("XDG_STATE_HOME");
 
@@ -103,7 +103,7 @@ static int run_dir_open(char **ret_path, char **ret_why)
 
 int store_open(struct store *ret_store, char **ret_why)
 {
-	CLEANUP(free) char *home = home_path();
+	CLEANUP(free) char *home = store_home_path();
 	char *run = NULL;
 	int r;
 

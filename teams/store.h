@@ -61,6 +61,9 @@ json_t *store_remains(const struct store *s, const char *team);
 /* Removes one of them. Returns 0; -EWOULDBLOCK when the team has come up; -errno. */
 int store_remains_remove(const struct store *s, const json_t *remains);
 
+/* The folder `home`, by the environment alone: nothing is looked at or made. The caller frees. */
+char *store_home_path(void);
+
 /* The folder @what of the program's data: below MUSTER_DATA, or share/ beside the program, or
  * ../share/muster of an installed one; it may not be there. NULL when the program's own path
  * cannot be read. The caller frees. */

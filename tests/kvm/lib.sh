@@ -20,6 +20,7 @@ OUTER_MODULES="irqbypass ccp kvm kvm-amd"
 outer_prepare() {
 	local dir=$1 kernel release tree dep m
 	need_commands qemu-system-x86_64 apt-get dpkg-deb cpio depmod
+	apt_prepare
 	kernel=$({ ls "$PACKAGES" 2>/dev/null || true; } |
 		sed -n 's/^\(linux-image-[0-9][0-9.-]*-amd64\)_.*\.deb$/\1/p' | sort -V | tail -n 1)
 	[ -n "$kernel" ] || kernel=$(package_behind linux-image-amd64 'linux-image-[0-9][0-9.-]*-amd64')
