@@ -26,7 +26,7 @@ static const struct {
 	{ "check", { FILES } },	    { "up", { FILES } },
 	{ "down", { TEAM } },	    { "ls", { NOTHING } },
 	{ "status", { TEAM } },	    { "console", { VM } },
-	{ "exec", { VM } },	    { "cp", { GUEST_PATH, GUEST_PATH } },
+	{ "exec", { TEAM_OR_VM } },	    { "cp", { GUEST_PATH, GUEST_PATH } },
 	{ "test", { FILE_OR_TEAM } }, { "pause", { TEAM_OR_VM } },
 	{ "resume", { TEAM_OR_VM } }, { "stop", { TEAM_OR_VM } },
 	{ "start", { TEAM_OR_VM } },  { "restart", { TEAM_OR_VM } },
