@@ -4,6 +4,7 @@
 #ifndef MUSTER_TESTS_CPU_BARE_H
 #define MUSTER_TESTS_CPU_BARE_H
 
+#include "vmm/cpu/soft/exec.h"
 #include "vmm/cpu/soft/mmu.h"
 #include "vmm/cpu/soft/seg.h"
 #include "vmm/cpu/soft/sysreg.h"

@@ -10,8 +10,6 @@
  * Used by: soft_cpu.c, uop_flow.c, mmu.c.   Depends on: block_build.c. */
 #include "vmm/cpu/soft/block.h"
 
-#include "vmm/cpu/soft/translate.h"
-
 #include <assert.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -176,7 +174,8 @@ static void kill_block(struct soft *s, struct block *b)
 	if (b->is_across)
 		page_remove(s, block_gpa2(b), b);
 	b->enter = uop_dead;
-	translate_drop(c->translate, b);
+	if (c->translator)
+		c->translator->drop(c->translate, b);
 	b->dead = true;
 	if (s->in_block && s->block == b)
 		s->block_dead = true;
@@ -200,7 +199,7 @@ struct block_cache *block_cache_new(void)
 	for (uint32_t k = 0; k < BLOCK_PAGES; k++)
 		c->pages[k].hash_next = k + 2 <= BLOCK_PAGES ? k + 2 : 0;
 	c->page_free = 1;
-	c->translate = translate_new(c->slots);
+	c->new_enter = uop_enter;
 	return c;
 }
 
@@ -208,7 +207,8 @@ struct block_cache *block_cache_free(struct block_cache *c)
 {
 	if (!c)
 		return NULL;
-	translate_free(c->translate);
+	if (c->translator)
+		c->translator->free(c->translate);
 	(void)munmap(c->slots, SLOTS_ALL * sizeof(struct uop));
 	free(c);
 	return NULL;
@@ -225,13 +225,13 @@ void block_code_forget(struct block_cache *c)
 			struct block *b = block_at(c, slot);
 
 			slot += b->n_slots;
-			b->code = translate_none(c->translate);
+			b->code = c->no_code;
 			b->has_code = false;
 			b->edges_in = b->parts_in = b->parts = 0;
 			b->loops = false;
 			b->heat = 0;
 			if (!b->dead)
-				b->enter = b->is_across ? uop_enter_across : translate_count;
+				b->enter = b->is_across ? uop_enter_across : c->new_enter;
 		}
 	}
 }
@@ -297,7 +297,8 @@ void block_cache_release(struct soft *s)
 	struct block_cache *c = s->blocks;
 
 	block_cache_clear(s);
-	translate_release(s);
+	if (c->translator)
+		c->translator->release(s);
 	(void)madvise(c->slots, SLOTS_ALL * sizeof(struct uop), MADV_DONTNEED);
 }
 
@@ -463,6 +464,15 @@ void block_code_written(struct soft *s, uint64_t gpa, size_t len)
 	}
 }
 
+uint64_t soft_icount(const struct soft *s)
+{
+	int64_t left = s->budget + s->reserve;
+
+	if (s->in_block)
+		left += s->block->n_insns - (s->cur->n - 1);
+	return s->icount_end - (uint64_t)left;
+}
+
 /* ---- profile ---------------------------------------------------------------- */
 
 static uint64_t weight(const struct block *b)
@@ -479,7 +489,8 @@ void block_profile(const struct soft *s, FILE *f, unsigned n)
 		(unsigned long long)s->n_blocks_decoded, (unsigned long long)s->n_block_lookups,
 		(unsigned long long)s->n_tlb_miss, (unsigned long long)s->n_exceptions,
 		(unsigned long long)s->n_interrupts);
-	translate_profile_print(c->translate, f);
+	if (c->translator)
+		c->translator->profile(c->translate, f);
 	fprintf(f, "soft: blocks, by entries times instructions:\n");
 	while (n--) {
 		const struct block *best = NULL;

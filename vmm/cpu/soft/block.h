@@ -23,6 +23,19 @@
 
 #include <stdio.h>
 
+/* What a translator does for the cache (translate.h). None of these may be NULL. */
+struct translate;
+struct block_translator {
+	/* The code of @b is not to be used any more. */
+	void (*drop)(struct translate *t, struct block *b);
+	/* Drops all code and gives its memory back. */
+	void (*release)(struct soft *s);
+	/* Prints what it did. */
+	void (*profile)(const struct translate *t, FILE *f);
+	/* Frees it; returns NULL. */
+	struct translate *(*free)(struct translate *t);
+};
+
 enum { BLOCK_ARENAS = 8, BLOCK_ARENA_SLOTS = 24576 /* 768 KiB */, BLOCK_HASH_SIZE = 1 << 15,
        BLOCK_PAGES = 8192, BLOCK_PAGE_HASH_SIZE = 1 << 12 };
 
@@ -44,12 +57,16 @@ struct block_cache {
 	uint32_t page_hash[BLOCK_PAGE_HASH_SIZE];
 	uint32_t page_free;
 	struct jump_entry jump[JUMP_SIZE];
-	struct translate *translate; /* owned; NULL: blocks are interpreted */
+	/* The translator; without one blocks are interpreted, translate and no_code are NULL and new_enter is uop_enter. */
+	const struct block_translator *translator;
+	struct translate *translate; /* owned */
+	uop_fn *new_enter; /* the enter of a block that has no code yet */
+	const uint8_t *no_code; /* the code of such a block */
 	/* A block outside of the cache: single steps, code that is not in RAM. */
 	_Alignas(16) struct uop scratch[BLOCK_MAX_SLOTS];
 };
 
-/* NULL when there is no memory. */
+/* A cache without a translator; NULL when there is no memory. */
 struct block_cache *block_cache_new(void);
 struct block_cache *block_cache_free(struct block_cache *c);
 /* Takes their translated code away from all blocks. */
@@ -85,6 +102,11 @@ static inline const struct block *block_jump_target(const struct soft *s)
 /* block_build.c: decodes from @lin, whose bytes are at @gpa, at most @n_max
  * instructions into @b and its slots (BLOCK_MAX_SLOTS). Raises fetch faults. */
 void block_build(struct soft *s, struct block *b, uint64_t lin, uint64_t gpa, unsigned n_max);
+
+/* Instructions retired, exact at any moment (budget included). */
+uint64_t soft_icount(const struct soft *s);
+/* Before a store of @len bytes at @gpa: drops the blocks that it hits. For s->code_written. */
+void block_code_written(struct soft *s, uint64_t gpa, size_t len);
 
 /* Prints the @n blocks that the dispatcher entered most often. */
 void block_profile(const struct soft *s, FILE *f, unsigned n);

@@ -6,8 +6,6 @@
  * Used by: block.c.   Depends on: decode.c, uop_select.c. */
 #include "vmm/cpu/soft/block.h"
 
-#include "vmm/cpu/soft/translate.h"
-
 struct builder {
 	struct soft *s;
 	struct block *b;
@@ -94,9 +92,9 @@ void block_build(struct soft *s, struct block *b, uint64_t lin, uint64_t gpa, un
 	bool ended = false;
 
 	*b = (struct block){ .enter = uop_enter, .gpa = gpa, .mode = s->mode & 7U, .tlb_n = s->tlb_n & 3U, .is_ram = bytes != NULL };
-	b->code = translate_none(s->blocks->translate);
+	b->code = s->blocks->no_code;
 	if (b->code && n_max > 1 && s->mode == SOFT_MODE_64)
-		b->enter = translate_count;
+		b->enter = s->blocks->new_enter;
 	s->n_blocks_decoded++;
 	if (!bytes) {
 		build_apart(&d, lin, gpa);

@@ -1,9 +1,8 @@
 /* vmm/cpu/soft/decode.c: bytes to struct insn.
  *
- * The way: prefixes, opcode map, the opcode's form (decode_tab.c), ModRM with
- * SIB and displacement, immediates; then who executes it is asked of the rooms
- * in turn: integer (int_lookup), system (sys_lookup), x87 and SSE (fpu_lookup).
- * An opcode that nobody owns is #UD.
+ * The order: prefixes, opcode map, the opcode's form (decode_tab.c), ModRM with
+ * SIB and displacement, immediates. What the instruction does is not known here:
+ * interp finds its executor (exec_lookup.c).
  *
  * Where mode and prefixes disagree we do as Intel's processors do: near
  * branches ignore 66 in 64-bit mode; CS, DS, ES and SS overrides are ignored
@@ -12,12 +11,12 @@
  *
  * Reads at most 15 bytes; a longer instruction is #GP (SDM vol. 2 §2.3.11).
  *
- * Used by: vmm/cpu/soft/block_build.c, tests.   Depends on: decode_tab.h, int.h.
+ * Used by: exec_lookup.c.   Depends on: decode_tab.h.
  * Sources: SDM vol. 2 ch. 2 and appendix A. */
-#include "vmm/cpu/soft/soft.h"
+#include "vmm/cpu/soft/decode.h"
 
+#include "vmm/cpu/cpu.h"
 #include "vmm/cpu/soft/decode_tab.h"
-#include "vmm/cpu/soft/int.h"
 
 #include <string.h>
 
@@ -268,26 +267,6 @@ static void take_imm(struct cursor *c, struct insn *i, uint16_t form)
 	}
 }
 
-static void exec_ud(struct soft *s, const struct insn *i)
-{
-	(void)i;
-	soft_ud(s);
-}
-
-static void exec_gp(struct soft *s, const struct insn *i)
-{
-	(void)i;
-	soft_gp(s, 0);
-}
-
-static int refuse(struct insn *i, size_t len, soft_exec_fn *exec)
-{
-	i->len = (uint8_t)(len ? len : 1);
-	i->exec = exec;
-	i->flags = INSN_END;
-	return -1;
-}
-
 /* VEX, EVEX and XOP share their first byte with LES, LDS, BOUND and POP. */
 static bool is_vector_prefix(const struct insn *i, uint16_t form)
 {
@@ -298,64 +277,48 @@ static bool is_vector_prefix(const struct insn *i, uint16_t form)
 	return i->opcode == 0x8F && (i->reg & 7) != 0;
 }
 
-static bool find_owner(struct insn *i)
+static enum insn_verdict verdict_of(const struct cursor *c)
 {
-	struct insn_row row = { NULL, 0 };
-
-	if (!int_lookup(i, &row) && !sys_lookup(i, &row) && !fpu_lookup(i, &row))
-		return false;
-	if (!row.exec)
-		return false;
-	if (i->lock && !(row.flags & INSN_LOCK_OK && i->has_modrm && i->mod != 3))
-		return false;
-	i->exec = row.exec;
-	i->flags = row.flags;
-	return true;
+	return c->verdict == 1 ? INSN_OK : c->verdict == 0 ? INSN_MORE : INSN_GP;
 }
 
-int insn_decode(const uint8_t *bytes, size_t n, enum soft_mode mode, struct insn *ret_insn)
+/* Default 64-bit operand size of FF /2, /4 and /6 (SDM vol. 2 §2.2.1.7). */
+static void widen_group5(struct insn *i)
+{
+	unsigned digit = i->reg & 7;
+
+	if (i->mode != SOFT_MODE_64 || i->map != 0 || i->opcode != 0xFF)
+		return;
+	if (digit == 2 || digit == 4 || (digit == 6 && i->opsize == 4))
+		i->opsize = 8;
+}
+
+enum insn_verdict insn_parse(const uint8_t *bytes, size_t n, enum soft_mode mode, struct insn *ret_insn)
 {
 	struct cursor c = { .bytes = bytes, .n = n, .verdict = 1 };
 	struct prefixes p = { .seg = INSN_NO_SEG };
 	struct insn i;
 	uint16_t form;
-	uint8_t b;
+	bool is_bad;
 
 	memset(&i, 0, sizeof(i));
 	i.mode = (uint8_t)mode;
 	i.base = i.index = INSN_REG_NONE;
 	i.seg = CPU_DS;
-	b = take_prefixes(&c, &i, &p);
-	form = take_opcode(&c, &i, b);
+	form = take_opcode(&c, &i, take_prefixes(&c, &i, &p));
 	find_sizes(&i, &p, form);
-	if (form & FORM_BAD || (mode == SOFT_MODE_64 && form & FORM_BAD64)) {
-		*ret_insn = i;
-		return c.verdict == 1 ? refuse(ret_insn, c.pos, exec_ud) :
-		       c.verdict == 0 ? 0 : refuse(ret_insn, c.pos, exec_gp);
-	}
-	if (form & FORM_MODRM)
+	is_bad = form & FORM_BAD || (mode == SOFT_MODE_64 && form & FORM_BAD64);
+	if (!is_bad && form & FORM_MODRM) {
 		take_modrm(&c, &i);
-	/* Default 64-bit operand size of FF /2, /4 and /6 (SDM vol. 2 §2.2.1.7). */
-	if (mode == SOFT_MODE_64 && i.map == 0 && i.opcode == 0xFF) {
-		if ((i.reg & 7) == 2 || (i.reg & 7) == 4)
-			i.opsize = 8;
-		else if ((i.reg & 7) == 6 && i.opsize == 4)
-			i.opsize = 8;
+		widen_group5(&i);
+		is_bad = c.verdict == 1 && is_vector_prefix(&i, form);
 	}
-	if (c.verdict == 1 && is_vector_prefix(&i, form)) {
-		*ret_insn = i;
-		return refuse(ret_insn, c.pos, exec_ud);
+	if (!is_bad) {
+		take_imm(&c, &i, form);
+		if (p.seg != INSN_NO_SEG)
+			i.seg = p.seg;
 	}
-	take_imm(&c, &i, form);
-	if (p.seg != INSN_NO_SEG)
-		i.seg = p.seg;
-	i.len = (uint8_t)c.pos;
+	i.len = (uint8_t)(c.pos ? c.pos : 1);
 	*ret_insn = i;
-	if (c.verdict == 0)
-		return 0;
-	if (c.verdict < 0)
-		return refuse(ret_insn, c.pos, exec_gp);
-	if (!find_owner(ret_insn))
-		return refuse(ret_insn, c.pos, exec_ud);
-	return (int)c.pos;
+	return is_bad && c.verdict == 1 ? INSN_UD : verdict_of(&c);
 }

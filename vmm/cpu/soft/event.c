@@ -1,7 +1,7 @@
-/* vmm/cpu/soft/event.c: exceptions and interrupts: raising and delivering.
+/* vmm/cpu/soft/event.c: the delivery of exceptions and interrupts.
  *
- * A raise notes vector and error code and jumps to the run loop, which calls
- * soft_event_deliver(). Delivery reads, checks and writes memory first and
+ * The run loop calls soft_event_deliver() after a raise (raise.c) and for an
+ * interrupt that is pending. Delivery reads, checks and writes memory first and
  * changes the processor last, so that a fault on the way leaves it as it was;
  * such a fault comes back here (own jump target) and is combined with the
  * first by table 6-5: double fault, or one after the other. A fault of the
@@ -15,39 +15,10 @@
  * Sources: SDM vol. 3 §6.8 to §6.15, §17.3.1, §20.1.4; vol. 2, INT n. */
 #include "vmm/cpu/soft/event.h"
 
+#include "vmm/cpu/soft/exec.h"
 #include "vmm/cpu/soft/mmu.h"
 #include "vmm/cpu/soft/seg.h"
 #include "vmm/cpu/soft/sysreg.h"
-
-#include <stdio.h>
-
-/* ---- raising ----------------------------------------------------------------- */
-
-_Noreturn void soft_raise(struct soft *s, int vector)
-{
-	s->exc_vector = vector;
-	s->exc_error = 0;
-	s->exc_has_error = false;
-	s->exc_is_soft = false;
-	siglongjmp(s->fault_jmp, 1);
-}
-
-_Noreturn void soft_raise_error(struct soft *s, int vector, uint32_t error)
-{
-	s->exc_vector = vector;
-	s->exc_error = error;
-	s->exc_has_error = true;
-	s->exc_is_soft = false;
-	siglongjmp(s->fault_jmp, 1);
-}
-
-_Noreturn void soft_unsupported(struct soft *s, const char *what)
-{
-	(void)snprintf(s->error, sizeof(s->error), "%s at %#llx", what, (unsigned long long)s->insn_rip);
-	s->shutdown = true;
-	s->exc_vector = -1;
-	siglongjmp(s->fault_jmp, 1);
-}
 
 /* ---- stacks being built -------------------------------------------------------- */
 

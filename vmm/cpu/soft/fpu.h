@@ -13,6 +13,7 @@
 #define MUSTER_VMM_CPU_SOFT_FPU_H
 
 #include "vmm/cpu/soft/flags.h"
+#include "vmm/cpu/soft/exec.h"
 #include "vmm/cpu/soft/mmu.h"
 #include "vmm/cpu/soft/soft.h"
 #include "vmm/cpu/soft/sysreg.h"

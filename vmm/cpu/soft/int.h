@@ -8,10 +8,7 @@
 #ifndef MUSTER_VMM_CPU_SOFT_INT_H
 #define MUSTER_VMM_CPU_SOFT_INT_H
 
-#include "vmm/cpu/soft/soft.h"
-
-/* Tells who executes an integer opcode. False when it is not one. */
-bool int_lookup(const struct insn *i, struct insn_row *ret_row);
+#include "vmm/cpu/soft/exec.h"
 
 /* int_alu.c */
 soft_exec_fn int_alu_rm_r, int_alu_r_rm, int_alu_acc_imm, int_alu_rm_imm;

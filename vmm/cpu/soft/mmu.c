@@ -404,7 +404,7 @@ static void bus_write_bytes(struct soft *s, uint64_t gpa, const uint8_t *src, si
 static void ram_write(struct soft *s, uint8_t *host, uint64_t gpa, const void *src, size_t n)
 {
 	if (code_bit(s, host))
-		block_code_written(s, gpa, n);
+		s->code_written(s, gpa, n);
 	memcpy(host, src, n);
 }
 
@@ -525,7 +525,7 @@ uint8_t *mmu_host_write_fill(struct soft *s, uint64_t lin, size_t n)
 	if (!host || hits_running(s, lin, n))
 		return NULL;
 	if (code_bit(s, host))
-		block_code_written(s, e->phys | (lin & 0xFFF), n);
+		s->code_written(s, e->phys | (lin & 0xFFF), n);
 	return host;
 }
 

@@ -65,7 +65,7 @@ static void entry_set(struct soft *s, uint64_t gpa, uint64_t bits)
 		return;
 	page = (uint64_t)(p - s->mem->host) >> MEM_PAGE_SHIFT;
 	if (s->mem->code_bits[page / 8] & (1U << page % 8))
-		block_code_written(s, gpa, 1);
+		s->code_written(s, gpa, 1);
 	__atomic_fetch_or(p, (uint8_t)bits, __ATOMIC_SEQ_CST); /* A and D are in the low byte */
 }
 

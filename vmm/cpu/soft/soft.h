@@ -22,6 +22,7 @@
 #define MUSTER_VMM_CPU_SOFT_SOFT_H
 
 #include "vmm/cpu/cpu.h"
+#include "vmm/cpu/soft/insn.h"
 #include "vmm/mem.h"
 
 #include <setjmp.h>
@@ -38,59 +39,6 @@ enum { FLAG_CF = 1, FLAG_PF = 4, FLAG_AF = 0x10, FLAG_ZF = 0x40, FLAG_SF = 0x80,
 /* Exceptions (SDM vol. 3, table 6-1). */
 enum soft_exception { EXC_DE, EXC_DB, EXC_NMI, EXC_BP, EXC_OF, EXC_BR, EXC_UD, EXC_NM, EXC_DF,
 		      EXC_TS = 10, EXC_NP, EXC_SS, EXC_GP, EXC_PF, EXC_MF = 16, EXC_AC, EXC_MC, EXC_XM };
-
-/* Operating mode of the code segment; part of a block's key. */
-enum soft_mode { SOFT_MODE_REAL, SOFT_MODE_P16, SOFT_MODE_P32, SOFT_MODE_C16 /* compat 16 */,
-		 SOFT_MODE_C32, SOFT_MODE_64, SOFT_MODE_V86, SOFT_MODE_COUNT };
-
-/* The decoded form of one instruction: what executors read. */
-enum { INSN_NO_SEG = 0xFF, INSN_REG_NONE = 16 /* index of the register that is always 0 */,
-       INSN_REG_RIP = 17 };
-struct soft;
-struct insn;
-typedef void soft_exec_fn(struct soft *s, const struct insn *i);
-
-struct insn {
-	soft_exec_fn *exec;
-	uint64_t imm; /* immediate, sign-extended as the opcode says; branch displacement; moffs */
-	int64_t disp; /* displacement, sign-extended; RIP-relative: base is INSN_REG_RIP */
-	uint16_t imm2; /* ENTER's second, far pointer's selector */
-	uint8_t len; /* bytes, 1 to 15 */
-	uint8_t map; /* 0 one-byte, 1 0F, 2 0F38, 3 0F3A */
-	uint8_t opcode; /* last opcode byte */
-	uint8_t modrm; /* 0 unless has_modrm */
-	uint8_t mod, reg, rm; /* reg and rm with REX.R/REX.B applied; reg3 = reg & 7 is the /digit */
-	uint8_t base, index, scale; /* memory operand; INSN_REG_NONE where absent; scale is a shift */
-	uint8_t seg; /* enum cpu_seg of the memory operand: default or override */
-	uint8_t opsize; /* 2, 4, 8: operand size after prefixes (byte forms: see opcode) */
-	uint8_t adsize; /* 2, 4, 8 */
-	uint8_t rep; /* 0, 0xF2, 0xF3: the last of them */
-	uint8_t prefix66; /* 0x66 seen (mandatory-prefix selection) */
-	uint8_t lock; /* F0 seen */
-	uint8_t rex; /* REX byte or 0: with it, byte registers 4-7 are SPL.. */
-	uint8_t has_modrm;
-	uint8_t mode; /* enum soft_mode it was decoded in */
-	uint8_t flags; /* INSN_* */
-};
-/* INSN_END: the block ends behind it. INSN_LOCK_OK: LOCK is legal with a memory
- * destination (else #UD). INSN_SLOW_TIME: reads the clock or devices. */
-enum { INSN_END = 1, INSN_LOCK_OK = 2, INSN_SLOW_TIME = 4 };
-
-/* What a lookup returns for an opcode it owns; exec NULL: #UD. */
-struct insn_row {
-	soft_exec_fn *exec;
-	uint8_t flags; /* INSN_* */
-};
-/* System instructions and segment/control/IO ones (sys_*.c, vmm/cpu/soft):
- * far CALL/JMP/RET, INT/INT3/INTO/INT1, IRET, SYSCALL/SYSRET/SYSENTER/SYSEXIT,
- * MOV Sreg, PUSH/POP Sreg, LES/LDS/LSS/LFS/LGS, MOV CR/DR, LGDT.. group 6 and 7, LAR/LSL,
- * VERR/VERW, CLTS, INVD/WBINVD, INVLPG, RDMSR/WRMSR/RDTSC/RDTSCP/RDPMC/CPUID, HLT, CLI/STI,
- * PUSHF/POPF, IN/OUT/INS/OUTS, ARPL, BOUND, SWAPGS, XGETBV.., UD0-2.
- * Returns false for an opcode that is not of this room. */
-bool sys_lookup(const struct insn *i, struct insn_row *ret_row);
-/* x87, MMX, SSE to SSE4.2, FXSAVE/FXRSTOR, LDMXCSR/STMXCSR, EMMS, CLFLUSH, fences,
- * PREFETCH, MOVNTI, CRC32, WAIT. */
-bool fpu_lookup(const struct insn *i, struct insn_row *ret_row);
 
 /* The TLB: direct-mapped, one for supervisor and one for user accesses.
  * A tag is the page's linear address when that kind of access may go straight
@@ -183,6 +131,8 @@ struct soft {
 	/* Surroundings. */
 	struct mem *mem;
 	const struct cpu_bus *bus;
+	/* The MMU calls it before a store of @len bytes at @gpa to a page that holds code. */
+	void (*code_written)(struct soft *s, uint64_t gpa, size_t len);
 	struct block_cache *blocks; /* shared with the peers; the last to go frees it */
 	struct soft *peer; /* the next processor of this memory: a ring; itself when it is alone */
 	const struct block *block; /* the block that runs, while in_block */
@@ -229,9 +179,6 @@ static inline _Noreturn void soft_ud(struct soft *s)
  * run loop looks at s->shutdown: CPU_STOP_ERROR when s->error is not empty. No return. */
 _Noreturn void soft_unsupported(struct soft *s, const char *what);
 
-/* Instructions retired, exact at any moment (budget included). */
-uint64_t soft_icount(const struct soft *s);
-
 /* Recomputes mode, cpl-dependent tlb pointer, seg_base, stack_size after a change of CS, SS, CR0,
  * CR4, EFER, RFLAGS.VM or a segment register. (sys_seg.c) */
 void soft_mode_changed(struct soft *s);
@@ -268,17 +215,11 @@ void mmu_flush_page(struct soft *s, uint64_t lin);
 /* Linear to guest-physical for instruction fetch at the current privilege; raises #PF.
  * Fills the TLB's exec tag. */
 uint64_t mmu_fetch_phys(struct soft *s, uint64_t lin);
-/* A page holds decoded code now: writes to it must come to block_code_written(). */
+/* A page holds decoded code now: stores to it call s->code_written(). */
 void mmu_code_page_set(struct soft *s, uint64_t gpa_page);
 void mmu_code_page_clear(struct soft *s, uint64_t gpa_page);
-/* Called before a store to a page that holds code: block.c drops what it hit. */
-void block_code_written(struct soft *s, uint64_t gpa, size_t len);
 /* Guest-physical access outside of RAM, or RAM by physical address. */
 uint64_t phys_read(struct soft *s, uint64_t gpa, unsigned size);
 void phys_write(struct soft *s, uint64_t gpa, unsigned size, uint64_t v);
-
-/* decode.c: decodes at most 15 bytes. @n: bytes there are. Returns the length (1-15), 0 when more bytes
- * are needed than @n, -1 for an instruction that is #UD/#GP by form (ret_insn->exec raises). */
-int insn_decode(const uint8_t *bytes, size_t n, enum soft_mode mode, struct insn *ret_insn);
 
 #endif

@@ -26,15 +26,6 @@
 
 enum { WINDOW = 8192, DR6_BS = 0x4000 };
 
-uint64_t soft_icount(const struct soft *s)
-{
-	int64_t left = s->budget + s->reserve;
-
-	if (s->in_block)
-		left += s->block->n_insns - (s->cur->n - 1);
-	return s->icount_end - (uint64_t)left;
-}
-
 /* ---- the run loop ------------------------------------------------------------- */
 
 /* After a raise. The faulting instruction counts. */
@@ -377,6 +368,7 @@ static struct soft *soft_alloc(struct mem *mem, const struct cpu_bus *bus)
 	s->cpu.ops = &soft_ops;
 	s->mem = mem;
 	s->bus = bus;
+	s->code_written = block_code_written;
 	s->peer = s;
 	mmu_init(s);
 	cpu_state_reset(&reset);
@@ -395,6 +387,7 @@ int soft_cpu_new(struct mem *mem, const struct cpu_bus *bus, struct cpu **ret_cp
 		free(s);
 		return -ENOMEM;
 	}
+	translate_attach(s->blocks);
 	s->slots = (uint64_t)(uintptr_t)s->blocks->slots;
 	translate_forget_returns(s);
 	mem->on_code_write = code_written;

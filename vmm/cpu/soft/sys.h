@@ -2,6 +2,7 @@
 #ifndef MUSTER_VMM_CPU_SOFT_SYS_H
 #define MUSTER_VMM_CPU_SOFT_SYS_H
 
+#include "vmm/cpu/soft/exec.h"
 #include "vmm/cpu/soft/mmu.h"
 #include "vmm/cpu/soft/operand.h"
 #include "vmm/cpu/soft/seg.h"

@@ -28,7 +28,8 @@ static unsigned wanted_heat(void)
 	return v && strcmp(v, "eager") == 0 ? 1 : TRANSLATE_HEAT;
 }
 
-struct translate *translate_new(const struct uop *slots)
+/* The code cache; NULL when the host gives none. @slots: of the blocks; borrowed. */
+static struct translate *cache_new(const struct uop *slots)
 {
 	struct translate *t;
 	void *rw = MAP_FAILED, *rx = MAP_FAILED;
@@ -67,20 +68,13 @@ struct translate *translate_new(const struct uop *slots)
 	return t;
 }
 
-struct translate *translate_free(struct translate *t)
+static struct translate *cache_free(struct translate *t)
 {
-	if (!t)
-		return NULL;
 	(void)munmap(t->rw, TRANSLATE_CACHE_BYTES);
 	(void)munmap(t->rw + t->to_rx, TRANSLATE_CACHE_BYTES);
 	free(t->profile);
 	free(t);
 	return NULL;
-}
-
-const uint8_t *translate_none(const struct translate *t)
-{
-	return t ? t->none + t->to_rx : NULL;
 }
 
 void translate_forget_returns(struct soft *s)
@@ -119,15 +113,25 @@ static void release(uint8_t *from, uint8_t *to)
 	(void)madvise(first, (size_t)(to - first), MADV_REMOVE);
 }
 
-void translate_release(struct soft *s)
+static void cache_release(struct soft *s)
 {
 	struct translate *t = s->blocks->translate;
 
-	if (!t)
-		return;
 	flush(s);
 	release(t->first, t->cold_first);
 	release(t->cold_first, t->rw + TRANSLATE_CACHE_BYTES);
+}
+
+void translate_attach(struct block_cache *c)
+{
+	static const struct block_translator translator = { translate_drop, cache_release, translate_profile_print, cache_free };
+
+	c->translate = cache_new(c->slots);
+	if (!c->translate)
+		return;
+	c->translator = &translator;
+	c->new_enter = translate_count;
+	c->no_code = translate_none(c->translate);
 }
 
 /* ---- code ----------------------------------------------------------------------- */

@@ -28,24 +28,15 @@
 
 enum { TRANSLATE_HEAT = 64, TRANSLATE_CACHE_BYTES = 32 << 20 };
 
-/* The code cache; NULL when the host gives none or forbids it, or when MUSTER_SOFT in the
- * environment is "interp". "eager" translates every block at its first entry, "traces" at its
- * second, when the blocks behind it are known; both are for tests. @slots: of the blocks; borrowed. */
-struct translate *translate_new(const struct uop *slots);
-struct translate *translate_free(struct translate *t);
+/* Gives @c, which is empty, a translator. None when the host refuses memory that is executable, or when
+ * MUSTER_SOFT in the environment is "interp". "eager" translates every block at its first entry, "traces" at its
+ * second, when the blocks behind it are known; both are for tests. */
+void translate_attach(struct block_cache *c);
 /* Empties @s's return stack: before its first translated code, and when all code goes. */
 void translate_forget_returns(struct soft *s);
 /* Gives @b code when it may have some: b->enter and b->code change. */
 void translate_block(struct soft *s, struct block *b);
-/* The code of @b is not to be used any more. */
-void translate_drop(struct translate *t, struct block *b);
-/* Drops all code and gives its memory back. */
-void translate_release(struct soft *s);
-/* What b->code is for a block without code; NULL when @t is NULL. */
-const uint8_t *translate_none(const struct translate *t);
 /* uop_enter() that counts; what b->enter is while a block may become hot. */
 uop_fn translate_count;
-/* Prints how much code was made, and with MUSTER_SOFT_PROFILE why it is left. Accepts NULL. */
-void translate_profile_print(const struct translate *t, FILE *f);
 
 #endif

@@ -336,7 +336,16 @@ struct opd translate_stack(struct build *t, const struct plan *x);
 /* Runs the uop, on whose behalf a span was looked up that lies in two pages. */
 uop_fn translate_straddle;
 
-/* translate_profile.c: NULL unless the user asks for one, or without memory. What counts, in place of what it is named after. */
+/* What b->code is for a block without code. */
+static inline const uint8_t *translate_none(const struct translate *t)
+{
+	return t->none + t->to_rx;
+}
+
+/* translate_profile.c */
+/* Prints how much code was made, and with MUSTER_SOFT_PROFILE why it is left. */
+void translate_profile_print(const struct translate *t, FILE *f);
+/* NULL unless the user asks for one, or without memory. What counts, in place of what it is named after. */
 struct translate_profile *translate_profile_new(void);
 void translate_profile_exec(struct soft *s, const struct insn *i);
 const struct block *translate_profile_end(struct soft *s, const struct uop *u);
@@ -376,6 +385,8 @@ void translate_begin_sse(struct build *t);
 void translate_make_ways(struct translate *t);
 
 /* translate_link.c */
+/* @b goes: its code, and that of all traces that it is in. */
+void translate_drop(struct translate *t, struct block *b);
 /* When @cond holds (COND_COUNT: always), goes to the block at the block's byte @delta. */
 void translate_edge(struct build *t, unsigned cond, int32_t delta);
 /* The same in the middle of a trace: what stands in host registers only goes back on the way. */

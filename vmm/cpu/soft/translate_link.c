@@ -259,8 +259,6 @@ void translate_drop_code(struct translate *t, struct block *b)
 
 void translate_drop(struct translate *t, struct block *b)
 {
-	if (!t)
-		return;
 	translate_drop_code(t, b);
 	translate_part_gone(t, b);
 }

@@ -93,10 +93,8 @@ static void print_most(const uint64_t *n, const char *what, FILE *f)
 
 void translate_profile_print(const struct translate *t, FILE *f)
 {
-	const struct translate_profile *p = t ? t->profile : NULL;
+	const struct translate_profile *p = t->profile;
 
-	if (!t)
-		return;
 	fprintf(f, "soft: %llu traces translated to %llu bytes, %llu flushes\n", (unsigned long long)t->n_blocks,
 		(unsigned long long)t->n_bytes, (unsigned long long)t->n_flushes);
 	if (!p)

@@ -22,6 +22,7 @@
 #ifndef MUSTER_VMM_CPU_SOFT_UOP_H
 #define MUSTER_VMM_CPU_SOFT_UOP_H
 
+#include "vmm/cpu/soft/exec.h"
 #include "vmm/cpu/soft/flags.h"
 #include "vmm/cpu/soft/mmu.h"
 #include "vmm/cpu/soft/soft.h"

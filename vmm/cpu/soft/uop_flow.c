@@ -2,9 +2,7 @@
  * ways of the fast ones.
  *
  * Used by: block_build.c, uop_*.c. */
-#include "vmm/cpu/soft/uop.h"
-
-#include "vmm/cpu/soft/translate.h"
+#include "vmm/cpu/soft/block.h"
 
 /* The whole block is paid at its entry; who leaves early gives back. */
 const struct uop *uop_enter(struct soft *s, const struct uop *u)
@@ -25,13 +23,12 @@ const struct uop *uop_enter(struct soft *s, const struct uop *u)
 const struct uop *uop_enter_across(struct soft *s, const struct uop *u)
 {
 	const struct block *b = (const struct block *)(const void *)u;
-	const struct translate *t = s->blocks->translate;
 	uint64_t next = (s->rip | (MEM_PAGE_SIZE - 1)) + 1;
 	const struct code_entry *e = &s->code_tlb[TLB_INDEX(next)];
 
 	if (e->tag != next || e->pfn != b->page2)
 		return NULL;
-	return t ? translate_count(s, u) : uop_enter(s, u);
+	return s->blocks->new_enter(s, u);
 }
 
 /* A link led to a block that is no more: the block found instead takes its place. */
