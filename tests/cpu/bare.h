@@ -4,9 +4,9 @@
 #ifndef MUSTER_TESTS_CPU_BARE_H
 #define MUSTER_TESTS_CPU_BARE_H
 
-#include "vmm/cpu/soft/exec.h"
-#include "vmm/cpu/soft/mmu.h"
-#include "vmm/cpu/soft/seg.h"
+#include "vmm/cpu/soft/interp/exec.h"
+#include "vmm/cpu/soft/mmu/mmu.h"
+#include "vmm/cpu/soft/mmu/seg.h"
 #include "vmm/cpu/soft/sysreg.h"
 
 /* Where things lie in the machine's 16 MiB. */

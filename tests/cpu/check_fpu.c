@@ -2,7 +2,7 @@
 #include "tests/cpu/bare.h"
 #include "tests/unit.h"
 #include "vmm/cpu/soft/flags.h"
-#include "vmm/cpu/soft/fpu.h"
+#include "vmm/cpu/soft/interp/fpu.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* tests/cpu/check_fpu_x87.c: x87: results, #MF, pointers, and the images in memory. */
 #include "tests/cpu/bare.h"
 #include "tests/unit.h"
-#include "vmm/cpu/soft/fpu_x87.h"
+#include "vmm/cpu/soft/interp/fpu_x87.h"
 
 #include <string.h>
 

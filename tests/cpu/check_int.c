@@ -6,7 +6,7 @@
  * that the manual leaves undefined are not compared. */
 #include "tests/cpu/flat.h"
 #include "tests/unit.h"
-#include "vmm/cpu/soft/exec.h"
+#include "vmm/cpu/soft/interp/exec.h"
 #include "vmm/cpu/soft/flags.h"
 
 #include <stdio.h>

@@ -7,7 +7,7 @@
 #include "tests/cpu/lockstep.h"
 #include "tests/unit.h"
 
-#include "vmm/cpu/soft/block.h"
+#include "vmm/cpu/soft/block/block.h"
 
 /* All four, in every place that an operand has. */
 GUEST(places, "mov ecx, 6; mov r10d, 5; mov r11, -3; mov r14d, DATA; mov r15d, 7\n"

@@ -1,7 +1,7 @@
 /* tests/cpu/check_mmu.c: page walks, the TLB and its flushes, stores over two pages. */
 #include "tests/cpu/bare.h"
 #include "tests/unit.h"
-#include "vmm/cpu/soft/mmu_walk.h"
+#include "vmm/cpu/soft/mmu/mmu_walk.h"
 
 static struct bare *b;
 

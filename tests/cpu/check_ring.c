@@ -8,7 +8,7 @@
 #include "tests/cpu/lockstep.h"
 #include "tests/unit.h"
 
-#include "vmm/cpu/soft/seg.h"
+#include "vmm/cpu/soft/mmu/seg.h"
 #include "vmm/cpu/soft/sysreg.h"
 
 /* Goes to label @to at CPL 3. */

@@ -1,5 +1,5 @@
 /* tests/cpu/check_span.c: accesses that lie close together, which the translator looks up once
- * (vmm/cpu/soft/translate_span.c).
+ * (vmm/cpu/soft/translate/translate_span.c).
  *
  * Each case is about another thing that may come between two of them: the end of the page, a page that
  * may be read only or is not there, code, a register that is not what it was. As
@@ -7,7 +7,7 @@
 #include "tests/cpu/lockstep.h"
 #include "tests/unit.h"
 
-#include "vmm/cpu/soft/block.h"
+#include "vmm/cpu/soft/block/block.h"
 
 /* A frame that slides over a page's end, 8 bytes at a time. */
 GUEST(slide, "mov esi, 20; lea rsp, [PAGES + 0x1050]\n"

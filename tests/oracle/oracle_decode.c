@@ -7,8 +7,8 @@
  * BMI, ...) must be refused here or mean its older self; it is counted as
  * skipped. Differences that the SDM decides in our favour stand in allowed[].
  *
- * Depends on: Zydis, vmm/cpu/soft/exec.h (insn_decode).   Sources: SDM vol. 2 ch. 2, app. A. */
-#include "vmm/cpu/soft/exec.h"
+ * Depends on: Zydis, vmm/cpu/soft/interp/exec.h (insn_decode).   Sources: SDM vol. 2 ch. 2, app. A. */
+#include "vmm/cpu/soft/interp/exec.h"
 
 #include <Zydis/Zydis.h>
 #include <stdio.h>

@@ -1,9 +1,14 @@
 /* vmm/cpu/soft/soft.h: the soft engine's processor, as its parts see it.
  *
- * The parts: decode (bytes to struct insn), execute (insn to results: int_*.c
- * integer, sys_*.c system, fpu_*.c x87/MMX/SSE), block (the decoded-block
- * cache and the dispatch), translate (hot blocks as host code), mmu (linear to physical, the TLB), flags (lazy
- * arithmetic flags), event (exceptions, interrupts, their delivery).
+ * The folders, in the order of the pipeline; each calls those above it only (tests/check-layers):
+ *   decode     bytes to struct insn
+ *   mmu        linear to physical addresses, segments, the TLB
+ *   interp     struct insn to results: the executors (int_*.c integer, sys_*.c system,
+ *              fpu_*.c x87, MMX and SSE) and the delivery of events
+ *   block      the cache of decoded blocks and the uops that they are made of
+ *   translate  hot blocks as host code
+ *   run        the run loop: the engine as struct cpu
+ * Beside the folders lies what all of them use: this file, insn.h, flags, raise.c and sysreg.h.
  *
  * Contract of an executor, `soft_exec_fn(s, i)`:
  *  - on entry s->insn_rip is the instruction's address, s->rip the next one's;

@@ -1,0 +1,273 @@
+/* vmm/cpu/soft/translate/translate_bits.c: shifts and rotates, bit tests and scans, CMPXCHG8B and CMPXCHG16B.
+ *
+ * The host's instruction does the work. Flags that the SDM leaves undefined come out
+ * as the executors have them (int_shift.c, int_bit.c), whatever the host does. Those that return
+ * false run by their executor: bytes and words whose flags are looked at.
+ *
+ * Used by: translate_rest.c.   Sources: SDM vol. 2. */
+#include "vmm/cpu/soft/interp/int.h"
+#include "vmm/cpu/soft/translate/translate_operand.h"
+
+enum { DIGIT_ROL, DIGIT_ROR, DIGIT_SHL = 4, DIGIT_SHR, DIGIT_SAL, DIGIT_SAR };
+
+/* ---- shifts and rotates ------------------------------------------------------------ */
+
+static bool is_by_cl(const struct insn *i)
+{
+	return i->opcode >= 0xD2;
+}
+
+static unsigned count_of(const struct insn *i)
+{
+	return (i->opcode >= 0xD0 ? 1u : (unsigned)i->imm) & (i->opsize == 8 ? 63 : 31);
+}
+
+static void put_host_shift(struct build *t, const struct plan *x, unsigned size, struct opd at)
+{
+	unsigned digit = x->i.reg & 7;
+
+	em(&t->p, size, x->i.opcode, digit == DIGIT_SAL ? DIGIT_SHL : digit, at);
+	if (x->i.opcode < 0xD0)
+		em8(&t->p, (uint8_t)x->i.imm);
+}
+
+/* T2 = the top bit of @at, or @is_next the one below it. */
+static void put_top(struct build *t, unsigned size, struct opd at, bool is_next)
+{
+	em(&t->p, size, 0x8B, HOST_T2, at);
+	em(&t->p, size, 0xC1, 5, opd_reg(HOST_T2)); /* shr */
+	em8(&t->p, 8 * size - (is_next ? 2 : 1));
+	em_alu_imm(&t->p, 4, 4, opd_reg(HOST_T2), 1);
+}
+
+/* The host's CF is right, and the result is in @at: CC_MIX as shifted() leaves it. */
+static void keep_shift(struct build *t, const struct plan *x, unsigned size, struct opd at)
+{
+	unsigned digit = x->i.reg & 7;
+
+	em(&t->p, 1, 0x0F92, 0, opd_reg(HOST_T2)); /* setc */
+	em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
+	em_store(&t->p, OPD_S(cc_src), HOST_T2);
+	if (digit != DIGIT_SAR) {
+		put_top(t, size, at, digit == DIGIT_SHR);
+		if (digit != DIGIT_SHR)
+			em(&t->p, 4, 0x33, HOST_T2, OPD_S(cc_src)); /* SHL: the top bit against CF */
+		em(&t->p, 4, 0xC1, 4, opd_reg(HOST_T2));
+		em8(&t->p, 11);
+		em(&t->p, 4, 0x09, HOST_T2, OPD_S(cc_src));
+	}
+	em_sx(&t->p, HOST_T2, size, at);
+	em_store(&t->p, OPD_S(cc_dst), HOST_T2);
+	em_store_imm(&t->p, 4, OPD_S(cc_op), CC_MIX);
+}
+
+/* The host's CF is right, the flags before are in cc_src: CF and OF as rotated() leaves them. ROL: OF is the top bit
+ * against the lowest, which is CF; ROR: against the one below it, the top being CF. */
+static void keep_rotate(struct build *t, const struct plan *x, unsigned size, struct opd at)
+{
+	em(&t->p, 1, 0x0F92, 0, opd_reg(HOST_T2));
+	em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
+	em_alu_imm(&t->p, 4, 4, OPD_S(cc_src), ~(FLAG_CF | FLAG_OF));
+	em(&t->p, 4, 0x09, HOST_T2, OPD_S(cc_src));
+	put_top(t, size, at, (x->i.reg & 7) == DIGIT_ROR);
+	em(&t->p, 4, 0x33, HOST_T2, OPD_S(cc_src));
+	em_alu_imm(&t->p, 4, 4, opd_reg(HOST_T2), 1);
+	em(&t->p, 4, 0xC1, 4, opd_reg(HOST_T2));
+	em8(&t->p, 11);
+	em(&t->p, 4, 0x09, HOST_T2, OPD_S(cc_src));
+	em_store_imm(&t->p, 4, OPD_S(cc_op), CC_FLAGS);
+}
+
+/* The guest's flags go to s->scratch. Spoils T2. */
+static void save_flags(struct build *t)
+{
+	translate_flags(t);
+	em8(&t->p, 0x9C); /* pushfq */
+	em8(&t->p, 0x41); /* pop r13 */
+	em8(&t->p, 0x5D);
+	em_store(&t->p, OPD_S(scratch), HOST_T2);
+}
+
+/* A count of 0 changes no flag, but the upper half of a dword's register. */
+static bool put_shift(struct build *t, const struct plan *x)
+{
+	unsigned size = width(&x->i), digit = x->i.reg & 7;
+	bool is_rotate = digit <= DIGIT_ROR;
+	uint8_t *is_zero = NULL;
+	struct opd at;
+
+	if (x->keep && (size < 4 || (!is_by_cl(&x->i) && !count_of(&x->i))))
+		return false;
+	at = operand_rw(t, x, size, true);
+	if (x->keep && is_rotate)
+		save_flags(t);
+	if (x->keep && is_by_cl(&x->i)) {
+		em(&t->p, 1, 0xF6, 0, opd_reg(HOST_RCX)); /* test */
+		em8(&t->p, size == 8 ? 63 : 31);
+		if (size == 4 && !is_mem(x))
+			em(&t->p, 4, 0x8B, at.reg, at);
+		is_zero = em_jump(&t->p, COND_E);
+	}
+	if (x->keep && is_rotate) {
+		em_load(&t->p, HOST_T2, OPD_S(scratch));
+		em_store(&t->p, OPD_S(cc_src), HOST_T2);
+	}
+	put_host_shift(t, x, size, at);
+	if (x->keep && is_rotate)
+		keep_rotate(t, x, size, at);
+	else if (x->keep)
+		keep_shift(t, x, size, at);
+	if (is_zero)
+		em_patch(is_zero, t->p);
+	put_back(t, x);
+	t->host_flags = false;
+	if (x->keep)
+		t->lazy = LAZY_UNKNOWN;
+	return true;
+}
+
+/* ---- bit tests ---------------------------------------------------------------------- */
+
+/* T1 = the host address of the word that holds the bit, which is anywhere from the operand on. */
+static struct opd bit_string(struct build *t, const struct plan *x, bool is_write)
+{
+	unsigned size = x->i.opsize;
+	struct opd at = opd_mem(HOST_T1, 0);
+
+	translate_ea(t, x, 0);
+	em_sx(&t->p, HOST_T2, size, guest_opd(x->i.reg));
+	em(&t->p, 8, 0xC1, 7, opd_reg(HOST_T2)); /* sar */
+	em8(&t->p, size == 8 ? 6 : 5);
+	at.index = HOST_T2;
+	at.scale = size == 8 ? 3 : 2;
+	em(&t->p, 8, 0x8D, HOST_T1, at);
+	translate_tlb(t, x, size, is_write, false);
+	return opd_mem(HOST_T1, 0);
+}
+
+/* BT and its kin: CF changes, the others stay. */
+static bool put_bit(struct build *t, const struct plan *x)
+{
+	bool by_imm = x->i.opcode == 0xBA;
+	unsigned size = x->i.opsize, op = by_imm ? 4 + (x->i.reg & 3) : 4 + (x->i.opcode >> 3 & 3);
+	/* A register of struct soft as memory would be a bit string. */
+	struct opd at = !is_mem(x) || by_imm ? operand_rw(t, x, size, op != 4) : bit_string(t, x, op != 4);
+	struct opd word = at;
+
+	if (x->keep)
+		save_flags(t);
+	if (is_mem(x) && !by_imm) {
+		word = opd_reg(HOST_T2);
+		em(&t->p, size, 0x8B, HOST_T2, at);
+	}
+	if (by_imm) {
+		em(&t->p, size, 0x0FBA, op, word);
+		em8(&t->p, (uint8_t)x->i.imm);
+	} else {
+		em(&t->p, size, 0x0F83 | op << 3, guest_host(x->i.reg), word);
+	}
+	if (word.reg == HOST_T2 && op != 4)
+		em(&t->p, size, 0x89, HOST_T2, at);
+	if (op != 4)
+		put_back(t, x);
+	t->host_flags = false;
+	if (!x->keep)
+		return true;
+	em(&t->p, 1, 0x0F92, 0, opd_reg(HOST_T2)); /* setc */
+	em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
+	em_alu_imm(&t->p, 4, 4, OPD_S(scratch), ~FLAG_CF);
+	em(&t->p, 4, 0x0B, HOST_T2, OPD_S(scratch));
+	em_store(&t->p, OPD_S(cc_src), HOST_T2);
+	em_store_imm(&t->p, 4, OPD_S(cc_op), CC_FLAGS);
+	t->lazy = LAZY_UNKNOWN;
+	return true;
+}
+
+/* ---- scans -------------------------------------------------------------------------- */
+
+/* BSF and BSR: ZF says that there was no bit, then the register stays; the other flags become 0. */
+static bool put_scan(struct build *t, const struct plan *x)
+{
+	unsigned size = x->i.opsize, h;
+	struct opd from = operand(t, x, size, false);
+	uint8_t *is_zero;
+
+	em(&t->p, size, 0x8B, HOST_T2, from);
+	h = guest_read(t, x->i.reg, HOST_T1);
+	em(&t->p, size, 0x85, HOST_T2, opd_reg(HOST_T2)); /* test */
+	is_zero = em_jump(&t->p, COND_E);
+	em(&t->p, size, 0x0F00u | x->i.opcode, h, opd_reg(HOST_T2));
+	guest_write(t, x->i.reg, h);
+	em_patch(is_zero, t->p);
+	t->host_flags = false;
+	if (!x->keep)
+		return true;
+	em(&t->p, size, 0x85, HOST_T2, opd_reg(HOST_T2));
+	em(&t->p, 1, 0x0F94, 0, opd_reg(HOST_T2)); /* setz */
+	em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
+	em(&t->p, 4, 0xC1, 4, opd_reg(HOST_T2));
+	em8(&t->p, 6);
+	em_store(&t->p, OPD_S(cc_src), HOST_T2);
+	em_store_imm(&t->p, 4, OPD_S(cc_op), CC_FLAGS);
+	t->lazy = LAZY_UNKNOWN;
+	return true;
+}
+
+/* ---- double words ---------------------------------------------------------------------- */
+
+/* The host's registers are the guest's, and it changes ZF alone. */
+static bool put_cmpxchg8b(struct build *t, const struct plan *x)
+{
+	unsigned bytes = 2u * x->i.opsize;
+	struct opd at = translate_mem(t, x, bytes, true);
+
+	if (bytes == 16) {
+		em(&t->p, 8, 0x8D, HOST_T1, at);
+		translate_spoilt(t, HOST_T1);
+		at.disp = 0;
+		em(&t->p, 1, 0xF6, 0, opd_reg(HOST_T1)); /* test */
+		em8(&t->p, 15);
+		translate_exit(t, COND_NE, x->u);
+		t->host_flags = false;
+	}
+	if (x->keep)
+		translate_flags(t);
+	em(&t->p, x->i.opsize, 0x0FC7, 1, at);
+	t->host_flags = x->keep;
+	if (x->keep)
+		translate_keep_host_flags(t);
+	return true;
+}
+
+/* ---- who does what --------------------------------------------------------------------- */
+
+static bool plan_shift(struct plan *x)
+{
+	unsigned digit = x->i.reg & 7, in_rm = is_mem(x) ? 0 : 1u << x->i.rm;
+
+	if (digit == 2 || digit == 3 || (!is_mem(x) && !reg_is_plain(&x->i, x->i.rm, width(&x->i))))
+		return false;
+	x->may_exec = width(&x->i) < 4 || (!is_by_cl(&x->i) && !count_of(&x->i));
+	return use(x, put_shift, false, true, in_rm);
+}
+
+bool translate_plan_bits(struct plan *x)
+{
+	soft_exec_fn *exec = x->i.exec;
+	bool in_host = guest_host(x->i.reg) != HOST_NONE;
+	unsigned in_rm = is_mem(x) ? 0 : 1u << x->i.rm, in_reg = 1u << x->i.reg;
+
+	if (exec == int_shift_imm || exec == int_shift_one || exec == int_shift_cl)
+		return plan_shift(x);
+	if (x->i.opsize < 4)
+		return false;
+	if (exec == int_bt_imm)
+		return use(x, put_bit, false, true, in_rm);
+	if (exec == int_bt_reg)
+		return in_host && use(x, put_bit, false, true, in_rm);
+	if (exec == int_bsf || exec == int_bsr)
+		return use(x, put_scan, true, false, in_reg);
+	if (exec == int_cmpxchg8b)
+		return __builtin_cpu_supports("cmpxchg16b") && use(x, put_cmpxchg8b, false, true, 1 << CPU_RAX | 1 << CPU_RDX);
+	return false;
+}

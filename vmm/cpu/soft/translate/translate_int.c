@@ -1,0 +1,769 @@
+/* vmm/cpu/soft/translate/translate_int.c: integer instructions.
+ *
+ * What has a uop of its own is done here; all else runs by its executor. The
+ * host's instruction does the work; around it the operands go into the lazy
+ * form, by instructions that leave the flags alone.
+ *
+ * Used by: translate.c.   Sources: SDM vol. 2. */
+#include "vmm/cpu/soft/interp/int.h"
+#include "vmm/cpu/soft/translate/translate_impl.h"
+
+enum alu { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, ALU_CMP, ALU_TEST };
+
+static unsigned width(const struct insn *i)
+{
+	return i->opcode & 1 ? i->opsize : 1;
+}
+
+static bool is_logic(enum alu op)
+{
+	return op == ALU_OR || op == ALU_AND || op == ALU_XOR || op == ALU_TEST;
+}
+
+static bool has_carry(enum alu op)
+{
+	return op == ALU_ADC || op == ALU_SBB;
+}
+
+static bool has_result(enum alu op)
+{
+	return op != ALU_CMP && op != ALU_TEST;
+}
+
+/* ---- the lazy form -------------------------------------------------------------- */
+
+/* Stores @o, sign-extended from @size; by way of @tmp. */
+static void keep_value(struct build *t, struct opd to, unsigned size, struct opd o, unsigned tmp)
+{
+	if (!o.is_mem && size == 8) {
+		em_store(&t->p, to, o.reg);
+		return;
+	}
+	em_sx(&t->p, tmp, size, o);
+	em_store(&t->p, to, tmp);
+}
+
+static void keep_op(struct build *t, enum cc_op op)
+{
+	em_store_imm(&t->p, 4, OPD_S(cc_op), (int32_t)op);
+	t->lazy = LAZY_UNKNOWN;
+}
+
+/* The form's operands are stored. */
+static void keep_raw(struct build *t, enum lazy lazy, unsigned size)
+{
+	if (t->lazy != lazy || t->lazy_size != size)
+		em_store_imm(&t->p, 4, OPD_S(cc_op), (int32_t)cc_raw(lazy, size));
+	t->lazy = lazy;
+	t->lazy_size = (uint8_t)size;
+}
+
+void translate_keep_host_flags(struct build *t)
+{
+	em8(&t->p, 0x9C); /* pushfq */
+	em8(&t->p, 0x41); /* pop r13 */
+	em8(&t->p, 0x5D);
+	em_store(&t->p, OPD_S(cc_src), HOST_T2); /* flags.h masks the others */
+	keep_op(t, CC_FLAGS);
+}
+
+/* ---- ALU ------------------------------------------------------------------------- */
+
+/* The second operand: a register of either kind, or an immediate. */
+struct source {
+	struct opd opd;
+	int32_t imm;
+	bool is_imm;
+	bool is_turned; /* the destination's register is turned round: it does not stay as it is */
+	uint8_t g; /* the guest register that opd is, or INSN_REG_NONE */
+};
+
+/* ALU operation on a host register. */
+static void put_op(struct build *t, enum alu op, unsigned size, unsigned h, const struct source *src)
+{
+	unsigned wide = size > 1;
+
+	if (op == ALU_TEST && src->is_imm) {
+		em(&t->p, size, 0xF6 | wide, 0, opd_reg(h));
+		em_imm(&t->p, size, src->imm);
+	} else if (op == ALU_TEST) {
+		em(&t->p, size, 0x84 | wide, h, src->opd);
+	} else if (src->is_imm) {
+		em_alu_imm(&t->p, size, op, opd_reg(h), src->imm);
+	} else {
+		em(&t->p, size, 2u | wide | (uint32_t)op << 3, h, src->opd);
+	}
+}
+
+/* Stores both operands, as far as the form needs them. Spoils @tmp when the source is in memory. */
+static void keep_operands(struct build *t, enum alu op, unsigned h, const struct source *src, unsigned tmp)
+{
+	if (is_logic(op) || has_carry(op))
+		return;
+	em_store(&t->p, OPD_S(cc_aux), h);
+	if (src->is_imm) {
+		em_store_imm(&t->p, 8, OPD_S(cc_src), src->imm);
+	} else if (src->opd.is_mem) {
+		em_load(&t->p, tmp, src->opd);
+		em_store(&t->p, OPD_S(cc_src), tmp);
+	} else {
+		em_store(&t->p, OPD_S(cc_src), src->opd.reg);
+	}
+}
+
+/* The host's flags are those of the operation, whose result is in @h. */
+static void keep_done(struct build *t, enum alu op, unsigned size, unsigned h)
+{
+	if (has_carry(op)) {
+		translate_keep_host_flags(t);
+	} else if (is_logic(op)) {
+		em_store(&t->p, OPD_S(cc_dst), h);
+		keep_raw(t, LAZY_LOGIC, size);
+	} else {
+		keep_raw(t, op == ALU_ADD ? LAZY_ADD : LAZY_SUB, size);
+	}
+}
+
+/* TEST whose result is wanted: in @tmp, unless both operands are @h. */
+static void put_test_keep(struct build *t, unsigned size, unsigned h, const struct source *src, unsigned tmp)
+{
+	if (!src->is_imm && !src->opd.is_mem && src->opd.reg == h) {
+		put_op(t, ALU_TEST, size, h, src);
+		tmp = h;
+	} else {
+		translate_spoilt(t, tmp);
+		em_mov(&t->p, tmp, h);
+		put_op(t, ALU_AND, size, tmp, src);
+	}
+	t->host_flags = true;
+	keep_done(t, ALU_TEST, size, tmp);
+}
+
+/* Leaves the flags of an operation on registers pending. False when they do not follow from what stands in
+ * registers behind it. */
+static bool pend(struct build *t, enum alu op, unsigned size, unsigned g, const struct source *src)
+{
+	static const uint8_t kinds[] = { [ALU_ADD] = PENDING_ADD, [ALU_OR] = PENDING_LOGIC, [ALU_AND] = PENDING_LOGIC,
+					 [ALU_SUB] = PENDING_SUB, [ALU_XOR] = PENDING_LOGIC, [ALU_CMP] = PENDING_CMP,
+					 [ALU_TEST] = PENDING_LOGIC };
+	enum pending_kind kind = (enum pending_kind)kinds[op];
+	unsigned s = src->is_imm ? INSN_REG_NONE : src->g;
+
+	if (src->is_turned || has_carry(op) || (op == ALU_TEST && (src->is_imm || src->g != g)))
+		return false;
+	if (kind != PENDING_LOGIC && !src->is_imm && s == INSN_REG_NONE)
+		return false;
+	if (kind == PENDING_ADD || kind == PENDING_SUB) {
+		if (src->is_imm ? src->imm == INT32_MIN : s == g || guest_host(s) == HOST_NONE || guest_host(g) == HOST_NONE)
+			return false;
+	}
+	translate_pend(t, kind, size, g, kind == PENDING_LOGIC ? INSN_REG_NONE : s, src->imm);
+	return true;
+}
+
+/* The destination is register @g; the source @src (in T2, in struct soft or in place). */
+static void alu_to_reg(struct build *t, const struct plan *x, enum alu op, unsigned size, unsigned g,
+		       const struct source *src)
+{
+	unsigned h = guest_read(t, g, HOST_T1);
+	bool is_kept = x->keep && !pend(t, op, size, g, src);
+
+	if (is_kept && op == ALU_TEST) {
+		put_test_keep(t, size, h, src, HOST_T1);
+		return;
+	}
+	if (is_kept)
+		keep_operands(t, op, h, src, HOST_T2);
+	put_op(t, op, size, h, src);
+	if (has_result(op))
+		guest_write(t, g, h);
+	t->host_flags = true;
+	if (is_kept)
+		keep_done(t, op, size, h);
+}
+
+/* T2 = the memory operand, raw. */
+static void load_t2(struct build *t, unsigned size, struct opd at)
+{
+	if (size < 4)
+		em(&t->p, 4, size == 1 ? 0x0FB6 : 0x0FB7, HOST_T2, at);
+	else
+		em(&t->p, size, 0x8B, HOST_T2, at);
+}
+
+/* Destination in memory, in terms of T1; the source a guest register or an immediate. */
+static void alu_to_mem(struct build *t, const struct plan *x, enum alu op, unsigned size, struct opd at,
+		       const struct source *src)
+{
+	if (x->keep && !is_logic(op) && !has_carry(op) && !src->is_imm && src->opd.is_mem) {
+		/* The source goes first, by way of T2. */
+		em_load(&t->p, HOST_T2, src->opd);
+		em_store(&t->p, OPD_S(cc_src), HOST_T2);
+		load_t2(t, size, at);
+		em_store(&t->p, OPD_S(cc_aux), HOST_T2);
+	} else {
+		load_t2(t, size, at);
+		if (x->keep && op != ALU_TEST)
+			keep_operands(t, op, HOST_T2, src, HOST_T2);
+	}
+	if (x->keep && op == ALU_TEST) {
+		put_test_keep(t, size, HOST_T2, src, HOST_T2);
+		return;
+	}
+	put_op(t, op, size, HOST_T2, src);
+	if (has_result(op))
+		em(&t->p, size, size > 1 ? 0x89 : 0x88, HOST_T2, at);
+	t->host_flags = true;
+	if (x->keep)
+		keep_done(t, op, size, HOST_T2);
+}
+
+void translate_alu_imm(struct build *t, const struct plan *x, unsigned op, unsigned size, unsigned g, int32_t imm)
+{
+	struct source src = { .imm = imm, .is_imm = true, .is_turned = true, .g = INSN_REG_NONE };
+
+	alu_to_reg(t, x, (enum alu)op, size, g, &src);
+}
+
+static bool is_imm_form(const struct insn *i)
+{
+	return i->opcode >= 0xF6 || (i->opcode >= 0x80 && i->opcode < 0x84) || i->opcode >= 0xA8 ||
+	       (i->opcode < 0x40 && (i->opcode & 4));
+}
+
+static enum alu alu_of(const struct insn *i)
+{
+	if (i->opcode >= 0x84)
+		return ALU_TEST;
+	return (enum alu)(i->opcode < 0x40 ? i->opcode >> 3 : i->reg & 7);
+}
+
+/* Which register is written, and which read; where there are such. */
+static unsigned alu_dst(const struct insn *i)
+{
+	if (i->opcode >= 0x40)
+		return i->opcode < 0xA8 || i->opcode > 0xA9 ? i->rm : CPU_RAX;
+	return i->opcode & 4 ? CPU_RAX : i->opcode & 2 ? i->reg : i->rm;
+}
+
+static unsigned alu_src(const struct insn *i)
+{
+	return i->opcode < 0x40 && i->opcode & 2 ? i->rm : i->reg;
+}
+
+/* ADC and SBB with memory: what the flags are is asked behind the lookup. */
+static void carry_mem(struct build *t, const struct plan *x, enum alu op, unsigned size, bool is_load, const struct source *src)
+{
+	struct opd at = translate_mem(t, x, size, !is_load);
+	unsigned wide = size > 1, h;
+
+	translate_flags(t);
+	if (is_load) {
+		h = guest_read(t, x->i.reg, HOST_T2);
+		em(&t->p, size, 2u | wide | (uint32_t)op << 3, h, at);
+		guest_write(t, x->i.reg, h);
+	} else if (src->is_imm) {
+		em_alu_imm(&t->p, size, op, at, src->imm);
+	} else {
+		em(&t->p, size, wide | (uint32_t)op << 3, guest_read(t, x->i.reg, HOST_T2), at);
+	}
+	t->host_flags = true;
+	if (x->keep)
+		translate_keep_host_flags(t);
+}
+
+static bool put_alu(struct build *t, const struct plan *x)
+{
+	const struct insn *i = &x->i;
+	enum alu op = alu_of(i);
+	unsigned size = width(i);
+	bool in_reg = i->mod == 3 || !i->has_modrm;
+	bool is_load = i->opcode < 0x40 && (i->opcode & 6) == 2;
+	struct source src = { .opd = guest_opd(alu_src(i)), .imm = (int32_t)i->imm, .is_imm = is_imm_form(i),
+			      .g = (uint8_t)alu_src(i) };
+	struct opd at = { 0 };
+
+	if (has_carry(op) && !in_reg) {
+		carry_mem(t, x, op, size, is_load, &src);
+		return true;
+	}
+	if (has_carry(op))
+		translate_flags(t);
+	if (!in_reg)
+		at = translate_mem(t, x, size, has_result(op) && !is_load);
+	if (!in_reg && !is_load) {
+		alu_to_mem(t, x, op, size, at, &src);
+		return true;
+	}
+	if (!in_reg) {
+		load_t2(t, size, at);
+		src.opd = opd_reg(HOST_T2);
+		src.g = INSN_REG_NONE;
+	}
+	alu_to_reg(t, x, op, size, alu_dst(i), &src);
+	return true;
+}
+
+/* INC and DEC keep CF. */
+static bool put_inc_dec(struct build *t, const struct plan *x)
+{
+	unsigned size = width(&x->i), digit = x->i.reg & 7, g = x->dst, h;
+
+	if (x->keep) {
+		translate_flags(t);
+		em(&t->p, 1, 0x0F92, 0, opd_reg(HOST_T2)); /* setc */
+		em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
+		em_store(&t->p, OPD_S(cc_src), HOST_T2);
+		keep_value(t, OPD_S(cc_aux), size, guest_opd(g), HOST_T2);
+	}
+	h = guest_read(t, g, HOST_T1);
+	em(&t->p, size, size > 1 ? 0xFF : 0xFE, digit, opd_reg(h));
+	guest_write(t, g, h);
+	t->host_flags = false; /* CF is right only when it was */
+	if (x->keep) {
+		keep_value(t, OPD_S(cc_dst), size, opd_reg(h), HOST_T2);
+		keep_op(t, digit ? CC_DEC : CC_INC);
+	}
+	return true;
+}
+
+static bool put_neg(struct build *t, const struct plan *x)
+{
+	unsigned size = width(&x->i), g = x->dst, h;
+
+	h = guest_read(t, g, HOST_T1);
+	if (x->keep) {
+		em_store_imm(&t->p, 8, OPD_S(cc_aux), 0);
+		em_store(&t->p, OPD_S(cc_src), h);
+	}
+	em(&t->p, size, size > 1 ? 0xF7 : 0xF6, 3, opd_reg(h));
+	guest_write(t, g, h);
+	t->host_flags = true;
+	if (x->keep)
+		keep_raw(t, LAZY_SUB, size);
+	return true;
+}
+
+static bool put_not(struct build *t, const struct plan *x)
+{
+	unsigned size = width(&x->i), h = guest_read(t, x->dst, HOST_T1);
+
+	em(&t->p, size, size > 1 ? 0xF7 : 0xF6, 2, opd_reg(h));
+	guest_write(t, x->dst, h);
+	return true;
+}
+
+/* CF and OF as uop_alu_reg.c gives them, from the host's CF and the result. */
+static void keep_shift(struct build *t, unsigned digit, unsigned size, struct opd result)
+{
+	em(&t->p, 1, 0x0F92, 0, opd_reg(HOST_T2)); /* setc */
+	em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
+	if (digit != 7) {
+		translate_spoilt(t, HOST_T1);
+		/* OF: SHL: the top bit differs from CF; SHR: the bit below the top. */
+		em(&t->p, size, 0x8B, HOST_T1, result);
+		em(&t->p, size, 0xC1, 5, opd_reg(HOST_T1));
+		em8(&t->p, 8 * size - (digit == 5 ? 2 : 1));
+		if (digit == 5)
+			em_alu_imm(&t->p, 4, ALU_AND, opd_reg(HOST_T1), 1);
+		else
+			em(&t->p, 4, 0x33, HOST_T1, opd_reg(HOST_T2));
+		em(&t->p, 4, 0xC1, 4, opd_reg(HOST_T1));
+		em8(&t->p, 11);
+		em(&t->p, 4, 0x0B, HOST_T2, opd_reg(HOST_T1));
+	}
+	em_store(&t->p, OPD_S(cc_src), HOST_T2);
+	keep_value(t, OPD_S(cc_dst), size, result, HOST_T2);
+	keep_op(t, CC_MIX);
+}
+
+/* SHL, SHR, SAR by an immediate; dword and qword. */
+static bool put_shift(struct build *t, const struct plan *x)
+{
+	unsigned size = x->i.opsize, digit = x->i.reg & 7, g = x->dst, h = guest_read(t, g, HOST_T1);
+
+	em(&t->p, size, 0xC1, digit == 6 ? 4 : digit, opd_reg(h));
+	em8(&t->p, (uint8_t)x->u->imm);
+	guest_write(t, g, h);
+	t->host_flags = false;
+	if (x->keep)
+		keep_shift(t, digit, size, guest_opd(g));
+	return true;
+}
+
+static bool put_imul(struct build *t, const struct plan *x)
+{
+	unsigned size = x->i.opsize, g = x->i.reg, h;
+
+	if (x->i.map == 1) {
+		h = guest_read(t, g, HOST_T1);
+		em(&t->p, size, 0x0FAF, h, guest_opd(x->i.rm));
+	} else {
+		h = guest_target(t, g, HOST_T1);
+		em(&t->p, size, 0x69, h, guest_opd(x->i.rm));
+		em32(&t->p, (uint32_t)x->i.imm);
+	}
+	guest_write(t, g, h);
+	t->host_flags = false;
+	if (!x->keep)
+		return true;
+	em(&t->p, 1, 0x0F90, 0, opd_reg(HOST_T2));
+	em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
+	em(&t->p, 4, 0x69, HOST_T2, opd_reg(HOST_T2));
+	em32(&t->p, FLAG_CF | FLAG_OF);
+	em_store(&t->p, OPD_S(cc_src), HOST_T2);
+	keep_value(t, OPD_S(cc_dst), size, opd_reg(h), HOST_T2);
+	keep_op(t, CC_MIX);
+	return true;
+}
+
+/* ---- moves ------------------------------------------------------------------------ */
+
+static bool put_mov(struct build *t, const struct plan *x)
+{
+	const struct insn *i = &x->i;
+	unsigned size = width(i), wide = size > 1, g = x->dst, h;
+	bool is_imm = i->opcode >= 0xC6, is_load = !is_imm && i->opcode & 2;
+	struct opd at;
+
+	if (i->mod == 3) {
+		if (is_imm) {
+			h = guest_read(t, g, HOST_T1);
+			em_store_imm(&t->p, size, opd_reg(h), (int32_t)x->u->imm);
+		} else if (size >= 4) {
+			h = guest_target(t, g, HOST_T1);
+			em(&t->p, size, 0x8B, h, guest_opd(x->src));
+		} else {
+			h = guest_read(t, g, HOST_T1);
+			em(&t->p, size, 0x8A | wide, h, guest_opd(x->src));
+		}
+		guest_write(t, g, h);
+		return true;
+	}
+	at = translate_mem(t, x, size, !is_load);
+	if (is_load) {
+		h = size >= 4 ? guest_target(t, g, HOST_T2) : guest_read(t, g, HOST_T2);
+		em(&t->p, size, 0x8A | wide, h, at);
+		guest_write(t, g, h);
+	} else if (is_imm) {
+		em_store_imm(&t->p, size, at, (int32_t)x->u->imm);
+	} else {
+		em(&t->p, size, 0x88 | wide, guest_read(t, x->src, HOST_T2), at);
+	}
+	return true;
+}
+
+/* B0 to BF. */
+static bool put_mov_imm(struct build *t, const struct plan *x)
+{
+	unsigned size = x->i.opcode < 0xB8 ? 1 : x->i.opsize, g = x->dst, h;
+
+	if (size >= 4) {
+		h = guest_target(t, g, HOST_T1);
+		em_imm64(&t->p, h, size == 4 ? (uint32_t)x->u->imm : x->u->imm);
+	} else {
+		h = guest_read(t, g, HOST_T1);
+		em_store_imm(&t->p, size, opd_reg(h), (int32_t)x->u->imm);
+	}
+	guest_write(t, g, h);
+	return true;
+}
+
+/* MOVZX, MOVSX, MOVSXD. */
+static bool put_movx(struct build *t, const struct plan *x)
+{
+	const struct insn *i = &x->i;
+	unsigned from = i->map == 0 ? 4 : i->opcode & 1 ? 2 : 1, g = i->reg, h, size = i->opsize;
+	uint32_t op = i->map == 0 ? 0x63 : 0x0F00u | i->opcode;
+	struct opd src = guest_opd(i->rm);
+
+	if (i->mod != 3)
+		src = translate_mem(t, x, from, false);
+	h = size == 2 ? guest_read(t, g, HOST_T2) : guest_target(t, g, HOST_T2);
+	/* Bytes want a REX; a word register of size 2 is its 0x66. */
+	if (size == 4)
+		em(&t->p, 0, op, h, src);
+	else
+		em(&t->p, size, op, h, src);
+	guest_write(t, g, h);
+	return true;
+}
+
+static bool put_lea(struct build *t, const struct plan *x)
+{
+	struct plan flat = *x;
+	unsigned size = x->i.opsize, h;
+
+	flat.i.seg = CPU_DS; /* LEA takes no segment */
+	translate_ea(t, &flat, 0);
+	h = size == 2 ? guest_read(t, x->i.reg, HOST_T2) : guest_target(t, x->i.reg, HOST_T2);
+	em(&t->p, size, 0x8B, h, opd_reg(HOST_T1));
+	guest_write(t, x->i.reg, h);
+	return true;
+}
+
+static bool put_cmov(struct build *t, const struct plan *x)
+{
+	unsigned cond = x->i.opcode & 15, h;
+
+	translate_flags(t);
+	h = guest_read(t, x->i.reg, HOST_T1);
+	em(&t->p, x->i.opsize, 0x0F40 | cond, h, guest_opd(x->i.rm));
+	guest_write(t, x->i.reg, h);
+	return true;
+}
+
+static bool put_setcc(struct build *t, const struct plan *x)
+{
+	unsigned cond = x->i.opcode & 15;
+
+	translate_flags(t);
+	em(&t->p, 1, 0x0F90 | cond, 0, guest_opd(x->i.rm));
+	return true;
+}
+
+static bool put_cdqe(struct build *t, const struct plan *x)
+{
+	(void)x;
+	em_sx(&t->p, HOST_RAX, 4, opd_reg(HOST_RAX));
+	return true;
+}
+
+static bool put_nop(struct build *t, const struct plan *x)
+{
+	(void)t;
+	(void)x;
+	return true;
+}
+
+/* ---- the stack ---------------------------------------------------------------------- */
+
+static bool put_push(struct build *t, const struct plan *x)
+{
+	struct opd at = translate_stack(t, x);
+
+	if (x->u->fn == uop_push_i)
+		em_store_imm(&t->p, 8, at, (int32_t)x->u->imm);
+	else
+		em_store(&t->p, at, guest_read(t, x->src, HOST_T2));
+	em(&t->p, 8, 0x8D, HOST_GUEST_RSP, opd_mem(HOST_GUEST_RSP, -8));
+	return true;
+}
+
+static bool put_pop(struct build *t, const struct plan *x)
+{
+	unsigned g = x->dst, h = guest_target(t, g, HOST_T2);
+	struct opd at = translate_stack(t, x);
+
+	em(&t->p, 8, 0x8D, HOST_GUEST_RSP, opd_mem(HOST_GUEST_RSP, 8));
+	em_load(&t->p, h, at); /* POP RSP: what was loaded stands */
+	guest_write(t, g, h);
+	return true;
+}
+
+static bool put_leave(struct build *t, const struct plan *x)
+{
+	struct opd at = translate_stack(t, x);
+
+	em(&t->p, 8, 0x8D, HOST_GUEST_RSP, opd_mem(CPU_RBP, 8));
+	em_load(&t->p, CPU_RBP, at);
+	return true;
+}
+
+/* ---- who does what ------------------------------------------------------------------- */
+
+/* Leaves flags alone; @writes: the general registers that it may write. */
+static bool use(struct plan *x, translate_fn *fn, bool may_exit, unsigned writes)
+{
+	x->fn = fn;
+	x->may_exit = may_exit;
+	x->quiet = x->knows_writes = true;
+	x->writes = (uint16_t)writes;
+	return true;
+}
+
+/* @g: the general register that it may write, or INSN_REG_NONE. */
+static bool use_flags(struct plan *x, translate_fn *fn, bool writes, bool reads, unsigned g)
+{
+	x->fn = fn;
+	x->writes_flags = writes;
+	x->reads_flags = reads;
+	x->knows_writes = true;
+	x->writes = (uint16_t)(g < 16 ? 1u << g : 0);
+	return true;
+}
+
+/* What it writes is @g + @add, if it is a qword. */
+static bool copies(struct plan *x, unsigned g, int64_t add)
+{
+	if (x->i.opsize == 8 && g < 16 && add == (int32_t)add) {
+		x->copy_of = (uint8_t)g;
+		x->copy_add = (int32_t)add;
+	}
+	return true;
+}
+
+/* It moves RSP to @base + @by. */
+static bool use_stack(struct plan *x, translate_fn *fn, unsigned base, int by, unsigned writes)
+{
+	x->stack_base = (uint8_t)base;
+	x->stack_by = (int8_t)by;
+	return use(x, fn, true, 1u << CPU_RSP | writes);
+}
+
+static bool plan_alu(struct plan *x)
+{
+	enum alu op = alu_of(&x->i);
+	bool is_load = x->i.opcode < 0x40 && (x->i.opcode & 6) == 2, is_imm = is_imm_form(&x->i);
+
+	x->may_exit = x->i.has_modrm && x->i.mod != 3;
+	(void)use_flags(x, put_alu, !has_carry(op), has_carry(op),
+			has_result(op) && (is_load || !x->may_exit) ? alu_dst(&x->i) : INSN_REG_NONE);
+	if ((op == ALU_ADD || op == ALU_SUB) && is_imm && width(&x->i) == 8 && x->i.imm != (uint64_t)INT32_MIN)
+		(void)copies(x, alu_dst(&x->i), op == ALU_ADD ? (int64_t)x->i.imm : -(int64_t)x->i.imm);
+	return true;
+}
+
+/* F6, F7, FE, FF: those with uops that are not branches. */
+static bool plan_unary(struct plan *x)
+{
+	unsigned digit = x->i.reg & 7;
+
+	if (x->i.opcode < 0xF8) {
+		if (digit < 2)
+			return plan_alu(x);
+		return digit == 2 ? use(x, put_not, false, 1u << x->dst) : use_flags(x, put_neg, true, false, x->dst);
+	}
+	if (digit == 6)
+		return use_stack(x, put_push, CPU_RSP, -8, 0);
+	(void)use_flags(x, put_inc_dec, false, false, x->dst);
+	return width(&x->i) < 8 || copies(x, x->dst, digit ? -1 : 1);
+}
+
+static bool plan_0f(struct plan *x)
+{
+	bool is_mem = x->i.mod != 3;
+
+	switch (x->i.opcode) {
+	case 0x19 ... 0x1F:
+		return use(x, put_nop, false, 0);
+	case 0x40 ... 0x4F:
+		x->reads_flags = true;
+		return use(x, put_cmov, false, 1u << x->i.reg);
+	case 0x90 ... 0x9F:
+		x->reads_flags = true;
+		return use(x, put_setcc, false, 1u << x->i.rm);
+	case 0xAF:
+		return use_flags(x, put_imul, true, false, x->i.reg);
+	case 0xB6 ... 0xB7:
+	case 0xBE ... 0xBF:
+		return use(x, put_movx, is_mem, 1u << x->i.reg);
+	default:
+		return false;
+	}
+}
+
+/* A MOV to memory. */
+static bool is_store(const struct insn *i)
+{
+	return i->mod != 3 && (i->opcode >= 0xC6 || !(i->opcode & 2));
+}
+
+static bool plan_one(struct plan *x)
+{
+	bool is_mem = x->i.has_modrm && x->i.mod != 3;
+
+	switch (x->i.opcode) {
+	case 0x00 ... 0x3F:
+	case 0x80 ... 0x85:
+	case 0xA8 ... 0xA9:
+		return plan_alu(x);
+	case 0x50 ... 0x57:
+	case 0x68:
+	case 0x6A:
+		return use_stack(x, put_push, CPU_RSP, -8, 0);
+	case 0x58 ... 0x5F:
+		x->pops_rsp = x->dst == CPU_RSP;
+		return use_stack(x, put_pop, CPU_RSP, 8, 1u << x->dst);
+	case 0x63:
+		return use(x, put_movx, is_mem, 1u << x->i.reg);
+	case 0x69:
+	case 0x6B:
+		return use_flags(x, put_imul, true, false, x->i.reg);
+	case 0x88 ... 0x8B:
+	case 0xC6 ... 0xC7:
+		(void)use(x, put_mov, is_mem, is_store(&x->i) ? 0 : 1u << x->dst);
+		return is_mem || x->i.opcode >= 0xC6 || width(&x->i) < 8 || copies(x, x->src, 0);
+	case 0x8D:
+		(void)use(x, put_lea, false, 1u << x->i.reg);
+		return x->i.index != INSN_REG_NONE || copies(x, x->i.base, x->i.disp);
+	case 0x90:
+		return use(x, put_nop, false, 0);
+	case 0x98:
+		return use(x, put_cdqe, false, 1 << CPU_RAX);
+	case 0xB0 ... 0xBF:
+		return use(x, put_mov_imm, false, 1u << x->dst);
+	case 0xC0 ... 0xC1:
+	case 0xD0 ... 0xD1:
+		return use_flags(x, put_shift, true, false, x->dst);
+	case 0xC9:
+		return use_stack(x, put_leave, CPU_RBP, 8, 1 << CPU_RBP);
+	case 0xF6 ... 0xF7:
+	case 0xFE ... 0xFF:
+		return plan_unary(x);
+	default:
+		return false;
+	}
+}
+
+/* One with a generic uop. */
+bool translate_plan_alu(struct plan *x)
+{
+	soft_exec_fn *exec = x->i.exec;
+	bool has_reg = exec == int_alu_rm_r || exec == int_alu_r_rm || exec == int_test_rm_r;
+
+	if (!has_reg && exec != int_alu_rm_imm && exec != int_test_rm_imm)
+		return false;
+	if (width(&x->i) == 1 && !x->i.rex && ((has_reg && x->i.reg >= 4) || (x->i.mod == 3 && x->i.rm >= 4)))
+		return false; /* AH to BH */
+	return plan_alu(x);
+}
+
+/* Its field reg is a general register, not a part of the opcode. */
+static bool names_reg(const struct insn *i)
+{
+	switch ((unsigned)i->map << 8 | i->opcode) {
+	case 0x000 ... 0x03F:
+		return i->has_modrm;
+	case 0x063:
+	case 0x069:
+	case 0x06B:
+	case 0x084 ... 0x085:
+	case 0x088 ... 0x08B:
+	case 0x08D:
+	case 0x140 ... 0x14F:
+	case 0x1AF:
+	case 0x1B6 ... 0x1B7:
+	case 0x1BE ... 0x1BF:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* ALU operations with an immediate on RAX, CDQE; RSP where it is moved, and RBP by LEAVE. */
+static uint16_t implicit(const struct plan *x)
+{
+	bool is_rax = x->i.map == 0 && !x->i.has_modrm && (x->i.opcode < 0x40 || (x->i.opcode | 1) == 0xA9 || x->i.opcode == 0x98);
+
+	return (uint16_t)((unsigned)is_rax << CPU_RAX | (x->stack_by ? 1u << CPU_RSP | 1u << x->stack_base : 0));
+}
+
+bool translate_plan_int(struct plan *x)
+{
+	if (x->i.map == 0 ? !plan_one(x) : x->i.map != 1 || !plan_0f(x))
+		return false;
+	x->names = (uint8_t)(NAMES_KNOWN | (names_reg(&x->i) ? NAMES_REG : 0) | (x->i.has_modrm ? NAMES_RM : 0));
+	x->implicit = implicit(x);
+	return true;
+}

@@ -1,0 +1,334 @@
+/* vmm/cpu/soft/translate/translate_rest.c: integer instructions that have no uop of their
+ * own but are common enough: read-modify-write ones, exchanges, wide multiplications, conditional ones with
+ * memory, indirect branches through memory.
+ *
+ * Their uop is the generic one, so what the TLB refuses runs by the executor. Which
+ * instruction it is, the executor says: a form that is not legal has another one.
+ *
+ * Used by: translate.c.   Sources: SDM vol. 2. */
+#include "vmm/cpu/soft/interp/fpu.h"
+#include "vmm/cpu/soft/interp/int.h"
+#include "vmm/cpu/soft/translate/translate_operand.h"
+
+static void sign_extend(struct build *t, struct opd to, unsigned size, struct opd from)
+{
+	em_sx(&t->p, HOST_T2, size, from);
+	em_store(&t->p, to, HOST_T2);
+}
+
+/* INC and DEC of memory. They keep CF. */
+static bool put_inc_dec(struct build *t, const struct plan *x)
+{
+	unsigned size = width(&x->i), digit = x->i.reg & 1;
+	struct opd at = operand(t, x, size, true);
+
+	if (x->keep) {
+		translate_flags(t);
+		em(&t->p, 1, 0x0F92, 0, opd_reg(HOST_T2)); /* setc */
+		em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
+		em_store(&t->p, OPD_S(cc_src), HOST_T2);
+		sign_extend(t, OPD_S(cc_aux), size, at);
+	}
+	em(&t->p, size, size > 1 ? 0xFF : 0xFE, digit, at);
+	t->host_flags = false;
+	if (x->keep) {
+		sign_extend(t, OPD_S(cc_dst), size, at);
+		em_store_imm(&t->p, 4, OPD_S(cc_op), digit ? CC_DEC : CC_INC);
+		t->lazy = LAZY_UNKNOWN;
+	}
+	return true;
+}
+
+static bool put_cmov(struct build *t, const struct plan *x)
+{
+	struct opd from = operand(t, x, x->i.opsize, false);
+	unsigned h;
+
+	translate_flags(t);
+	if (guest_host(x->i.reg) == HOST_NONE) {
+		/* T1 is the address: the value goes through T2. */
+		em_load(&t->p, HOST_T2, guest_opd(x->i.reg));
+		h = HOST_T2;
+	} else {
+		h = guest_host(x->i.reg);
+	}
+	em(&t->p, x->i.opsize, 0x0F40u | (x->i.opcode & 15), h, from);
+	guest_write(t, x->i.reg, h);
+	return true;
+}
+
+static bool put_setcc(struct build *t, const struct plan *x)
+{
+	struct opd at = operand(t, x, 1, true);
+
+	translate_flags(t);
+	em(&t->p, 1, 0x0F90u | (x->i.opcode & 15), 0, at);
+	return true;
+}
+
+/* Like an ADD of the register to memory. The register is a host's. */
+static bool put_xadd(struct build *t, const struct plan *x)
+{
+	unsigned size = x->i.opsize, h = guest_host(x->i.reg);
+	struct opd at = operand(t, x, size, true);
+
+	em(&t->p, size, 0x8B, HOST_T2, at);
+	if (x->keep) {
+		em_store(&t->p, OPD_S(cc_aux), HOST_T2);
+		em_store(&t->p, OPD_S(cc_src), h);
+		em_store_imm(&t->p, 4, OPD_S(cc_op), (int32_t)cc_raw(LAZY_ADD, size));
+		t->lazy = LAZY_ADD;
+		t->lazy_size = (uint8_t)size;
+	}
+	em(&t->p, size, 0x0FC1, h, opd_reg(HOST_T2));
+	em(&t->p, size, 0x89, HOST_T2, at);
+	t->host_flags = true;
+	return true;
+}
+
+/* By hand: the host's CMPXCHG may clear the upper half of RAX where the executor keeps it. */
+static bool put_cmpxchg(struct build *t, const struct plan *x)
+{
+	unsigned size = x->i.opsize;
+	struct opd at = operand(t, x, size, true);
+	uint8_t *differ, *done;
+
+	em(&t->p, size, 0x8B, HOST_T2, at);
+	if (x->keep) {
+		em_store(&t->p, OPD_S(cc_aux), HOST_RAX);
+		em_store(&t->p, OPD_S(cc_src), HOST_T2);
+		em_store_imm(&t->p, 4, OPD_S(cc_op), (int32_t)cc_raw(LAZY_SUB, size));
+		t->lazy = LAZY_SUB;
+		t->lazy_size = (uint8_t)size;
+	}
+	em(&t->p, size, 0x3B, HOST_RAX, opd_reg(HOST_T2));
+	differ = em_jump(&t->p, COND_NE);
+	em(&t->p, size, 0x89, guest_read(t, x->i.reg, HOST_T2), at);
+	done = em_jump(&t->p, COND_COUNT);
+	em_patch(differ, t->p);
+	em(&t->p, size, 0x8B, HOST_RAX, opd_reg(HOST_T2));
+	em_patch(done, t->p);
+	t->host_flags = true;
+	return true;
+}
+
+static bool put_xchg(struct build *t, const struct plan *x)
+{
+	unsigned size = x->i.opsize, h = guest_host(x->i.reg);
+	struct opd at = operand(t, x, size, true);
+
+	em(&t->p, size, 0x8B, HOST_T2, at);
+	em(&t->p, size, 0x89, h, at);
+	em(&t->p, size, 0x8B, h, opd_reg(HOST_T2));
+	return true;
+}
+
+/* CF and OF say whether the upper half means anything: int_mul.c. */
+static void keep_product(struct build *t, unsigned size, unsigned h)
+{
+	em(&t->p, 1, 0x0F90, 0, opd_reg(HOST_T2)); /* seto */
+	em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
+	em(&t->p, 4, 0x69, HOST_T2, opd_reg(HOST_T2));
+	em32(&t->p, FLAG_CF | FLAG_OF);
+	em_store(&t->p, OPD_S(cc_src), HOST_T2);
+	sign_extend(t, OPD_S(cc_dst), size, opd_reg(h));
+	em_store_imm(&t->p, 4, OPD_S(cc_op), CC_MIX);
+	t->lazy = LAZY_UNKNOWN;
+}
+
+/* MUL and IMUL into RDX:RAX, which are where they are. */
+static bool put_mul(struct build *t, const struct plan *x)
+{
+	struct opd from = operand(t, x, x->i.opsize, false);
+
+	em(&t->p, x->i.opsize, 0xF7, x->i.reg & 7, from);
+	t->host_flags = false;
+	if (x->keep)
+		keep_product(t, x->i.opsize, HOST_RAX);
+	return true;
+}
+
+/* IMUL of memory into a register that is a host's. */
+static bool put_imul_mem(struct build *t, const struct plan *x)
+{
+	unsigned size = x->i.opsize, h = guest_host(x->i.reg);
+	struct opd from = operand(t, x, size, false);
+
+	if (x->i.map == 1) {
+		em(&t->p, size, 0x0FAF, h, from);
+	} else {
+		em(&t->p, size, 0x69, h, from);
+		em32(&t->p, (uint32_t)x->i.imm);
+	}
+	t->host_flags = false;
+	if (x->keep)
+		keep_product(t, size, h);
+	return true;
+}
+
+static unsigned bswap_reg(const struct insn *i)
+{
+	return (i->opcode & 7u) | (i->rex & 1u) << 3;
+}
+
+static bool put_bswap(struct build *t, const struct plan *x)
+{
+	unsigned g = bswap_reg(&x->i), h = guest_read(t, g, HOST_T1);
+
+	em8(&t->p, 0x40u | (x->i.opsize == 8 ? 8u : 0u) | h >> 3);
+	em8(&t->p, 0x0F);
+	em8(&t->p, 0xC8 | (h & 7));
+	guest_write(t, g, h);
+	return true;
+}
+
+/* CDQ, CQO. */
+static bool put_cdq(struct build *t, const struct plan *x)
+{
+	if (x->i.opsize == 8)
+		em8(&t->p, 0x48);
+	em8(&t->p, 0x99);
+	return true;
+}
+
+/* An immediate to AH, CH, DH or BH: the register is turned round for it. They are in the host's
+ * registers of the same number. */
+static bool put_high_byte(struct build *t, const struct plan *x)
+{
+	unsigned g = x->i.rm & 3, op = x->i.opcode == 0xF6 ? 8 : x->i.reg & 7;
+
+	em(&t->p, 8, 0xC1, 1, opd_reg(g)); /* ror */
+	em8(&t->p, 8);
+	translate_alu_imm(t, x, op, 1, g, (int32_t)x->i.imm);
+	em(&t->p, 8, 0xC1, 0, opd_reg(g)); /* rol */
+	em8(&t->p, 8);
+	t->host_flags = false;
+	return true;
+}
+
+/* ---- the stack --------------------------------------------------------------------- */
+
+static bool put_push_mem(struct build *t, const struct plan *x)
+{
+	em_load(&t->p, HOST_T2, translate_mem(t, x, 8, false));
+	em_store(&t->p, OPD_S(scratch), HOST_T2);
+	translate_push_scratch(t, x);
+	return true;
+}
+
+static bool put_jmp_mem(struct build *t, const struct plan *x)
+{
+	em_load(&t->p, HOST_T1, translate_mem(t, x, 8, false));
+	translate_spoilt(t, HOST_T1);
+	translate_check_canonical(t, x);
+	em_jump_to(&t->p, COND_COUNT, t->t->jump);
+	return true;
+}
+
+static bool put_call_mem(struct build *t, const struct plan *x)
+{
+	em_load(&t->p, HOST_T1, translate_mem(t, x, 8, false));
+	translate_spoilt(t, HOST_T1);
+	translate_check_canonical(t, x);
+	em_store(&t->p, OPD_S(scratch_target), HOST_T1);
+	translate_rip(t, HOST_T2, x->u->off);
+	em_store(&t->p, OPD_S(scratch), HOST_T2);
+	translate_push_scratch(t, x);
+	em_load(&t->p, HOST_T1, OPD_S(scratch_target));
+	translate_call(t, CALLEE_INDIRECT, 0, x->u->off);
+	return true;
+}
+
+static bool put_nothing(struct build *t, const struct plan *x)
+{
+	(void)t;
+	(void)x;
+	return true;
+}
+
+/* ---- who does what --------------------------------------------------------------- */
+
+/* Those that want a dword or qword and, in host registers, what the other operand is. */
+static bool plan_wide(struct plan *x)
+{
+	soft_exec_fn *exec = x->i.exec;
+	bool in_host = guest_host(x->i.reg) != HOST_NONE;
+	unsigned in_reg = 1u << x->i.reg;
+
+	if (exec == int_mul || exec == int_imul)
+		return x->i.opcode & 1 && use(x, put_mul, true, false, 1 << CPU_RAX | 1 << CPU_RDX);
+	if (exec == int_bswap)
+		return use(x, put_bswap, false, false, 1u << bswap_reg(&x->i));
+	if (!is_mem(x))
+		return false;
+	if (exec == int_cmov)
+		return use(x, put_cmov, false, true, in_reg);
+	if (exec == int_cmpxchg)
+		return x->i.opcode & 1 && use(x, put_cmpxchg, true, false, 1 << CPU_RAX);
+	if (!in_host)
+		return false;
+	if (exec == int_xadd)
+		return x->i.opcode & 1 && use(x, put_xadd, true, false, in_reg);
+	if (exec == int_xchg)
+		return x->i.opcode & 1 && use(x, put_xchg, false, false, in_reg);
+	return (exec == int_imul_r_rm || exec == int_imul_imm) && use(x, put_imul_mem, true, false, in_reg);
+}
+
+/* Those that leave the block, and pushes. */
+static bool plan_flow(struct plan *x)
+{
+	static const struct {
+		soft_exec_fn *exec;
+		translate_fn *fn;
+	} rows[] = { { int_push_rm, put_push_mem }, { int_jmp_rm, put_jmp_mem }, { int_call_rm, put_call_mem } };
+
+	for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]); k++) {
+		if (rows[k].exec != x->i.exec)
+			continue;
+		if (!is_mem(x) || x->i.opsize == 2)
+			return false;
+		x->fn = rows[k].fn;
+		x->may_exit = x->reads_flags = true;
+		x->stack_base = CPU_RSP;
+		x->stack_by = x->fn == put_jmp_mem ? 0 : -8;
+		x->knows_writes = true;
+		return true;
+	}
+	return false;
+}
+
+static bool is_high_byte_imm(const struct insn *i)
+{
+	return (i->exec == int_test_rm_imm || i->exec == int_alu_rm_imm) && !(i->opcode & 1) && i->mod == 3 &&
+	       !reg_is_plain(i, i->rm, 1) && (i->exec == int_test_rm_imm || ((i->reg & 7) != 2 && (i->reg & 7) != 3));
+}
+
+bool translate_plan_rest(struct plan *x)
+{
+	soft_exec_fn *exec = x->i.exec;
+	int64_t disp = x->i.disp + (x->i.base == INSN_REG_RIP ? x->u->off : 0);
+
+	if (x->i.has_modrm && is_mem(x) && disp != (int32_t)disp)
+		return false;
+	if (plan_flow(x) || translate_plan_bits(x) || translate_plan_sys(x) || translate_plan_string(x) ||
+	    (x->i.has_modrm && is_mem(x) && translate_plan_alu(x)))
+		return true;
+	if (exec == fpu_hint) {
+		x->fn = put_nothing;
+		x->knows_writes = true;
+		return true;
+	}
+	if (is_high_byte_imm(&x->i))
+		return use(x, put_high_byte, true, false, 1u << (x->i.rm & 3));
+	if (x->i.map == 0 && x->i.opcode == 0x99 && x->i.opsize >= 4) {
+		x->fn = put_cdq;
+		x->knows_writes = true;
+		x->writes = 1 << CPU_RDX;
+		return true;
+	}
+	if (x->i.has_modrm && is_mem(x) && (exec == int_inc_rm || exec == int_dec_rm))
+		return use(x, put_inc_dec, false, false, 0);
+	if (exec == int_setcc)
+		return is_mem(x) && use(x, put_setcc, false, true, 0);
+	return x->i.opsize >= 4 && plan_wide(x);
+}

@@ -1,0 +1,136 @@
+/* vmm/cpu/soft/translate/translate_sys.c: what a kernel does often that is neither arithmetic nor a
+ * branch: PUSHF, CLI and STI, CLD, SWAPGS, reading control and segment registers.
+ *
+ * At another privilege than 0 they are left to their executors, which raise what is to be raised.
+ *
+ * Used by: translate_rest.c.   Sources: SDM vol. 2, each instruction's page. */
+#include "vmm/cpu/soft/interp/int.h"
+#include "vmm/cpu/soft/interp/sys.h"
+#include "vmm/cpu/soft/translate/translate_operand.h"
+
+/* What sys_pushf() pushes. */
+static bool put_pushf(struct build *t, const struct plan *x)
+{
+	translate_flags(t);
+	em8(&t->p, 0x9C); /* pushfq */
+	em8(&t->p, 0x41); /* pop r13 */
+	em8(&t->p, 0x5D);
+	em_alu_imm(&t->p, 4, 4, opd_reg(HOST_T2), FLAG_ARITH);
+	em(&t->p, 4, 0x0B, HOST_T2, OPD_S(rflags));
+	em_alu_imm(&t->p, 4, 4, opd_reg(HOST_T2), ~(FLAG_VM | FLAG_RF));
+	t->host_flags = false;
+	em_store(&t->p, OPD_S(scratch), HOST_T2);
+	translate_push_scratch(t, x);
+	return true;
+}
+
+static void need_cpl0(struct build *t, const struct plan *x)
+{
+	em_alu_imm(&t->p, 1, 7, OPD_S(cpl), 0);
+	translate_exit(t, COND_NE, x->u);
+	t->host_flags = false;
+}
+
+static bool put_cli(struct build *t, const struct plan *x)
+{
+	need_cpl0(t, x);
+	em_alu_imm(&t->p, 4, 4, OPD_S(rflags), ~FLAG_IF);
+	translate_edge(t, COND_COUNT, x->u->off);
+	return true;
+}
+
+/* The shadow lasts for the next instruction. It cannot be seen when nothing is pending and the run does not end
+ * there; else the executor makes one. */
+static bool put_sti(struct build *t, const struct plan *x)
+{
+	_Static_assert(offsetof(struct soft, nmi_pending) == offsetof(struct soft, intr_line) + 1, "read as one word");
+	need_cpl0(t, x);
+	em_alu_imm(&t->p, 2, 7, OPD_S(intr_line), 0);
+	translate_exit(t, COND_NE, x->u);
+	em_alu_imm(&t->p, 8, 7, OPD_S(budget), BLOCK_MAX_INSNS);
+	translate_exit(t, COND_L, x->u);
+	em_alu_imm(&t->p, 4, 1, OPD_S(rflags), FLAG_IF);
+	translate_edge(t, COND_COUNT, x->u->off);
+	return true;
+}
+
+static bool put_swapgs(struct build *t, const struct plan *x)
+{
+	need_cpl0(t, x);
+	em_load(&t->p, HOST_T1, OPD_S(seg[CPU_GS].base));
+	em_load(&t->p, HOST_T2, OPD_S(msr.kernel_gs_base));
+	em_store(&t->p, OPD_S(msr.kernel_gs_base), HOST_T1);
+	em_store(&t->p, OPD_S(seg[CPU_GS].base), HOST_T2);
+	em_store(&t->p, OPD_S(seg_base[CPU_GS]), HOST_T2);
+	translate_edge(t, COND_COUNT, x->u->off);
+	return true;
+}
+
+/* CR0, CR2, CR3, CR4. */
+static struct opd control_register(unsigned n)
+{
+	return n == 0 ? OPD_S(cr0) : n == 2 ? OPD_S(cr2) : n == 3 ? OPD_S(cr3) : OPD_S(cr4);
+}
+
+static bool put_mov_from_cr(struct build *t, const struct plan *x)
+{
+	unsigned h;
+
+	need_cpl0(t, x);
+	h = guest_target(t, x->i.rm, HOST_T1);
+	em_load(&t->p, h, control_register(x->i.reg));
+	guest_write(t, x->i.rm, h);
+	translate_edge(t, COND_COUNT, x->u->off);
+	return true;
+}
+
+static bool put_mov_from_seg(struct build *t, const struct plan *x)
+{
+	unsigned h = guest_target(t, x->i.rm, HOST_T1);
+
+	em(&t->p, 4, 0x0FB7, h, opd_mem(HOST_S, (int32_t)(offsetof(struct soft, seg) +
+							  sizeof(struct cpu_segment) * (x->i.reg & 7u) +
+							  offsetof(struct cpu_segment, sel))));
+	guest_write(t, x->i.rm, h);
+	return true;
+}
+
+static bool put_cld(struct build *t, const struct plan *x)
+{
+	(void)x;
+	em_alu_imm(&t->p, 4, 4, OPD_S(rflags), ~FLAG_DF);
+	t->host_flags = false;
+	return true;
+}
+
+/* ---- who does what ------------------------------------------------------------------- */
+
+/* @writes: the general registers that it may write. */
+static bool use_sys(struct plan *x, translate_fn *fn, bool may_exit, unsigned writes)
+{
+	x->fn = fn;
+	x->may_exit = x->reads_flags = may_exit;
+	x->knows_writes = true;
+	x->writes = (uint16_t)writes;
+	return true;
+}
+
+bool translate_plan_sys(struct plan *x)
+{
+	soft_exec_fn *exec = x->i.exec;
+
+	if (exec == sys_pushf && x->i.opsize == 8) {
+		x->stack_base = CPU_RSP;
+		x->stack_by = -8;
+		return use_sys(x, put_pushf, true, 0);
+	}
+	if (exec == sys_cli || exec == sys_sti)
+		return use_sys(x, exec == sys_cli ? put_cli : put_sti, true, 0);
+	if (exec == sys_swapgs)
+		return use_sys(x, put_swapgs, true, 0);
+	if (exec == sys_mov_from_cr && x->i.opsize == 8 && x->i.reg <= 4)
+		return use_sys(x, put_mov_from_cr, true, 1u << x->i.rm);
+	if (exec == sys_mov_from_seg && !is_mem(x) && x->i.opsize >= 4)
+		return use_sys(x, put_mov_from_seg, false, 1u << x->i.rm);
+	return exec == int_flagop && x->i.opcode == 0xFC && use_sys(x, put_cld, false, 0);
+}
