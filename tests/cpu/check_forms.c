@@ -1,5 +1,5 @@
 /* tests/cpu/check_forms.c: instructions with a generic uop that the translator has code for all
- * the same (vmm/cpu/soft/translate/translate_bits.c, translate_sys.c, translate_string.c, translate_rest.c), in every
+ * the same (vmm/cpu/soft/translate/emit_bits.c, emit_sys.c, emit_string.c, emit_generic.c), in every
  * form that their code tells apart, with flags that are looked at and with such that are not.
  *
  * As tests/cpu/lockstep.h says, with every block translated and with traces. What one instruction does to random

@@ -1,6 +1,6 @@
-/* tests/cpu/check_loop.c: loops in which registers of struct soft have host registers (translate_loop.c), left at
+/* tests/cpu/check_loop.c: loops in which registers of struct soft have host registers (allocate.c), left at
  * every instruction: by the end of a piece, by an interrupt, by a fault; and traces that are made again
- * (translate_again.c).
+ * (reselect.c).
  *
  * As tests/cpu/lockstep.h says, with every block translated and with traces. In both a trace is made again the second time
  * that a budget runs out at its beginning, which is at most pieces' ends. */

@@ -4,7 +4,7 @@
  * The cases run as tests/cpu/lockstep.h says, with a rest before every instruction. */
 #include "tests/cpu/lockstep.h"
 #include "tests/unit.h"
-#include "vmm/cpu/soft/translate/translate_impl.h"
+#include "vmm/cpu/soft/translate/build.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>

@@ -1,6 +1,6 @@
 /* tests/cpu/check_return.c: returns that do not go where the call came from, and those that do.
  *
- * The translator's RET is one of the host's (vmm/cpu/soft/translate/translate_link.c): where it
+ * The translator's RET is one of the host's (vmm/cpu/soft/translate/link.c): where it
  * leads is a guess, and each case makes it wrong in another way. As tests/cpu/lockstep.h says, with every block
  * translated and with traces.
  *

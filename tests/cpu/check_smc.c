@@ -7,7 +7,7 @@
  * processor need a jump or a serializing instruction first, P6 and later do not. */
 #include "tests/cpu/lockstep.h"
 #include "tests/unit.h"
-#include "vmm/cpu/soft/translate/translate_impl.h"
+#include "vmm/cpu/soft/translate/build.h"
 
 #include <string.h>
 

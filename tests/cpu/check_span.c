@@ -1,5 +1,5 @@
 /* tests/cpu/check_span.c: accesses that lie close together, which the translator looks up once
- * (vmm/cpu/soft/translate/translate_span.c).
+ * (vmm/cpu/soft/translate/coalesce.c).
  *
  * Each case is about another thing that may come between two of them: the end of the page, a page that
  * may be read only or is not there, code, a register that is not what it was. As

@@ -1,5 +1,5 @@
 /* tests/cpu/check_trace.c: loops of several blocks, which the translator makes one piece of
- * code (vmm/cpu/soft/translate/translate_trace.c), left at every instruction: by the end of a
+ * code (vmm/cpu/soft/translate/select.c), left at every instruction: by the end of a
  * piece, by an interrupt, by a fault.
  *
  * As tests/cpu/lockstep.h says, with MUSTER_SOFT=traces as well: then blocks are translated at

@@ -9,7 +9,7 @@
  * MUSTER_PROGRAMS in the environment is the number of programs (400). */
 #include "tests/cpu/flat.h"
 #include "tests/unit.h"
-#include "vmm/cpu/soft/translate/translate_impl.h"
+#include "vmm/cpu/soft/translate/build.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -95,7 +95,7 @@ struct soft {
 	uint32_t cc_op;
 	uint32_t rflags; /* all but FLAG_ARITH (bit 1 set) */
 	uint64_t scratch, scratch_target; /* of one translated instruction */
-	uint64_t spans[SOFT_SPANS]; /* within translated code: host addresses that it found (translate_span.c) */
+	uint64_t spans[SOFT_SPANS]; /* within translated code: host addresses that it found (coalesce.c) */
 	struct tlb_entry tlbs[SOFT_TLBS][TLB_SIZE]; /* [0] supervisor, [1] user, [2] never hits: alignment checks */
 	/* Hot as well. */
 	uint64_t insn_rip; /* the instruction that runs */

@@ -5,7 +5,7 @@
  *
  * The profile: MUSTER_SOFT_PROFILE in the environment makes soft_cpu.c print, when the
  * processor goes away, where the guest spent its instructions and why code was left
- * (translate_profile.c). Entries are those by the dispatcher and those of traces.
+ * (profile.c). Entries are those by the dispatcher and those of traces.
  *
  * Used by: soft_cpu.c, uop_flow.c, mmu.c.   Depends on: block_build.c. */
 #include "vmm/cpu/soft/block/block.h"

@@ -64,8 +64,8 @@ struct block {
 	uint64_t gpa; /* of the first byte */
 	const uint8_t *code; /* where translated code enters it: translate.h */
 	uint32_t hash_next, page_next, page_prev; /* slots of other blocks; 0: none */
-	uint32_t edges_in; /* translated jumps that lead here: translate_link.c */
-	uint32_t parts_in, parts; /* the traces of others that it is in, and its own trace's: translate_trace.c */
+	uint32_t edges_in; /* translated jumps that lead here: link.c */
+	uint32_t parts_in, parts; /* the traces of others that it is in, and its own trace's: select.c */
 	union {
 		uint32_t page2; /* is_across: number of the page that holds the rest of its only instruction */
 		uint32_t straddled_at; /* else, unless no_spans: low bits of the instructions retired when spans last straddled */
@@ -80,7 +80,7 @@ struct block {
 	uint8_t straddles; /* times in a row that accesses looked up together were in two pages */
 	uint8_t mode : 3; /* enum soft_mode */
 	uint8_t tlb_n : 2; /* as in struct soft */
-	uint8_t n_again : 3; /* times that its trace was made again: translate_again.c */
+	uint8_t n_again : 3; /* times that its trace was made again: reselect.c */
 	bool dead : 1;
 	bool is_ram : 1; /* decoded from RAM, in the cache */
 	bool is_across : 1; /* its only instruction crosses a page */

@@ -14,7 +14,7 @@
  *
  * Code is where its page is mapped by s->page_rip, so one translation serves
  * every mapping, and only who changes the page writes it. Blocks jump to
- * each other directly (translate_link.c).
+ * each other directly (link.c).
  *
  * The cache is one memfd mapped twice, writable and executable. It is bounded
  * (TRANSLATE_CACHE_BYTES); when it is full all code is dropped at once, and given back

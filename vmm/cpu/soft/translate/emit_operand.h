@@ -1,10 +1,10 @@
-/* vmm/cpu/soft/translate/translate_operand.h: operands and plans of instructions whose uop is the generic one.
+/* vmm/cpu/soft/translate/emit_operand.h: operands and plans of instructions whose uop is the generic one.
  *
- * Used by: translate_rest.c, translate_bits.c, translate_sys.c, translate_string.c. */
-#ifndef MUSTER_VMM_CPU_SOFT_TRANSLATE_TRANSLATE_OPERAND_H
-#define MUSTER_VMM_CPU_SOFT_TRANSLATE_TRANSLATE_OPERAND_H
+ * Used by: emit_generic.c, emit_bits.c, emit_sys.c, emit_string.c. */
+#ifndef MUSTER_VMM_CPU_SOFT_TRANSLATE_EMIT_OPERAND_H
+#define MUSTER_VMM_CPU_SOFT_TRANSLATE_EMIT_OPERAND_H
 
-#include "vmm/cpu/soft/translate/translate_impl.h"
+#include "vmm/cpu/soft/translate/build.h"
 
 static inline unsigned width(const struct insn *i)
 {

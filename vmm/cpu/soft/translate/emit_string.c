@@ -1,11 +1,11 @@
-/* vmm/cpu/soft/translate/translate_string.c: STOS and MOVS, as the host's own.
+/* vmm/cpu/soft/translate/emit_string.c: STOS and MOVS, as the host's own.
  *
  * Only upwards, and only when all of it lies in one page of plain RAM on either side: that is what
  * the executor does at once too, as one instruction to the budget (int_string.c).
  *
- * Used by: translate_rest.c.   Sources: SDM vol. 2, REP. */
+ * Used by: emit_generic.c.   Sources: SDM vol. 2, REP. */
 #include "vmm/cpu/soft/interp/int.h"
-#include "vmm/cpu/soft/translate/translate_operand.h"
+#include "vmm/cpu/soft/translate/emit_operand.h"
 
 /* T1 = the host address of guest register @g's first element. With a repeat leaves where not all of them are in its
  * page. Spoils T2. */

@@ -1,4 +1,4 @@
-/* vmm/cpu/soft/translate/translate_int.c: integer instructions.
+/* vmm/cpu/soft/translate/emit_int.c: integer instructions.
  *
  * What has a uop of its own is done here; all else runs by its executor. The
  * host's instruction does the work; around it the operands go into the lazy
@@ -6,7 +6,7 @@
  *
  * Used by: translate.c.   Sources: SDM vol. 2. */
 #include "vmm/cpu/soft/interp/int.h"
-#include "vmm/cpu/soft/translate/translate_impl.h"
+#include "vmm/cpu/soft/translate/build.h"
 
 enum alu { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, ALU_CMP, ALU_TEST };
 

@@ -1,4 +1,4 @@
-/* vmm/cpu/soft/translate/translate_impl.h: what the parts of the translator share.
+/* vmm/cpu/soft/translate/build.h: what the parts of the translator share.
  *
  * Flags. An instruction that writes flags stores their lazy form (flags.h) only
  * when something may look: an instruction that may leave the code, one that
@@ -11,17 +11,17 @@
  * sign-extended nor with the result of a sum. Its cc_op says the size; every way out
  * of the code makes it what flags.h says (translate_settle()).
  *
- * Used by: translate*.c. */
-#ifndef MUSTER_VMM_CPU_SOFT_TRANSLATE_TRANSLATE_IMPL_H
-#define MUSTER_VMM_CPU_SOFT_TRANSLATE_TRANSLATE_IMPL_H
+ * Used by: all files of translate. */
+#ifndef MUSTER_VMM_CPU_SOFT_TRANSLATE_BUILD_H
+#define MUSTER_VMM_CPU_SOFT_TRANSLATE_BUILD_H
 
 #include "vmm/cpu/soft/translate/translate.h"
-#include "vmm/cpu/soft/translate/translate_emit.h"
+#include "vmm/cpu/soft/translate/asm.h"
 
 enum { TRACE_BLOCKS = 8, TRACE_INSNS = 96 /* the most of one trace */,
        TRACE_TURNS = 4, TRACE_TURNS_INSNS = 40 /* the most turns of a loop that are one, and their instructions */,
        TRANSLATE_AGAIN = 4 /* the most times that a trace is made again */,
-       TRANSLATE_OFTEN = 128 /* how often budgets run out at one, less those elsewhere: translate_again.c */,
+       TRANSLATE_OFTEN = 128 /* how often budgets run out at one, less those elsewhere: reselect.c */,
        TRACE_BIAS = 4 /* how much more often one side of a jump is entered, to be followed */,
        TRANSLATE_INSN_BYTES = 2048 /* the most that one instruction with its exits takes */,
        TRANSLATE_MAX_BYTES = (TRACE_INSNS + 4) * TRANSLATE_INSN_BYTES };
@@ -33,7 +33,7 @@ struct path {
 	unsigned n;
 };
 
-/* Who is watched: translate_again.c. Paths hold until blocks are recycled. */
+/* Who is watched: reselect.c. Paths hold until blocks are recycled. */
 struct watch {
 	struct block *root; /* NULL: nobody */
 	struct path now, before; /* before: the last that came back to the root */
@@ -96,7 +96,7 @@ struct pending {
 /* Where a trace goes on behind a block's last instruction. */
 enum follow { FOLLOW_NONE, FOLLOW_TAKEN, FOLLOW_FALL };
 
-/* Accesses that are looked up together: translate_span.c. */
+/* Accesses that are looked up together: coalesce.c. */
 enum { SPANS = SOFT_SPANS };
 enum span_state { SPAN_UNKNOWN, SPAN_READ, SPAN_WRITE };
 struct span {
@@ -159,7 +159,7 @@ struct state {
 	uint16_t xmm_dirty; /* XMM registers newer than the image's */
 	bool has_mxcsr; /* the host's MXCSR is the guest's, and newer than the image's */
 	unsigned rest; /* paid but not run: given back */
-	uint8_t moved[LOOP_MOVED]; /* translate_loop.c: the guest registers, + 1, in whose place those of struct soft are; 0: none */
+	uint8_t moved[LOOP_MOVED]; /* allocate.c: the guest registers, + 1, in whose place those of struct soft are; 0: none */
 	const struct block *b; /* that is left */
 };
 
@@ -200,7 +200,7 @@ struct build {
 	struct plan plans[TRACE_INSNS];
 };
 
-/* translate_code.c: pieces of code. */
+/* emit_common.c: pieces of code. */
 /* The host register of a guest register, or HOST_NONE. */
 static inline unsigned guest_host(unsigned g)
 {
@@ -323,9 +323,17 @@ void translate_settle_all(struct build *t);
 /* Emits the stubs of all exits. */
 void translate_put_stubs(struct build *t);
 
-/* translate_span.c */
-/* Finds the spans of the trace. */
-void translate_plan_spans(struct build *t);
+/* The passes, in order: translate.c. */
+/* Selects and plans the blocks of the trace that begins at t->root. False: there is no code for it. */
+bool translate_select(struct build *t);
+void translate_unroll(struct build *t);
+void translate_liveness(struct build *t);
+void translate_allocate(struct build *t);
+void translate_coalesce(struct build *t);
+void translate_emit(struct build *t);
+void translate_link(struct build *t);
+
+/* coalesce.c */
 /* C code ran: what was looked up may not hold any more. */
 void translate_forget_spans(struct build *t);
 /* The memory operand, in terms of T1; leaves for the uop when that is not plain RAM by the TLB. Spoils T1, T2 and
@@ -342,7 +350,7 @@ static inline const uint8_t *translate_none(const struct translate *t)
 	return t->none + t->to_rx;
 }
 
-/* translate_profile.c */
+/* profile.c */
 /* Prints how much code was made, and with MUSTER_SOFT_PROFILE why it is left. */
 void translate_profile_print(const struct translate *t, FILE *f);
 /* NULL unless the user asks for one, or without memory. What counts, in place of what it is named after. */
@@ -351,19 +359,19 @@ void translate_profile_exec(struct soft *s, const struct insn *i);
 const struct block *translate_profile_end(struct soft *s, const struct uop *u);
 uop_fn translate_profile_exit, translate_profile_enter, translate_profile_follow;
 
-/* translate_trace.c */
-/* Chooses and plans the blocks of the trace that begins at t->root. False: none. */
-bool translate_choose(struct build *t);
+/* select.c */
+/* The block that @link leads to when it may be part of @root's trace; else NULL. */
+struct block *translate_linked(const struct block *root, const struct uop *link);
+
+/* members.c */
 /* Code was made: the blocks of the trace know of it. */
 void translate_trace_made(struct build *t);
 /* @root has no code any more. */
 void translate_trace_gone(struct translate *t, struct block *root);
-/* The block that @link leads to when it may be part of @root's trace; else NULL. */
-struct block *translate_linked(const struct block *root, const struct uop *link);
 /* @b goes, and with it the code of all traces that it is in. */
-void translate_part_gone(struct translate *t, struct block *b);
+void translate_member_gone(struct translate *t, struct block *b);
 
-/* translate_again.c: in place of uop_enter() when the budget does not pay for the trace. */
+/* reselect.c: in place of uop_enter() when the budget does not pay for the trace. */
 uop_fn translate_tired;
 /* In place of translate_count() while it is watched which way the guest goes. */
 uop_fn translate_watch;
@@ -371,20 +379,18 @@ uop_fn translate_watch;
 /* translate.c: translate_block(), whose trace goes along @path when it may. @path may be NULL. */
 void translate_along(struct soft *s, struct block *b, const struct path *path);
 
-/* translate_loop.c */
-/* Gives the loop's registers of struct soft host registers that it does not use. */
-void translate_plan_loop(struct build *t);
+/* allocate.c */
 bool translate_has_moved(const struct state *st);
 /* At *@p: those registers trade places with what is in @moved, on the way into the loop and out of it. Spoils T2. */
 void translate_trade(uint8_t **p, const uint8_t moved[LOOP_MOVED]);
 
-/* translate_sse.c: before a loop: SSE may be used, the loop's registers are the guest's. */
+/* emit_sse.c: before a loop: SSE may be used, the loop's registers are the guest's. */
 void translate_begin_sse(struct build *t);
 
-/* translate_ways.c: makes the parts that all code shares. */
+/* prologue.c: makes the parts that all code shares. */
 void translate_make_ways(struct translate *t);
 
-/* translate_link.c */
+/* link.c */
 /* @b goes: its code, and that of all traces that it is in. */
 void translate_drop(struct translate *t, struct block *b);
 /* When @cond holds (COND_COUNT: always), goes to the block at the block's byte @delta. */
@@ -400,7 +406,7 @@ void translate_drop_code(struct translate *t, struct block *b);
 /* Follows the edge that @u is in truth, and links it when its target has code. */
 uop_fn translate_follow;
 
-/* translate_int.c, translate_flow.c, translate_sse.c, translate_rest.c and what those ask: true when the instruction is
+/* emit_int.c, emit_flow.c, emit_sse.c, emit_generic.c and what those ask: true when the instruction is
  * theirs; fills @x. */
 bool translate_plan_int(struct plan *x);
 bool translate_plan_flow(struct plan *x);

@@ -1,24 +1,24 @@
-/* vmm/cpu/soft/translate/translate_link.c: how translated blocks jump to each other.
+/* vmm/cpu/soft/translate/link.c: pass 7, linking: the code becomes the block's, and edges are chained.
  *
- * A jump whose target is known is an edge. At first it leads to its stub, which leaves
- * through translate_follow(); once the target has code the jump is patched to go there
- * directly. Within a page that holds for every mapping of the page. An edge to
- * another page also looks whether the TLB says that the page it was linked to is
- * what the guest has mapped there and may execute: the same question that the
- * interpreter asks.
+ * Input:  the code of the trace, its entry and its edges.
+ * Output: code, has_code and enter of the root; the members list the trace.
  *
- * A guest's CALL is also one of the host's, on a stack of translated code's own. So its
- * RET, which reads the guest's stack and then does one of the host's, is predicted by the host as it
- * would predict the guest's. Behind the call there is a check that the return address is
- * the guest's too; when it is not (another stack, a longjmp, a page mapped otherwise) the jump cache
- * tells the way. The stack is never believed, so it may hold what it likes.
+ * An edge is a jump out of a trace whose target is known. At first it leads to its exit stub, which calls
+ * translate_follow(). Once the target has code the jump is patched to go there: it is chained. Within a page
+ * that holds for every mapping of the page. An edge to another page first checks in the TLB
+ * that the target page is still mapped there and executable, as the interpreter does.
  *
- * Every block lists the edges that lead to it; when its code goes they lead to
- * their stubs again. Edges of a block that is gone stay in such lists, which does no
- * harm: their code is not used for anything else until all is dropped.
+ * A guest's CALL is also a CALL of the host, on a stack that only translated code uses. A guest's RET reads the
+ * guest's stack and then does a RET of the host, so the host predicts it. Behind the host's CALL
+ * the code compares the return address with the guest's. When they differ (another
+ * stack, a longjmp, a changed mapping), the jump cache finds the target. The
+ * host's return stack is only a prediction, so its contents need not be right.
  *
- * Used by: translate*.c.   Depends on: uop_flow.c. */
-#include "vmm/cpu/soft/translate/translate_impl.h"
+ * Every block lists the edges that lead to it. When its code is dropped they lead to their stubs again.
+ * Edges of a dropped trace may stay in such lists: their memory is not reused before the cache is flushed.
+ *
+ * Used by: translate.c, emit*.c.   Depends on: uop_flow.c. */
+#include "vmm/cpu/soft/translate/build.h"
 
 /* Its stub is behind it. There are three to a trace, so they are kept small. */
 struct edge {
@@ -260,7 +260,7 @@ void translate_drop_code(struct translate *t, struct block *b)
 void translate_drop(struct translate *t, struct block *b)
 {
 	translate_drop_code(t, b);
-	translate_part_gone(t, b);
+	translate_member_gone(t, b);
 }
 
 const struct uop *translate_follow(struct soft *s, const struct uop *u)
@@ -274,4 +274,18 @@ const struct uop *translate_follow(struct soft *s, const struct uop *u)
 		return NULL;
 	link_edge(s->blocks->translate, e, b);
 	UOP_NEXT(s, (const struct uop *)(const void *)b);
+}
+
+void translate_link(struct build *d)
+{
+	struct translate *t = d->t;
+
+	translate_trace_made(d);
+	t->n_blocks++;
+	t->n_bytes += (uint64_t)(d->p - t->next) + (uint64_t)(d->cold - t->cold);
+	t->next = d->p;
+	t->cold = d->cold;
+	d->root->code = d->entry + t->to_rx;
+	d->root->has_code = true;
+	d->root->enter = (uop_fn *)(uintptr_t)(t->enter + t->to_rx);
 }

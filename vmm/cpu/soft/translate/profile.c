@@ -1,4 +1,4 @@
-/* vmm/cpu/soft/translate/translate_profile.c: why translated code is left, and for what.
+/* vmm/cpu/soft/translate/profile.c: why translated code is left, and for what.
  *
  * With MUSTER_SOFT_PROFILE in the environment the ways that all code shares are made to
  * count: by opcode the calls of executors and the exits to the interpreter (a TLB miss,
@@ -6,8 +6,8 @@
  * that did not pay for a trace; and traces count how often they are entered. Without it nothing
  * of this is in the code.
  *
- * Used by: translate.c, translate_ways.c, block.c. */
-#include "vmm/cpu/soft/translate/translate_impl.h"
+ * Used by: translate.c, prologue.c, block.c. */
+#include "vmm/cpu/soft/translate/build.h"
 
 #include <stdlib.h>
 

@@ -1,12 +1,12 @@
-/* vmm/cpu/soft/translate/translate_sys.c: what a kernel does often that is neither arithmetic nor a
+/* vmm/cpu/soft/translate/emit_sys.c: what a kernel does often that is neither arithmetic nor a
  * branch: PUSHF, CLI and STI, CLD, SWAPGS, reading control and segment registers.
  *
  * At another privilege than 0 they are left to their executors, which raise what is to be raised.
  *
- * Used by: translate_rest.c.   Sources: SDM vol. 2, each instruction's page. */
+ * Used by: emit_generic.c.   Sources: SDM vol. 2, each instruction's page. */
 #include "vmm/cpu/soft/interp/int.h"
 #include "vmm/cpu/soft/interp/sys.h"
-#include "vmm/cpu/soft/translate/translate_operand.h"
+#include "vmm/cpu/soft/translate/emit_operand.h"
 
 /* What sys_pushf() pushes. */
 static bool put_pushf(struct build *t, const struct plan *x)

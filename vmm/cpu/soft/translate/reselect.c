@@ -1,4 +1,4 @@
-/* vmm/cpu/soft/translate/translate_again.c: traces made again by what the guest does lately.
+/* vmm/cpu/soft/translate/reselect.c: traces made again by what the guest does lately.
  *
  * Which way a trace goes is decided once, when its first block has got hot; a loop whose jumps go otherwise later
  * would leave its traces in the middle for ever. Nothing in the code counts. But budgets run out at
@@ -8,10 +8,10 @@
  * block, each after its having been seen eight times as often. Where time goes to many traces none is made again: what
  * that costs would not come back.
  *
- * Used by: translate_ways.c, translate_profile.c.
+ * Used by: prologue.c, profile.c.
  * Sources: R. S. Boyer, J S. Moore, MJRTY (the vote); E. Duesterwald, V. Bala, Software profiling for hot path
  * prediction, 2000 (a path that is taken is a path that is often taken). */
-#include "vmm/cpu/soft/translate/translate_impl.h"
+#include "vmm/cpu/soft/translate/build.h"
 
 enum { AROUND = 12 /* blocks */, AROUND_DEEP = 3 /* links */, SHARE = 8 /* the part of all entries that is often */,
        LOOKS = 8 /* paths that are watched at most */ };

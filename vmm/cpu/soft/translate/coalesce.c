@@ -1,21 +1,21 @@
-/* vmm/cpu/soft/translate/translate_span.c: accesses of a trace that lie close together are looked
- * up in the TLB once.
+/* vmm/cpu/soft/translate/coalesce.c: pass 5, coalesced TLB checks.
  *
- * What a register is in relation to another, or to what it was before, is often known:
- * PUSH and POP move RSP by 8, a frame or a structure is read by one base and many
- * displacements. Accesses whose addresses differ by a constant, and all lie within SPAN_BYTES,
- * are a span. The first of them looks up the whole span; the others use the
- * host address that it found. That holds as long as nothing drops entries of the TLB,
- * which only C code does: behind an executor spans are looked up anew. The first store
- * of a span that was read so far looks up again, since a page may be for reading alone.
+ * Input:  the plans, with the registers that each instruction writes and copies.
+ * Output: spans of the build; operand and stack of every plan: the span that the access is in.
  *
- * A span may straddle two pages where none of its accesses does. Then the trace is left like on
- * a miss; where that is often, the block's accesses are not in spans any more
+ * Often the difference of two addresses is known: PUSH and POP move RSP by 8; a frame or a
+ * structure is read through one base register. Accesses whose addresses differ by a constant
+ * and lie within SPAN_BYTES form a span. The first access checks the TLB for the whole span. The
+ * others use the host address that it found, until C code runs: only C code drops TLB entries.
+ * The first store to a span that was checked for reading checks again.
+ *
+ * A span may lie in two pages where none of its accesses does. Then the trace exits as on a
+ * TLB miss. A block where that happens often is translated without spans
  * (translate_straddle()).
  *
- * Used by: translate*.c. */
+ * Used by: translate.c, emit*.c. */
 #include "vmm/cpu/soft/interp/int.h"
-#include "vmm/cpu/soft/translate/translate_impl.h"
+#include "vmm/cpu/soft/translate/build.h"
 
 enum { SPAN_BYTES = 512, SPAN_STRADDLES = 32 /* each within OFTEN instructions of the last: then a block's spans are given up */,
        OFTEN = 2048 /* an array that is walked through by qwords straddles once in 2500 */, MAX_OFFSET = 1 << 28 };
@@ -136,7 +136,7 @@ static bool has_operand(const struct plan *x)
 	return x->i.has_modrm && x->i.mod != 3 && !is_address && !is_hint && x->i.exec != int_bt_reg;
 }
 
-void translate_plan_spans(struct build *t)
+void translate_coalesce(struct build *t)
 {
 	struct symbols y = { 0 };
 	unsigned n = 0;

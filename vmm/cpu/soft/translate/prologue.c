@@ -1,14 +1,14 @@
-/* vmm/cpu/soft/translate/translate_ways.c: the code that all translated code shares: ways in,
+/* vmm/cpu/soft/translate/prologue.c: the code that all translated code shares: ways in,
  * ways out, calls of executors, indirect jumps.
  *
  * On entry from C the callee-saved registers are pushed and the guest's are
  * loaded; on the way out it is the other way round. In between the host's
  * stack is that of translated code, which holds where guest's calls return to
- * (translate_link.c) and stays while C runs, on its own stack again: a longjmp out of an
+ * (link.c) and stays while C runs, on its own stack again: a longjmp out of an
  * executor leaves nothing behind on either.
  *
  * Used by: translate.c.   Sources: System V ABI for x86-64 §3.2. */
-#include "vmm/cpu/soft/translate/translate_impl.h"
+#include "vmm/cpu/soft/translate/build.h"
 
 static const uint8_t saved[] = { 3, 5, 12, 13, 14, 15 }; /* RBX, RBP, R12 to R15 */
 

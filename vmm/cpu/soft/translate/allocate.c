@@ -1,12 +1,16 @@
-/* vmm/cpu/soft/translate/translate_loop.c: host registers for those of the guest's that have none.
+/* vmm/cpu/soft/translate/allocate.c: pass 4, host registers for the guest registers of a loop.
  *
- * R10, R11, R14 and R15 of the guest lie in struct soft (translate_emit.h). In a loop they trade places with
- * registers that the loop does not use: before the first turn what is in such a host register goes to where the
- * other was, and back on every way out. In between the loop is translated as if its instructions named the
- * register that is not used. Only where all of its instructions are such that it is known what they name.
+ * Input:  the plans of a loop, with the registers that each instruction names or uses implicitly.
+ * Output: the plans with registers renamed; now.moved of the build: which registers were exchanged.
  *
- * Used by: translate.c, translate_code.c, translate_link.c. */
-#include "vmm/cpu/soft/translate/translate_impl.h"
+ * R10, R11, R14 and R15 of the guest have no host register (asm.h). In a loop each of them
+ * takes the host register of a guest register that the loop does not use. The two are
+ * exchanged before the first iteration and at every exit. In between, the loop is translated as if its
+ * instructions named the unused register. A loop with an instruction whose registers are
+ * not known is left as it is.
+ *
+ * Used by: translate.c, emit_common.c, link.c. */
+#include "vmm/cpu/soft/translate/build.h"
 
 /* The guest registers that may move, in the order of struct state's moved. */
 static const uint8_t movable[LOOP_MOVED] = { 10, 11, 14, 15 };
@@ -83,7 +87,7 @@ static void rename_in(struct plan *x, unsigned from, unsigned to)
 		x->writes = (uint16_t)((x->writes & ~(1u << from)) | 1u << to);
 }
 
-void translate_plan_loop(struct build *t)
+void translate_allocate(struct build *t)
 {
 	unsigned to = 0;
 

@@ -1,12 +1,12 @@
-/* vmm/cpu/soft/translate/translate_bits.c: shifts and rotates, bit tests and scans, CMPXCHG8B and CMPXCHG16B.
+/* vmm/cpu/soft/translate/emit_bits.c: shifts and rotates, bit tests and scans, CMPXCHG8B and CMPXCHG16B.
  *
  * The host's instruction does the work. Flags that the SDM leaves undefined come out
  * as the executors have them (int_shift.c, int_bit.c), whatever the host does. Those that return
  * false run by their executor: bytes and words whose flags are looked at.
  *
- * Used by: translate_rest.c.   Sources: SDM vol. 2. */
+ * Used by: emit_generic.c.   Sources: SDM vol. 2. */
 #include "vmm/cpu/soft/interp/int.h"
-#include "vmm/cpu/soft/translate/translate_operand.h"
+#include "vmm/cpu/soft/translate/emit_operand.h"
 
 enum { DIGIT_ROL, DIGIT_ROR, DIGIT_SHL = 4, DIGIT_SHR, DIGIT_SAL, DIGIT_SAR };
 

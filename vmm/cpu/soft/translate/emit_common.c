@@ -1,8 +1,8 @@
-/* vmm/cpu/soft/translate/translate_code.c: the pieces of code that many instructions
+/* vmm/cpu/soft/translate/emit_common.c: the pieces of code that many instructions
  * share: addresses, the TLB, flags, exits and what goes back on them.
  *
- * Used by: translate*.c. */
-#include "vmm/cpu/soft/translate/translate_impl.h"
+ * Used by: emit*.c. */
+#include "vmm/cpu/soft/translate/build.h"
 
 #include <assert.h>
 

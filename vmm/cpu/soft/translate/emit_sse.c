@@ -1,4 +1,4 @@
-/* vmm/cpu/soft/translate/translate_sse.c: the common SSE instructions.
+/* vmm/cpu/soft/translate/emit_sse.c: the common SSE instructions.
  *
  * A guest's XMM register is loaded into the host's of the same number when a trace first uses it, and goes
  * back into the FXSAVE image on the ways out when it was written. MXCSR is the guest's own from the first
@@ -9,7 +9,7 @@
  * What checks refuse, and memory that is not aligned, runs by its executor.
  *
  * Used by: translate.c.   Sources: SDM vol. 2; vol. 1 §10.2.3, §11.5. */
-#include "vmm/cpu/soft/translate/translate_impl.h"
+#include "vmm/cpu/soft/translate/build.h"
 
 #include "vmm/cpu/soft/interp/fpu.h"
 

@@ -1,4 +1,4 @@
-/* vmm/cpu/soft/translate/translate_emit.h: the translator's assembler: x86-64 bytes into
+/* vmm/cpu/soft/translate/asm.h: the translator's assembler: x86-64 bytes into
  * the writable view of the code cache.
  *
  * Host registers in translated code: a guest register from RAX to R9 lies in
@@ -8,9 +8,9 @@
  *
  * The caller sees to it that there is room (TRANSLATE_MAX_BYTES).
  *
- * Used by: translate*.c.   Sources: SDM vol. 2 ch. 2. */
-#ifndef MUSTER_VMM_CPU_SOFT_TRANSLATE_TRANSLATE_EMIT_H
-#define MUSTER_VMM_CPU_SOFT_TRANSLATE_TRANSLATE_EMIT_H
+ * Used by: all files of translate.   Sources: SDM vol. 2 ch. 2. */
+#ifndef MUSTER_VMM_CPU_SOFT_TRANSLATE_ASM_H
+#define MUSTER_VMM_CPU_SOFT_TRANSLATE_ASM_H
 
 #include "vmm/cpu/soft/block/block.h"
 

@@ -1,7 +1,7 @@
-/* vmm/cpu/soft/translate/translate_flow.c: branches, calls and returns.
+/* vmm/cpu/soft/translate/emit_flow.c: branches, calls and returns.
  *
  * Used by: translate.c. */
-#include "vmm/cpu/soft/translate/translate_impl.h"
+#include "vmm/cpu/soft/translate/build.h"
 
 static int32_t target(const struct plan *x)
 {

@@ -1,4 +1,4 @@
-/* vmm/cpu/soft/translate/translate_rest.c: integer instructions that have no uop of their
+/* vmm/cpu/soft/translate/emit_generic.c: integer instructions that have no uop of their
  * own but are common enough: read-modify-write ones, exchanges, wide multiplications, conditional ones with
  * memory, indirect branches through memory.
  *
@@ -8,7 +8,7 @@
  * Used by: translate.c.   Sources: SDM vol. 2. */
 #include "vmm/cpu/soft/interp/fpu.h"
 #include "vmm/cpu/soft/interp/int.h"
-#include "vmm/cpu/soft/translate/translate_operand.h"
+#include "vmm/cpu/soft/translate/emit_operand.h"
 
 static void sign_extend(struct build *t, struct opd to, unsigned size, struct opd from)
 {

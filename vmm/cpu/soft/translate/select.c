@@ -1,22 +1,22 @@
-/* vmm/cpu/soft/translate/translate_trace.c: which blocks become one piece of code.
+/* vmm/cpu/soft/translate/select.c: pass 1, the selection of a trace.
  *
- * A trace is a block that got hot and those that are most likely behind it: its
- * jumps are followed within the page, its conditional ones to the side that was
- * entered more often while blocks were interpreted. It is paid for at
- * its beginning; who leaves early gives back. When there is not enough left for
- * the whole, its first block is interpreted, so blocks are entered with the same
- * budgets as without traces. A trace that comes back to its beginning is a loop: what it
- * holds in host registers stays there from turn to turn, and a short one is made several times over.
+ * Input:  root of the build, a hot block; the successors that the interpreter chained, and how often each
+ *         was entered; or a path that was recorded (reselect.c).
+ * Output: plans, one for each instruction in order; n_blocks, loops and has_exec of the build.
  *
- * An executor may end blocks (they are written to), so only the last block of a trace may
- * have one: what runs behind it is then looked up again.
+ * A trace is the root and the blocks that are most likely behind it, all of one page. A direct
+ * jump is followed; a conditional one to the side that was entered far more often. A trace that comes
+ * back to its root is a loop.
  *
- * The trace's code is its first block's. The others list the traces that they are in: when
- * one of them goes, the code of those goes.
+ * The whole trace is charged to the budget at its entry, and an exit refunds what did not run. When the
+ * budget is too small the root is interpreted, so blocks are entered with the same budgets
+ * as without traces.
  *
- * Used by: translate.c, translate_link.c.   Depends on: translate_int.c, translate_flow.c, translate_sse.c,
- * translate_rest.c. */
-#include "vmm/cpu/soft/translate/translate_impl.h"
+ * Only the last block of a trace may run an executor, because an executor may write to
+ * code and so end the blocks behind it.
+ *
+ * Used by: translate.c, link.c.   Depends on: emit_int.c, emit_flow.c, emit_sse.c, emit_generic.c. */
+#include "vmm/cpu/soft/translate/build.h"
 
 /* ---- plans ---------------------------------------------------------------------- */
 
@@ -153,42 +153,10 @@ static void follow(struct plan *last, enum follow how)
 		last->reads_flags = last->ends = false;
 }
 
-/* ---- flags ----------------------------------------------------------------------- */
-
-/* Which flags are looked at, from the end backwards, where @keep holds. Returns what holds at the beginning. */
-static bool reckon_flags(struct build *t, bool keep)
-{
-	for (unsigned k = t->n_plans; k--;) {
-		struct plan *x = &t->plans[k];
-
-		x->keep = keep;
-		if (x->reads_flags || x->may_exit || x->ends)
-			keep = true;
-		else if (x->writes_flags)
-			keep = false;
-	}
-	return keep;
-}
-
-/* Several turns of a short loop become one, which is paid at once, and whose accesses side by side are looked up
- * together. */
-static void unroll(struct build *t)
-{
-	unsigned n = t->n_once = t->n_plans;
-
-	if (!t->loops)
-		return;
-	for (unsigned k = 1; k < TRACE_TURNS && (k + 1) * n <= TRACE_TURNS_INSNS; k++) {
-		memcpy(&t->plans[t->n_plans], t->plans, n * sizeof(t->plans[0]));
-		t->n_plans += n;
-	}
-}
-
-bool translate_choose(struct build *t)
+bool translate_select(struct build *t)
 {
 	struct block *b = t->root, *next;
 	enum follow how;
-	unsigned rest = 0;
 
 	if (!plan_block(t, b))
 		return false;
@@ -204,66 +172,5 @@ bool translate_choose(struct build *t)
 			break;
 		b = next;
 	}
-	unroll(t);
-	for (unsigned k = t->n_plans; k--;) {
-		t->plans[k].rest = rest;
-		if (t->plans[k].begins)
-			rest = t->n_plans - k;
-	}
-	t->live = reckon_flags(t, !t->loops);
-	/* Even those that the first instruction spoils: a turn that is not paid for leaves before it. */
-	if (t->loops)
-		(void)reckon_flags(t, true);
 	return true;
-}
-
-/* ---- whose code goes with whom --------------------------------------------------- */
-
-/* @root's trace has another block in it. */
-struct part {
-	uint32_t next_of_block, next_of_root; /* offsets in the cache; 0: none */
-	uint32_t root; /* its slot; 0: that trace is no more */
-};
-_Static_assert(_Alignof(struct part) == CODE_RECORD_ALIGN, "it fits where it is put");
-
-static struct part *part_at(const struct translate *t, uint32_t off)
-{
-	return (struct part *)(void *)(t->rw + off);
-}
-
-void translate_trace_made(struct build *t)
-{
-	t->root->loops = t->loops;
-	for (unsigned k = 1; k < t->n_once; k++) {
-		struct block *b = t->plans[k].b;
-		struct part *p;
-		uint32_t off;
-
-		if (!t->plans[k].begins)
-			continue;
-		p = translate_cold_record(t, sizeof(*p));
-		off = (uint32_t)((uint8_t *)p - t->t->rw);
-		*p = (struct part){ .next_of_block = b->parts_in, .next_of_root = t->root->parts,
-				    .root = translate_slot_of(t->t, t->root) };
-		b->parts_in = t->root->parts = off;
-	}
-}
-
-void translate_trace_gone(struct translate *t, struct block *root)
-{
-	for (uint32_t k = root->parts; k; k = part_at(t, k)->next_of_root)
-		part_at(t, k)->root = 0;
-	root->parts = 0;
-	root->loops = false;
-}
-
-void translate_part_gone(struct translate *t, struct block *b)
-{
-	while (b->parts_in) {
-		struct part *p = part_at(t, b->parts_in);
-
-		b->parts_in = p->next_of_block;
-		if (p->root)
-			translate_drop_code(t, translate_block_at(t, p->root));
-	}
 }
