@@ -122,8 +122,8 @@ START_TEST(a_trace_is_made_again)
 	ck_assert_uint_eq(flat_soft(f)->r[CPU_RSI], 0);
 	ck_assert_uint_eq(flat_soft(f)->r[CPU_RDI], 1989 * 61 + 11);
 	b = block_of(f, (uint64_t)(changes_b - changes));
-	ck_assert_uint_gt(a->n_again + b->n_again, 0);
-	ck_assert((a->loops && b->parts_in) || (b->loops && a->parts_in));
+	ck_assert_uint_gt(a->n_reselected + b->n_reselected, 0);
+	ck_assert((a->loops && b->memberships) || (b->loops && a->memberships));
 	flat_free(f);
 }
 END_TEST

@@ -141,7 +141,7 @@ struct soft {
 	struct block_cache *blocks; /* shared with the peers; the last to go frees it */
 	struct soft *peer; /* the next processor of this memory: a ring; itself when it is alone */
 	const struct block *block; /* the block that runs, while in_block */
-	const struct uop **link; /* the exit that was taken unlinked; block.c fills it */
+	const struct uop **chain; /* the branch that was taken and is not chained yet; block.c fills it */
 	bool block_dead; /* its code was written to: leave it after this instruction */
 	int64_t reserve; /* instructions of this run() beyond the window in budget */
 	uint64_t icount_end; /* what soft_icount() is when budget and reserve are used up */
@@ -209,7 +209,7 @@ void soft_flags_set(struct soft *s, uint32_t rflags); /* the whole RFLAGS, no ch
  *   void mmu_ld_bytes(s, lin, dst, n)  void mmu_st_bytes(s, lin, src, n)   any n ≤ 4096;
  *        a store is all or nothing (both pages are checked first)
  *   void mmu_probe_write(s, lin, n)     checks that a store would not fault
- *   uint8_t *mmu_host_write(s, lin, n)  host pointer of plain RAM in one page, or NULL (take the slow way);
+ *   uint8_t *mmu_host_write(s, lin, n)  host pointer of plain RAM in one page, or NULL (take the slow path);
  *   supervisor accesses of the processor itself (descriptors, TSS): mmu_sys_ld/st16/32/64(s, lin, ...)
  *   uint64_t soft_ea(s, i)              offset of the memory operand, wrapped to adsize
  *   uint64_t soft_lin(s, i)             the same with its segment, for accesses of any size: base added;

@@ -171,7 +171,7 @@ static void kill_block(struct soft *s, struct block *b)
 		link = &block_at(c, *link)->hash_next;
 	*link = b->hash_next;
 	page_remove(s, b->gpa & page_mask, b);
-	if (b->is_across)
+	if (b->crosses_page)
 		page_remove(s, block_gpa2(b), b);
 	b->enter = uop_dead;
 	if (c->translator)
@@ -227,11 +227,11 @@ void block_code_forget(struct block_cache *c)
 			slot += b->n_slots;
 			b->code = c->no_code;
 			b->has_code = false;
-			b->edges_in = b->parts_in = b->parts = 0;
+			b->edges_in = b->memberships = b->members = 0;
 			b->loops = false;
-			b->heat = 0;
+			b->n_runs = 0;
 			if (!b->dead)
-				b->enter = b->is_across ? uop_enter_across : c->new_enter;
+				b->enter = b->crosses_page ? uop_enter_crossing : c->new_enter;
 		}
 	}
 }
@@ -259,7 +259,7 @@ static bool is_in_arena(const struct block_cache *c, uint32_t arena, const struc
 }
 
 /* Cuts the links that lead into @arena. A block's links are in its last uop. */
-static void cut_links(struct block_cache *c, uint32_t arena)
+static void cut_chains(struct block_cache *c, uint32_t arena)
 {
 	for (uint32_t a = 0; a < BLOCK_ARENAS; a++) {
 		uint32_t slot = a * BLOCK_ARENA_SLOTS, end = slot + c->used[a];
@@ -268,7 +268,7 @@ static void cut_links(struct block_cache *c, uint32_t arena)
 			slot += BLOCK_HEADER_SLOTS;
 		while (slot < end) {
 			struct block *b = block_at(c, slot);
-			struct uop_links *l = block_links(b);
+			struct uop_chain *l = block_chain(b);
 
 			slot += b->n_slots;
 			if (!l)
@@ -311,7 +311,7 @@ static struct block *make_room(struct soft *s)
 		c->arena = (c->arena + 1) % BLOCK_ARENAS;
 		if (c->used[c->arena] > BLOCK_HEADER_SLOTS) {
 			arena_empty(s, c->arena);
-			cut_links(c, c->arena);
+			cut_chains(c, c->arena);
 			memset(c->jump, 0, sizeof(c->jump));
 			c->n_recycled++;
 		}
@@ -331,7 +331,7 @@ static void add(struct soft *s, struct block *b)
 	b->hash_next = *head;
 	*head = slot_of(c, b);
 	page_add(s, b->gpa & page_mask, b);
-	if (b->is_across)
+	if (b->crosses_page)
 		page_add(s, block_gpa2(b), b);
 }
 
@@ -347,7 +347,7 @@ static struct block *cached(struct soft *s, uint64_t lin, uint64_t gpa)
 
 		if (b->gpa != gpa || b->mode != s->mode || b->tlb_n != s->tlb_n)
 			continue;
-		if (!b->is_across)
+		if (!b->crosses_page)
 			return b;
 		next = (lin | ~page_mask) + 1;
 		if (mmu_fetch_phys(s, s->mode == SOFT_MODE_64 ? next : (uint32_t)next) == block_gpa2(b))
@@ -372,21 +372,21 @@ const struct block *block_single(struct soft *s)
 	uint64_t lin = fetch_lin(s);
 	struct block *b = (struct block *)(void *)s->blocks->scratch;
 
-	s->link = NULL;
+	s->chain = NULL;
 	block_build(s, b, lin, mmu_fetch_phys(s, lin), 1);
 	return b;
 }
 
 bool block_is_in_ram(struct soft *s, const struct block *b)
 {
-	return mem_ptr(s->mem, b->gpa, 1) && (!b->is_across || mem_ptr(s->mem, block_gpa2(b), 1));
+	return mem_ptr(s->mem, b->gpa, 1) && (!b->crosses_page || mem_ptr(s->mem, block_gpa2(b), 1));
 }
 
 void block_bytes(struct soft *s, const struct block *b, unsigned off, unsigned len, uint8_t *dst)
 {
 	unsigned in_first = (unsigned)(MEM_PAGE_SIZE - (b->gpa & ~page_mask));
 
-	if (!b->is_across) {
+	if (!b->crosses_page) {
 		memcpy(dst, mem_ptr(s->mem, b->gpa + off, len), len);
 		return;
 	}
@@ -399,12 +399,12 @@ void block_bytes(struct soft *s, const struct block *b, unsigned off, unsigned l
 
 const struct block *block_find(struct soft *s)
 {
-	const struct uop **link = s->link;
+	const struct uop **link = s->chain;
 	struct block_cache *c = s->blocks;
 	uint64_t lin = fetch_lin(s), gpa, n_recycled = c->n_recycled;
 	struct block *b;
 
-	s->link = NULL;
+	s->chain = NULL;
 	if (link && !s->block->is_ram)
 		link = NULL; /* that block is not kept: its slots are the next one's */
 	gpa = mmu_fetch_phys(s, lin);
@@ -414,13 +414,13 @@ const struct block *block_find(struct soft *s)
 		b = make_room(s);
 		block_build(s, b, lin, gpa, BLOCK_MAX_INSNS);
 		/* Two pages that are one: not worth a second kind of list. */
-		if (b->is_across && block_gpa2(b) == (gpa & page_mask))
+		if (b->crosses_page && block_gpa2(b) == (gpa & page_mask))
 			b->is_ram = false;
 		if (!b->is_ram)
 			return b;
 		add(s, b);
 	}
-	if (!b->is_across && b->n_entered < UINT32_MAX)
+	if (!b->crosses_page && b->n_entered < UINT32_MAX)
 		b->n_entered++;
 	if (s->mode != SOFT_MODE_64)
 		return b;
@@ -477,7 +477,7 @@ uint64_t soft_icount(const struct soft *s)
 
 static uint64_t weight(const struct block *b)
 {
-	return b->is_across ? 0 : (uint64_t)b->n_entered * b->n_insns;
+	return b->crosses_page ? 0 : (uint64_t)b->n_entered * b->n_insns;
 }
 
 void block_profile(const struct soft *s, FILE *f, unsigned n)

@@ -4,16 +4,16 @@
  * mode it was decoded in, so it outlives changes of the page tables. It ends
  * behind a branch, behind an instruction marked INSN_END, at the end of its
  * page or after BLOCK_MAX_INSNS. An instruction that crosses a page is a block
- * of its own, which also names the second page; who enters it looks whether the TLB has that page there.
+ * of its own, which also names the second page; each entry checks in the TLB that this page is still mapped there.
  *
- * Bounds: BLOCK_ARENAS arenas of BLOCK_ARENA_SLOTS slots, filled in turn. When
+ * Bounds: BLOCK_ARENAS arenas of BLOCK_ARENA_SLOTS slots, filled one after the other. When
  * all are full the one that was filled first is emptied whole: its blocks leave hash
- * and pages, and links into it are cut. At most BLOCK_PAGES pages hold code;
+ * and pages, and chains into it are cut. At most BLOCK_PAGES pages hold code;
  * one more empties the cache.
  *
  * A store to a page that holds code kills the blocks whose bytes it touches; a
  * bitmap of 64-byte granules spares the search for most stores beside code.
- * A dead block's header leads to the dispatcher, so links to it do no harm.
+ * A dead block's header leads to the dispatcher, so chains to it do no harm.
  *
  * Used by: soft_cpu.c, uop_flow.c. */
 #ifndef MUSTER_VMM_CPU_SOFT_BLOCK_BLOCK_H
@@ -51,7 +51,7 @@ struct block_cache {
 	struct uop *slots; /* the arenas, one mapping; slot 0 is never a block */
 	uint32_t used[BLOCK_ARENAS]; /* slots of each arena */
 	uint32_t arena; /* being filled */
-	uint64_t n_recycled; /* arenas emptied so far; who holds a pointer across a build compares */
+	uint64_t n_recycled; /* arenas emptied so far; a pointer that is kept across a build holds while this is the same */
 	uint32_t hash[BLOCK_HASH_SIZE];
 	struct block_page pages[BLOCK_PAGES];
 	uint32_t page_hash[BLOCK_PAGE_HASH_SIZE];
@@ -77,7 +77,7 @@ void block_cache_clear(struct soft *s);
 void block_cache_release(struct soft *s);
 
 /* The block at s->rip in the current mode, decoding it when it is not there;
- * raises what the fetch raises. Also fills s->link when it is set and may be. */
+ * raises what the fetch raises. Also fills s->chain when it is set and may be. */
 const struct block *block_find(struct soft *s);
 /* One instruction at s->rip, in the scratch block. */
 const struct block *block_single(struct soft *s);

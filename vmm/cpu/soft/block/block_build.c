@@ -32,13 +32,13 @@ static bool append(struct builder *d, const struct insn *i, bool may_select)
 		n_slots = uop_select(u, i, d->prev, &d->cc);
 	if (n_slots < 0) { /* became one with the uop before */
 		d->next += 1;
-		d->b->linked = true;
+		d->b->has_chain = true;
 		return true;
 	}
 	if (n_slots) {
 		d->next += n_slots;
 		d->prev = u;
-		d->b->linked = n_slots == 2;
+		d->b->has_chain = n_slots == 2;
 		return i->flags & INSN_END;
 	}
 	u->fn = i->flags & INSN_END ? uop_generic_end : uop_generic;
@@ -54,13 +54,13 @@ static void append_fall(struct builder *d)
 	struct uop *u = d->next;
 
 	*u = (struct uop){ .fn = uop_fall, .n = d->b->n_insns, .off = d->b->n_bytes };
-	*uop_links_of(u) = (struct uop_links){ .taken = NULL };
+	*uop_chain_of(u) = (struct uop_chain){ .taken = NULL };
 	d->next += 2;
-	d->b->linked = true;
+	d->b->has_chain = true;
 }
 
 /* The instruction at @lin goes on in the next page, or is not in RAM. */
-static void build_apart(struct builder *d, uint64_t lin, uint64_t gpa)
+static void build_crossing(struct builder *d, uint64_t lin, uint64_t gpa)
 {
 	struct soft *s = d->s;
 	size_t left = MEM_PAGE_SIZE - (gpa & (MEM_PAGE_SIZE - 1));
@@ -77,7 +77,7 @@ static void build_apart(struct builder *d, uint64_t lin, uint64_t gpa)
 
 		fetch_bytes(s, gpa2, bytes + n, sizeof(bytes) - n);
 		len = insn_decode(bytes, sizeof(bytes), (enum soft_mode)s->mode, &i);
-		d->b->is_across = d->b->no_spans = true;
+		d->b->crosses_page = d->b->no_spans = true;
 		d->b->page2 = (uint32_t)(gpa2 >> MEM_PAGE_SHIFT);
 	}
 	if (!append(d, &i, len > 0 && s->mode == SOFT_MODE_64 && d->b->is_ram && block_is_in_ram(s, d->b)))
@@ -97,7 +97,7 @@ void block_build(struct soft *s, struct block *b, uint64_t lin, uint64_t gpa, un
 		b->enter = s->blocks->new_enter;
 	s->n_blocks_decoded++;
 	if (!bytes) {
-		build_apart(&d, lin, gpa);
+		build_crossing(&d, lin, gpa);
 		ended = true;
 	}
 	while (!ended && b->n_insns < n_max) {
@@ -107,7 +107,7 @@ void block_build(struct soft *s, struct block *b, uint64_t lin, uint64_t gpa, un
 		if (len == 0 && b->n_insns > 0)
 			break;
 		if (len == 0) {
-			build_apart(&d, lin, gpa);
+			build_crossing(&d, lin, gpa);
 			ended = true;
 			break;
 		}
@@ -118,6 +118,6 @@ void block_build(struct soft *s, struct block *b, uint64_t lin, uint64_t gpa, un
 	if (!ended)
 		append_fall(&d);
 	b->n_slots = (uint8_t)(d.next - (struct uop *)(void *)b);
-	if (b->is_across)
-		b->enter = uop_enter_across;
+	if (b->crosses_page)
+		b->enter = uop_enter_crossing;
 }

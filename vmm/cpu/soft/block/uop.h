@@ -3,7 +3,7 @@
  *
  * A block is a header and a run of 32-byte slots. The header begins with a
  * function like every uop, so a jump to a block is a call of its header. An
- * ordinary uop takes one slot; a branch two, the second holding its links; a
+ * ordinary uop takes one slot; a branch two, the second holding its chains; a
  * generic one three, the others holding the struct insn that its executor reads.
  *
  * Threading: a uop's function ends in a call of the next one in tail position
@@ -11,12 +11,12 @@
  * sanitizers) it returns the next uop instead and the run loop calls it. NULL
  * leaves the block: s->rip is then where to go on.
  *
- * What runs fast keeps no books: only a uop that may fault or leave sets
+ * A fast path stores nothing about its progress: only a uop that may fault or leave sets
  * s->cur, on its slow path. All rips are relative to s->r[INSN_REG_RIP], where the
  * block was entered, because the same physical code may be mapped twice.
  *
  * Memory uops call nothing on their fast path; a miss goes to uop_miss_*(),
- * which fills the TLB and tries again, or runs the instruction by its executor.
+ * which fills the TLB and repeats the access, or runs the instruction by its executor.
  *
  * Used by: uop_*.c, block*.c, soft_cpu.c. */
 #ifndef MUSTER_VMM_CPU_SOFT_BLOCK_UOP_H
@@ -47,12 +47,12 @@ struct uop {
 };
 _Static_assert(sizeof(struct uop) == 32, "one slot");
 
-/* The second slot of a branch: the blocks it leads to, NULL while unknown. */
-struct uop_links {
+/* The second slot of a branch: the blocks that are chained to it, NULL while unknown. */
+struct uop_chain {
 	const struct uop *taken, *fall;
 	uint64_t reserved[2];
 };
-_Static_assert(sizeof(struct uop_links) == sizeof(struct uop), "one slot");
+_Static_assert(sizeof(struct uop_chain) == sizeof(struct uop), "one slot");
 
 enum { UOP_GENERIC_SLOTS = 1 + (sizeof(struct insn) + sizeof(struct uop) - 1) / sizeof(struct uop),
        BLOCK_HEADER_SLOTS = 2, BLOCK_MAX_INSNS = 48,
@@ -65,43 +65,43 @@ struct block {
 	const uint8_t *code; /* where translated code enters it: translate.h */
 	uint32_t hash_next, page_next, page_prev; /* slots of other blocks; 0: none */
 	uint32_t edges_in; /* translated jumps that lead here: link.c */
-	uint32_t parts_in, parts; /* the traces of others that it is in, and its own trace's: select.c */
+	uint32_t memberships, members; /* list of the traces that it is a member of, and of its own trace's members: members.c */
 	union {
-		uint32_t page2; /* is_across: number of the page that holds the rest of its only instruction */
+		uint32_t page2; /* crosses_page: number of the page that holds the rest of its only instruction */
 		uint32_t straddled_at; /* else, unless no_spans: low bits of the instructions retired when spans last straddled */
 	};
 	union {
-		uint32_t page2_next; /* is_across: as page_next, of that page */
+		uint32_t page2_next; /* crosses_page: as page_next, of that page */
 		uint32_t n_entered; /* else: by the dispatcher, at most UINT32_MAX; for the profile */
 	};
 	uint16_t n_bytes;
 	uint8_t n_slots, n_insns;
-	uint8_t heat; /* times it was entered while interpreted, up to TRANSLATE_HEAT */
+	uint8_t n_runs; /* entries while it was interpreted, up to TRANSLATE_THRESHOLD */
 	uint8_t straddles; /* times in a row that accesses looked up together were in two pages */
 	uint8_t mode : 3; /* enum soft_mode */
 	uint8_t tlb_n : 2; /* as in struct soft */
-	uint8_t n_again : 3; /* times that its trace was made again: reselect.c */
+	uint8_t n_reselected : 3; /* times that its trace was selected again: reselect.c */
 	bool dead : 1;
 	bool is_ram : 1; /* decoded from RAM, in the cache */
-	bool is_across : 1; /* its only instruction crosses a page */
-	bool linked : 1; /* its last slot is a struct uop_links */
+	bool crosses_page : 1; /* its only instruction crosses a page */
+	bool has_chain : 1; /* its last slot is a struct uop_chain */
 	bool has_code : 1;
 	bool loops : 1; /* its code is a loop */
-	bool no_spans : 1; /* is_across, or they straddled too often: accesses are looked up one by one */
+	bool no_spans : 1; /* crosses_page, or they straddled too often: accesses are looked up one by one */
 };
 _Static_assert(sizeof(struct block) == BLOCK_HEADER_SLOTS * sizeof(struct uop), "whole slots");
 _Static_assert(BLOCK_MAX_SLOTS <= UINT8_MAX && SOFT_MODE_COUNT <= 8 && SOFT_TLBS <= 4, "they fit their bits");
 
-/* The page of the rest of a block's instruction; is_across only. */
+/* The page of the rest of a block's instruction; crosses_page only. */
 static inline uint64_t block_gpa2(const struct block *b)
 {
 	return (uint64_t)b->page2 << MEM_PAGE_SHIFT;
 }
 
 /* Of the block's last instruction; NULL: none. */
-static inline struct uop_links *block_links(const struct block *b)
+static inline struct uop_chain *block_chain(const struct block *b)
 {
-	return b->linked ? (struct uop_links *)((uintptr_t)b + (b->n_slots - 1U) * sizeof(struct uop)) : NULL;
+	return b->has_chain ? (struct uop_chain *)((uintptr_t)b + (b->n_slots - 1U) * sizeof(struct uop)) : NULL;
 }
 
 #if defined(MUSTER_SAN) || !defined(__OPTIMIZE__)
@@ -124,7 +124,7 @@ static inline unsigned jump_index(uint64_t rip)
 }
 
 /* uop_flow.c */
-uop_fn uop_enter, uop_enter_across, uop_dead, uop_generic, uop_generic_end, uop_fall, uop_nop;
+uop_fn uop_enter, uop_enter_crossing, uop_dead, uop_generic, uop_generic_end, uop_fall, uop_nop;
 /* What uop_generic_end() does before it goes on: the block to go on with, or NULL. */
 const struct block *uop_end(struct soft *s, const struct uop *u);
 /* Runs the uop's instruction by its executor, then goes on. */
@@ -132,8 +132,8 @@ const struct uop *uop_slow(struct soft *s, const struct uop *u);
 /* Fills the TLB for the uop's memory operand and runs it again, or uop_slow(). */
 const struct uop *uop_miss_ld(struct soft *s, const struct uop *u);
 const struct uop *uop_miss_st(struct soft *s, const struct uop *u);
-/* Follows a direct branch whose link is not filled; s->rip is the target. */
-const struct uop *uop_unlinked(struct soft *s, const struct uop **link);
+/* Follows a direct branch whose chain is not filled; s->rip is the target. */
+const struct uop *uop_unchained(struct soft *s, const struct uop **link);
 /* Goes to s->rip by the jump cache. */
 const struct uop *uop_jump(struct soft *s);
 
@@ -144,13 +144,13 @@ const struct uop *uop_jump(struct soft *s);
                                                                                \
 		(s)->rip = (target);                                           \
 		if (UOP_UNLIKELY(!goto_))                                      \
-			return uop_unlinked((s), (link));                      \
+			return uop_unchained((s), (link));                      \
 		UOP_NEXT((s), goto_);                                          \
 	} while (0)
 
-static inline struct uop_links *uop_links_of(const struct uop *u)
+static inline struct uop_chain *uop_chain_of(const struct uop *u)
 {
-	return (struct uop_links *)(uintptr_t)(u + 1);
+	return (struct uop_chain *)(uintptr_t)(u + 1);
 }
 
 static inline uint64_t uop_rip(const struct soft *s, const struct uop *u)

@@ -27,7 +27,7 @@
 
 #define BRANCH(s, u, condition)                                                \
 	do {                                                                   \
-		const struct uop_links *l_ = uop_links_of(u);                  \
+		const struct uop_chain *l_ = uop_chain_of(u);                  \
                                                                                \
 		if (condition) {                                               \
 			uint64_t t_ = (s)->r[INSN_REG_RIP] + (uint64_t)(int64_t)(u)->disp; \
@@ -95,7 +95,7 @@ uop_fn *const uop_test_ri_jcc[UOP_SIZES][COND_COUNT] = { ROW(test_ri1_), { NULL 
 
 const struct uop *uop_jmp(struct soft *s, const struct uop *u)
 {
-	UOP_GOTO(s, &uop_links_of(u)->taken, s->r[INSN_REG_RIP] + (uint64_t)(int64_t)u->disp);
+	UOP_GOTO(s, &uop_chain_of(u)->taken, s->r[INSN_REG_RIP] + (uint64_t)(int64_t)u->disp);
 }
 
 static inline bool is_canonical(uint64_t lin)
@@ -118,7 +118,7 @@ static inline bool is_canonical(uint64_t lin)
 
 const struct uop *uop_call(struct soft *s, const struct uop *u)
 {
-	CALL(s, u, s->r[INSN_REG_RIP] + (uint64_t)(int64_t)u->disp, UOP_GOTO(s, &uop_links_of(u)->taken, t_));
+	CALL(s, u, s->r[INSN_REG_RIP] + (uint64_t)(int64_t)u->disp, UOP_GOTO(s, &uop_chain_of(u)->taken, t_));
 }
 
 const struct uop *uop_call_r(struct soft *s, const struct uop *u)

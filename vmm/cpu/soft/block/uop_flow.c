@@ -1,10 +1,10 @@
 /* vmm/cpu/soft/block/uop_flow.c: entering and leaving blocks, generic uops, the slow
- * ways of the fast ones.
+ * paths of the fast ones.
  *
  * Used by: block_build.c, uop_*.c. */
 #include "vmm/cpu/soft/block/block.h"
 
-/* The whole block is paid at its entry; who leaves early gives back. */
+/* The whole block is charged to the budget at its entry; an early exit refunds what did not run. */
 const struct uop *uop_enter(struct soft *s, const struct uop *u)
 {
 	const struct block *b = (const struct block *)(const void *)u;
@@ -18,9 +18,9 @@ const struct uop *uop_enter(struct soft *s, const struct uop *u)
 	UOP_NEXT(s, u + BLOCK_HEADER_SLOTS);
 }
 
-/* The block's instruction goes on in the page behind: only if that is where it was decoded from. Not by the run
- * loop, which has looked. */
-const struct uop *uop_enter_across(struct soft *s, const struct uop *u)
+/* A page crossing instruction: entered only when its second page is the one that it was decoded from. The run loop
+ * has checked that already. */
+const struct uop *uop_enter_crossing(struct soft *s, const struct uop *u)
 {
 	const struct block *b = (const struct block *)(const void *)u;
 	uint64_t next = (s->rip | (MEM_PAGE_SIZE - 1)) + 1;
@@ -34,12 +34,12 @@ const struct uop *uop_enter_across(struct soft *s, const struct uop *u)
 /* A link led to a block that is no more: the block found instead takes its place. */
 const struct uop *uop_dead(struct soft *s, const struct uop *u)
 {
-	struct uop_links *l = block_links(s->block);
+	struct uop_chain *l = block_chain(s->block);
 
 	if (l && l->taken == u)
-		s->link = &l->taken;
+		s->chain = &l->taken;
 	else if (l && l->fall == u)
-		s->link = &l->fall;
+		s->chain = &l->fall;
 	return NULL;
 }
 
@@ -97,7 +97,7 @@ const struct uop *uop_generic_end(struct soft *s, const struct uop *u)
 /* The block's code simply goes on elsewhere. */
 const struct uop *uop_fall(struct soft *s, const struct uop *u)
 {
-	UOP_GOTO(s, &uop_links_of(u)->fall, uop_rip(s, u));
+	UOP_GOTO(s, &uop_chain_of(u)->fall, uop_rip(s, u));
 }
 
 const struct uop *uop_nop(struct soft *s, const struct uop *u)
@@ -144,11 +144,11 @@ const struct uop *uop_miss_st(struct soft *s, const struct uop *u)
 	UOP_NEXT(s, u);
 }
 
-const struct uop *uop_unlinked(struct soft *s, const struct uop **link)
+const struct uop *uop_unchained(struct soft *s, const struct uop **link)
 {
 	if ((s->rip ^ s->r[INSN_REG_RIP]) >> MEM_PAGE_SHIFT)
 		return uop_jump(s);
-	s->link = link;
+	s->chain = link;
 	return NULL;
 }
 

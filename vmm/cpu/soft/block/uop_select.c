@@ -228,10 +228,10 @@ static int select_jcc(struct uop *u, const struct insn *i, struct uop *prev, enu
 		prev->len = u->len;
 		prev->n = u->n;
 		prev->off = u->off;
-		*(struct uop_links *)(void *)u = (struct uop_links){ .taken = NULL };
+		*(struct uop_chain *)(void *)u = (struct uop_chain){ .taken = NULL };
 		return -1;
 	}
-	*uop_links_of(u) = (struct uop_links){ .taken = NULL };
+	*uop_chain_of(u) = (struct uop_chain){ .taken = NULL };
 	return use(u, uop_jcc[cc][cond], 2);
 }
 
@@ -239,7 +239,7 @@ static int select_direct(struct uop *u, const struct insn *i, uop_fn *fn)
 {
 	if (!take_target(u, i))
 		return 0;
-	*uop_links_of(u) = (struct uop_links){ .taken = NULL };
+	*uop_chain_of(u) = (struct uop_chain){ .taken = NULL };
 	return use(u, fn, 2);
 }
 

@@ -11,7 +11,7 @@ struct event_stack {
 	struct cpu_segment ss;
 	uint64_t sp;
 	uint8_t stack_size; /* 2, 4, 8 */
-	uint8_t cpl; /* who writes */
+	uint8_t cpl; /* privilege of the store */
 	uint32_t error; /* of #SS when it does not fit */
 	size_t len; /* gathered so far */
 	uint8_t bytes[EVENT_FRAME_MAX]; /* the last pushed at the end, filled backwards */

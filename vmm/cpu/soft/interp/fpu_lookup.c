@@ -135,7 +135,7 @@ static soft_exec_fn *x87_exec(const struct insn *i)
 	return x87_mem_is_valid(i->opcode, i->reg & 7) ? x87_mem : NULL;
 }
 
-/* Opcodes of the 0F map that are this room's. */
+/* Opcodes of the 0F map that are x87's, MMX's or SSE's. */
 static bool is_ours_0f(uint8_t opcode)
 {
 	return opcode == 0x0D || (opcode >= 0x10 && opcode <= 0x1F) ||

@@ -1,7 +1,7 @@
 /* vmm/cpu/soft/interp/int_lookup.c: which integer executor an opcode has.
  *
  * A row without an executor is #UD; an opcode without a row belongs to another
- * room, or to nobody.
+ * family, or to none.
  *
  * Used by: vmm/cpu/soft/decode/decode.c.   Sources: SDM vol. 2, appendix A. */
 #include "vmm/cpu/soft/interp/int.h"

@@ -4,7 +4,7 @@
  * one for user accesses, and as many for instruction fetches. Its geometry and its flush points are fixed, so two
  * runs of one guest see the same hits and misses.
  *
- * A flush makes tags invalid. Two books keep flushes cheap: tlb_filled lists
+ * A flush makes tags invalid. Two records keep flushes cheap: tlb_filled lists
  * the entries filled since the last CR3 write, so that write touches only
  * those; tlb_large remembers which 2 MiB and 1 GiB regions were filled from
  * large pages, so that INVLPG searches the arrays only where a large page may
@@ -20,7 +20,7 @@
 #include "vmm/cpu/soft/mmu/mmu_walk.h"
 #include "vmm/cpu/soft/sysreg.h"
 
-/* ---- the books ----------------------------------------------------------- */
+/* ---- records for flushes ----------------------------------------------------------- */
 
 static uint64_t *large_word(struct soft *s, unsigned which, uint64_t lin, uint64_t *ret_bit)
 {

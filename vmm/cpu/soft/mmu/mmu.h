@@ -31,10 +31,10 @@
 enum mmu_access { MMU_READ = 0, MMU_WRITE = 1, MMU_FETCH = 2, MMU_SYSTEM = 4 /* at CPL 0 whatever the CPL */,
 		  MMU_PEEK = 8 /* A and D stay as they are */ };
 
-/* Makes every entry invalid and the books empty; for a new processor. */
+/* Makes every entry invalid and the records for flushes empty; for a new processor. */
 void mmu_init(struct soft *s);
 
-/* The slow ways: a miss, a page-crossing access, MMIO, a code page, a fault.
+/* The slow paths: a miss, a page-crossing access, MMIO, a code page, a fault.
  * @size: 1 to 8 for the scalar ones, 1 to 4096 for the byte ones. @access: enum mmu_access. */
 uint64_t mmu_ld_slow(struct soft *s, uint64_t lin, unsigned size, unsigned access);
 void mmu_st_slow(struct soft *s, uint64_t lin, unsigned size, uint64_t v, unsigned access);
@@ -46,7 +46,7 @@ void mmu_st_bytes_access(struct soft *s, uint64_t lin, const void *src, size_t n
 /* Raises what a store to [lin, lin+n) would raise; n 1 to 4096. */
 void mmu_probe_write(struct soft *s, uint64_t lin, size_t n);
 /* Host pointer of plain RAM when [lin, lin+n) may be read (written) without
- * anything else happening, filling the TLB first; NULL: take the slow way
+ * anything else happening, filling the TLB first; NULL: take the slow path
  * (other page, MMIO, code). Raises page faults. */
 const uint8_t *mmu_host_read_fill(struct soft *s, uint64_t lin, size_t n);
 uint8_t *mmu_host_write_fill(struct soft *s, uint64_t lin, size_t n);

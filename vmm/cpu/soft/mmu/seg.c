@@ -30,7 +30,7 @@ static enum soft_mode mode_of(const struct soft *s)
 	return big ? SOFT_MODE_C32 : SOFT_MODE_C16;
 }
 
-/* Which TLB the current privilege looks at, and what else is by privilege. Who changes it ends its block. */
+/* Which TLB the current privilege looks at, and what else is by privilege. An instruction that changes it ends its block. */
 static void set_tlb(struct soft *s)
 {
 	bool align_checks = s->cpl == 3 && s->cr0 & CR0_AM && s->rflags & FLAG_AC;

@@ -3,7 +3,7 @@
  *
  * Counting. run(n) gives out its instructions in windows (s->budget; the rest
  * waits in s->reserve), so that kick() is seen soon without a check in blocks.
- * A block is paid whole at its entry and gives back what it did not run. The last
+ * A whole block is charged at its entry; an early exit refunds what did not run. The last
  * instructions of a run, too few for a block, run one by one. What counts one:
  * an instruction, a run of iterations of a repeated one (int_string.c), and a
  * faulting instruction too, so that a fault whose handler faults comes to an end.
@@ -38,7 +38,7 @@ static void take_fault(struct soft *s)
 		s->insn_rip = s->rip; /* its fetch */
 		s->budget--;
 	}
-	s->link = NULL;
+	s->chain = NULL;
 	if (!s->shutdown)
 		soft_event_deliver(s, s->exc_vector, EVENT_FAULT, s->exc_has_error, s->exc_error);
 }
@@ -53,7 +53,7 @@ static void take_event(struct soft *s)
 {
 	int vector;
 
-	s->link = NULL;
+	s->chain = NULL;
 	s->halted = false;
 	s->insn_rip = s->rip;
 	if (s->nmi_pending && !s->nmi_masked) {
@@ -86,7 +86,7 @@ static void enter(struct soft *s, const struct block *b)
 	s->cur = u + BLOCK_HEADER_SLOTS;
 	s->block_dead = false;
 	s->in_block = true;
-	if (b->is_across) /* block_find() has looked at its second page */
+	if (b->crosses_page) /* block_find() has looked at its second page */
 		u = uop_enter(s, u);
 	while (u)
 		u = u->fn(s, u);
@@ -176,7 +176,7 @@ static enum cpu_stop soft_run(struct cpu *c, uint64_t n_max)
 	s->budget = 0;
 	s->reserve = (int64_t)n_max;
 	s->icount_end = now + n_max;
-	s->link = NULL;
+	s->chain = NULL;
 	s->paused = false;
 	s->mem->on_code_ctx = s; /* the one whose running block a device's write may hit */
 	stop = loop(s);

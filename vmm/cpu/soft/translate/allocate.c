@@ -23,7 +23,7 @@ bool translate_has_moved(const struct state *st)
 	return false;
 }
 
-void translate_trade(uint8_t **p, const uint8_t moved[LOOP_MOVED])
+void translate_swap(uint8_t **p, const uint8_t moved[LOOP_MOVED])
 {
 	for (unsigned k = 0; k < LOOP_MOVED; k++) {
 		struct opd o = opd_mem(HOST_S, (int32_t)(offsetof(struct soft, r) + 8u * movable[k]));
@@ -56,7 +56,7 @@ static unsigned n_uses(const struct build *t, unsigned g)
 {
 	unsigned n = 0;
 
-	for (unsigned k = 0; k < t->n_once; k++)
+	for (unsigned k = 0; k < t->n_body; k++)
 		n += n_names(&t->plans[k], g);
 	return n;
 }
@@ -93,7 +93,7 @@ void translate_allocate(struct build *t)
 
 	if (!t->loops)
 		return;
-	for (unsigned k = 0; k < t->n_once; k++)
+	for (unsigned k = 0; k < t->n_body; k++)
 		if (!(t->plans[k].names & NAMES_KNOWN))
 			return;
 	for (unsigned k = 0; k < LOOP_MOVED; k++) {

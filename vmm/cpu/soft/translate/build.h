@@ -1,15 +1,13 @@
 /* vmm/cpu/soft/translate/build.h: what the parts of the translator share.
  *
- * Flags. An instruction that writes flags stores their lazy form (flags.h) only
- * when something may look: an instruction that may leave the code, one that
- * reads flags, the end of the block. translate.c reckons that backwards. Behind the
- * instruction the host's flags are the guest's until the next lookup of the
- * TLB, so a Jcc behind its CMP uses them as they are; later they come back by doing
- * the instruction again on the lazy form (translate_flags()).
+ * Flags. An instruction stores the lazy form of its flags (flags.h) only when they are
+ * live (liveness.c): when an exit, a reader or the end of the trace may read them. Behind the
+ * instruction the host's flags are the guest's until the next TLB check, so a Jcc behind
+ * its CMP uses them as they are. Later translate_flags() computes them from the lazy form.
  *
- * For ADD, SUB and the logical ones that form is raw: what the registers held, neither
- * sign-extended nor with the result of a sum. Its cc_op says the size; every way out
- * of the code makes it what flags.h says (translate_settle()).
+ * The lazy form of ADD, SUB and logical instructions is raw: the registers' contents, neither
+ * sign-extended nor with the result of a sum. Its cc_op says the size. Every exit
+ * brings it into the form of flags.h (translate_normalize()).
  *
  * Used by: all files of translate. */
 #ifndef MUSTER_VMM_CPU_SOFT_TRANSLATE_BUILD_H
@@ -19,24 +17,24 @@
 #include "vmm/cpu/soft/translate/asm.h"
 
 enum { TRACE_BLOCKS = 8, TRACE_INSNS = 96 /* the most of one trace */,
-       TRACE_TURNS = 4, TRACE_TURNS_INSNS = 40 /* the most turns of a loop that are one, and their instructions */,
-       TRANSLATE_AGAIN = 4 /* the most times that a trace is made again */,
-       TRANSLATE_OFTEN = 128 /* how often budgets run out at one, less those elsewhere: reselect.c */,
+       UNROLL_ITERATIONS = 4, UNROLL_INSNS = 40 /* the most iterations that are unrolled, and their instructions */,
+       TRANSLATE_RESELECTIONS = 4 /* of a trace, at most */,
+       TRANSLATE_VOTES = 128 /* for a block to be elected: reselect.c */,
        TRACE_BIAS = 4 /* how much more often one side of a jump is entered, to be followed */,
        TRANSLATE_INSN_BYTES = 2048 /* the most that one instruction with its exits takes */,
        TRANSLATE_MAX_BYTES = (TRACE_INSNS + 4) * TRANSLATE_INSN_BYTES };
 _Static_assert((int)TRACE_INSNS >= (int)BLOCK_MAX_INSNS, "any block is a trace");
 
-/* Blocks that run one behind the other, and the first again. */
+/* Blocks that run one behind the other; the first runs behind the last. */
 struct path {
 	struct block *blocks[TRACE_BLOCKS];
 	unsigned n;
 };
 
-/* Who is watched: reselect.c. Paths hold until blocks are recycled. */
+/* The recording of a path: reselect.c. Paths hold until blocks are recycled. */
 struct watch {
-	struct block *root; /* NULL: nobody */
-	struct path now, before; /* before: the last that came back to the root */
+	struct block *root; /* NULL: nothing is recorded */
+	struct path now, before; /* before: the last that ended at the root */
 	unsigned n_looks;
 	uint64_t n_recycled; /* the cache's, when it began */
 };
@@ -45,35 +43,35 @@ struct build;
 struct translate {
 	uint8_t *rw; /* the writable view */
 	ptrdiff_t to_rx; /* the executable view - the writable one */
-	/* Two halves: what runs, free from next; and ways out, edges and copies, free from cold. */
+	/* Two halves: code, free from next; exit stubs, edges and copies of uops, free from cold. */
 	uint8_t *next, *first, *cold, *cold_first;
 	/* Parts that all code shares, in the writable view. */
 	uint8_t *enter; /* from C into b->code */
-	uint8_t *none; /* b->code of blocks without code: T1 is the block */
+	uint8_t *no_code; /* b->code of blocks without code: T1 is the block */
 	uint8_t *to_uop; /* leaves for the uop T1 of block T2 */
-	uint8_t *to_null; /* leaves for the dispatcher; s->rip is set */
+	uint8_t *to_dispatcher; /* leaves for the dispatcher; s->rip is set */
 	/* Ends of exits, where T1 and T2 are offsets in the slots, which takes less code. */
 	uint8_t *stub_uop; /* to_uop */
 	uint8_t *stub_span; /* the same, or translate_straddle() if s->scratch is less than a page */
-	uint8_t *stub_enter; /* block T1 is interpreted; nothing of it is paid */
+	uint8_t *stub_enter; /* block T1 is interpreted; it is not charged yet */
 	uint8_t *to_follow; /* leaves through translate_follow(); T1 is the edge's offset in the cache */
 	uint8_t *exec; /* called: runs the uop T1 of block T2 by its executor; NZ: leave */
 	uint8_t *end; /* runs the uop T1, the last of block T2, by its executor, and goes on with the block that is then next */
-	uint8_t *flags; /* called: the host's flags become those of the lazy form. Spoils T2 */
+	uint8_t *flags; /* called: the host's flags become those of the lazy form. Clobbers T2 */
 	uint8_t *jump; /* goes to the address T1 by the jump cache */
 	uint8_t *underflow; /* a return with nothing on the return stack */
 	const struct uop *slots; /* of the cache that the blocks are in */
 	struct build *build; /* behind this struct: the block in the making */
-	unsigned heat; /* entries until a block is translated */
+	unsigned threshold; /* runs until a block is translated */
 	bool has_bmi2;
-	const struct block *often; /* for its address: the block at which budgets run out, by vote */
-	unsigned n_often, often_enough;
+	const struct block *candidate; /* the candidate of the vote in reselect.c; only its address is used */
+	unsigned n_votes, votes_wanted;
 	struct watch watch;
 	struct translate_profile *profile; /* owned; NULL: nothing is counted */
 	uint64_t n_blocks, n_bytes, n_flushes;
 };
 
-/* What stands in the lazy form, as far as the code's maker knows. */
+/* What the lazy form holds, as far as is known when code is emitted. */
 enum lazy { LAZY_UNKNOWN, LAZY_ADD, LAZY_SUB, LAZY_LOGIC };
 
 /* cc_op of a raw form: of cc_aux and cc_src, or of cc_dst. */
@@ -82,9 +80,8 @@ static inline uint32_t cc_raw(enum lazy lazy, unsigned size)
 	return 0x100u << lazy | size;
 }
 
-/* Flags that are nowhere but in the registers that they follow from: the raw form is made
- * from those where somebody may look, which is mostly out of line. Neither register
- * changes while this stands. */
+/* Pending flags: they are not stored anywhere, but follow from registers that are unchanged since. The raw form is
+ * stored from those where flags may be read, which is mostly in an exit stub. */
 enum pending_kind { PENDING_NONE, PENDING_CMP /* reg - src */, PENDING_SUB /* reg is the result */,
 		    PENDING_ADD /* the same */, PENDING_LOGIC /* the same; no src */ };
 struct pending {
@@ -96,7 +93,7 @@ struct pending {
 /* Where a trace goes on behind a block's last instruction. */
 enum follow { FOLLOW_NONE, FOLLOW_TAKEN, FOLLOW_FALL };
 
-/* Accesses that are looked up together: coalesce.c. */
+/* Accesses that share a TLB check: coalesce.c. */
 enum { SPANS = SOFT_SPANS };
 enum span_state { SPAN_UNKNOWN, SPAN_READ, SPAN_WRITE };
 struct span {
@@ -115,7 +112,7 @@ struct member {
 };
 
 /* Where an instruction names general registers, besides its memory operand, and dst and src. */
-enum names { NAMES_KNOWN = 1 /* else nobody knows */, NAMES_REG = 2, NAMES_RM = 4 /* a register operand */ };
+enum names { NAMES_KNOWN = 1 /* else it is not known */, NAMES_REG = 2, NAMES_RM = 4 /* a register operand */ };
 
 /* How an instruction is translated. */
 struct plan;
@@ -128,15 +125,15 @@ struct plan {
 	bool reads_flags; /* or keeps some */
 	bool may_exit;
 	bool ends; /* leaves the block in any case */
-	bool keep; /* the flags behind it are looked at */
-	bool quiet; /* leaves flags alone, and of the general registers writes at most those in writes */
+	bool flags_live; /* the flags behind it may be read */
+	bool keeps_flags; /* leaves flags alone, and of the general registers writes at most those in writes */
 	bool knows_writes; /* of the general registers it writes at most those in writes, and RSP by stack_by */
 	bool may_exec; /* it may run by its executor */
 	bool uses_mxcsr;
 	uint8_t follow; /* enum follow; of a block's last instruction */
 	uint16_t writes;
 	uint16_t xmm_used, xmm_written; /* XMM registers */
-	uint8_t copy_of; /* what it writes becomes this guest register + copy_add; INSN_REG_NONE: who knows */
+	uint8_t copy_of; /* what it writes becomes this guest register + copy_add; INSN_REG_NONE: not known */
 	int32_t copy_add;
 	int8_t stack_by; /* RSP becomes stack_base + stack_by, and the qword at the lower of both is accessed: written
 			  * when that is RSP */
@@ -148,24 +145,24 @@ struct plan {
 	struct member operand, stack;
 	bool begins; /* a block */
 	struct block *b; /* the block that it is of */
-	unsigned rest; /* instructions of the trace behind that block */
+	unsigned refund; /* instructions of the trace behind that block */
 };
 
-enum { LOOP_MOVED = 4, LOOP_USES = 2 /* in a turn: what it takes to be moved */ };
+enum { LOOP_MOVED = 4, LOOP_USES = 2 /* in an iteration, for a register to be moved */ };
 
-/* What stands in host registers only, and is put back on every way out. */
+/* What is in host registers only; every exit stores it. */
 struct state {
 	struct pending flags;
 	uint16_t xmm_dirty; /* XMM registers newer than the image's */
 	bool has_mxcsr; /* the host's MXCSR is the guest's, and newer than the image's */
-	unsigned rest; /* paid but not run: given back */
+	unsigned refund; /* instructions that were charged and do not run */
 	uint8_t moved[LOOP_MOVED]; /* allocate.c: the guest registers, + 1, in whose place those of struct soft are; 0: none */
 	const struct block *b; /* that is left */
 };
 
 struct exit_stub {
 	uint8_t *from; /* the jump to patch */
-	const struct uop *u; /* NULL: the block's first instruction, before it was paid */
+	const struct uop *u; /* NULL: the block's first instruction, before the charge */
 	struct state state;
 	bool is_span; /* T1 is span's first byte - the page of the TLB's entry */
 };
@@ -178,12 +175,12 @@ struct build {
 	struct block *b; /* the block whose instruction is being translated */
 	uint8_t *p, *cold; /* where code goes, and what seldom runs */
 	uint8_t *entry; /* where root->code will be */
-	uint8_t *again; /* where a turn of the loop begins, paid */
-	unsigned n_blocks, n_plans; /* plans: of all turns that are made one */
-	unsigned n_once; /* plans of one turn */
-	const struct path *path; /* the way that the trace goes; NULL: by heat */
+	uint8_t *loop_head; /* where an iteration begins, behind its charge */
+	unsigned n_blocks, n_plans; /* plans: of all unrolled iterations */
+	unsigned n_body; /* plans of one iteration */
+	const struct path *path; /* that the trace follows; NULL: by the blocks' n_runs */
 	bool loops; /* the last instruction leads back to the first */
-	bool live; /* flags at the first instruction may be looked at */
+	bool live; /* the flags at the first instruction may be read */
 	bool has_exec; /* an instruction runs by its executor; only in the last block */
 	enum lazy lazy;
 	uint8_t lazy_size;
@@ -219,8 +216,8 @@ static inline struct opd guest_opd(unsigned g)
 	return opd_reg(guest_host(g));
 }
 
-/* The host register @h does not hold any more what may be known of it. */
-static inline void translate_spoilt(struct build *t, unsigned h)
+/* Host register @h was clobbered: it no longer holds a span's address. */
+static inline void translate_clobbered(struct build *t, unsigned h)
 {
 	if (h == HOST_T1)
 		t->t1_span = 0;
@@ -234,7 +231,7 @@ static inline unsigned guest_read(struct build *t, unsigned g, unsigned tmp)
 	if (!o.is_mem)
 		return o.reg;
 	em_load(&t->p, tmp, o);
-	translate_spoilt(t, tmp);
+	translate_clobbered(t, tmp);
 	return tmp;
 }
 
@@ -243,7 +240,7 @@ static inline unsigned guest_target(struct build *t, unsigned g, unsigned tmp)
 {
 	if (guest_host(g) != HOST_NONE)
 		return guest_host(g);
-	translate_spoilt(t, tmp);
+	translate_clobbered(t, tmp);
 	return tmp;
 }
 
@@ -269,7 +266,7 @@ static inline struct block *translate_block_at(const struct translate *t, uint32
 	return (struct block *)(uintptr_t)(t->slots + slot);
 }
 
-/* Room for data of @size bytes among the code that is out of the way. */
+/* Room for data of @size bytes among the exit stubs. */
 enum { CODE_RECORD_ALIGN = 4 };
 static inline void *translate_cold_record(struct build *t, size_t size)
 {
@@ -281,45 +278,45 @@ static inline void *translate_cold_record(struct build *t, size_t size)
 
 /* Leaves for @u (NULL: for the interpretation of t->b) when @cond holds of the host's flags. */
 void translate_exit(struct build *t, unsigned cond, const struct uop *u);
-/* T1 = the linear address of the memory operand + @add. Spoils T2, and the flags when there is a segment. */
+/* T1 = the linear address of the memory operand + @add. Clobbers T2, and the flags when there is a segment. */
 void translate_ea(struct build *t, const struct plan *x, int32_t add);
 /* T1 (a linear address) becomes the host address; leaves for the uop when that is not plain RAM
- * by the TLB, @is_span: for translate_straddle() when it is but goes on in another page. Spoils T2 and flags. */
+ * by the TLB, @is_span: for translate_straddle() when it is but goes on in another page. Clobbers T2 and flags. */
 void translate_tlb(struct build *t, const struct plan *x, unsigned size, bool is_write, bool is_span);
 /* At *@p: T2 = where the linear address T1 has its entry for fetches, for translate_in_code_entry(), which says where
- * that entry's @member is. Spoils flags. */
+ * that entry's @member is. Clobbers flags. */
 void translate_code_entry(const struct build *t, uint8_t **p);
 struct opd translate_in_code_entry(const struct build *t, size_t member);
-/* An ALU operation (0 ADD to 7 CMP, 8 TEST) of @imm on guest register @g, turned round for it; its flags are
- * kept when the plan says so. Spoils T1 and T2. */
+/* An ALU operation (0 ADD to 7 CMP, 8 TEST) of @imm on guest register @g, which is rotated for it; its flags are
+ * stored when the plan says so. Clobbers T1 and T2. */
 void translate_alu_imm(struct build *t, const struct plan *x, unsigned op, unsigned size, unsigned g, int32_t imm);
 /* Pushes what is in s->scratch. */
 void translate_push_scratch(struct build *t, const struct plan *x);
-/* Leaves unless T1 is canonical. Spoils T2. */
+/* Leaves unless T1 is canonical. Clobbers T2. */
 void translate_check_canonical(struct build *t, const struct plan *x);
-/* The host's flags become the guest's. Spoils T2. */
+/* The host's flags become the guest's. Clobbers T2. */
 void translate_flags(struct build *t);
-/* Makes a raw form what flags.h knows; nothing when it is that already. */
-void translate_settle(struct soft *s);
+/* Brings a raw lazy form into a form of flags.h; nothing when it is one already. */
+void translate_normalize(struct soft *s);
 /* Where the block's byte @off lies in relation to s->page_rip. */
 static inline int64_t translate_in_page(const struct build *t, int64_t off)
 {
 	return (int64_t)(t->b->gpa & (MEM_PAGE_SIZE - 1)) + off;
 }
 
-/* @dst = the linear address of the block's byte @off. Spoils no flags. */
+/* @dst = the linear address of the block's byte @off. Clobbers no flags. */
 void translate_rip(struct build *t, unsigned dst, int64_t off);
 
-/* Stores the host's flags, which are the guest's, as the lazy form. Spoils T2. */
+/* Stores the host's flags, which are the guest's, as the lazy form. Clobbers T2. */
 void translate_keep_host_flags(struct build *t);
-/* Takes down flags that follow from @reg and @src (INSN_REG_NONE: @imm); enum pending_kind. */
+/* Makes flags pending that follow from @reg and @src (INSN_REG_NONE: @imm); enum pending_kind. */
 void translate_pend(struct build *t, enum pending_kind kind, unsigned size, unsigned reg, unsigned src, int32_t imm);
-/* At *@p: what @st says goes back where C looks for it. Spoils T2; the host's flags only when budget is given back. */
+/* At *@p: stores what @st says into struct soft. Clobbers T2; the host's flags only when there is a refund. */
 void translate_put_state(uint8_t **p, const struct state *st);
-/* Pending flags become the lazy form. The host's flags stay. */
-void translate_settle_pending(struct build *t);
-/* All that stands in host registers only goes back. The host's flags stay. */
-void translate_settle_all(struct build *t);
+/* Stores pending flags as the lazy form. The host's flags stay. */
+void translate_flush_pending(struct build *t);
+/* Stores all that is in host registers only. The host's flags stay. */
+void translate_flush_state(struct build *t);
 /* Emits the stubs of all exits. */
 void translate_put_stubs(struct build *t);
 
@@ -334,9 +331,9 @@ void translate_emit(struct build *t);
 void translate_link(struct build *t);
 
 /* coalesce.c */
-/* C code ran: what was looked up may not hold any more. */
+/* C code ran: TLB checks must be made anew. */
 void translate_forget_spans(struct build *t);
-/* The memory operand, in terms of T1; leaves for the uop when that is not plain RAM by the TLB. Spoils T1, T2 and
+/* The memory operand, in terms of T1; leaves for the uop when that is not plain RAM by the TLB. Clobbers T1, T2 and
  * flags. */
 struct opd translate_mem(struct build *t, const struct plan *x, unsigned size, bool is_write);
 /* The same for the place on the stack that the instruction is about. RSP is not moved. */
@@ -345,9 +342,9 @@ struct opd translate_stack(struct build *t, const struct plan *x);
 uop_fn translate_straddle;
 
 /* What b->code is for a block without code. */
-static inline const uint8_t *translate_none(const struct translate *t)
+static inline const uint8_t *translate_no_code(const struct translate *t)
 {
-	return t->none + t->to_rx;
+	return t->no_code + t->to_rx;
 }
 
 /* profile.c */
@@ -361,7 +358,7 @@ uop_fn translate_profile_exit, translate_profile_enter, translate_profile_follow
 
 /* select.c */
 /* The block that @link leads to when it may be part of @root's trace; else NULL. */
-struct block *translate_linked(const struct block *root, const struct uop *link);
+struct block *translate_chained(const struct block *root, const struct uop *link);
 
 /* members.c */
 /* Code was made: the blocks of the trace know of it. */
@@ -371,9 +368,9 @@ void translate_trace_gone(struct translate *t, struct block *root);
 /* @b goes, and with it the code of all traces that it is in. */
 void translate_member_gone(struct translate *t, struct block *b);
 
-/* reselect.c: in place of uop_enter() when the budget does not pay for the trace. */
-uop_fn translate_tired;
-/* In place of translate_count() while it is watched which way the guest goes. */
+/* reselect.c: in place of uop_enter() when the budget is too small for the trace. */
+uop_fn translate_budget_short;
+/* In place of translate_count() while a path is recorded. */
 uop_fn translate_watch;
 
 /* translate.c: translate_block(), whose trace goes along @path when it may. @path may be NULL. */
@@ -381,21 +378,22 @@ void translate_along(struct soft *s, struct block *b, const struct path *path);
 
 /* allocate.c */
 bool translate_has_moved(const struct state *st);
-/* At *@p: those registers trade places with what is in @moved, on the way into the loop and out of it. Spoils T2. */
-void translate_trade(uint8_t **p, const uint8_t moved[LOOP_MOVED]);
+/* At *@p: exchanges the registers of @moved with the host registers that they took; before the loop and at its
+ * exits. Clobbers T2. */
+void translate_swap(uint8_t **p, const uint8_t moved[LOOP_MOVED]);
 
 /* emit_sse.c: before a loop: SSE may be used, the loop's registers are the guest's. */
 void translate_begin_sse(struct build *t);
 
-/* prologue.c: makes the parts that all code shares. */
-void translate_make_ways(struct translate *t);
+/* prologue.c: emits the code that all traces share. */
+void translate_make_shared(struct translate *t);
 
 /* link.c */
 /* @b goes: its code, and that of all traces that it is in. */
 void translate_drop(struct translate *t, struct block *b);
 /* When @cond holds (COND_COUNT: always), goes to the block at the block's byte @delta. */
 void translate_edge(struct build *t, unsigned cond, int32_t delta);
-/* The same in the middle of a trace: what stands in host registers only goes back on the way. */
+/* The same in the middle of a trace: stores first what is in host registers only. */
 void translate_side_exit(struct build *t, unsigned cond, int32_t delta);
 /* Behind the guest's part of a CALL: goes to the callee, with a host's return address that leads to the block's byte
  * @ret. The callee is the byte @delta, or at T1, or what is translated next. */
@@ -403,7 +401,7 @@ enum callee { CALLEE_DIRECT, CALLEE_INDIRECT, CALLEE_NEXT };
 void translate_call(struct build *t, enum callee callee, int32_t delta, int32_t ret);
 /* @b's code is not to be used any more; @b itself stays, and may get new code. */
 void translate_drop_code(struct translate *t, struct block *b);
-/* Follows the edge that @u is in truth, and links it when its target has code. */
+/* @u is an edge: goes to its target, and chains it when the target has code. */
 uop_fn translate_follow;
 
 /* emit_int.c, emit_flow.c, emit_sse.c, emit_generic.c and what those ask: true when the instruction is

@@ -28,7 +28,7 @@ static void put_generic(struct build *t, const struct plan *x)
 {
 	const struct uop *u = with_insn(t, x);
 
-	translate_settle_all(t);
+	translate_flush_state(t);
 	em_imm64(&t->p, HOST_T1, (uint64_t)(uintptr_t)u);
 	em_imm64(&t->p, HOST_T2, (uint64_t)(uintptr_t)t->b);
 	if (x->ends) {
@@ -36,7 +36,7 @@ static void put_generic(struct build *t, const struct plan *x)
 		return;
 	}
 	em_call_to(&t->p, t->t->exec);
-	em_jump_to(&t->p, COND_NE, t->t->to_null);
+	em_jump_to(&t->p, COND_NE, t->t->to_dispatcher);
 	t->lazy = LAZY_UNKNOWN;
 	t->host_flags = false;
 	t->sse_checked = false;
@@ -52,19 +52,19 @@ static void count_entry(struct build *t)
 	em_alu_imm(&t->p, 4, 3, opd_mem(HOST_T1, 0), 0); /* sbb */
 }
 
-/* The trace is paid, or its first block is interpreted. */
-static void pay(struct build *t)
+/* Charges the trace to the budget. When that is too small the root is interpreted. */
+static void charge(struct build *t)
 {
-	t->now.rest = t->n_plans;
-	if (t->t->profile && !t->root->is_across)
+	t->now.refund = t->n_plans;
+	if (t->t->profile && !t->root->crosses_page)
 		count_entry(t);
 	em_alu_imm(&t->p, 8, 5, OPD_S(budget), (int32_t)t->n_plans);
 	translate_exit(t, COND_S, NULL);
-	t->now.rest = 0;
+	t->now.refund = 0;
 }
 
-/* An instruction that goes on in the page behind: is it the page that it was decoded from? Else the run loop looks. */
-static void check_across(struct build *t)
+/* A page crossing instruction: exits to the run loop unless the second page is the one that it was decoded from. */
+static void check_crossing(struct build *t)
 {
 	uint8_t *other;
 
@@ -79,30 +79,30 @@ static void check_across(struct build *t)
 	em_jump_to(&t->p, COND_NE, t->cold);
 	em(&t->cold, 8, 0x8D, HOST_T1, opd_mem(HOST_T1, (int32_t)translate_in_page(t, 0) - (int32_t)MEM_PAGE_SIZE));
 	em_store(&t->cold, OPD_S(rip), HOST_T1);
-	em_jump_to(&t->cold, COND_COUNT, t->t->to_null);
+	em_jump_to(&t->cold, COND_COUNT, t->t->to_dispatcher);
 }
 
 static void put_entry(struct build *t)
 {
 	t->entry = t->p;
-	if (t->root->is_across)
-		check_across(t);
-	translate_trade(&t->p, t->now.moved);
+	if (t->root->crosses_page)
+		check_crossing(t);
+	translate_swap(&t->p, t->now.moved);
 	if (t->loops)
 		translate_begin_sse(t);
-	pay(t);
+	charge(t);
 	t->host_flags = false;
-	t->again = t->p;
+	t->loop_head = t->p;
 }
 
-/* Another turn of the loop. What the first turn began with in host registers is there. */
-static void put_turn(struct build *t)
+/* The next iteration. Host registers hold what the first iteration began with. */
+static void put_back_edge(struct build *t)
 {
 	if (t->live)
-		translate_settle_pending(t);
+		translate_flush_pending(t);
 	t->b = t->root;
-	pay(t);
-	em_jump_to(&t->p, COND_COUNT, t->again);
+	charge(t);
+	em_jump_to(&t->p, COND_COUNT, t->loop_head);
 }
 
 static void put_insn(struct build *t, const struct plan *x)
@@ -110,20 +110,20 @@ static void put_insn(struct build *t, const struct plan *x)
 	struct pending *f = &t->now.flags;
 
 	t->b = x->b;
-	t->now.rest = x->rest;
+	t->now.refund = x->refund;
 	t->made_pending = false;
 	if (x->ends && x->follow == FOLLOW_NONE)
-		translate_settle_all(t);
-	if (!x->keep && !x->reads_flags && !x->may_exit && !x->ends)
-		f->kind = PENDING_NONE; /* nobody looks at them any more */
+		translate_flush_state(t);
+	if (!x->flags_live && !x->reads_flags && !x->may_exit && !x->ends)
+		f->kind = PENDING_NONE; /* they are not read any more */
 	if (f->kind != PENDING_NONE && !x->writes_flags &&
-	    (!x->quiet || x->writes >> f->reg & 1 || (f->src < 16 && x->writes >> f->src & 1)))
-		translate_settle_pending(t);
+	    (!x->keeps_flags || x->writes >> f->reg & 1 || (f->src < 16 && x->writes >> f->src & 1)))
+		translate_flush_pending(t);
 	if (!x->fn || !x->fn(t, x))
 		put_generic(t, x);
 	if (x->writes_flags && !t->made_pending)
 		f->kind = PENDING_NONE;
-	if (x->writes_flags && !x->keep)
+	if (x->writes_flags && !x->flags_live)
 		t->lazy = LAZY_UNKNOWN;
 }
 
@@ -136,9 +136,9 @@ void translate_emit(struct build *t)
 	for (unsigned k = 0; k < t->n_plans; k++)
 		put_insn(t, &t->plans[k]);
 	if (t->loops) {
-		put_turn(t);
+		put_back_edge(t);
 	} else if (!last->ends) {
-		translate_settle_all(t);
+		translate_flush_state(t);
 		translate_edge(t, COND_COUNT, last->b->n_bytes);
 	}
 	translate_put_stubs(t);

@@ -78,7 +78,7 @@ static void keep_rotate(struct build *t, const struct plan *x, unsigned size, st
 	em_store_imm(&t->p, 4, OPD_S(cc_op), CC_FLAGS);
 }
 
-/* The guest's flags go to s->scratch. Spoils T2. */
+/* The guest's flags go to s->scratch. Clobbers T2. */
 static void save_flags(struct build *t)
 {
 	translate_flags(t);
@@ -96,32 +96,32 @@ static bool put_shift(struct build *t, const struct plan *x)
 	uint8_t *is_zero = NULL;
 	struct opd at;
 
-	if (x->keep && (size < 4 || (!is_by_cl(&x->i) && !count_of(&x->i))))
+	if (x->flags_live && (size < 4 || (!is_by_cl(&x->i) && !count_of(&x->i))))
 		return false;
 	at = operand_rw(t, x, size, true);
-	if (x->keep && is_rotate)
+	if (x->flags_live && is_rotate)
 		save_flags(t);
-	if (x->keep && is_by_cl(&x->i)) {
+	if (x->flags_live && is_by_cl(&x->i)) {
 		em(&t->p, 1, 0xF6, 0, opd_reg(HOST_RCX)); /* test */
 		em8(&t->p, size == 8 ? 63 : 31);
 		if (size == 4 && !is_mem(x))
 			em(&t->p, 4, 0x8B, at.reg, at);
 		is_zero = em_jump(&t->p, COND_E);
 	}
-	if (x->keep && is_rotate) {
+	if (x->flags_live && is_rotate) {
 		em_load(&t->p, HOST_T2, OPD_S(scratch));
 		em_store(&t->p, OPD_S(cc_src), HOST_T2);
 	}
 	put_host_shift(t, x, size, at);
-	if (x->keep && is_rotate)
+	if (x->flags_live && is_rotate)
 		keep_rotate(t, x, size, at);
-	else if (x->keep)
+	else if (x->flags_live)
 		keep_shift(t, x, size, at);
 	if (is_zero)
 		em_patch(is_zero, t->p);
 	put_back(t, x);
 	t->host_flags = false;
-	if (x->keep)
+	if (x->flags_live)
 		t->lazy = LAZY_UNKNOWN;
 	return true;
 }
@@ -154,7 +154,7 @@ static bool put_bit(struct build *t, const struct plan *x)
 	struct opd at = !is_mem(x) || by_imm ? operand_rw(t, x, size, op != 4) : bit_string(t, x, op != 4);
 	struct opd word = at;
 
-	if (x->keep)
+	if (x->flags_live)
 		save_flags(t);
 	if (is_mem(x) && !by_imm) {
 		word = opd_reg(HOST_T2);
@@ -171,7 +171,7 @@ static bool put_bit(struct build *t, const struct plan *x)
 	if (op != 4)
 		put_back(t, x);
 	t->host_flags = false;
-	if (!x->keep)
+	if (!x->flags_live)
 		return true;
 	em(&t->p, 1, 0x0F92, 0, opd_reg(HOST_T2)); /* setc */
 	em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
@@ -200,7 +200,7 @@ static bool put_scan(struct build *t, const struct plan *x)
 	guest_write(t, x->i.reg, h);
 	em_patch(is_zero, t->p);
 	t->host_flags = false;
-	if (!x->keep)
+	if (!x->flags_live)
 		return true;
 	em(&t->p, size, 0x85, HOST_T2, opd_reg(HOST_T2));
 	em(&t->p, 1, 0x0F94, 0, opd_reg(HOST_T2)); /* setz */
@@ -223,23 +223,23 @@ static bool put_cmpxchg8b(struct build *t, const struct plan *x)
 
 	if (bytes == 16) {
 		em(&t->p, 8, 0x8D, HOST_T1, at);
-		translate_spoilt(t, HOST_T1);
+		translate_clobbered(t, HOST_T1);
 		at.disp = 0;
 		em(&t->p, 1, 0xF6, 0, opd_reg(HOST_T1)); /* test */
 		em8(&t->p, 15);
 		translate_exit(t, COND_NE, x->u);
 		t->host_flags = false;
 	}
-	if (x->keep)
+	if (x->flags_live)
 		translate_flags(t);
 	em(&t->p, x->i.opsize, 0x0FC7, 1, at);
-	t->host_flags = x->keep;
-	if (x->keep)
+	t->host_flags = x->flags_live;
+	if (x->flags_live)
 		translate_keep_host_flags(t);
 	return true;
 }
 
-/* ---- who does what --------------------------------------------------------------------- */
+/* ---- which emitter an instruction has --------------------------------------------------------------------- */
 
 static bool plan_shift(struct plan *x)
 {

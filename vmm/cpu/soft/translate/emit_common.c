@@ -1,5 +1,5 @@
 /* vmm/cpu/soft/translate/emit_common.c: the pieces of code that many instructions
- * share: addresses, the TLB, flags, exits and what goes back on them.
+ * share: addresses, TLB checks, flags, exit stubs and what those store.
  *
  * Used by: emit*.c. */
 #include "vmm/cpu/soft/translate/build.h"
@@ -18,7 +18,7 @@ void translate_exit(struct build *t, unsigned cond, const struct uop *u)
 	leave(t, cond, u, false);
 }
 
-/* ---- what goes back --------------------------------------------------------------- */
+/* ---- state that exits store --------------------------------------------------------------- */
 
 static enum lazy lazy_of(const struct pending *f)
 {
@@ -39,7 +39,7 @@ static unsigned value_of(uint8_t **p, unsigned g, unsigned tmp)
 	return tmp;
 }
 
-/* T2 = the first operand, as far as the operand's size goes: from the result, when that is what is there. Spoils
+/* T2 = the first operand, as far as the operand's size goes: from the result, when that is what is there. Clobbers
  * no flags. */
 static void first_operand(uint8_t **p, const struct pending *f)
 {
@@ -94,12 +94,12 @@ void translate_put_state(uint8_t **p, const struct state *st)
 	}
 	if (st->has_mxcsr)
 		em(p, 4, 0x0FAE, 3, OPD_S(fx.mxcsr));
-	if (st->rest)
-		em_alu_imm(p, 8, 0, OPD_S(budget), (int32_t)st->rest);
-	translate_trade(p, st->moved);
+	if (st->refund)
+		em_alu_imm(p, 8, 0, OPD_S(budget), (int32_t)st->refund);
+	translate_swap(p, st->moved);
 }
 
-void translate_settle_pending(struct build *t)
+void translate_flush_pending(struct build *t)
 {
 	struct pending *f = &t->now.flags;
 
@@ -111,10 +111,10 @@ void translate_settle_pending(struct build *t)
 	f->kind = PENDING_NONE;
 }
 
-void translate_settle_all(struct build *t)
+void translate_flush_state(struct build *t)
 {
-	assert(!t->now.rest);
-	translate_settle_pending(t);
+	assert(!t->now.refund);
+	translate_flush_pending(t);
 	translate_put_state(&t->p, &t->now);
 	t->now.xmm_dirty = 0;
 	t->now.has_mxcsr = false;
@@ -124,14 +124,14 @@ static bool is_same(const struct state *a, const struct state *b)
 {
 	return a->flags.kind == b->flags.kind && a->flags.size == b->flags.size && a->flags.reg == b->flags.reg &&
 	       a->flags.src == b->flags.src && a->flags.imm == b->flags.imm && a->xmm_dirty == b->xmm_dirty &&
-	       a->has_mxcsr == b->has_mxcsr && a->rest == b->rest && a->b == b->b;
+	       a->has_mxcsr == b->has_mxcsr && a->refund == b->refund && a->b == b->b;
 }
 
-enum way { WAY_ENTER, WAY_UOP, WAY_SPAN, WAY_COUNT };
+enum exit_kind { EXIT_ENTER, EXIT_UOP, EXIT_SPAN, EXIT_COUNT };
 
-static enum way way_of(const struct exit_stub *e)
+static enum exit_kind exit_kind_of(const struct exit_stub *e)
 {
-	return !e->u ? WAY_ENTER : e->is_span ? WAY_SPAN : WAY_UOP;
+	return !e->u ? EXIT_ENTER : e->is_span ? EXIT_SPAN : EXIT_UOP;
 }
 
 static void put_offset(struct build *t, unsigned h, const void *slot)
@@ -139,38 +139,38 @@ static void put_offset(struct build *t, unsigned h, const void *slot)
 	em_imm64(&t->cold, h, (uint32_t)((const uint8_t *)slot - (const uint8_t *)t->t->slots));
 }
 
-/* Gives back what @e's state says, and goes @way with T1 set. */
-static void put_tail(struct build *t, const struct exit_stub *e, enum way way)
+/* Stores what @e's state says, and leaves by an exit of @kind with T1 set. */
+static void put_tail(struct build *t, const struct exit_stub *e, enum exit_kind kind)
 {
-	const uint8_t *const to[WAY_COUNT] = { t->t->stub_enter, t->t->stub_uop, t->t->stub_span };
+	const uint8_t *const to[EXIT_COUNT] = { t->t->stub_enter, t->t->stub_uop, t->t->stub_span };
 
 	translate_put_state(&t->cold, &e->state);
-	if (way != WAY_ENTER)
+	if (kind != EXIT_ENTER)
 		put_offset(t, HOST_T2, e->state.b);
-	em_jump_to(&t->cold, COND_COUNT, to[way]);
+	em_jump_to(&t->cold, COND_COUNT, to[kind]);
 }
 
 void translate_put_stubs(struct build *t)
 {
 	const struct exit_stub *last = NULL;
-	const uint8_t *tails[WAY_COUNT] = { NULL };
+	const uint8_t *tails[EXIT_COUNT] = { NULL };
 
 	for (unsigned k = 0; k < t->n_stubs; k++) {
 		const struct exit_stub *e = &t->stubs[k];
-		enum way way = way_of(e);
+		enum exit_kind kind = exit_kind_of(e);
 
-		/* Exits in the same state have their tails in common. */
+		/* Exits in the same state share their tails. */
 		if (last && !is_same(&last->state, &e->state))
 			memset(tails, 0, sizeof(tails));
 		em_patch(e->from, t->cold);
-		if (way == WAY_SPAN)
+		if (kind == EXIT_SPAN)
 			em_store(&t->cold, OPD_S(scratch), HOST_T1);
-		put_offset(t, HOST_T1, way == WAY_ENTER ? (const void *)e->state.b : e->u);
-		if (tails[way]) {
-			em_jump_back(&t->cold, tails[way]);
+		put_offset(t, HOST_T1, kind == EXIT_ENTER ? (const void *)e->state.b : e->u);
+		if (tails[kind]) {
+			em_jump_back(&t->cold, tails[kind]);
 		} else {
-			tails[way] = t->cold;
-			put_tail(t, e, way);
+			tails[kind] = t->cold;
+			put_tail(t, e, kind);
 		}
 		last = e;
 	}
@@ -182,7 +182,7 @@ void translate_rip(struct build *t, unsigned dst, int64_t off)
 {
 	int64_t disp = translate_in_page(t, off);
 
-	translate_spoilt(t, dst);
+	translate_clobbered(t, dst);
 	em_load(&t->p, dst, OPD_S(page_rip));
 	if (disp != (int32_t)disp) {
 		em(&t->p, 8, 0x8D, dst, opd_mem(dst, (int32_t)off));
@@ -198,7 +198,7 @@ void translate_ea(struct build *t, const struct plan *x, int32_t add)
 	struct opd o = opd_mem(HOST_T1, (int32_t)i->disp + add);
 	bool far_seg = i->seg == CPU_FS || i->seg == CPU_GS;
 
-	translate_spoilt(t, HOST_T1);
+	translate_clobbered(t, HOST_T1);
 	if (i->base == INSN_REG_RIP) {
 		o.disp = 0;
 		translate_rip(t, HOST_T1, i->disp + add + x->u->off);
@@ -269,11 +269,11 @@ void translate_tlb(struct build *t, const struct plan *x, unsigned size, bool is
 	em_alu_imm(&t->p, 8, 7, opd_reg(HOST_T1), (int32_t)(MEM_PAGE_SIZE - size));
 	leave(t, COND_A, x->u, is_span);
 	em(&t->p, 8, 0x03, HOST_T1, in_entry(t, offsetof(struct tlb_entry, host)));
-	translate_spoilt(t, HOST_T1);
+	translate_clobbered(t, HOST_T1);
 	t->host_flags = false;
 }
 
-/* The host's flags become those that are pending. Spoils T2. */
+/* The host's flags become those that are pending. Clobbers T2. */
 static void flags_of_pending(struct build *t)
 {
 	const struct pending *f = &t->now.flags;

@@ -86,7 +86,7 @@ static bool put_call_reg(struct build *t, const struct plan *x)
 {
 	em_mov(&t->p, HOST_T1, guest_read(t, x->i.rm, HOST_T1));
 	translate_check_canonical(t, x);
-	translate_spoilt(t, HOST_T1);
+	translate_clobbered(t, HOST_T1);
 	put_return_address(t, x);
 	em_mov(&t->p, HOST_T1, guest_read(t, x->i.rm, HOST_T1));
 	em(&t->p, 8, 0x8D, HOST_GUEST_RSP, opd_mem(HOST_GUEST_RSP, -8));
@@ -118,7 +118,7 @@ bool translate_plan_flow(struct plan *x)
 	x->ends = x->reads_flags = x->may_exit = true;
 	if (fn == uop_jmp || x->fn == put_jcc)
 		x->names = NAMES_KNOWN;
-	x->quiet = x->knows_writes = fn == uop_jmp || fn == uop_call || x->fn == put_jcc;
+	x->keeps_flags = x->knows_writes = fn == uop_jmp || fn == uop_call || x->fn == put_jcc;
 	x->writes = fn == uop_call ? 1 << CPU_RSP : 0;
 	x->stack_base = CPU_RSP;
 	if (fn == uop_call || fn == uop_call_r)

@@ -22,7 +22,7 @@ static bool put_inc_dec(struct build *t, const struct plan *x)
 	unsigned size = width(&x->i), digit = x->i.reg & 1;
 	struct opd at = operand(t, x, size, true);
 
-	if (x->keep) {
+	if (x->flags_live) {
 		translate_flags(t);
 		em(&t->p, 1, 0x0F92, 0, opd_reg(HOST_T2)); /* setc */
 		em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
@@ -31,7 +31,7 @@ static bool put_inc_dec(struct build *t, const struct plan *x)
 	}
 	em(&t->p, size, size > 1 ? 0xFF : 0xFE, digit, at);
 	t->host_flags = false;
-	if (x->keep) {
+	if (x->flags_live) {
 		sign_extend(t, OPD_S(cc_dst), size, at);
 		em_store_imm(&t->p, 4, OPD_S(cc_op), digit ? CC_DEC : CC_INC);
 		t->lazy = LAZY_UNKNOWN;
@@ -73,7 +73,7 @@ static bool put_xadd(struct build *t, const struct plan *x)
 	struct opd at = operand(t, x, size, true);
 
 	em(&t->p, size, 0x8B, HOST_T2, at);
-	if (x->keep) {
+	if (x->flags_live) {
 		em_store(&t->p, OPD_S(cc_aux), HOST_T2);
 		em_store(&t->p, OPD_S(cc_src), h);
 		em_store_imm(&t->p, 4, OPD_S(cc_op), (int32_t)cc_raw(LAZY_ADD, size));
@@ -94,7 +94,7 @@ static bool put_cmpxchg(struct build *t, const struct plan *x)
 	uint8_t *differ, *done;
 
 	em(&t->p, size, 0x8B, HOST_T2, at);
-	if (x->keep) {
+	if (x->flags_live) {
 		em_store(&t->p, OPD_S(cc_aux), HOST_RAX);
 		em_store(&t->p, OPD_S(cc_src), HOST_T2);
 		em_store_imm(&t->p, 4, OPD_S(cc_op), (int32_t)cc_raw(LAZY_SUB, size));
@@ -143,7 +143,7 @@ static bool put_mul(struct build *t, const struct plan *x)
 
 	em(&t->p, x->i.opsize, 0xF7, x->i.reg & 7, from);
 	t->host_flags = false;
-	if (x->keep)
+	if (x->flags_live)
 		keep_product(t, x->i.opsize, HOST_RAX);
 	return true;
 }
@@ -161,7 +161,7 @@ static bool put_imul_mem(struct build *t, const struct plan *x)
 		em32(&t->p, (uint32_t)x->i.imm);
 	}
 	t->host_flags = false;
-	if (x->keep)
+	if (x->flags_live)
 		keep_product(t, size, h);
 	return true;
 }
@@ -219,7 +219,7 @@ static bool put_push_mem(struct build *t, const struct plan *x)
 static bool put_jmp_mem(struct build *t, const struct plan *x)
 {
 	em_load(&t->p, HOST_T1, translate_mem(t, x, 8, false));
-	translate_spoilt(t, HOST_T1);
+	translate_clobbered(t, HOST_T1);
 	translate_check_canonical(t, x);
 	em_jump_to(&t->p, COND_COUNT, t->t->jump);
 	return true;
@@ -228,7 +228,7 @@ static bool put_jmp_mem(struct build *t, const struct plan *x)
 static bool put_call_mem(struct build *t, const struct plan *x)
 {
 	em_load(&t->p, HOST_T1, translate_mem(t, x, 8, false));
-	translate_spoilt(t, HOST_T1);
+	translate_clobbered(t, HOST_T1);
 	translate_check_canonical(t, x);
 	em_store(&t->p, OPD_S(scratch_target), HOST_T1);
 	translate_rip(t, HOST_T2, x->u->off);
@@ -246,7 +246,7 @@ static bool put_nothing(struct build *t, const struct plan *x)
 	return true;
 }
 
-/* ---- who does what --------------------------------------------------------------- */
+/* ---- which emitter an instruction has --------------------------------------------------------------- */
 
 /* Those that want a dword or qword and, in host registers, what the other operand is. */
 static bool plan_wide(struct plan *x)

@@ -74,7 +74,7 @@ struct source {
 	struct opd opd;
 	int32_t imm;
 	bool is_imm;
-	bool is_turned; /* the destination's register is turned round: it does not stay as it is */
+	bool is_rotated; /* the destination's register is turned round: it does not stay as it is */
 	uint8_t g; /* the guest register that opd is, or INSN_REG_NONE */
 };
 
@@ -95,7 +95,7 @@ static void put_op(struct build *t, enum alu op, unsigned size, unsigned h, cons
 	}
 }
 
-/* Stores both operands, as far as the form needs them. Spoils @tmp when the source is in memory. */
+/* Stores both operands, as far as the form needs them. Clobbers @tmp when the source is in memory. */
 static void keep_operands(struct build *t, enum alu op, unsigned h, const struct source *src, unsigned tmp)
 {
 	if (is_logic(op) || has_carry(op))
@@ -131,7 +131,7 @@ static void put_test_keep(struct build *t, unsigned size, unsigned h, const stru
 		put_op(t, ALU_TEST, size, h, src);
 		tmp = h;
 	} else {
-		translate_spoilt(t, tmp);
+		translate_clobbered(t, tmp);
 		em_mov(&t->p, tmp, h);
 		put_op(t, ALU_AND, size, tmp, src);
 	}
@@ -149,7 +149,7 @@ static bool pend(struct build *t, enum alu op, unsigned size, unsigned g, const 
 	enum pending_kind kind = (enum pending_kind)kinds[op];
 	unsigned s = src->is_imm ? INSN_REG_NONE : src->g;
 
-	if (src->is_turned || has_carry(op) || (op == ALU_TEST && (src->is_imm || src->g != g)))
+	if (src->is_rotated || has_carry(op) || (op == ALU_TEST && (src->is_imm || src->g != g)))
 		return false;
 	if (kind != PENDING_LOGIC && !src->is_imm && s == INSN_REG_NONE)
 		return false;
@@ -166,7 +166,7 @@ static void alu_to_reg(struct build *t, const struct plan *x, enum alu op, unsig
 		       const struct source *src)
 {
 	unsigned h = guest_read(t, g, HOST_T1);
-	bool is_kept = x->keep && !pend(t, op, size, g, src);
+	bool is_kept = x->flags_live && !pend(t, op, size, g, src);
 
 	if (is_kept && op == ALU_TEST) {
 		put_test_keep(t, size, h, src, HOST_T1);
@@ -195,7 +195,7 @@ static void load_t2(struct build *t, unsigned size, struct opd at)
 static void alu_to_mem(struct build *t, const struct plan *x, enum alu op, unsigned size, struct opd at,
 		       const struct source *src)
 {
-	if (x->keep && !is_logic(op) && !has_carry(op) && !src->is_imm && src->opd.is_mem) {
+	if (x->flags_live && !is_logic(op) && !has_carry(op) && !src->is_imm && src->opd.is_mem) {
 		/* The source goes first, by way of T2. */
 		em_load(&t->p, HOST_T2, src->opd);
 		em_store(&t->p, OPD_S(cc_src), HOST_T2);
@@ -203,10 +203,10 @@ static void alu_to_mem(struct build *t, const struct plan *x, enum alu op, unsig
 		em_store(&t->p, OPD_S(cc_aux), HOST_T2);
 	} else {
 		load_t2(t, size, at);
-		if (x->keep && op != ALU_TEST)
+		if (x->flags_live && op != ALU_TEST)
 			keep_operands(t, op, HOST_T2, src, HOST_T2);
 	}
-	if (x->keep && op == ALU_TEST) {
+	if (x->flags_live && op == ALU_TEST) {
 		put_test_keep(t, size, HOST_T2, src, HOST_T2);
 		return;
 	}
@@ -214,13 +214,13 @@ static void alu_to_mem(struct build *t, const struct plan *x, enum alu op, unsig
 	if (has_result(op))
 		em(&t->p, size, size > 1 ? 0x89 : 0x88, HOST_T2, at);
 	t->host_flags = true;
-	if (x->keep)
+	if (x->flags_live)
 		keep_done(t, op, size, HOST_T2);
 }
 
 void translate_alu_imm(struct build *t, const struct plan *x, unsigned op, unsigned size, unsigned g, int32_t imm)
 {
-	struct source src = { .imm = imm, .is_imm = true, .is_turned = true, .g = INSN_REG_NONE };
+	struct source src = { .imm = imm, .is_imm = true, .is_rotated = true, .g = INSN_REG_NONE };
 
 	alu_to_reg(t, x, (enum alu)op, size, g, &src);
 }
@@ -268,7 +268,7 @@ static void carry_mem(struct build *t, const struct plan *x, enum alu op, unsign
 		em(&t->p, size, wide | (uint32_t)op << 3, guest_read(t, x->i.reg, HOST_T2), at);
 	}
 	t->host_flags = true;
-	if (x->keep)
+	if (x->flags_live)
 		translate_keep_host_flags(t);
 }
 
@@ -309,7 +309,7 @@ static bool put_inc_dec(struct build *t, const struct plan *x)
 {
 	unsigned size = width(&x->i), digit = x->i.reg & 7, g = x->dst, h;
 
-	if (x->keep) {
+	if (x->flags_live) {
 		translate_flags(t);
 		em(&t->p, 1, 0x0F92, 0, opd_reg(HOST_T2)); /* setc */
 		em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
@@ -320,7 +320,7 @@ static bool put_inc_dec(struct build *t, const struct plan *x)
 	em(&t->p, size, size > 1 ? 0xFF : 0xFE, digit, opd_reg(h));
 	guest_write(t, g, h);
 	t->host_flags = false; /* CF is right only when it was */
-	if (x->keep) {
+	if (x->flags_live) {
 		keep_value(t, OPD_S(cc_dst), size, opd_reg(h), HOST_T2);
 		keep_op(t, digit ? CC_DEC : CC_INC);
 	}
@@ -332,14 +332,14 @@ static bool put_neg(struct build *t, const struct plan *x)
 	unsigned size = width(&x->i), g = x->dst, h;
 
 	h = guest_read(t, g, HOST_T1);
-	if (x->keep) {
+	if (x->flags_live) {
 		em_store_imm(&t->p, 8, OPD_S(cc_aux), 0);
 		em_store(&t->p, OPD_S(cc_src), h);
 	}
 	em(&t->p, size, size > 1 ? 0xF7 : 0xF6, 3, opd_reg(h));
 	guest_write(t, g, h);
 	t->host_flags = true;
-	if (x->keep)
+	if (x->flags_live)
 		keep_raw(t, LAZY_SUB, size);
 	return true;
 }
@@ -359,7 +359,7 @@ static void keep_shift(struct build *t, unsigned digit, unsigned size, struct op
 	em(&t->p, 1, 0x0F92, 0, opd_reg(HOST_T2)); /* setc */
 	em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
 	if (digit != 7) {
-		translate_spoilt(t, HOST_T1);
+		translate_clobbered(t, HOST_T1);
 		/* OF: SHL: the top bit differs from CF; SHR: the bit below the top. */
 		em(&t->p, size, 0x8B, HOST_T1, result);
 		em(&t->p, size, 0xC1, 5, opd_reg(HOST_T1));
@@ -386,7 +386,7 @@ static bool put_shift(struct build *t, const struct plan *x)
 	em8(&t->p, (uint8_t)x->u->imm);
 	guest_write(t, g, h);
 	t->host_flags = false;
-	if (x->keep)
+	if (x->flags_live)
 		keep_shift(t, digit, size, guest_opd(g));
 	return true;
 }
@@ -405,7 +405,7 @@ static bool put_imul(struct build *t, const struct plan *x)
 	}
 	guest_write(t, g, h);
 	t->host_flags = false;
-	if (!x->keep)
+	if (!x->flags_live)
 		return true;
 	em(&t->p, 1, 0x0F90, 0, opd_reg(HOST_T2));
 	em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
@@ -570,14 +570,14 @@ static bool put_leave(struct build *t, const struct plan *x)
 	return true;
 }
 
-/* ---- who does what ------------------------------------------------------------------- */
+/* ---- which emitter an instruction has ------------------------------------------------------------------- */
 
 /* Leaves flags alone; @writes: the general registers that it may write. */
 static bool use(struct plan *x, translate_fn *fn, bool may_exit, unsigned writes)
 {
 	x->fn = fn;
 	x->may_exit = may_exit;
-	x->quiet = x->knows_writes = true;
+	x->keeps_flags = x->knows_writes = true;
 	x->writes = (uint16_t)writes;
 	return true;
 }

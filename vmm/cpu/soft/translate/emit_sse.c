@@ -1,10 +1,10 @@
 /* vmm/cpu/soft/translate/emit_sse.c: the common SSE instructions.
  *
  * A guest's XMM register is loaded into the host's of the same number when a trace first uses it, and goes
- * back into the FXSAVE image on the ways out when it was written. MXCSR is the guest's own from the first
+ * back into the FXSAVE image at exits when it was written. MXCSR is the guest's own from the first
  * arithmetic on, and its flags go back likewise; that is done only while
  * the guest's control bits are the default's, so that neither C code nor an
- * exception of the host's can tell. A loop does all this before its first turn.
+ * exception of the host's can tell. A loop does all this before its first iteration.
  *
  * What checks refuse, and memory that is not aligned, runs by its executor.
  *
@@ -166,7 +166,7 @@ static struct opd operand(struct build *t, const struct plan *x, const struct ss
 		return at;
 	if (at.disp & 15) {
 		em(&t->p, 8, 0x8D, HOST_T1, at);
-		translate_spoilt(t, HOST_T1);
+		translate_clobbered(t, HOST_T1);
 		at.disp = 0;
 	}
 	em(&t->p, 1, 0xF6, 0, opd_reg(HOST_T1));
@@ -248,7 +248,7 @@ static bool put_sse(struct build *t, const struct plan *x)
 	t->now.xmm_dirty |= x->xmm_written;
 	if (f.form == SSE_COMPARE) {
 		t->host_flags = true;
-		if (x->keep)
+		if (x->flags_live)
 			translate_keep_host_flags(t);
 	}
 	return true;
@@ -300,7 +300,7 @@ bool translate_plan_sse(struct plan *x)
 	x->may_exit = true;
 	x->uses_mxcsr = f.form == SSE_FP || f.form == SSE_COMPARE || f.form == SSE_FP_FROM_GPR || f.form == SSE_FP_TO_GPR;
 	x->writes_flags = f.form == SSE_COMPARE;
-	x->quiet = !x->writes_flags;
+	x->keeps_flags = !x->writes_flags;
 	x->knows_writes = true;
 	plan_registers(x, f.form);
 	x->names = NAMES_KNOWN;

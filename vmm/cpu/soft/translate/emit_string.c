@@ -8,7 +8,7 @@
 #include "vmm/cpu/soft/translate/emit_operand.h"
 
 /* T1 = the host address of guest register @g's first element. With a repeat leaves where not all of them are in its
- * page. Spoils T2. */
+ * page. Clobbers T2. */
 static void put_side(struct build *t, const struct plan *x, unsigned g, bool is_write)
 {
 	unsigned size = width(&x->i), shift = size == 8 ? 3 : size / 2;
@@ -30,7 +30,7 @@ static void put_side(struct build *t, const struct plan *x, unsigned g, bool is_
 	translate_exit(t, COND_A, x->u);
 }
 
-/* Where register @g will be behind it goes to @to. Spoils T2. */
+/* Where register @g will be behind it goes to @to. Clobbers T2. */
 static void put_end(struct build *t, const struct plan *x, unsigned g, struct opd to)
 {
 	unsigned size = width(&x->i);
@@ -80,7 +80,7 @@ static bool put_string(struct build *t, const struct plan *x)
 		em_load(&t->p, HOST_RSI, OPD_S(r[CPU_RSI]));
 	if (is_none)
 		em_patch(is_none, t->p);
-	translate_spoilt(t, HOST_T1);
+	translate_clobbered(t, HOST_T1);
 	t->host_flags = false;
 	if (x->ends)
 		translate_edge(t, COND_COUNT, x->u->off);

@@ -103,7 +103,7 @@ static bool put_cld(struct build *t, const struct plan *x)
 	return true;
 }
 
-/* ---- who does what ------------------------------------------------------------------- */
+/* ---- which emitter an instruction has ------------------------------------------------------------------- */
 
 /* @writes: the general registers that it may write. */
 static bool use_sys(struct plan *x, translate_fn *fn, bool may_exit, unsigned writes)

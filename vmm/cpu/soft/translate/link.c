@@ -135,7 +135,7 @@ void translate_side_exit(struct build *t, unsigned cond, int32_t delta)
 {
 	const struct state *st = &t->now;
 
-	if (st->flags.kind == PENDING_NONE && !st->xmm_dirty && !st->has_mxcsr && !st->rest && !translate_has_moved(st)) {
+	if (st->flags.kind == PENDING_NONE && !st->xmm_dirty && !st->has_mxcsr && !st->refund && !translate_has_moved(st)) {
 		translate_edge(t, cond, delta);
 		return;
 	}
@@ -215,7 +215,7 @@ static void put_pfn(struct translate *t, const struct edge *e, uint32_t pfn)
 	memcpy(t->rw + e->page, &pfn, sizeof(pfn));
 }
 
-static void unlink_edge(struct translate *t, struct edge *e)
+static void unchain_edge(struct translate *t, struct edge *e)
 {
 	uint32_t *at = &translate_block_at(t, e->to)->edges_in, self = offset(t, e);
 
@@ -228,14 +228,14 @@ static void unlink_edge(struct translate *t, struct edge *e)
 	em_patch(t->rw + e->jump, (const uint8_t *)(e + 1));
 }
 
-static void link_edge(struct translate *t, struct edge *e, struct block *b)
+static void chain_edge(struct translate *t, struct edge *e, struct block *b)
 {
 	uint32_t pfn = (uint32_t)(b->gpa >> MEM_PAGE_SHIFT);
 
 	if (!b->has_code || (!e->is_far && pfn != e->page))
 		return;
 	if (e->to)
-		unlink_edge(t, e);
+		unchain_edge(t, e);
 	e->to = translate_slot_of(t, b);
 	e->next = b->edges_in;
 	b->edges_in = offset(t, e);
@@ -247,13 +247,13 @@ static void link_edge(struct translate *t, struct edge *e, struct block *b)
 void translate_drop_code(struct translate *t, struct block *b)
 {
 	while (b->edges_in)
-		unlink_edge(t, edge_at(t, b->edges_in));
+		unchain_edge(t, edge_at(t, b->edges_in));
 	translate_trace_gone(t, b);
 	b->has_code = false;
-	b->code = translate_none(t);
+	b->code = translate_no_code(t);
 	if (b->enter != uop_dead) {
-		b->enter = b->is_across ? uop_enter_across : translate_count;
-		b->heat = 0;
+		b->enter = b->crosses_page ? uop_enter_crossing : translate_count;
+		b->n_runs = 0;
 	}
 }
 
@@ -272,7 +272,7 @@ const struct uop *translate_follow(struct soft *s, const struct uop *u)
 	b = (struct block *)(uintptr_t)block_jump_target(s);
 	if (!b)
 		return NULL;
-	link_edge(s->blocks->translate, e, b);
+	chain_edge(s->blocks->translate, e, b);
 	UOP_NEXT(s, (const struct uop *)(const void *)b);
 }
 

@@ -1,7 +1,7 @@
 /* vmm/cpu/soft/translate/liveness.c: pass 3, liveness of the arithmetic flags.
  *
  * Input:  the plans in order, with writes_flags, reads_flags, may_exit and ends.
- * Output: keep of every plan: the flags behind that instruction may be read; live of the build:
+ * Output: live of every plan: the flags behind that instruction may be read; live of the build:
  *         the flags at the first instruction may be read.
  *
  * Flags are one unit: an instruction writes all of them or counts as a reader. An exit
@@ -10,19 +10,19 @@
  * Used by: translate.c. */
 #include "vmm/cpu/soft/translate/build.h"
 
-/* One sweep from the end. @keep: flags are live behind the last instruction. Returns whether they are live before the first. */
-static bool sweep(struct build *t, bool keep)
+/* One sweep from the end. @live: flags are live behind the last instruction. Returns whether they are live before the first. */
+static bool sweep(struct build *t, bool live)
 {
 	for (unsigned k = t->n_plans; k--;) {
 		struct plan *x = &t->plans[k];
 
-		x->keep = keep;
+		x->flags_live = live;
 		if (x->reads_flags || x->may_exit || x->ends)
-			keep = true;
+			live = true;
 		else if (x->writes_flags)
-			keep = false;
+			live = false;
 	}
-	return keep;
+	return live;
 }
 
 void translate_liveness(struct build *t)

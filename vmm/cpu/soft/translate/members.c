@@ -22,7 +22,7 @@ static struct membership *member_at(const struct translate *t, uint32_t off)
 void translate_trace_made(struct build *t)
 {
 	t->root->loops = t->loops;
-	for (unsigned k = 1; k < t->n_once; k++) {
+	for (unsigned k = 1; k < t->n_body; k++) {
 		struct block *b = t->plans[k].b;
 		struct membership *p;
 		uint32_t off;
@@ -31,26 +31,26 @@ void translate_trace_made(struct build *t)
 			continue;
 		p = translate_cold_record(t, sizeof(*p));
 		off = (uint32_t)((uint8_t *)p - t->t->rw);
-		*p = (struct membership){ .next_of_block = b->parts_in, .next_of_root = t->root->parts,
+		*p = (struct membership){ .next_of_block = b->memberships, .next_of_root = t->root->members,
 						   .root = translate_slot_of(t->t, t->root) };
-		b->parts_in = t->root->parts = off;
+		b->memberships = t->root->members = off;
 	}
 }
 
 void translate_trace_gone(struct translate *t, struct block *root)
 {
-	for (uint32_t k = root->parts; k; k = member_at(t, k)->next_of_root)
+	for (uint32_t k = root->members; k; k = member_at(t, k)->next_of_root)
 		member_at(t, k)->root = 0;
-	root->parts = 0;
+	root->members = 0;
 	root->loops = false;
 }
 
 void translate_member_gone(struct translate *t, struct block *b)
 {
-	while (b->parts_in) {
-		struct membership *p = member_at(t, b->parts_in);
+	while (b->memberships) {
+		struct membership *p = member_at(t, b->memberships);
 
-		b->parts_in = p->next_of_block;
+		b->memberships = p->next_of_block;
 		if (p->root)
 			translate_drop_code(t, translate_block_at(t, p->root));
 	}

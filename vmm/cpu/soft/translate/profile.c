@@ -1,9 +1,9 @@
 /* vmm/cpu/soft/translate/profile.c: why translated code is left, and for what.
  *
- * With MUSTER_SOFT_PROFILE in the environment the ways that all code shares are made to
+ * With MUSTER_SOFT_PROFILE in the environment the shared exits (prologue.c)
  * count: by opcode the calls of executors and the exits to the interpreter (a TLB miss,
  * memory that is not plain, a fault), and as sums jumps that were not linked and budgets
- * that did not pay for a trace; and traces count how often they are entered. Without it nothing
+ * that were too small for a trace; and traces count how often they are entered. Without it nothing
  * of this is in the code.
  *
  * Used by: translate.c, prologue.c, block.c. */
@@ -62,7 +62,7 @@ const struct uop *translate_profile_exit(struct soft *s, const struct uop *u)
 const struct uop *translate_profile_enter(struct soft *s, const struct uop *u)
 {
 	s->blocks->translate->profile->n_enters++;
-	return translate_tired(s, u);
+	return translate_budget_short(s, u);
 }
 
 const struct uop *translate_profile_follow(struct soft *s, const struct uop *u)

@@ -1,11 +1,10 @@
-/* vmm/cpu/soft/translate/prologue.c: the code that all translated code shares: ways in,
- * ways out, calls of executors, indirect jumps.
+/* vmm/cpu/soft/translate/prologue.c: the code that all traces share: prologue and epilogue, exits, calls of
+ * executors, indirect jumps.
  *
- * On entry from C the callee-saved registers are pushed and the guest's are
- * loaded; on the way out it is the other way round. In between the host's
- * stack is that of translated code, which holds where guest's calls return to
- * (link.c) and stays while C runs, on its own stack again: a longjmp out of an
- * executor leaves nothing behind on either.
+ * The prologue pushes C's callee-saved registers and loads the guest's registers; the epilogue stores the
+ * guest's and pops C's. Translated code has a stack of its own, which holds the return addresses of
+ * guest CALLs (link.c). C code that it calls runs on C's stack, so a
+ * longjmp out of an executor leaves nothing behind on either stack.
  *
  * Used by: translate.c.   Sources: System V ABI for x86-64 §3.2. */
 #include "vmm/cpu/soft/translate/build.h"
@@ -49,15 +48,15 @@ static void em_soft(uint8_t **p)
 }
 
 /* The guest's registers are stored and the stack is aligned: the lazy flags become what C knows. */
-static void em_settle(uint8_t **p)
+static void em_normalize(uint8_t **p)
 {
-	uint8_t *is_settled;
+	uint8_t *is_normal;
 
 	em_alu_imm(p, 4, 7, OPD_S(cc_op), CC_COUNT);
-	is_settled = em_jump(p, COND_B);
+	is_normal = em_jump(p, COND_B);
 	em_soft(p);
-	em_jump_c(p, (uint64_t)(uintptr_t)translate_settle, true);
-	em_patch(is_settled, *p);
+	em_jump_c(p, (uint64_t)(uintptr_t)translate_normalize, true);
+	em_patch(is_normal, *p);
 }
 
 /* From the stack of translated code to C's, which is aligned. */
@@ -79,7 +78,7 @@ static void em_restore(uint8_t **p)
 static void em_leave_stored(uint8_t **p)
 {
 	em_to_c(p);
-	em_settle(p);
+	em_normalize(p);
 	em_soft(p);
 	em_mov(p, HOST_RSI, HOST_T1);
 	em_restore(p);
@@ -120,17 +119,17 @@ static void em_return_null(uint8_t **p)
 	em8(p, 0xC3);
 }
 
-/* An offset in the slots in @h becomes an address. Spoils flags. */
+/* An offset in the slots in @h becomes an address. Clobbers flags. */
 static void em_from_slots(uint8_t **p, unsigned h)
 {
 	em(p, 8, 0x03, h, OPD_S(slots));
 }
 
-static void make_ways_out(struct translate *t)
+static void make_exits(struct translate *t)
 {
 	uint8_t **p = &t->next, *is_straddle;
 
-	t->none = *p;
+	t->no_code = *p;
 	em_guest(p, false);
 	em_block_rip(p, HOST_T1);
 	em_store(p, OPD_S(rip), HOST_RAX);
@@ -160,8 +159,8 @@ static void make_ways_out(struct translate *t)
 	em_block_rip(p, HOST_T1);
 	em_store(p, OPD_S(rip), HOST_RAX);
 	em_leave_stored(p);
-	em_jump_c(p, (uint64_t)(uintptr_t)(t->profile ? translate_profile_enter : translate_tired), false);
-	t->to_null = *p;
+	em_jump_c(p, (uint64_t)(uintptr_t)(t->profile ? translate_profile_enter : translate_budget_short), false);
+	t->to_dispatcher = *p;
 	em_leave(p);
 	em_return_null(p);
 	t->to_follow = *p;
@@ -169,7 +168,7 @@ static void make_ways_out(struct translate *t)
 	em_jump_c(p, (uint64_t)(uintptr_t)(t->profile ? translate_profile_follow : translate_follow), false);
 }
 
-/* T1 is a block and s->rip its address; the guest's registers are stored: into its code. Spoils T2. */
+/* T1 is a block and s->rip its address; the guest's registers are stored: into its code. Clobbers T2. */
 static void em_go(uint8_t **p)
 {
 	em_load(p, HOST_RSP, OPD_S(code_sp));
@@ -224,7 +223,7 @@ static void make_exec(struct translate *t)
 	em_within(p);
 	em_pop(p, HOST_T2); /* where it was called from: a fault does not leave it behind */
 	em_to_c(p);
-	em_settle(p);
+	em_normalize(p);
 	em_soft(p);
 	em_mov(p, HOST_RSI, HOST_T1);
 	em_jump_c(p, (uint64_t)(uintptr_t)(t->profile ? exec_and_count : exec_uop), true);
@@ -242,7 +241,7 @@ static void make_end(struct translate *t)
 	t->end = *p;
 	em_within(p);
 	em_to_c(p);
-	em_settle(p);
+	em_normalize(p);
 	em_soft(p);
 	em_mov(p, HOST_RSI, HOST_T1);
 	em_jump_c(p, (uint64_t)(uintptr_t)(t->profile ? translate_profile_end : uop_end), true);
@@ -255,7 +254,7 @@ static void make_end(struct translate *t)
 	em_return_null(p);
 }
 
-void translate_settle(struct soft *s)
+void translate_normalize(struct soft *s)
 {
 	unsigned size = s->cc_op & 15;
 	unsigned shift = 64 - 8 * size;
@@ -270,9 +269,9 @@ void translate_settle(struct soft *s)
 		cc_set(s, CC_SUB, (uint64_t)((int64_t)((aux - src) << shift) >> shift), src, aux);
 }
 
-static uint32_t settled_flags(struct soft *s)
+static uint32_t normalized_flags(struct soft *s)
 {
-	translate_settle(s);
+	translate_normalize(s);
 	return cc_flags(s);
 }
 
@@ -285,7 +284,7 @@ static void em_xmm(uint8_t **p, bool is_load)
 		em(p, 4, is_load ? 0x0F28 : 0x0F29, n, opd_mem(HOST_RSP, (int32_t)(16 * n)));
 }
 
-/* What a comparison left has its own way: that is what is asked for most. */
+/* Flags of CMP and of logical instructions are computed here, since they are read most; all others in C. */
 static void make_flags(struct translate *t)
 {
 	uint8_t **p = &t->next, *other;
@@ -315,7 +314,7 @@ static void make_flags(struct translate *t)
 	em_alu_imm(p, 8, 5, opd_reg(HOST_RSP), XMM_BYTES);
 	em_xmm(p, false);
 	em_soft(p);
-	em_jump_c(p, (uint64_t)(uintptr_t)settled_flags, true);
+	em_jump_c(p, (uint64_t)(uintptr_t)normalized_flags, true);
 	em_xmm(p, true);
 	em_load(p, HOST_RSP, OPD_S(code_sp));
 	em(p, 4, 0x8B, HOST_T2, opd_reg(HOST_RAX));
@@ -374,15 +373,15 @@ static void make_jump(struct translate *t)
 	em_store(p, OPD_S(rip), HOST_T1);
 	em_load(p, HOST_RAX, OPD_S(r[0]));
 	em_load(p, HOST_RCX, OPD_S(r[1]));
-	em_jump_to(p, COND_COUNT, t->to_null);
+	em_jump_to(p, COND_COUNT, t->to_dispatcher);
 	t->underflow = *p;
 	em_alu_imm(p, 8, 5, opd_reg(HOST_RSP), 8);
 	em_jump_to(p, COND_COUNT, t->jump);
 }
 
-void translate_make_ways(struct translate *t)
+void translate_make_shared(struct translate *t)
 {
-	make_ways_out(t);
+	make_exits(t);
 	make_enter(t);
 	make_exec(t);
 	make_end(t);

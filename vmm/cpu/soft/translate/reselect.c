@@ -1,34 +1,37 @@
-/* vmm/cpu/soft/translate/reselect.c: traces made again by what the guest does lately.
+/* vmm/cpu/soft/translate/reselect.c: traces that are selected again, by the path that the guest takes lately.
  *
- * Which way a trace goes is decided once, when its first block has got hot; a loop whose jumps go otherwise later
- * would leave its traces in the middle for ever. Nothing in the code counts. But budgets run out at
- * instructions that are as good as drawn by lot, so a block at whose entry that happens again and again is where
- * the guest spends its time. Such a block and those around it lose their code and are watched: which blocks come behind
- * it until it is there again. When that is twice the same, it is the trace. At most TRANSLATE_AGAIN times for a
- * block, each after its having been seen eight times as often. Where time goes to many traces none is made again: what
- * that costs would not come back.
+ * The selection of a trace happens once, when its root has become hot. A loop whose jumps later go the
+ * other way would exit its traces in the middle for ever. The code itself counts nothing. But the
+ * budget runs out at an instruction that is as good as random, so the block where it runs
+ * out most often is where the guest spends its time. A majority vote finds that block.
+ *
+ * The elected block and the blocks around it lose their code, and the blocks that run until it is
+ * entered again are recorded. When two recordings are equal, they become its trace. A block
+ * is selected again at most TRANSLATE_RESELECTIONS times, and needs eight times the votes
+ * each time. Where the time goes to many traces no block is elected, because a new
+ * selection would not repay its cost.
  *
  * Used by: prologue.c, profile.c.
  * Sources: R. S. Boyer, J S. Moore, MJRTY (the vote); E. Duesterwald, V. Bala, Software profiling for hot path
  * prediction, 2000 (a path that is taken is a path that is often taken). */
 #include "vmm/cpu/soft/translate/build.h"
 
-enum { AROUND = 12 /* blocks */, AROUND_DEEP = 3 /* links */, SHARE = 8 /* the part of all entries that is often */,
+enum { AROUND = 12 /* blocks */, AROUND_DEEP = 3 /* edges */, SHARE = 8 /* the part of all entries that is often */,
        LOOKS = 8 /* paths that are watched at most */ };
 
-/* ---- who ----------------------------------------------------------------------------- */
+/* ---- the election ----------------------------------------------------------------------------- */
 
-/* At least every SHARE-th budget has lately run out at @b. */
-static bool is_often(struct translate *t, const struct block *b)
+/* Votes for @b. True when at least every SHARE-th budget has lately run out there. */
+static bool is_elected(struct translate *t, const struct block *b)
 {
-	if (t->often == b) {
-		t->n_often += SHARE - 1;
-		return t->n_often >= t->often_enough << 3 * b->n_again;
+	if (t->candidate == b) {
+		t->n_votes += SHARE - 1;
+		return t->n_votes >= t->votes_wanted << 3 * b->n_reselected;
 	}
-	if (t->n_often)
-		t->n_often--;
+	if (t->n_votes)
+		t->n_votes--;
 	else
-		t->often = b;
+		t->candidate = b;
 	return false;
 }
 
@@ -39,7 +42,7 @@ struct around {
 
 static void add(struct around *a, const struct block *root, const struct uop *link)
 {
-	struct block *b = translate_linked(root, link);
+	struct block *b = translate_chained(root, link);
 
 	if (!b || a->n == AROUND)
 		return;
@@ -56,7 +59,7 @@ static void watch(struct soft *s, struct block *root)
 
 	for (unsigned deep = 0, k = 0; deep < AROUND_DEEP; deep++) {
 		for (unsigned end = a.n; k < end; k++) {
-			const struct uop_links *l = block_links(a.blocks[k]);
+			const struct uop_chain *l = block_chain(a.blocks[k]);
 
 			if (!l)
 				continue;
@@ -69,29 +72,29 @@ static void watch(struct soft *s, struct block *root)
 		a.blocks[k]->enter = translate_watch;
 	}
 	t->watch = (struct watch){ .root = root, .n_recycled = s->blocks->n_recycled };
-	root->n_again++;
+	root->n_reselected++;
 }
 
-const struct uop *translate_tired(struct soft *s, const struct uop *u)
+const struct uop *translate_budget_short(struct soft *s, const struct uop *u)
 {
 	struct translate *t = s->blocks->translate;
 	struct block *b = (struct block *)(uintptr_t)u;
 
-	if (is_often(t, b)) {
-		t->often = NULL;
-		t->n_often = 0;
-		if (b->n_again < TRANSLATE_AGAIN && !b->is_across)
+	if (is_elected(t, b)) {
+		t->candidate = NULL;
+		t->n_votes = 0;
+		if (b->n_reselected < TRANSLATE_RESELECTIONS && !b->crosses_page)
 			watch(s, b);
 	}
 	return uop_enter(s, u);
 }
 
-/* ---- which way ------------------------------------------------------------------------ */
+/* ---- the recording ------------------------------------------------------------------------ */
 
 static bool leads_to(const struct block *from, const struct block *to)
 {
 	const struct uop *u = (const struct uop *)(const void *)to;
-	const struct uop_links *l = block_links(from);
+	const struct uop_chain *l = block_chain(from);
 
 	return l && (l->taken == u || l->fall == u);
 }
@@ -109,7 +112,7 @@ static bool is_same(const struct path *a, const struct path *b)
 	return a->n == b->n && memcmp(a->blocks, b->blocks, a->n * sizeof(a->blocks[0])) == 0;
 }
 
-/* The path ends: @closed: back at the root. True when it was watched for long enough: then the root has code. */
+/* The path ends; @closed: at the root. True when enough was recorded: then the root has code. */
 static bool look(struct soft *s, bool closed)
 {
 	struct translate *t = s->blocks->translate;
@@ -138,7 +141,7 @@ const struct uop *translate_watch(struct soft *s, const struct uop *u)
 		return translate_count(s, u);
 	}
 	if (s->budget < b->n_insns)
-		return uop_enter(s, u); /* it will be back */
+		return uop_enter(s, u); /* it is interpreted now and entered again later */
 	if (p->n && b != w->root && p->n < TRACE_BLOCKS && !is_on(p, b) && leads_to(p->blocks[p->n - 1], b)) {
 		p->blocks[p->n++] = b;
 	} else {

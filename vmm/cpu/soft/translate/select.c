@@ -26,8 +26,7 @@ static void plan_generic(struct plan *x)
 	x->reads_flags = x->may_exit = x->may_exec = true;
 }
 
-/* Decodes @b again and says how each of its instructions is done. False when the block
- * is not one to translate. */
+/* Decodes @b and plans each of its instructions. False when the block cannot be translated. */
 static bool plan_block(struct build *t, struct block *b)
 {
 	const uint8_t *bytes = mem_ptr(t->s->mem, b->gpa, b->n_bytes);
@@ -35,7 +34,7 @@ static bool plan_block(struct build *t, struct block *b)
 	const struct uop *u = (const struct uop *)(const void *)(b + 1);
 	size_t left = b->n_bytes;
 
-	if (b->is_across) {
+	if (b->crosses_page) {
 		block_bytes(t->s, b, 0, b->n_bytes, across);
 		bytes = across;
 	}
@@ -68,13 +67,13 @@ static bool plan_block(struct build *t, struct block *b)
 	return true;
 }
 
-/* ---- the way on ------------------------------------------------------------------ */
+/* ---- successors ------------------------------------------------------------------ */
 
-struct block *translate_linked(const struct block *root, const struct uop *link)
+struct block *translate_chained(const struct block *root, const struct uop *link)
 {
 	struct block *b = (struct block *)(uintptr_t)link;
 
-	if (!b || b->dead || !b->is_ram || b->is_across || b->mode != SOFT_MODE_64 || b->tlb_n != root->tlb_n ||
+	if (!b || b->dead || !b->is_ram || b->crosses_page || b->mode != SOFT_MODE_64 || b->tlb_n != root->tlb_n ||
 	    (b->gpa ^ root->gpa) >> MEM_PAGE_SHIFT)
 		return NULL;
 	return b;
@@ -88,7 +87,7 @@ static bool is_jcc(const struct insn *i)
 /* One side of a jump is entered far more often than the other. */
 static bool is_biased(const struct block *a, const struct block *b)
 {
-	unsigned more = a->heat > b->heat ? a->heat : b->heat, less = a->heat + b->heat - more;
+	unsigned more = a->n_runs > b->n_runs ? a->n_runs : b->n_runs, less = a->n_runs + b->n_runs - more;
 
 	return more >= TRACE_BIAS * less;
 }
@@ -107,19 +106,19 @@ static struct block *side(const struct build *t, struct block *taken, struct blo
 		return taken ? taken : fall;
 	if (taken == t->root || fall == t->root)
 		return taken == t->root ? taken : fall;
-	return is_biased(fall, taken) ? fall->heat >= taken->heat ? fall : taken : NULL;
+	return is_biased(fall, taken) ? fall->n_runs >= taken->n_runs ? fall : taken : NULL;
 }
 
-/* What runs behind @b, whose last instruction is @last. NULL: nobody knows. */
+/* What runs behind @b, whose last instruction is @last. NULL: not known. */
 static struct block *next_of(const struct build *t, const struct block *b, const struct plan *last, enum follow *ret_follow)
 {
-	const struct uop_links *l = block_links(b);
+	const struct uop_chain *l = block_chain(b);
 	struct block *taken, *fall;
 
-	if (!l || !last->fn || b->is_across)
+	if (!l || !last->fn || b->crosses_page)
 		return NULL;
-	taken = translate_linked(t->root, l->taken);
-	fall = translate_linked(t->root, l->fall);
+	taken = translate_chained(t->root, l->taken);
+	fall = translate_chained(t->root, l->fall);
 	*ret_follow = FOLLOW_FALL;
 	if (!last->ends)
 		return fall;

@@ -27,7 +27,7 @@
 /* ---- the cache ------------------------------------------------------------------ */
 
 /* How hot a block must be, by MUSTER_SOFT; 0: nothing is translated. */
-static unsigned wanted_heat(void)
+static unsigned wanted_threshold(void)
 {
 	const char *v = getenv("MUSTER_SOFT");
 
@@ -35,7 +35,7 @@ static unsigned wanted_heat(void)
 		return 0;
 	if (v && strcmp(v, "traces") == 0)
 		return 2;
-	return v && strcmp(v, "eager") == 0 ? 1 : TRANSLATE_HEAT;
+	return v && strcmp(v, "eager") == 0 ? 1 : TRANSLATE_THRESHOLD;
 }
 
 /* The code cache; NULL when the host gives none. @slots: of the blocks; borrowed. */
@@ -45,7 +45,7 @@ static struct translate *cache_new(const struct uop *slots)
 	void *rw = MAP_FAILED, *rx = MAP_FAILED;
 	int fd;
 
-	if (!wanted_heat())
+	if (!wanted_threshold())
 		return NULL;
 	t = calloc(1, sizeof(*t) + sizeof(*t->build));
 	fd = t ? memfd_create("muster-code", MFD_CLOEXEC) : -1;
@@ -65,14 +65,14 @@ static struct translate *cache_new(const struct uop *slots)
 		return NULL;
 	}
 	t->slots = slots;
-	t->heat = wanted_heat();
-	t->often_enough = t->heat > 2 ? TRANSLATE_OFTEN : 1;
+	t->threshold = wanted_threshold();
+	t->votes_wanted = t->threshold > 2 ? TRANSLATE_VOTES : 1;
 	t->has_bmi2 = __builtin_cpu_supports("bmi2");
 	t->profile = translate_profile_new();
 	t->build = (struct build *)(void *)(t + 1);
 	t->rw = t->next = rw;
 	t->to_rx = (uint8_t *)rx - (uint8_t *)rw;
-	translate_make_ways(t);
+	translate_make_shared(t);
 	t->first = t->next;
 	t->cold = t->cold_first = t->rw + TRANSLATE_CACHE_BYTES / 2;
 	return t;
@@ -141,7 +141,7 @@ void translate_attach(struct block_cache *c)
 		return;
 	c->translator = &translator;
 	c->new_enter = translate_count;
-	c->no_code = translate_none(c->translate);
+	c->no_code = translate_no_code(c->translate);
 }
 
 /* ---- the passes ------------------------------------------------------------------ */
@@ -157,7 +157,7 @@ void translate_along(struct soft *s, struct block *b, const struct path *path)
 	struct translate *t = s->blocks->translate;
 	struct build *d = t->build;
 
-	if (!b->is_across)
+	if (!b->crosses_page)
 		b->enter = uop_enter;
 	if (b->mode != SOFT_MODE_64 || !b->is_ram || !block_is_in_ram(s, b))
 		return;
@@ -190,7 +190,7 @@ const struct uop *translate_count(struct soft *s, const struct uop *u)
 	struct block *b = (struct block *)(uintptr_t)u;
 
 	/* One that got hot and has no code will get none. */
-	if (b->heat >= s->blocks->translate->heat || ++b->heat < s->blocks->translate->heat)
+	if (b->n_runs >= s->blocks->translate->threshold || ++b->n_runs < s->blocks->translate->threshold)
 		return uop_enter(s, u);
 	translate_block(s, b);
 	UOP_NEXT(s, u);

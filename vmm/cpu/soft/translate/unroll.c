@@ -1,7 +1,7 @@
 /* vmm/cpu/soft/translate/unroll.c: pass 2, unrolling of short loops.
  *
  * Input:  the plans of one iteration, and loops of the build.
- * Output: the plans of up to TRACE_TURNS iterations, n_once of the build, and the rest of every plan:
+ * Output: the plans of up to UNROLL_ITERATIONS iterations, n_body of the build, and the refund of every plan:
  *         the instructions that an exit from it refunds.
  *
  * The iterations are charged to the budget at once, and their accesses are
@@ -13,20 +13,20 @@
 /* An exit refunds what is charged behind its block; the block itself is refunded by its uop. */
 static void set_refunds(struct build *t)
 {
-	unsigned rest = 0;
+	unsigned refund = 0;
 
 	for (unsigned k = t->n_plans; k--;) {
-		t->plans[k].rest = rest;
+		t->plans[k].refund = refund;
 		if (t->plans[k].begins)
-			rest = t->n_plans - k;
+			refund = t->n_plans - k;
 	}
 }
 
 void translate_unroll(struct build *t)
 {
-	unsigned n = t->n_once = t->n_plans;
+	unsigned n = t->n_body = t->n_plans;
 
-	for (unsigned k = 1; t->loops && k < TRACE_TURNS && (k + 1) * n <= TRACE_TURNS_INSNS; k++) {
+	for (unsigned k = 1; t->loops && k < UNROLL_ITERATIONS && (k + 1) * n <= UNROLL_INSNS; k++) {
 		memcpy(&t->plans[t->n_plans], t->plans, n * sizeof(t->plans[0]));
 		t->n_plans += n;
 	}
