@@ -403,7 +403,7 @@ static const struct {
 	struct verb_arg args[VERB_ARGS_MAX];
 } requests[] = {
 	{ "ping", false, do_ping, { { 0 } } },
-	{ "status", false, do_status, { { 0 } } },
+	{ "status", false, do_status, { { "counters", VERB_BOOLEAN, false }, { 0 } } },
 	{ "down", false, do_down, { { 0 } } },
 	{ "abort", false, do_abort, { { 0 } } },
 	{ "events", false, do_events, { { 0 } } },
