@@ -2,7 +2,8 @@
  *
  * The fabric first (no frame moves any more), then every machine that runs;
  * resuming is the other way round: machines, then the fabric. The client is
- * answered when the last of them said that it did.
+ * answered when the last of them said that it did. A machine that does not answer
+ * holds up neither: a pause is undone, a resume goes on without it, and it stays paused.
  *
  * Used by: serve.c, vm.c. */
 #include "core/bytes.h"
@@ -11,13 +12,14 @@
 #include <errno.h>
 #include <string.h>
 
-static void finish(struct supervisor *sup, const char *error)
+static void finish(struct supervisor *sup, const char *error, bool fabric_goes_on)
 {
 	struct sup_op op = sup->op;
 	CLEANUP(free) char *why = op.error;
 
 	sup->op = (struct sup_op){ 0 };
-	if (!error)
+	/* A resume after which the fabric goes on has ended the pause, whoever did not answer. */
+	if (!error || (!op.is_pause && fabric_goes_on))
 		sup_set_state(sup, op.is_pause ? SUP_PAUSED : SUP_UP);
 	if (op.client && error)
 		client_fail(op.client, op.id, 1, "%s", error);
@@ -69,14 +71,13 @@ static void go_on(struct supervisor *sup)
 
 static void machines_done(struct supervisor *sup)
 {
-	if (sup->op.error) {
-		if (sup->op.is_pause)
-			go_on(sup);
-		finish(sup, sup->op.error);
+	if (sup->op.error && sup->op.is_pause) {
+		go_on(sup);
+		finish(sup, sup->op.error, false);
 	} else if (sup->op.is_pause)
-		finish(sup, NULL);
+		finish(sup, NULL, false);
 	else if (sup_ask_fabric(sup, json_pack("{s:s}", "do", "resume"), NULL, 0, fabric_did) < 0)
-		finish(sup, "the fabric cannot be asked");
+		finish(sup, "the fabric cannot be asked", false);
 }
 
 static void fabric_did(struct supervisor *sup, struct fabric_call *call, json_t *msg)
@@ -90,11 +91,11 @@ static void fabric_did(struct supervisor *sup, struct fabric_call *call, json_t 
 		/* A pause that comes late finds this behind it. */
 		if (sup->op.is_pause)
 			(void)sup_ask_fabric(sup, json_pack("{s:s}", "do", "resume"), NULL, 0, fabric_was_told);
-		finish(sup, error ? error : "the fabric refused");
+		finish(sup, error ? error : "the fabric refused", false);
 		return;
 	}
 	if (!sup->op.is_pause) {
-		finish(sup, NULL);
+		finish(sup, sup->op.error, true);
 		return;
 	}
 	tell_machines(sup);
@@ -135,7 +136,7 @@ void sup_pause(struct client *client, json_int_t id, bool is_pause)
 				   .is_pause = is_pause };
 	if (is_pause) {
 		if (sup_ask_fabric(sup, json_pack("{s:s}", "do", "pause"), NULL, 0, fabric_did) < 0)
-			finish(sup, "the fabric cannot be asked");
+			finish(sup, "the fabric cannot be asked", false);
 		return;
 	}
 	tell_machines(sup);
