@@ -1,8 +1,8 @@
-/* core/loop.c: epoll with a binary heap of timers.
+/* core/loop.c: epoll with a heap of timers.
  *
  * A source that is removed while callbacks run is only marked dead and freed
  * when the round is over, so that an event already fetched for it finds no
- * freed memory. Timers keep their heap index, so re-arming is O(log n).
+ * freed memory. Re-arming a timer is O(log n) (core/heap.h).
  *
  * A turn calls every source that is due once: epoll's list of ready fds goes round,
  * a timer armed anew waits for the next turn, and who asked to be called again
@@ -17,11 +17,12 @@
  * that, and loop_wake(), end the wait through an eventfd, and only when a wait
  * that would last too long is under way.
  *
- * Used by: supervisor, fabric, machine, cli.   Depends on: core/clock.h.
+ * Used by: supervisor, fabric, machine, cli.   Depends on: core/clock.h, core/heap.h.
  * Sources: epoll_pwait2(2), signalfd(2). */
 #include "core/loop.h"
 
 #include "core/cleanup.h"
+#include "core/heap.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -33,7 +34,7 @@
 
 enum source_kind { SOURCE_FD, SOURCE_TIMER, SOURCE_SIGNAL };
 
-enum { NOT_IN_HEAP = -1, EVENTS_PER_WAIT = 64 };
+enum { EVENTS_PER_WAIT = 64 };
 
 struct loop_source {
 	struct loop *loop;
@@ -46,8 +47,7 @@ struct loop_source {
 	uint64_t turn; /* that called it last */
 	uint32_t events; /* SOURCE_FD: asked for */
 	int fd; /* borrowed for SOURCE_FD, own signalfd for SOURCE_SIGNAL */
-	nsec_t at; /* SOURCE_TIMER */
-	int heap_index;
+	struct heap_item timer; /* SOURCE_TIMER */
 	void *ctx;
 	union {
 		loop_fd_fn *on_fd;
@@ -59,8 +59,7 @@ struct loop_source {
 struct loop {
 	int epoll_fd;
 	struct loop_source *all, *dead;
-	struct loop_source **heap;
-	int n_heap, heap_size;
+	struct heap timers;
 	size_t n_again; /* sources that are to be called again, the held ones included */
 	uint64_t turn; /* counts loop_step() */
 	int depth; /* rounds under way */
@@ -113,7 +112,7 @@ struct loop *loop_free(struct loop *loop)
 	bury_dead(loop);
 	cleanup_fd(&loop->wake_fd);
 	(void)close(loop->epoll_fd);
-	free(loop->heap);
+	heap_done(&loop->timers);
 	free(loop);
 	return NULL;
 }
@@ -161,82 +160,32 @@ static void woken(struct loop *loop)
 	loop->woken = false;
 }
 
-/* ---- the heap of timers: the earliest first ------------------------------- */
+/* ---- timers ---------------------------------------------------------------- */
 
-static void heap_put(struct loop *loop, int i, struct loop_source *s)
+static struct loop_source *first_timer(const struct loop *loop)
 {
-	loop->heap[i] = s;
-	s->heap_index = i;
-}
+	struct heap_item *item = heap_first(&loop->timers);
 
-static void heap_up(struct loop *loop, int i, struct loop_source *s)
-{
-	for (int parent; i > 0 && loop->heap[parent = (i - 1) / 2]->at > s->at; i = parent)
-		heap_put(loop, i, loop->heap[parent]);
-	heap_put(loop, i, s);
-}
-
-static void heap_down(struct loop *loop, int i, struct loop_source *s)
-{
-	for (;;) {
-		int child = 2 * i + 1;
-
-		if (child >= loop->n_heap)
-			break;
-		if (child + 1 < loop->n_heap && loop->heap[child + 1]->at < loop->heap[child]->at)
-			child++;
-		if (loop->heap[child]->at >= s->at)
-			break;
-		heap_put(loop, i, loop->heap[child]);
-		i = child;
-	}
-	heap_put(loop, i, s);
-}
-
-static void heap_remove(struct loop *loop, struct loop_source *s)
-{
-	int i = s->heap_index;
-	struct loop_source *last;
-
-	if (i == NOT_IN_HEAP)
-		return;
-	s->heap_index = NOT_IN_HEAP;
-	last = loop->heap[--loop->n_heap];
-	if (last == s)
-		return;
-	heap_up(loop, i, last);
-	heap_down(loop, last->heap_index, last);
+	return item ? (struct loop_source *)((char *)item - offsetof(struct loop_source, timer)) : NULL;
 }
 
 void loop_set_timer(struct loop_source *s, nsec_t at)
 {
 	struct loop *loop = s->loop;
 
-	heap_remove(loop, s);
-	s->at = at;
-	if (at == NSEC_NEVER || s->dead)
-		return;
-	heap_up(loop, loop->n_heap++, s);
-	loop_wake(loop, at);
+	heap_move(&loop->timers, &s->timer, s->dead ? NSEC_NEVER : at);
+	if (s->timer.at != NSEC_NEVER)
+		loop_wake(loop, at);
 }
 
 /* Room for one more timer, so that arming never fails later. */
-static int heap_reserve(struct loop *loop)
+static int reserve_timer(struct loop *loop)
 {
-	int n_timers = 1;
+	size_t n_timers = 1;
 
 	for (struct loop_source *s = loop->all; s; s = s->next_all)
 		n_timers += s->kind == SOURCE_TIMER;
-	if (n_timers > loop->heap_size) {
-		int size = n_timers * 2;
-		struct loop_source **heap = realloc(loop->heap, (size_t)size * sizeof(struct loop_source *));
-
-		if (!heap)
-			return -ENOMEM;
-		loop->heap = heap;
-		loop->heap_size = size;
-	}
-	return 0;
+	return heap_reserve(&loop->timers, n_timers);
 }
 
 /* ---- sources -------------------------------------------------------------- */
@@ -248,8 +197,8 @@ static struct loop_source *source_new(struct loop *loop, enum source_kind kind, 
 	if (!s)
 		return NULL;
 	*s = (struct loop_source){ .loop = loop, .kind = kind, .fd = fd, .ctx = ctx,
-				   .at = NSEC_NEVER, .heap_index = NOT_IN_HEAP,
 				   .next_all = loop->all };
+	heap_item_init(&s->timer, 0);
 	if (loop->all)
 		loop->all->prev_all = s;
 	loop->all = s;
@@ -343,7 +292,7 @@ int loop_add_timer(struct loop *loop, nsec_t at, loop_timer_fn *fn, void *ctx,
 		   struct loop_source **ret_source)
 {
 	struct loop_source *s;
-	int r = heap_reserve(loop);
+	int r = reserve_timer(loop);
 
 	if (r < 0)
 		return r;
@@ -395,7 +344,7 @@ struct loop_source *loop_remove(struct loop_source *s)
 	if (!s || s->dead)
 		return NULL;
 	loop = s->loop;
-	heap_remove(loop, s);
+	heap_move(&loop->timers, &s->timer, NSEC_NEVER);
 	set_again(s, false);
 	if (s->fd >= 0)
 		(void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, s->fd, NULL);
@@ -430,16 +379,16 @@ static void serve_signal(struct loop_source *s)
  * round even when it is due at once. */
 static int serve_timers(struct loop *loop, nsec_t now)
 {
-	int n = 0, most = loop->n_heap;
+	uint32_t n = 0, most = loop->timers.n;
 
-	while (n < most && loop->n_heap > 0 && loop->heap[0]->at <= now) {
-		struct loop_source *s = loop->heap[0];
+	while (n < most && loop->timers.n > 0 && heap_next(&loop->timers) <= now) {
+		struct loop_source *s = first_timer(loop);
 
 		loop_set_timer(s, NSEC_NEVER);
 		s->on_timer(s->ctx, now);
 		n++;
 	}
-	return n;
+	return (int)n;
 }
 
 static bool has_again(const struct loop *loop)
@@ -455,7 +404,7 @@ static bool has_again(const struct loop *loop)
 static int wait_for(struct loop *loop, nsec_t until, struct epoll_event *events)
 {
 	struct timespec ts = { 0 }, *limit = &ts;
-	nsec_t at = loop->n_heap > 0 ? nsec_min(until, loop->heap[0]->at) : until;
+	nsec_t at = nsec_min(until, heap_next(&loop->timers));
 	int n;
 
 	if (has_again(loop))
@@ -536,7 +485,7 @@ int loop_step(struct loop *loop, nsec_t until)
 		served = serve_events(loop, events, n);
 	if (n >= 0)
 		served += serve_again(loop);
-	if (n >= 0 && loop->n_heap > 0)
+	if (n >= 0 && loop->timers.n > 0)
 		served += serve_timers(loop, clock_now());
 	if (--loop->depth == 0)
 		bury_dead(loop);

@@ -9,8 +9,8 @@
  * directions differ, the network's first port in file order is its near end:
  * what it receives has the `down` shape, what every other port receives `up`.
  *
- * Events. Links that hold frames are in a binary heap by the time they next
- * want to run; a step runs them in that order, each at its own time, before it
+ * Events. Links that hold frames are in a heap by the time they next want to
+ * run, then by port and role; a step runs them in that order, each at its own time, before it
  * takes anything new, so what comes out does not depend on when the driver calls.
  *
  * A frame enters at the time its machine wrote it, when that lies within the
@@ -40,72 +40,16 @@ enum { POOL_FRAMES = 4096, NAME_SIZE = 128 };
 /* How old a machine may say a frame is: what a wake-up takes on a busy host. */
 #define STAMP_AGE_MAX (2 * NSEC_PER_MSEC)
 
-/* ---- the heap of events ------------------------------------------------- */
-
-static void heap_place(struct fabric *f, size_t pos, struct fabric_link *fl)
-{
-	f->heap[pos] = fl;
-	fl->heap_pos = pos;
-}
-
-static void heap_up(struct fabric *f, size_t pos)
-{
-	struct fabric_link *fl = f->heap[pos];
-
-	while (pos > 0 && f->heap[(pos - 1) / 2]->next_ns > fl->next_ns) {
-		heap_place(f, pos, f->heap[(pos - 1) / 2]);
-		pos = (pos - 1) / 2;
-	}
-	heap_place(f, pos, fl);
-}
-
-static void heap_down(struct fabric *f, size_t pos)
-{
-	struct fabric_link *fl = f->heap[pos];
-
-	for (;;) {
-		size_t child = 2 * pos + 1;
-
-		if (child >= f->n_heap)
-			break;
-		if (child + 1 < f->n_heap && f->heap[child + 1]->next_ns < f->heap[child]->next_ns)
-			child++;
-		if (f->heap[child]->next_ns >= fl->next_ns)
-			break;
-		heap_place(f, pos, f->heap[child]);
-		pos = child;
-	}
-	heap_place(f, pos, fl);
-}
-
-static void heap_remove(struct fabric *f, struct fabric_link *fl)
-{
-	struct fabric_link *last = f->heap[--f->n_heap];
-
-	if (last == fl)
-		return;
-	heap_place(f, fl->heap_pos, last);
-	heap_up(f, last->heap_pos);
-	heap_down(f, last->heap_pos);
-}
+/* ---- events ------------------------------------------------------------ */
 
 void fabric_link_moved(struct fabric_link *fl)
 {
-	struct fabric *f = fl->fabric;
-	nsec_t next = link_next(fl->link), old = fl->next_ns;
+	heap_move(&fl->fabric->events, &fl->event, link_next(fl->link));
+}
 
-	if (next == old)
-		return;
-	fl->next_ns = next;
-	if (next == NSEC_NEVER) {
-		heap_remove(f, fl);
-	} else if (old == NSEC_NEVER) {
-		heap_place(f, f->n_heap++, fl);
-		heap_up(f, fl->heap_pos);
-	} else {
-		heap_up(f, fl->heap_pos);
-		heap_down(f, fl->heap_pos);
-	}
+static struct fabric_link *first_event(const struct fabric *f)
+{
+	return (struct fabric_link *)((char *)heap_first(&f->events) - offsetof(struct fabric_link, event));
 }
 
 /* ---- the way of a frame ---------------------------------------------------- */
@@ -225,10 +169,10 @@ bool fabric_step(struct fabric *f, nsec_t now)
 
 	if (f->is_paused)
 		return false;
-	while (f->n_heap && f->heap[0]->next_ns <= now) {
-		struct fabric_link *fl = f->heap[0];
+	while (f->events.n && heap_next(&f->events) <= now) {
+		struct fabric_link *fl = first_event(f);
 
-		link_run(fl->link, fl->next_ns);
+		link_run(fl->link, fl->event.at);
 		fabric_link_moved(fl);
 	}
 	for (size_t i = 0; i < f->n_active; i++)
@@ -245,7 +189,7 @@ bool fabric_step(struct fabric *f, nsec_t now)
 
 nsec_t fabric_next(const struct fabric *f)
 {
-	return f->n_heap && !f->is_paused ? f->heap[0]->next_ns : NSEC_NEVER;
+	return f->is_paused ? NSEC_NEVER : heap_next(&f->events);
 }
 
 bool fabric_sleep(struct fabric *f)
@@ -312,7 +256,7 @@ static int make_link(struct fabric_port *p, enum fabric_link_role role, const st
 	int r;
 
 	fl->fabric = p->fabric;
-	fl->next_ns = NSEC_NEVER;
+	heap_item_init(&fl->event, (uint32_t)((size_t)(p - p->fabric->ports) * FABRIC_ROLE_COUNT + role));
 	fl->is_up_dir = role == FABRIC_ACCESS_UP || (role == FABRIC_NETWORK && p->index != 0);
 	fl->origin = fl->is_up_dir ? shape->up : shape->down;
 	fl->dir = fl->origin;
@@ -398,12 +342,13 @@ static int assemble(struct fabric *f, const struct ring_pair_fds *rings)
 
 	f->ports = calloc(f->n_ports + 1, sizeof *f->ports);
 	f->networks = calloc(f->team->n_networks + 1, sizeof *f->networks);
-	f->heap = calloc(f->n_ports * FABRIC_ROLE_COUNT + 1, sizeof(struct fabric_link *));
 	f->active = calloc(f->n_ports + 1, sizeof *f->active);
 	f->dirty = calloc(f->n_ports + 1, sizeof *f->dirty);
-	if (r < 0 || !f->ports || !f->networks || !f->heap || !f->active || !f->dirty)
+	if (r < 0 || !f->ports || !f->networks || !f->active || !f->dirty)
 		return -ENOMEM;
-	r = link_states_new(f->team, &f->states);
+	r = heap_reserve(&f->events, f->n_ports * FABRIC_ROLE_COUNT);
+	if (r == 0)
+		r = link_states_new(f->team, &f->states);
 	if (r == 0)
 		r = make_networks(f);
 	for (size_t i = 0; r == 0 && i < f->n_ports; i++)
@@ -450,7 +395,7 @@ struct fabric *fabric_free(struct fabric *f)
 	link_states_free(f->states);
 	free(f->ports);
 	free(f->networks);
-	free(f->heap);
+	heap_done(&f->events);
 	free(f->active);
 	free(f->dirty);
 	free(f);

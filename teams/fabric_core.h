@@ -6,6 +6,7 @@
 #define MUSTER_TEAMS_FABRIC_CORE_H
 
 #include "core/element.h"
+#include "core/heap.h"
 #include "core/ring.h"
 #include "shaping/link.h"
 #include "teams/link_state.h"
@@ -26,8 +27,7 @@ struct fabric_link {
 	struct shape_dir dir; /* as it is now */
 	struct shape_dir origin; /* as the team file has it */
 	uint32_t mtu; /* for the default queue, bytes */
-	nsec_t next_ns; /* its place in the heap is by this; NSEC_NEVER: not in it */
-	size_t heap_pos;
+	struct heap_item event; /* when it next wants to run */
 };
 
 /* Where a NIC meets its network. */
@@ -62,8 +62,7 @@ struct fabric {
 	struct fabric_memory memory; /* that its links may fill */
 	struct link_budget budget;
 	struct link_states *states; /* what is up, by the supervisor's words */
-	struct fabric_link **heap;
-	size_t n_heap;
+	struct heap events; /* the links that want to run */
 	size_t *active, n_active; /* ports being drained */
 	size_t *dirty, n_dirty; /* ports to publish */
 	bool is_paused;
