@@ -114,8 +114,14 @@ static int print_log(const struct store *store, const char *team, const char *vm
 	if (!store_name_is_valid(team) || strchr(vm, '/'))
 		return cli_fail(EXIT_NO_SUCH, "no VM '%s/%s'", team, vm);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return cli_fail(EXIT_NO_SUCH, "no console of '%s/%s'", team, vm);
+	if (fd < 0) {
+		CLEANUP(free) char *member = str_printf("consoles/%s-1.log", vm);
+		CLEANUP(free) char *member_path = store_state_file(store, team, member);
+		bool is_group = access(member_path, R_OK) == 0;
+
+		return cli_fail(EXIT_NO_SUCH, "no console of '%s/%s'%s%s%s", team, vm, is_group ? "; there is one of '" : "",
+				is_group ? vm : "", is_group ? "-1'" : "");
+	}
 	while ((n = read(fd, buf, sizeof buf)) > 0)
 		if ((r = fd_write_all(STDOUT_FILENO, buf, (size_t)n)) < 0)
 			return r == -EPIPE ? EXIT_READER_GONE : EXIT_FAILED;

@@ -19,14 +19,18 @@ $(O)/share/images/guest/init $(O)/share/images/guest/handover: $(O)/share/images
 	@mkdir -p $(@D)
 	$(CC) $(GUEST_CFLAGS) -static -s -o $@ $(filter %.c,$^)
 
-$(O)/share/images/.copied: $(IMAGE_FILES)
+# What was copied and is no file of the tree any more; guest/ is built, not copied.
+IMAGE_STALE := $(filter-out $(IMAGE_FILES:images/%=%) .copied,$(shell find $(O)/share/images -type f ! -path '*/guest/*' -printf '%P\n' 2>/dev/null))
+$(O)/share/images/.copied: $(IMAGE_FILES) $(if $(IMAGE_STALE),FORCE)
 	@mkdir -p $(@D)
+	@find $(@D) -mindepth 1 -maxdepth 1 ! -name guest -exec rm -rf {} +
 	tar -C images -cf - --exclude=./agent . | tar -C $(@D) -xf -
 	@touch $@
 
 # The examples, for muster init.
 EXAMPLE_FILES := $(shell find examples -type f)
-$(O)/share/examples/.copied: $(EXAMPLE_FILES)
+EXAMPLE_STALE := $(filter-out $(EXAMPLE_FILES:examples/%=%) .copied,$(shell find $(O)/share/examples -type f -printf '%P\n' 2>/dev/null))
+$(O)/share/examples/.copied: $(EXAMPLE_FILES) $(if $(EXAMPLE_STALE),FORCE)
 	@rm -rf $(@D)
 	@mkdir -p $(@D)
 	cp -r examples/. $(@D)

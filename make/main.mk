@@ -39,6 +39,7 @@ SHARE := $(DESTDIR)$(PREFIX)/share
 install: all
 	install -D -m 755 $(O)/muster $(DESTDIR)$(PREFIX)/bin/muster
 	mkdir -p $(SHARE)/muster
+	rm -rf $(SHARE)/muster/images $(SHARE)/muster/examples
 	cp -r $(O)/share/images $(O)/share/examples $(SHARE)/muster/
 	rm -f $(SHARE)/muster/images/.copied $(SHARE)/muster/examples/.copied
 	install -D -m 644 topologies/team.schema.json $(SHARE)/muster/team.schema.json

@@ -193,7 +193,12 @@ void sup_link(struct client *client, json_int_t id, json_t *msg)
 		return;
 	}
 	if (team_link_find(sup->team, target, &ref) < 0) {
-		client_fail(client, id, 3, "no network or NIC '%s' in team %s", target, sup->team->name);
+		CLEANUP(free) char *group = team_group_str(sup->team, target);
+
+		if (group)
+			client_fail(client, id, 3, "%s", group);
+		else
+			client_fail(client, id, 3, "no network or NIC '%s' in team %s", target, sup->team->name);
 		return;
 	}
 	r = change(sup, &ref, op, msg, client, id);

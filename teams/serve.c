@@ -439,7 +439,12 @@ static void serve(struct client *c, json_t *msg)
 	struct vm *v = name ? find_vm(c->sup, name) : NULL;
 
 	if (name && !v) {
-		client_fail(c, id, 3, "no VM '%s' in team %s", name, c->sup->team->name);
+		CLEANUP(free) char *group = team_group_str(c->sup->team, name);
+
+		if (group)
+			client_fail(c, id, 3, "%s", group);
+		else
+			client_fail(c, id, 3, "no VM '%s' in team %s", name, c->sup->team->name);
 		return;
 	}
 	for (size_t i = 0; what && i < sizeof requests / sizeof *requests; i++) {

@@ -8,6 +8,8 @@
 #include "topologies/load.h"
 #include "topologies/suggest.h"
 
+#include "core/cleanup.h"
+
 #include <string.h>
 
 /* Looking for near names costs as much as there are names: not for every one of
@@ -174,6 +176,7 @@ static void check_tests(struct load *l)
 
 	for (size_t i = 0; i < t->n_tests; i++) {
 		const struct test_src *src = &l->test_src[i];
+		CLEANUP(free) char *group = NULL;
 		struct link_ref ref;
 
 		if (src->on)
@@ -182,8 +185,12 @@ static void check_tests(struct load *l)
 			continue;
 		if (!l->networks_known || !l->vms_known)
 			continue;
-		load_error(l, &src->target->place, "no network or NIC is called '%s'%s", src->target->text,
-			   network_near(l, src->target->text, buf, sizeof buf));
+		group = team_group_str(t, src->target->text);
+		if (group)
+			load_error(l, &src->target->place, "%s", group);
+		else
+			load_error(l, &src->target->place, "no network or NIC is called '%s'%s", src->target->text,
+				   network_near(l, src->target->text, buf, sizeof buf));
 	}
 }
 

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+enum { MIB = 1 << 20 };
+
 static void line_shape(struct bytes *out, const char *indent, const struct shape *s)
 {
 	CLEANUP(free) char *up = shape_dir_str(&s->up);
@@ -99,7 +101,7 @@ char *team_plan_text(const struct team *t)
 	for (size_t i = 0; i < t->n_vms; i++)
 		text_vm(&out, t, &t->vms[t->order[i]]);
 	team_fabric_memory(t, &memory);
-	fabric = value_size_str(memory.total_bytes);
+	fabric = value_size_str((memory.total_bytes + MIB - 1) / MIB * MIB);
 	bytes_printf(&out, "memory of frames that wait in links: at most %s\n", fabric);
 	if (t->n_tests)
 		bytes_append_str(&out, "tests:\n");

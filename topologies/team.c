@@ -130,6 +130,24 @@ static int find_nic(const struct team_vm *vm, const char *nic, size_t *ret_nic)
 	return -ENOENT;
 }
 
+char *team_group_str(const struct team *t, const char *name)
+{
+	size_t len = strcspn(name, "."), n = 0;
+	const char *first = NULL, *last = NULL;
+
+	for (size_t i = 0; i < t->n_vms; i++) {
+		if (!t->vms[i].group || !same(t->vms[i].group, name, len))
+			continue;
+		first = n++ ? first : t->vms[i].name;
+		last = t->vms[i].name;
+	}
+	if (n == 0)
+		return NULL;
+	if (n == 1)
+		return str_printf("'%.*s' stands for the VM %s", (int)len, name, first);
+	return str_printf("'%.*s' stands for %zu VMs, %s to %s; name one of them", (int)len, name, n, first, last);
+}
+
 int team_link_find(const struct team *t, const char *text, struct link_ref *ret_ref)
 {
 	const char *dot = strchr(text, '.');

@@ -220,6 +220,10 @@ struct link_ref {
 };
 int team_link_find(const struct team *t, const char *text, struct link_ref *ret_ref);
 
+/* What @name, or its first word where it is VM.NIC, stands for when it is what the file calls the VMs of a `count`:
+ * a sentence that names them. Caller frees. Returns NULL when no VM was made of such a description. */
+char *team_group_str(const struct team *t, const char *name);
+
 /* shape keys as `muster link set` takes them ("rate=1Mbit", "delay=20ms", "preset=t1").
  * Applies one to @dir. @ret_why: a message, caller frees. Returns 0 or -EINVAL. */
 int shape_set_key(struct shape_dir *dir, const char *key, const char *value, char **ret_why);

@@ -198,6 +198,47 @@ START_TEST(test_set_does_not_leak)
 }
 END_TEST
 
+/* What a file calls the VMs of a count is told from a name that nothing has. */
+START_TEST(test_group_str)
+{
+	static const struct {
+		const char *name, *says;
+	} v[] = {
+		{ "web", "'web' stands for 3 VMs, web-1 to web-3; name one of them" },
+		{ "web.eth0", "'web' stands for 3 VMs, web-1 to web-3; name one of them" },
+		{ "one", "'one' stands for the VM one-1" },
+		{ "web-1", NULL }, { "we", NULL }, { "", NULL }, { "a", NULL },
+	};
+	struct team *t = load("team: t\nnetworks: {n: }\nvms: {a: , web: {count: 3}, one: {count: 1}}\n", NULL, 0, NULL);
+
+	ck_assert_ptr_nonnull(t);
+	for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+		CLEANUP(free) char *text = team_group_str(t, v[i].name);
+
+		ck_assert_pstr_eq(text, v[i].says);
+	}
+	t = team_free(t);
+}
+END_TEST
+
+/* A bound on memory is a round number for people, and never less than the bound. */
+START_TEST(test_plan_memory)
+{
+	struct team *t = load("team: t\nnetworks: {n: {shape: {rate: 10Mbit}}}\nvms: {a: {nics: [{network: n}]}}\n", NULL, 0, NULL);
+	CLEANUP(free) char *text = NULL;
+	CLEANUP(free) char *unit = NULL;
+	const char *line;
+
+	ck_assert_ptr_nonnull(t);
+	text = team_plan_text(t);
+	line = strstr(text, "memory of frames that wait in links: at most ");
+	ck_assert_ptr_nonnull(line);
+	ck_assert_int_eq(sscanf(line, "memory of frames that wait in links: at most %*u%ms", &unit), 1);
+	ck_assert_str_eq(unit, "MiB");
+	t = team_free(t);
+}
+END_TEST
+
 START_TEST(test_link_find)
 {
 	struct team *t = load(two, NULL, 0, NULL);
@@ -514,6 +555,8 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(c, test_bad_set, 0, N(bad_sets));
 	tcase_add_test(c, test_set_does_not_leak);
 	tcase_add_test(c, test_link_find);
+	tcase_add_test(c, test_group_str);
+	tcase_add_test(c, test_plan_memory);
 	tcase_add_test(c, test_key_order);
 	tcase_add_test(c, test_mac_is_its_own);
 	tcase_add_test(c, test_shape_keys);
