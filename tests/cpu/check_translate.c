@@ -222,7 +222,7 @@ static void make_program(struct program *p, uint32_t seed)
 	p->x = seed * 2654435761u + 1;
 	for (int k = 0; k < 12; k++) {
 		if (k == 6)
-			p->loop_head = p->n;
+			p->again = p->n;
 		put_pointers(p);
 		for (int j = 0; j < 4; j++)
 			put_insn(p);
@@ -238,7 +238,7 @@ static void start(struct flat *f, const struct program *p)
 	static uint8_t window[WINDOW_BYTES];
 	struct cpu_state st;
 	const uint8_t jmp = 0xE9;
-	int32_t rel = (int32_t)(FLAT_CODE + p->loop_head) - (HANDLER + 5);
+	int32_t rel = (int32_t)(FLAT_CODE + p->again) - (HANDLER + 5);
 	uint32_t x = p->x;
 
 	for (size_t k = 0; k < sizeof(window); k++) {
