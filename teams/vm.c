@@ -24,7 +24,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-enum { END_TEXT_MAX = 1024, STOP_BOUND_MS = 3000, PANIC_GRACE_MS = 300, RESTARTS_MAX = 10 };
+enum { END_TEXT_MAX = 1024, STOP_BOUND_MS = 3000, STOP_BUTTON_MS = 1000, PANIC_GRACE_MS = 300, RESTARTS_MAX = 10 };
 
 /* The longest thing a machine says is why it ended; what waits for one are commands of a line each. */
 static const struct control_limits machine_limits = { 64 << 10, 1 << 20, 0 };
@@ -458,6 +458,32 @@ static void on_panic(void *ctx)
 		loop_set_timer(v->timer, clock_now() + PANIC_GRACE_MS * NSEC_PER_MSEC);
 }
 
+static void kill_machine(struct vm *v)
+{
+	if (v->pid != 0 && !v->has_exited)
+		(void)kill(v->pid, SIGKILL);
+}
+
+/* A guest whose agent was not asked, and which has no driver for the button, knows of nothing. */
+static void on_button(void *ctx, json_t *reply, const char *error)
+{
+	struct vm *v = ctx;
+
+	(void)reply;
+	if (error && v->state == VM_STOPPING && !v->stop_asked)
+		kill_machine(v);
+}
+
+/* The button wakes a guest that froze itself; one that is awake may power off at the next press. */
+static void press_button(struct vm *v, nsec_t now)
+{
+	nsec_t next = now + STOP_BUTTON_MS * NSEC_PER_MSEC;
+
+	loop_set_timer(v->timer, next < v->stop_until_ns ? next : v->stop_until_ns);
+	if (vm_ask(v, json_pack("{s:s}", "do", "powerdown"), on_button) < 0 && !v->stop_asked)
+		kill_machine(v);
+}
+
 static void on_timer(void *ctx, nsec_t now)
 {
 	struct vm *v = ctx;
@@ -466,9 +492,10 @@ static void on_timer(void *ctx, nsec_t now)
 	if (v->state == VM_DELAYED) {
 		if (vm_start(v, &why) < 0)
 			vm_fail(v, why);
+	} else if (v->state == VM_STOPPING && now < v->stop_until_ns) {
+		press_button(v, now);
 	} else if (v->state == VM_STOPPING || (v->console.has_panicked && v->pid != 0)) {
-		if (v->pid != 0 && !v->has_exited)
-			(void)kill(v->pid, SIGKILL);
+		kill_machine(v);
 	} else {
 		ready_tick(&v->ready, now);
 		drive(v, now);
@@ -531,7 +558,8 @@ void vm_start_delayed(struct vm *v)
 
 void vm_stop(struct vm *v, bool now)
 {
-	bool answers = v->agent && agent_is_synced(v->agent) && v->state != VM_PAUSED;
+	bool hears = !now && v->state != VM_PAUSED && !v->console.has_panicked;
+	nsec_t at = clock_now();
 
 	v->job = exec_free(v->job);
 	if (v->pid == 0) {
@@ -541,12 +569,16 @@ void vm_stop(struct vm *v, bool now)
 		return;
 	}
 	vm_set_state(v, VM_STOPPING);
-	if (now || !answers ||
-	    agent_call(v->agent, "guest-shutdown", json_pack("{s:s}", "mode", "powerdown"),
-		       STOP_BOUND_MS * NSEC_PER_MSEC, NULL, NULL) < 0)
+	v->stop_until_ns = hears ? at + STOP_BOUND_MS * NSEC_PER_MSEC : at;
+	v->stop_asked = hears && v->agent && agent_is_synced(v->agent) &&
+			agent_call(v->agent, "guest-shutdown", json_pack("{s:s}", "mode", "powerdown"),
+				   STOP_BOUND_MS * NSEC_PER_MSEC, NULL, NULL) == 0;
+	if (!hears)
 		(void)kill(v->pid, SIGKILL);
+	else if (v->stop_asked)
+		loop_set_timer(v->timer, at + STOP_BUTTON_MS * NSEC_PER_MSEC);
 	else
-		loop_set_timer(v->timer, clock_now() + STOP_BOUND_MS * NSEC_PER_MSEC);
+		press_button(v, at);
 }
 
 int vm_init(struct vm *v, struct supervisor *sup, size_t index, char **ret_why)

@@ -70,6 +70,8 @@ struct vm {
 	struct vsock_host vsock;
 	struct exec_job *job; /* of readiness */
 	struct loop_source *timer; /* delay, readiness, stop's bound, panic's grace */
+	nsec_t stop_until_ns; /* VM_STOPPING: then it is killed */
+	bool stop_asked; /* VM_STOPPING: its agent was told */
 	struct vm_wait wait;
 };
 
@@ -82,7 +84,8 @@ void vm_done(struct vm *v);
 int vm_start(struct vm *v, char **ret_why);
 /* VM_WAITING: start it after its start-delay. */
 void vm_start_delayed(struct vm *v);
-/* Ends it: the guest is asked and has STOP_BOUND, or at once (@now). */
+/* Ends it at once (@now), or asks the guest, which then has STOP_BOUND: by its agent, and where
+ * that does not answer by its power button. A guest that has neither is ended at once. */
 void vm_stop(struct vm *v, bool now);
 /* An undo: the process is dead and reaped when it returns; nothing is reported. */
 void vm_kill(void *v);

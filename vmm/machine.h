@@ -3,7 +3,8 @@
  * fds and plain memory.
  *
  * Control messages (core/control.h) on control_fd:
- *   to the machine:   {"do":"pause"} {"do":"resume"} {"do":"powerdown"} (ACPI button)
+ *   to the machine:   {"do":"pause"} {"do":"resume"} {"do":"powerdown"} (ACPI button; with an
+ *                     "id" it is answered: whether the guest has a driver for it)
  *                     {"do":"balloon","bytes":N} (what the guest shall give back)
  *                     {"do":"quit"} {"do":"link","nic":N,"up":BOOL} {"do":"stats"}
  *                     {"do":"vsock-connect","port":N} with a host's stream for the guest's port

@@ -326,6 +326,19 @@ static void pause_or_resume(struct machine *m, json_t *msg, bool paused)
 		send_json(m, json_pack("{s:O,s:b}", "id", id, "ok", 1));
 }
 
+/* A message with an "id" is told whether the guest has a driver that hears the button. */
+static void press_button(struct machine *m, json_t *msg)
+{
+	json_t *id = json_object_get(msg, "id");
+	bool heard = acpi_power_button(&m->acpi);
+
+	if (id && heard)
+		send_json(m, json_pack("{s:O,s:b}", "id", id, "ok", 1));
+	else if (id)
+		send_json(m, json_pack("{s:O,s:b,s:s}", "id", id, "ok", 0, "error",
+				       "the guest has no driver for its power button"));
+}
+
 static void control_message(void *ctx, struct control *c, json_t *msg, int *fds, int n_fds,
 			    int status)
 {
@@ -343,7 +356,7 @@ static void control_message(void *ctx, struct control *c, json_t *msg, int *fds,
 	if (strcmp(what, "pause") == 0 || strcmp(what, "resume") == 0)
 		pause_or_resume(m, msg, what[0] == 'p');
 	else if (strcmp(what, "powerdown") == 0)
-		acpi_power_button(&m->acpi);
+		press_button(m, msg);
 	else if (strcmp(what, "quit") == 0)
 		machine_end_now(m, MACHINE_END_QUIT, NULL);
 	else if (strcmp(what, "link") == 0)

@@ -6,11 +6,13 @@
  * dies. The agent and the shells come back when they end. A C program and not
  * a script, because each fork costs a software processor a millisecond.
  *
- * poweroff, halt and reboot (busybox) signal it: SIGUSR2, SIGUSR1, SIGTERM. */
+ * poweroff, halt and reboot (busybox) signal it: SIGUSR2, SIGUSR1, SIGTERM. The ACPI
+ * power button, which the monitor presses for `muster stop`, comes as SIGIO. */
 #include "images/agent/boot.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/input.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -124,6 +126,28 @@ static bool start_services(void)
 	return waiting;
 }
 
+/* The machine's one input device is its power button. Returns it, or -1: there is none. */
+static int button_open(void)
+{
+	int fd = open("/dev/input/event0", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	/* Input raises SIGIO for this process. */
+	if (fd >= 0 && (fcntl(fd, F_SETOWN, getpid()) < 0 ||
+			fcntl(fd, F_SETFL, O_NONBLOCK | O_ASYNC) < 0))
+		fprintf(stderr, "init: the power button: %s\n", strerror(errno));
+	return fd;
+}
+
+static bool button_pressed(int fd)
+{
+	struct input_event e;
+	bool pressed = false;
+
+	while (read(fd, &e, sizeof e) == (ssize_t)sizeof e)
+		pressed |= e.type == EV_KEY && e.code == KEY_POWER && e.value == 1;
+	return pressed;
+}
+
 static void end(int how)
 {
 	sync();
@@ -134,6 +158,7 @@ int main(void)
 {
 	struct timespec second = { .tv_sec = 1 };
 	sigset_t set;
+	int button;
 
 	boot_mount();
 	boot_no_fallback_tunnels();
@@ -143,11 +168,12 @@ int main(void)
 	boot_modules("/etc/muster");
 	boot_image();
 	run_setup();
+	button = button_open();
 	for (;;) {
 		bool waiting = start_services();
 		int signo = sigtimedwait(&set, NULL, waiting ? &second : NULL);
 
-		if (signo == SIGUSR2)
+		if (signo == SIGUSR2 || (signo == SIGIO && button_pressed(button)))
 			end((int)RB_POWER_OFF);
 		else if (signo == SIGUSR1)
 			end((int)RB_HALT_SYSTEM);

@@ -27,7 +27,7 @@ static void driver(struct chip_board *b, struct wire_reader *in)
 static void outside(struct chip_board *b, struct wire_reader *in)
 {
 	(void)in;
-	acpi_power_button(&b->acpi);
+	(void)acpi_power_button(&b->acpi);
 }
 
 static const char *works(struct chip_board *b)
@@ -38,7 +38,7 @@ static const char *works(struct chip_board *b)
 	bus_pio_write(&b->bus, ACPI_PM1A_EVT + 2, 2, POWER_BUTTON);
 	if (b->level[ACPI_SCI])
 		return "the SCI stays up";
-	acpi_power_button(&b->acpi);
+	(void)acpi_power_button(&b->acpi);
 	if (!b->level[ACPI_SCI] || !(bus_pio_read(&b->bus, ACPI_PM1A_EVT, 2) & POWER_BUTTON))
 		return "the power button is not seen";
 	bus_pio_write(&b->bus, ACPI_PM1A_EVT, 2, POWER_BUTTON);

@@ -365,6 +365,9 @@ static bool serve_control(struct machine *m, enum machine_end *ret_end)
 	what = json_string_value(json_object_get(msg, "do"));
 	if (what && (strcmp(what, "pause") == 0 || strcmp(what, "resume") == 0))
 		say(m->cfg.control_fd, json_pack("{s:O?,s:b}", "id", json_object_get(msg, "id"), "ok", 1));
+	if (what && strcmp(what, "powerdown") == 0)
+		say(m->cfg.control_fd, json_pack("{s:O?,s:b,s:s}", "id", json_object_get(msg, "id"), "ok", 0,
+						 "error", "no driver"));
 	json_decref(msg);
 	return false;
 }

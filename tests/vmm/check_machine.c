@@ -210,6 +210,40 @@ START_TEST(the_supervisor_is_obeyed_and_told)
 }
 END_TEST
 
+/* @heard: what the answer to a press of the power button is. */
+static void button_says(bool heard)
+{
+	json_t *msg = NULL;
+
+	ck_assert_int_eq(control_read_msg(control[0], &msg), 0);
+	ck_assert_int_eq(json_integer_value(json_object_get(msg, "id")), 7);
+	ck_assert_int_eq(json_is_true(json_object_get(msg, "ok")), heard);
+	ck_assert_int_eq(json_object_get(msg, "error") == NULL, heard);
+	json_decref(msg);
+}
+
+START_TEST(who_presses_the_power_button_learns_whether_it_is_heard)
+{
+	json_t *press = json_pack("{s:s,s:i}", "do", "powerdown", "id", 7);
+	CLEANUP(free) char *why = NULL;
+	struct machine *m;
+
+	cfg.control_fd = control[1];
+	m = make(spin, sizeof spin);
+	control[1] = -1;
+	if (_i)
+		bus_pio_write(&m->bus, ACPI_PM1A_EVT + 2, 2, 0x100);
+	ck_assert_int_eq(control_write_msg(control[0], press), 0);
+	json_decref(press);
+	tell("quit");
+	ck_assert_int_eq(machine_run(m, &why), MACHINE_END_QUIT);
+	expect("started", "engine", "soft");
+	button_says(_i);
+	ck_assert_uint_eq(bus_pio_read(&m->bus, ACPI_PM1A_EVT, 2), 0x100);
+	(void)machine_free(m);
+}
+END_TEST
+
 START_TEST(a_machine_does_not_outlive_its_supervisor)
 {
 	CLEANUP(free) char *why = NULL;
@@ -303,6 +337,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_halted_processor_is_woken_by_the_timer);
 	tcase_add_test(t, the_same_machine_runs_the_same);
 	tcase_add_test(t, the_supervisor_is_obeyed_and_told);
+	tcase_add_loop_test(t, who_presses_the_power_button_learns_whether_it_is_heard, 0, 2);
 	tcase_add_test(t, a_machine_does_not_outlive_its_supervisor);
 	tcase_add_loop_test(t, what_cannot_be_is_refused_in_words, 0,
 			    (int)(sizeof refused / sizeof refused[0]));

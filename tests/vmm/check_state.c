@@ -204,7 +204,7 @@ static void use_deadline(struct machine *m)
 static void use_acpi(struct machine *m)
 {
 	out(m, ACPI_PM1A_EVT + 2, 2, 0x100);
-	acpi_power_button(&m->acpi);
+	(void)acpi_power_button(&m->acpi);
 }
 
 static void use_pci(struct machine *m)

@@ -340,9 +340,10 @@ START_TEST(acpi_counts_powers_off_and_has_a_button)
 	ck_assert_uint_eq(bus_pio_read(&bus, ACPI_PM_TMR, 4), 3579545);
 	go_to(5 * NSEC_PER_SEC);
 	ck_assert_uint_eq(bus_pio_read(&bus, ACPI_PM_TMR, 4), 5 * 3579545 & 0xFFFFFF);
-	acpi_power_button(&acpi);
+	ck_assert(!acpi_power_button(&acpi));
 	ck_assert(!line[ACPI_SCI]); /* not enabled */
 	bus_pio_write(&bus, ACPI_PM1A_EVT + 2, 2, 0x100);
+	ck_assert(acpi_power_button(&acpi));
 	ck_assert(line[ACPI_SCI]);
 	bus_pio_write(&bus, ACPI_PM1A_EVT, 2, 0x100);
 	ck_assert(!line[ACPI_SCI]);

@@ -20,10 +20,11 @@ static void update(struct acpi *a)
 	irq_line_set(&a->sci, a->status & a->enable);
 }
 
-void acpi_power_button(struct acpi *a)
+bool acpi_power_button(struct acpi *a)
 {
 	a->status |= STS_POWER_BUTTON;
 	update(a);
+	return a->enable & STS_POWER_BUTTON;
 }
 
 void acpi_rtc_alarm(struct acpi *a)

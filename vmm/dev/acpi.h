@@ -25,8 +25,8 @@ struct acpi {
 /* @poweroff: the guest entered S5. */
 void acpi_init(struct acpi *a, struct bus *bus, struct guest_clock *clock, struct irq_line sci,
 	       void (*poweroff)(void *ctx), void *ctx);
-/* The power button is pressed. */
-void acpi_power_button(struct acpi *a);
+/* The power button is pressed. Returns whether the guest enabled its event: a driver hears it. */
+bool acpi_power_button(struct acpi *a);
 /* The RTC's alarm came (§4.8.2.4): a guest that froze itself is woken by it. */
 void acpi_rtc_alarm(struct acpi *a);
 
