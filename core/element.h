@@ -29,15 +29,6 @@ static inline void frame_sink_put(const struct frame_sink *s, struct frame *f, n
 enum loss_reason { LOSS_QUEUE, LOSS_RANDOM, LOSS_DOWN, LOSS_MALFORMED, LOSS_NO_PORT /* no one to give it to */,
 		   LOSS_RING_FULL, LOSS_SHUTDOWN,
 		   LOSS_MEMORY /* the budget of memory is used up */, LOSS_REASON_COUNT };
-/* The bottleneck's buffer where a shape names none, in bytes: 100 ms of the rate, and
- * at least 20 frames. */
-static inline uint64_t queue_default_bytes(uint64_t rate_bps, uint32_t mtu)
-{
-	uint64_t of_rate = rate_bps / 80, of_frames = 20 * (uint64_t)mtu;
-
-	return of_rate > of_frames ? of_rate : of_frames;
-}
-
 struct element_counters {
 	uint64_t entered_frames, entered_bytes;
 	uint64_t copied_frames; /* additional ones: flooding, duplication */

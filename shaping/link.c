@@ -36,7 +36,7 @@
  * GSO frames are cut before a shaped link, so that loss, queue and rate meet
  * what a wire would carry; on a plain one they pass whole.
  *
- * Used by: the fabric.   Depends on: core/{checksum,element,frame,prng}.h.
+ * Used by: the fabric.   Depends on: core/{checksum,element,frame,prng,shape}.h.
  * Sources: team-file.md §4; tc-netem(8) for gemodel's meaning; tc-stab(8) for cells. */
 #include "shaping/link.h"
 
@@ -50,7 +50,6 @@
 
 enum {
 	WIRE_LEN_MAX = 1 << 20, /* bytes a frame may become by overhead and cells */
-	MTU_DEFAULT = 1500,
 	NAME_SIZE = 160,
 	JITTER_SIGMAS_MAX = 10,
 };
@@ -60,7 +59,8 @@ struct fifo {
 };
 
 struct link {
-	struct link_shape shape;
+	struct shape_dir shape;
+	uint32_t mtu; /* for the default queue, bytes */
 	bool is_plain; /* hands on at once, GSO frames whole */
 	bool up;
 	bool ge_is_bad;
@@ -109,22 +109,17 @@ static struct frame *fifo_pop(struct fifo *q)
 
 /* ---- making -------------------------------------------------------------- */
 
-uint64_t link_queue_limit(const struct link_shape *s)
-{
-	return s->queue ? s->queue : queue_default_bytes(s->rate_bps, s->mtu ? s->mtu : MTU_DEFAULT);
-}
-
-static bool shape_is_plain(const struct link_shape *s)
+static bool shape_is_plain(const struct shape_dir *s)
 {
 	return !s->rate_bps && !s->delay_ns && !s->jitter_ns && s->loss <= 0 && !s->has_ge &&
 	       s->corrupt <= 0 && s->duplicate <= 0 && s->reorder <= 0;
 }
 
-static void adopt_shape(struct link *l, const struct link_shape *shape)
+static void adopt_shape(struct link *l, const struct shape_dir *shape)
 {
 	l->shape = *shape;
 	l->is_plain = shape_is_plain(shape);
-	l->queue_limit = link_queue_limit(shape);
+	l->queue_limit = shape_queue_limit(shape, l->mtu);
 }
 
 static void stream_init(struct prng *p, uint64_t seed, const char *name, const char *what)
@@ -135,13 +130,14 @@ static void stream_init(struct prng *p, uint64_t seed, const char *name, const c
 	prng_init(p, seed, full);
 }
 
-int link_new(const struct link_shape *shape, uint64_t seed, const char *name,
+int link_new(const struct shape_dir *shape, uint32_t mtu, uint64_t seed, const char *name,
 	     struct frame_pool *pool, const struct frame_sink *sink, struct link **ret_link)
 {
 	struct link *l = calloc(1, sizeof *l);
 
 	if (!l)
 		return -ENOMEM;
+	l->mtu = mtu;
 	adopt_shape(l, shape);
 	l->share_bytes = LINK_HELD_BYTES_MAX;
 	l->up = true;
@@ -246,7 +242,7 @@ static bool chance(struct prng *p, double share)
 /* The state's loss is drawn first, then the state changes, as netem does. */
 static bool is_lost(struct link *l)
 {
-	const struct link_shape *s = &l->shape;
+	const struct shape_dir *s = &l->shape;
 	double loss, change;
 
 	if (!s->has_ge)
@@ -301,16 +297,16 @@ static double uniform_flight(struct link *l, nsec_t now)
 /* @now: when the frame left the bottleneck. */
 static nsec_t draw_delay(struct link *l, nsec_t now)
 {
-	const struct link_shape *s = &l->shape;
+	const struct shape_dir *s = &l->shape;
 	double x = 0;
 	nsec_t d;
 
 	if (!s->jitter_ns)
 		return s->delay_ns;
 	switch (s->distribution) {
-	case LINK_NORMAL: x = prng_normal(&l->delay_rng); break;
-	case LINK_PARETO: x = pareto_unit(&l->delay_rng); break;
-	case LINK_UNIFORM:
+	case SHAPE_NORMAL: x = prng_normal(&l->delay_rng); break;
+	case SHAPE_PARETO: x = pareto_unit(&l->delay_rng); break;
+	case SHAPE_UNIFORM:
 	default: x = 2 * uniform_flight(l, now) - 1; break;
 	}
 	d = s->delay_ns + (nsec_t)(x * (double)s->jitter_ns);
@@ -386,7 +382,7 @@ static void leave_bottleneck(struct link *l, struct frame *f, nsec_t now)
 }
 
 /* Bits that @len bytes take on the wire. */
-static uint64_t wire_bits(const struct link_shape *s, uint64_t len)
+static uint64_t wire_bits(const struct shape_dir *s, uint64_t len)
 {
 	len += s->overhead_bytes;
 	if (s->cell_payload)
@@ -533,7 +529,7 @@ void link_take(struct link *l, struct frame *f, nsec_t now)
 
 /* ---- changes --------------------------------------------------------------- */
 
-void link_set_shape(struct link *l, const struct link_shape *shape, nsec_t now)
+void link_set_shape(struct link *l, const struct shape_dir *shape, nsec_t now)
 {
 	uint64_t old_rate = l->shape.rate_bps;
 
@@ -554,9 +550,14 @@ void link_set_shape(struct link *l, const struct link_shape *shape, nsec_t now)
 	link_run(l, now);
 }
 
-const struct link_shape *link_shape(const struct link *l)
+const struct shape_dir *link_shape(const struct link *l)
 {
 	return &l->shape;
+}
+
+uint64_t link_queue_limit(const struct link *l)
+{
+	return l->queue_limit;
 }
 
 void link_set_up(struct link *l, bool up, nsec_t now)

@@ -1,31 +1,14 @@
 /* shaping/link.h: one direction of a shaped link, as an element.
  *
- * Used by: the fabric.   Depends on: core/element.h, core/prng.h. */
+ * Used by: the fabric.   Depends on: core/element.h, core/prng.h, core/shape.h. */
 #ifndef MUSTER_SHAPING_LINK_H
 #define MUSTER_SHAPING_LINK_H
 
 #include "core/element.h"
+#include "core/shape.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-enum link_distribution { LINK_UNIFORM, LINK_NORMAL, LINK_PARETO, LINK_DISTRIBUTION_COUNT };
-
-/* How a link behaves; all zero is a plain wire. Shares are 0 to 1. */
-struct link_shape {
-	uint64_t rate_bps; /* 0: unlimited */
-	nsec_t delay_ns, jitter_ns;
-	enum link_distribution distribution;
-	double loss; /* independent; not used with has_ge */
-	bool has_ge; /* Gilbert-Elliott: losses in each state, chances to change */
-	double ge_p, ge_r, ge_bad, ge_good;
-	double corrupt, duplicate, reorder;
-	bool queue_in_packets;
-	uint64_t queue; /* bytes or packets; 0: max(rate * 100 ms, 20 * mtu) */
-	uint32_t mtu; /* for the default queue; 0 is 1500 */
-	uint32_t overhead_bytes; /* added to each frame before rate is applied */
-	uint16_t cell_payload, cell_size; /* 48, 53; 0: none */
-};
 
 /* What a link without a budget may hold, in bytes of memory. */
 enum { LINK_HELD_BYTES_MAX = 256 << 20 };
@@ -40,9 +23,9 @@ struct link_budget {
 
 struct link;
 
-/* @pool: for segments and duplicates; borrowed. @seed, @name: of the random
+/* @mtu: bytes, for the default queue. @pool: for segments and duplicates; borrowed. @seed, @name: of the random
  * streams ("lan/vm.0/up"). Returns 0 or -ENOMEM. */
-int link_new(const struct link_shape *shape, uint64_t seed, const char *name,
+int link_new(const struct shape_dir *shape, uint32_t mtu, uint64_t seed, const char *name,
 	     struct frame_pool *pool, const struct frame_sink *sink, struct link **ret_link);
 /* Before the first frame. @budget: borrowed, outlives the link. */
 void link_set_budget(struct link *l, struct link_budget *budget, uint64_t share_bytes);
@@ -58,10 +41,10 @@ nsec_t link_next(const struct link *l);
 
 /* Changes the shape from @now on. What is queued stays and is sent at the new
  * rate; what already flies arrives when it would have. */
-void link_set_shape(struct link *l, const struct link_shape *shape, nsec_t now);
-const struct link_shape *link_shape(const struct link *l);
+void link_set_shape(struct link *l, const struct shape_dir *shape, nsec_t now);
+const struct shape_dir *link_shape(const struct link *l);
 /* The queue limit in force: the shape's, or the default. */
-uint64_t link_queue_limit(const struct link_shape *shape);
+uint64_t link_queue_limit(const struct link *l);
 /* A link that goes down loses what it holds, and all that enters. */
 void link_set_up(struct link *l, bool up, nsec_t now);
 bool link_is_up(const struct link *l);

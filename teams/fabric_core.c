@@ -251,7 +251,6 @@ static int make_link(struct fabric_port *p, enum fabric_link_role role, const st
 	const struct team_network *net = &t->networks[p->network];
 	const struct shape *shape = role == FABRIC_NETWORK ? &net->shape : &nic->shape;
 	struct fabric_link *fl = &p->links[role];
-	struct link_shape ls;
 	char name[NAME_SIZE];
 	int r;
 
@@ -259,12 +258,10 @@ static int make_link(struct fabric_port *p, enum fabric_link_role role, const st
 	heap_item_init(&fl->event, (uint32_t)((size_t)(p - p->fabric->ports) * FABRIC_ROLE_COUNT + role));
 	fl->is_up_dir = role == FABRIC_ACCESS_UP || (role == FABRIC_NETWORK && p->index != 0);
 	fl->origin = fl->is_up_dir ? shape->up : shape->down;
-	fl->dir = fl->origin;
 	fl->mtu = role == FABRIC_NETWORK ? net->mtu : nic->mtu;
 	(void)snprintf(name, sizeof name, "%s/%s.%zu/%s", net->name, t->vms[p->vm].name, p->nic,
 		       role == FABRIC_NETWORK ? "network" : fl->is_up_dir ? "up" : "down");
-	fabric_shape(&fl->dir, fl->mtu, &ls);
-	r = link_new(&ls, t->seed, name, p->fabric->pool, sink, &fl->link);
+	r = link_new(&fl->origin, fl->mtu, t->seed, name, p->fabric->pool, sink, &fl->link);
 	if (r == 0)
 		link_set_budget(fl->link, &p->fabric->budget,
 				team_link_memory(&p->fabric->memory, &fl->origin, fl->mtu));

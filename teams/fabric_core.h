@@ -24,7 +24,6 @@ struct fabric_link {
 	struct fabric *fabric;
 	struct link *link;
 	bool is_up_dir; /* which of its shape's two directions it has */
-	struct shape_dir dir; /* as it is now */
 	struct shape_dir origin; /* as the team file has it */
 	uint32_t mtu; /* for the default queue, bytes */
 	struct heap_item event; /* when it next wants to run */
@@ -118,8 +117,6 @@ json_t *fabric_link_show(struct fabric *f, const struct fabric_target *t, nsec_t
 /* Bytes of memory of all frames that wait and fly. */
 uint64_t fabric_held_bytes(const struct fabric *f);
 json_t *fabric_counters(struct fabric *f, nsec_t now);
-/* The model's direction as the link element takes it. */
-void fabric_shape(const struct shape_dir *dir, uint32_t mtu, struct link_shape *ret_shape);
 
 /* ---- fabric_control.c ------------------------------------------------------- */
 

@@ -18,26 +18,6 @@ static const char *const loss_names[] = { "queue", "random", "down", "malformed"
 					  "ring-full", "shutdown", "memory" };
 _Static_assert(sizeof loss_names / sizeof loss_names[0] == LOSS_REASON_COUNT, "a name for each reason");
 
-void fabric_shape(const struct shape_dir *d, uint32_t mtu, struct link_shape *ret_shape)
-{
-	static const enum link_distribution distributions[SHAPE_DISTRIBUTION_COUNT] = {
-		[SHAPE_UNIFORM] = LINK_UNIFORM,
-		[SHAPE_NORMAL] = LINK_NORMAL,
-		[SHAPE_PARETO] = LINK_PARETO,
-	};
-
-	*ret_shape = (struct link_shape){
-		.rate_bps = d->rate_bps, .delay_ns = d->delay_ns, .jitter_ns = d->jitter_ns,
-		.distribution = distributions[d->distribution],
-		.loss = d->loss, .has_ge = d->has_ge,
-		.ge_p = d->ge_p, .ge_r = d->ge_r, .ge_bad = d->ge_bad, .ge_good = d->ge_good,
-		.corrupt = d->corrupt, .duplicate = d->duplicate, .reorder = d->reorder,
-		.queue_in_packets = d->queue_in_packets, .queue = d->queue, .mtu = mtu,
-		.overhead_bytes = d->overhead_bytes,
-		.cell_payload = d->cell_payload, .cell_size = d->cell_size,
-	};
-}
-
 /* ---- targets ------------------------------------------------------------- */
 
 static bool port_is_meant(const struct fabric_port *p, const struct fabric_target *t)
@@ -145,11 +125,7 @@ static int apply_all(struct shape_dir *dir, bool is_up_dir, const char *const *s
 
 static void put_shape(struct fabric_link *fl, const struct shape_dir *dir, nsec_t now)
 {
-	struct link_shape ls;
-
-	fl->dir = *dir;
-	fabric_shape(dir, fl->mtu, &ls);
-	link_set_shape(fl->link, &ls, now);
+	link_set_shape(fl->link, dir, now);
 	fabric_link_moved(fl);
 }
 
@@ -174,7 +150,7 @@ int fabric_link_set(struct fabric *f, const struct fabric_target *t, const char 
 	int r;
 
 	while ((fl = next_link(f, t, &pos))) {
-		struct shape_dir trial = fl->dir;
+		struct shape_dir trial = *link_shape(fl->link);
 
 		r = apply_all(&trial, fl->is_up_dir, sets, n_sets, ret_why);
 		if (r == 0)
@@ -184,7 +160,7 @@ int fabric_link_set(struct fabric *f, const struct fabric_target *t, const char 
 	}
 	pos = 0;
 	while ((fl = next_link(f, t, &pos))) {
-		struct shape_dir dir = fl->dir;
+		struct shape_dir dir = *link_shape(fl->link);
 
 		r = apply_all(&dir, fl->is_up_dir, sets, n_sets, ret_why);
 		if (r < 0)
@@ -281,7 +257,7 @@ static json_t *memory_json(const struct fabric_link *fl)
 {
 	const struct fabric *f = fl->fabric;
 	uint64_t share = team_link_memory(&f->memory, &fl->origin, fl->mtu);
-	uint64_t limit = share + f->memory.spare_bytes, need = team_link_need(&fl->dir, fl->mtu);
+	uint64_t limit = share + f->memory.spare_bytes, need = shape_memory_need(link_shape(fl->link), fl->mtu);
 
 	return json_pack("{s:I,s:I,s:I,s:I,s:b}", "held_bytes", (json_int_t)link_held_bytes(fl->link),
 			 "share_bytes", (json_int_t)share, "limit_bytes", (json_int_t)limit, "need_bytes",
@@ -292,10 +268,10 @@ static json_t *link_json(const struct fabric_link *fl, const struct fabric_port 
 {
 	const struct team_vm *vm = &fl->fabric->team->vms[p->vm];
 	CLEANUP(free) char *port = str_printf("%s.%s", vm->name, vm->nics[p->nic].name);
-	CLEANUP(free) char *text = shape_dir_str(&fl->dir);
+	CLEANUP(free) char *text = shape_dir_str(link_shape(fl->link));
 	json_t *j = json_pack("{s:s,s:s,s:s,s:o,s:I,s:o,s:b,s:o}", "port", port, "dir",
-			 fl->is_up_dir ? "up" : "down", "text", text, "shape", shape_dir_json(&fl->dir), "queue_limit",
-			 (json_int_t)link_queue_limit(link_shape(fl->link)), "counters",
+			 fl->is_up_dir ? "up" : "down", "text", text, "shape", shape_dir_json(link_shape(fl->link)), "queue_limit",
+			 (json_int_t)link_queue_limit(fl->link), "counters",
 			 counters_json(link_counters(fl->link)), "up", (int)link_is_up(fl->link), "state",
 			 state_json(fl, p, of_network));
 

@@ -1,52 +1,25 @@
 /* topologies/fabric_memory.c: how much memory a team's links may fill.
  *
- * A link holds what fits its queue and what flies: rate times delay. Each link of the
+ * A link holds what fits its queue and what flies: shape_memory_need(). Each link of the
  * team has a share for that; a spare is added for links that are changed while they
- * run. A small frame takes up to MEMORY_FACTOR times its length, and the
- * share has room for a queue full of them. Shares have a floor and a ceiling,
+ * run. Shares have a floor and a ceiling,
  * and all of them together have one: beyond it they shrink in proportion.
  *
  * A share is the file's for good: were it made anew when a link is changed, one link could
  * take what another will need after a reset. What a changed link needs beyond is borrowed from the spare, and
  * where that cannot be enough, `muster link` says so.
  *
- * Used by: topologies/show.c, teams/fabric_core.c, teams/fabric_links.c.   Depends on: core/element.h. */
+ * Used by: topologies/show.c, teams/fabric_core.c, teams/fabric_links.c.   Depends on: core/shape.h. */
 #include "topologies/team.h"
 
-#include "core/element.h"
-
-enum {
-	MEMORY_FACTOR = 3,
-	PACKET_ROOM = 576, /* beside the MTU of a frame that is counted as a packet: its header and its class */
-};
-/* A link without a rate is taken for one of so many bits a second. */
-#define RATE_UNLIMITED UINT64_C(10000000000)
-#define SHARE_MIN (UINT64_C(256) << 10)
 #define SHARE_MAX (UINT64_C(64) << 20)
-#define NEED_MAX (UINT64_C(1) << 50) /* what a number in JSON holds, and far beyond a host's memory */
 #define SPARE_BYTES (UINT64_C(64) << 20)
 #define SHARES_MAX (UINT64_C(960) << 20)
-
-uint64_t team_link_need(const struct shape_dir *d, uint32_t mtu)
-{
-	double rate = (double)(d->rate_bps ? d->rate_bps : RATE_UNLIMITED);
-	double flight = rate / 8e9 * ((double)d->delay_ns + (double)d->jitter_ns) * MEMORY_FACTOR;
-	double queue = 0, sum;
-
-	if (!d->rate_bps && !d->delay_ns && !d->jitter_ns)
-		return 0; /* nothing waits */
-	if (d->rate_bps && d->queue_in_packets && d->queue)
-		queue = (double)d->queue * (2.0 * mtu + PACKET_ROOM);
-	else if (d->rate_bps)
-		queue = (double)(d->queue ? d->queue : queue_default_bytes(d->rate_bps, mtu)) * MEMORY_FACTOR;
-	sum = flight + queue;
-	return sum < (double)SHARE_MIN ? SHARE_MIN : sum > (double)NEED_MAX ? NEED_MAX : (uint64_t)sum;
-}
 
 /* @d's own wish, before all wishes of the team are added up. */
 static uint64_t wish(const struct shape_dir *d, uint32_t mtu)
 {
-	uint64_t need = team_link_need(d, mtu);
+	uint64_t need = shape_memory_need(d, mtu);
 
 	return need < SHARE_MAX ? need : SHARE_MAX;
 }

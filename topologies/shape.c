@@ -33,18 +33,14 @@ static int set_jitter(struct shape_dir *d, const char *v, char **ret_why)
 	return value_time(v, &d->jitter_ns, ret_why);
 }
 
-static const char *const distribution_names[] = { "uniform", "normal", "pareto" };
-_Static_assert(sizeof distribution_names / sizeof *distribution_names == SHAPE_DISTRIBUTION_COUNT,
-	       "a name each");
-
 static int set_distribution(struct shape_dir *d, const char *v, char **ret_why)
 {
 	struct suggestion near = { .word = v };
 	char buf[64];
 
 	for (int i = 0; i < SHAPE_DISTRIBUTION_COUNT; i++) {
-		suggest_consider(&near, distribution_names[i]);
-		if (strcmp(v, distribution_names[i]) != 0)
+		suggest_consider(&near, shape_distribution_names[i]);
+		if (strcmp(v, shape_distribution_names[i]) != 0)
 			continue;
 		d->distribution = (enum shape_distribution)i;
 		return 0;
@@ -301,7 +297,7 @@ char *shape_dir_str(const struct shape_dir *d)
 	if (d->jitter_ns)
 		put(&out, "jitter", value_time_str(d->jitter_ns));
 	if (d->jitter_ns && d->distribution != SHAPE_UNIFORM)
-		put(&out, "distribution", str_dup(distribution_names[d->distribution]));
+		put(&out, "distribution", str_dup(shape_distribution_names[d->distribution]));
 	if (d->has_ge)
 		put(&out, "loss", str_printf("p=%.6g%%,r=%.6g%%,bad=%.6g%%,good=%.6g%%", d->ge_p * 100,
 					     d->ge_r * 100, d->ge_bad * 100, d->ge_good * 100));
@@ -316,31 +312,4 @@ char *shape_dir_str(const struct shape_dir *d)
 	if (d->cell_size)
 		put(&out, "cell", str_printf("%u/%u", d->cell_payload, d->cell_size));
 	return (char *)out.data;
-}
-
-json_t *shape_dir_json(const struct shape_dir *d)
-{
-	json_t *j = json_object();
-
-	if (d->rate_bps)
-		json_object_set_new(j, "rate_bps", json_integer((json_int_t)d->rate_bps));
-	else
-		json_object_set_new(j, "rate_bps", json_null());
-	json_object_set_new(j, "delay_ns", json_integer(d->delay_ns));
-	json_object_set_new(j, "jitter_ns", json_integer(d->jitter_ns));
-	json_object_set_new(j, "distribution", json_string(distribution_names[d->distribution]));
-	if (d->has_ge)
-		json_object_set_new(j, "loss", json_pack("{s:f,s:f,s:f,s:f}", "p", d->ge_p, "r", d->ge_r,
-							 "bad", d->ge_bad, "good", d->ge_good));
-	else
-		json_object_set_new(j, "loss", json_real(d->loss));
-	json_object_set_new(j, "corrupt", json_real(d->corrupt));
-	json_object_set_new(j, "duplicate", json_real(d->duplicate));
-	json_object_set_new(j, "reorder", json_real(d->reorder));
-	json_object_set_new(j, d->queue_in_packets ? "queue_packets" : "queue_bytes",
-			    d->queue ? json_integer((json_int_t)d->queue) : json_null());
-	json_object_set_new(j, "overhead_bytes", json_integer(d->overhead_bytes));
-	if (d->cell_size)
-		json_object_set_new(j, "cell", json_pack("[i,i]", d->cell_payload, d->cell_size));
-	return j;
 }

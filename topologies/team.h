@@ -9,6 +9,7 @@
 
 #include "core/addr.h"
 #include "core/clock.h"
+#include "core/shape.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -24,21 +25,7 @@ struct place {
 	unsigned line, column; /* from 1 */
 };
 
-/* One direction of a link. */
-enum shape_distribution { SHAPE_UNIFORM, SHAPE_NORMAL, SHAPE_PARETO, SHAPE_DISTRIBUTION_COUNT };
-struct shape_dir {
-	uint64_t rate_bps; /* 0: unlimited */
-	nsec_t delay_ns, jitter_ns;
-	enum shape_distribution distribution;
-	double loss; /* independent, 0 to 1 */
-	bool has_ge;
-	double ge_p, ge_r, ge_bad, ge_good; /* 0 to 1 */
-	double corrupt, duplicate, reorder; /* 0 to 1 */
-	bool queue_in_packets;
-	uint64_t queue; /* bytes or packets; 0: default max(rate*100ms, 20*mtu) */
-	uint32_t overhead_bytes;
-	uint16_t cell_payload, cell_size; /* 48, 53; 0: none */
-};
+/* Both directions of a link. */
 struct shape {
 	bool is_set;
 	const char *preset; /* or NULL */
@@ -121,7 +108,6 @@ struct match {
 };
 
 enum test_kind { TEST_CHECK, TEST_LINK, TEST_WAIT, TEST_STOP, TEST_START, TEST_KIND_COUNT };
-enum link_dir { LINK_BOTH, LINK_UP, LINK_DOWN };
 struct team_test {
 	const char *name; /* given, or made from what it does */
 	struct place place;
@@ -238,7 +224,6 @@ char *shape_dir_check(const struct shape_dir *dir, uint32_t mtu, const char **re
 char *shape_dir_check_untrusted(const struct shape_dir *dir);
 /* "rate 1.544Mbit delay 5ms ..." for people. Caller frees. */
 char *shape_dir_str(const struct shape_dir *dir);
-json_t *shape_dir_json(const struct shape_dir *dir);
 
 /* The presets' table. */
 struct preset {
@@ -265,9 +250,6 @@ struct fabric_memory {
 	uint64_t total_bytes; /* the bound: at most 1 GiB */
 };
 void team_fabric_memory(const struct team *t, struct fabric_memory *ret_memory);
-/* What a link of shape @d may come to hold, in bytes, if its memory does not bound it; 0: nothing waits.
- * @mtu: its network's or its NIC's, bytes. */
-uint64_t team_link_need(const struct shape_dir *d, uint32_t mtu);
 /* The share of one link, of its shape in the team file. @mtu: its network's or its NIC's, bytes. */
 uint64_t team_link_memory(const struct fabric_memory *m, const struct shape_dir *d, uint32_t mtu);
 

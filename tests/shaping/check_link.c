@@ -43,11 +43,11 @@ static void teardown(void)
 	pool = frame_pool_free(pool);
 }
 
-static struct link *make(const struct link_shape *s, uint64_t seed)
+static struct link *make(const struct shape_dir *s, uint64_t seed)
 {
 	struct link *l;
 
-	ck_assert_int_eq(link_new(s, seed, "lan/a.0/up", pool, &(struct frame_sink){ arrive, NULL }, &l), 0);
+	ck_assert_int_eq(link_new(s, 1500, seed, "lan/a.0/up", pool, &(struct frame_sink){ arrive, NULL }, &l), 0);
 	return l;
 }
 
@@ -81,7 +81,7 @@ static void check_books(const struct link *l)
 
 START_TEST(a_plain_link_hands_on_at_once)
 {
-	struct link *l = make(&(struct link_shape){ 0 }, 1);
+	struct link *l = make(&(struct shape_dir){ 0 }, 1);
 	struct frame *f = frame_new(pool, 4000);
 
 	f->len = 4000;
@@ -110,7 +110,7 @@ START_TEST(a_lone_frame_takes_length_over_rate_plus_delay)
 		{ 0, 7, 1514, 7 },
 		{ 1544000, 5 * NSEC_PER_MSEC, 1514, 5 * NSEC_PER_MSEC + 7844560 },
 	};
-	struct link *l = make(&(struct link_shape){ .rate_bps = t[_i].rate, .delay_ns = t[_i].delay }, 1);
+	struct link *l = make(&(struct shape_dir){ .rate_bps = t[_i].rate, .delay_ns = t[_i].delay }, 1);
 
 	for (nsec_t start = 1000; start < 1003; start++) {
 		nsec_t base = start * NSEC_PER_SEC;
@@ -131,7 +131,7 @@ START_TEST(the_rate_is_met_and_never_exceeded)
 	static const uint64_t rates[] = { 56000, 1544000, 10000000, 100000000 };
 	uint64_t rate = rates[_i], bits = 0;
 	uint32_t len = 1514;
-	struct link *l = make(&(struct link_shape){ .rate_bps = rate, .queue_in_packets = true, .queue = 50 }, 1);
+	struct link *l = make(&(struct shape_dir){ .rate_bps = rate, .queue_in_packets = true, .queue = 50 }, 1);
 	nsec_t end = 10 * NSEC_PER_SEC;
 
 	for (nsec_t now = 0; now < end; now = nsec_min(link_next(l), end)) {
@@ -156,7 +156,7 @@ END_TEST
 
 START_TEST(nothing_is_rounded_away_at_high_rates)
 {
-	struct link *l = make(&(struct link_shape){ .rate_bps = 10000000000, .queue_in_packets = true,
+	struct link *l = make(&(struct shape_dir){ .rate_bps = 10000000000, .queue_in_packets = true,
 						    .queue = 100000 }, 1);
 
 	for (uint32_t i = 0; i < 100000; i++)
@@ -171,7 +171,7 @@ END_TEST
 /* Times that run back a little: the wire is not used twice. */
 START_TEST(an_early_frame_waits_for_the_wire)
 {
-	struct link *l = make(&(struct link_shape){ .rate_bps = 8000000 }, 1);
+	struct link *l = make(&(struct shape_dir){ .rate_bps = 8000000 }, 1);
 
 	put(l, 0, 1000, NSEC_PER_SEC);
 	run_until(l, NSEC_PER_SEC + 2 * NSEC_PER_MSEC);
@@ -195,7 +195,7 @@ START_TEST(the_queue_is_exact)
 		{ false, 63999, 1000, 63 }, { false, 999, 1000, 0 }, { false, 0, 1500, 20 },
 	};
 	/* A long line behind the bottleneck does not count. */
-	struct link *l = make(&(struct link_shape){ .rate_bps = 8000, .delay_ns = 3600 * NSEC_PER_SEC,
+	struct link *l = make(&(struct shape_dir){ .rate_bps = 8000, .delay_ns = 3600 * NSEC_PER_SEC,
 						    .queue_in_packets = t[_i].packets,
 						    .queue = t[_i].queue }, 1);
 
@@ -219,15 +219,15 @@ END_TEST
 
 START_TEST(the_default_queue_is_a_tenth_of_a_second)
 {
-	ck_assert_uint_eq(link_queue_limit(&(struct link_shape){ .rate_bps = 8000000 }), 100000);
-	ck_assert_uint_eq(link_queue_limit(&(struct link_shape){ .rate_bps = 56000, .mtu = 576 }), 11520);
-	ck_assert_uint_eq(link_queue_limit(&(struct link_shape){ .queue = 7 }), 7);
+	ck_assert_uint_eq(shape_queue_limit(&(struct shape_dir){ .rate_bps = 8000000 }, 1500), 100000);
+	ck_assert_uint_eq(shape_queue_limit(&(struct shape_dir){ .rate_bps = 56000 }, 576), 11520);
+	ck_assert_uint_eq(shape_queue_limit(&(struct shape_dir){ .queue = 7 }, 1500), 7);
 }
 END_TEST
 
 START_TEST(cells_and_overhead_cost_what_they_cost)
 {
-	struct link *l = make(&(struct link_shape){ .rate_bps = 1000000000, .overhead_bytes = 40,
+	struct link *l = make(&(struct shape_dir){ .rate_bps = 1000000000, .overhead_bytes = 40,
 						    .cell_payload = 48, .cell_size = 53 }, 1);
 
 	put(l, 1, 60, 0); /* 100 bytes: 3 cells of 53 */
@@ -242,7 +242,7 @@ START_TEST(losses_are_binomial)
 {
 	static const double shares[] = { 0.001, 0.01, 0.3 };
 	double p = shares[_i], n = 100000;
-	struct link *l = make(&(struct link_shape){ .loss = p }, 42);
+	struct link *l = make(&(struct shape_dir){ .loss = p }, 42);
 
 	for (uint32_t i = 0; i < 100000; i++)
 		put(l, i, 64, i);
@@ -255,7 +255,7 @@ END_TEST
 
 START_TEST(a_lost_frame_has_used_the_bottleneck)
 {
-	struct link *l = make(&(struct link_shape){ .rate_bps = 8000, .loss = 0.5 }, 1);
+	struct link *l = make(&(struct shape_dir){ .rate_bps = 8000, .loss = 0.5 }, 1);
 
 	for (uint32_t i = 0; i < 20; i++)
 		put(l, i, 1000, 0);
@@ -273,7 +273,7 @@ START_TEST(a_seed_gives_one_sequence)
 {
 	static uint32_t first[2000];
 	size_t n_first;
-	struct link_shape s = { .rate_bps = 10000000, .loss = 0.1, .queue = 1 << 20 };
+	struct shape_dir s = { .rate_bps = 10000000, .loss = 0.1, .queue = 1 << 20 };
 	struct link *l = make(&s, 7);
 
 	for (uint32_t i = 0; i < 2000; i++)
@@ -306,7 +306,7 @@ END_TEST
 /* Mean burst within 5 % of 1/r, the share lost p / (p + r). */
 START_TEST(gilbert_elliott_bursts)
 {
-	struct link_shape s = { .has_ge = true, .ge_p = 0.01, .ge_r = 0.25, .ge_bad = 1 };
+	struct shape_dir s = { .has_ge = true, .ge_p = 0.01, .ge_r = 0.25, .ge_bad = 1 };
 	struct link *l = make(&s, 3);
 	uint64_t bursts = 0, lost = 0, before = 0;
 	bool was_lost = false;
@@ -332,7 +332,7 @@ END_TEST
  * with p = 1, r = 0 everything from the second frame on. */
 START_TEST(gilbert_elliott_never_changes)
 {
-	struct link_shape s = { .has_ge = true, .ge_p = _i, .ge_r = 0, .ge_bad = 1 };
+	struct shape_dir s = { .has_ge = true, .ge_p = _i, .ge_r = 0, .ge_bad = 1 };
 	struct link *l = make(&s, 3);
 
 	for (uint32_t i = 0; i < 10000; i++) {
@@ -347,10 +347,10 @@ END_TEST
 START_TEST(jitter_spreads_and_keeps_order)
 {
 	static const struct {
-		enum link_distribution d;
+		enum shape_distribution d;
 		double sigma; /* of jitter 2 ms, in ns */
-	} t[] = { { LINK_UNIFORM, 2e6 / 1.7320508 }, { LINK_NORMAL, 2e6 }, { LINK_PARETO, 2e6 } };
-	struct link *l = make(&(struct link_shape){ .delay_ns = 20 * NSEC_PER_MSEC, .jitter_ns = 2 * NSEC_PER_MSEC,
+	} t[] = { { SHAPE_UNIFORM, 2e6 / 1.7320508 }, { SHAPE_NORMAL, 2e6 }, { SHAPE_PARETO, 2e6 } };
+	struct link *l = make(&(struct shape_dir){ .delay_ns = 20 * NSEC_PER_MSEC, .jitter_ns = 2 * NSEC_PER_MSEC,
 						    .distribution = t[_i].d }, 9);
 	double sum = 0, squares = 0, mean;
 
@@ -369,7 +369,7 @@ START_TEST(jitter_spreads_and_keeps_order)
 	ck_assert_double_eq_tol(mean, 20e6, 0.1e6);
 	/* The variance of the sample of a Pareto with exponent 3 is wide. */
 	ck_assert_double_eq_tol(sqrt(squares / 20000 - mean * mean), t[_i].sigma,
-				t[_i].d == LINK_PARETO ? 0.5e6 : 0.05e6);
+				t[_i].d == SHAPE_PARETO ? 0.5e6 : 0.05e6);
 	/* Close together: order is kept. */
 	got.n = 0;
 	for (uint32_t i = 0; i < 1000; i++)
@@ -396,7 +396,7 @@ START_TEST(jitter_under_load_does_not_ratchet)
 {
 	static const nsec_t gaps[] = { 50 * NSEC_PER_USEC, 2400 * NSEC_PER_USEC, 15 * NSEC_PER_MSEC };
 	static double d[100000];
-	struct link *l = make(&(struct link_shape){ .delay_ns = 50 * NSEC_PER_MSEC, .jitter_ns = 10 * NSEC_PER_MSEC }, 3);
+	struct link *l = make(&(struct shape_dir){ .delay_ns = 50 * NSEC_PER_MSEC, .jitter_ns = 10 * NSEC_PER_MSEC }, 3);
 	nsec_t gap = gaps[_i], span = 500 * NSEC_PER_SEC;
 	uint32_t every = gap < NSEC_PER_MSEC ? 10 : 1, n = 0, i = 0;
 	nsec_t last = 0;
@@ -426,7 +426,7 @@ END_TEST
 
 START_TEST(reorder_lets_frames_overtake)
 {
-	struct link *l = make(&(struct link_shape){ .rate_bps = 8000000, .delay_ns = 10 * NSEC_PER_MSEC,
+	struct link *l = make(&(struct shape_dir){ .rate_bps = 8000000, .delay_ns = 10 * NSEC_PER_MSEC,
 						    .reorder = 0.25 }, 5);
 	unsigned n_early = 0;
 
@@ -448,7 +448,7 @@ END_TEST
 
 START_TEST(duplicates_and_flipped_bits)
 {
-	struct link *l = make(&(struct link_shape){ .duplicate = 0.1, .corrupt = 0.1 }, 5);
+	struct link *l = make(&(struct shape_dir){ .duplicate = 0.1, .corrupt = 0.1 }, 5);
 	unsigned n_flipped = 0;
 
 	for (uint32_t i = 0; i < 10000; i++) {
@@ -470,7 +470,7 @@ END_TEST
 
 START_TEST(a_live_change_keeps_the_queue)
 {
-	struct link_shape s = { .rate_bps = 8000, .queue = 1 << 20 };
+	struct shape_dir s = { .rate_bps = 8000, .queue = 1 << 20 };
 	struct link *l = make(&s, 1);
 
 	for (uint32_t i = 0; i < 10; i++)
@@ -502,7 +502,7 @@ END_TEST
 
 START_TEST(a_link_that_is_down_loses_all)
 {
-	struct link *l = make(&(struct link_shape){ .rate_bps = 8000, .delay_ns = 5 }, 1);
+	struct link *l = make(&(struct shape_dir){ .rate_bps = 8000, .delay_ns = 5 }, 1);
 
 	put(l, 0, 1000, 0);
 	put(l, 1, 1000, 0);
@@ -522,7 +522,7 @@ END_TEST
 
 START_TEST(memory_is_bounded)
 {
-	struct link *l = make(&(struct link_shape){ .delay_ns = 3600 * NSEC_PER_SEC }, 1);
+	struct link *l = make(&(struct shape_dir){ .delay_ns = 3600 * NSEC_PER_SEC }, 1);
 	unsigned n = LINK_HELD_BYTES_MAX / 60000 + 100;
 
 	for (uint32_t i = 0; i < n; i++) {
@@ -547,7 +547,7 @@ START_TEST(no_link_takes_anothers_share)
 
 	frame_free(one);
 	for (size_t i = 0; i < 2; i++) {
-		l[i] = make(&(struct link_shape){ .delay_ns = NSEC_PER_SEC }, i);
+		l[i] = make(&(struct shape_dir){ .delay_ns = NSEC_PER_SEC }, i);
 		link_set_budget(l[i], &budget, 10 * size);
 	}
 	for (size_t i = 0; i < 2; i++)
@@ -576,7 +576,7 @@ END_TEST
 /* A duplicate for which there is no room. */
 START_TEST(a_duplicate_without_room_is_lost)
 {
-	struct link *l = make(&(struct link_shape){ .delay_ns = NSEC_PER_SEC, .duplicate = 1 }, 1);
+	struct link *l = make(&(struct shape_dir){ .delay_ns = NSEC_PER_SEC, .duplicate = 1 }, 1);
 	struct link_budget budget = { 0 };
 	struct frame *f = frame_new(pool, 60);
 
@@ -605,7 +605,7 @@ void *malloc(size_t size)
 
 START_TEST(a_host_without_memory_is_no_malformed_frame)
 {
-	struct link *l = make(&(struct link_shape){ .delay_ns = NSEC_PER_SEC, .duplicate = 1 }, 1);
+	struct link *l = make(&(struct shape_dir){ .delay_ns = NSEC_PER_SEC, .duplicate = 1 }, 1);
 	struct frame *whole = frame_new(NULL, 5054), *plain = frame_new(NULL, 60);
 
 	memset(whole->data, 0, 5054);
@@ -640,9 +640,9 @@ START_TEST(books_hold_whatever_happens)
 	nsec_t now = 0;
 
 	prng_init(&rng, (uint64_t)_i, "books");
-	l = make(&(struct link_shape){ .rate_bps = 1000000 }, (uint64_t)_i);
+	l = make(&(struct shape_dir){ .rate_bps = 1000000 }, (uint64_t)_i);
 	for (uint32_t i = 0; i < 20000; i++) {
-		struct link_shape s = { 0 };
+		struct shape_dir s = { 0 };
 
 		now += (nsec_t)prng_below(&rng, NSEC_PER_MSEC);
 		switch (prng_below(&rng, 400)) {
