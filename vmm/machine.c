@@ -248,61 +248,18 @@ bool machine_has_slices(const struct machine *m)
 	return !m->clock.is_virtual && strcmp(m->cpu->ops->name, "soft") == 0;
 }
 
-static int make_nic(struct machine *m, const struct machine_nic *nic)
+static struct irq_line device_irq(void *ctx, unsigned irq)
 {
-	struct machine_nic_slot *slot = &m->nic[m->n_nics];
-	struct virtio_net_config cfg = { .mem = &m->mem, .mac = nic->mac,
-					 .mtu = (uint16_t)nic->mtu, .link_up = nic->link_up,
-					 .speed_mbps = nic->speed_mbps,
-					 .n_pairs = m->cfg.cpus, /* at most MACHINE_CPU_MAX */
-					 .rings = &slot->rings, .loop = m->loop,
-					 .kick_fd = nic->ring.down_kick_fd, .now = net_now,
-					 .lazy_completion = machine_has_slices(m),
-					 .now_ctx = m };
-	int r = ring_pair_attach(&nic->ring, RING_MACHINE, &slot->rings);
-
-	if (r < 0)
-		return r;
-	slot->attached = true;
-	slot->link_wanted = nic->link_up;
-	m->n_nics++;
-	r = virtio_net_new(&cfg, &slot->net);
-	if (r < 0)
-		return r;
-	return pci_host_add(&m->pci, &slot->net->pci.pci, SLOT_NIC + (unsigned)m->n_nics - 1);
+	return isa_line(ctx, irq);
 }
 
-static int make_virtio(struct machine *m)
+static void make_host(struct machine *m)
 {
-	const struct virtio_console_port_config port = { .name = "org.qemu.guest_agent.0",
-							 .fd = m->cfg.agent_fd };
-	const struct virtio_console_config console = { .mem = &m->mem, .loop = m->loop,
-						       .ports = &port, .n_ports = 1 };
-	const struct virtio_rng_config rng = { .mem = &m->mem, .fill = entropy, .fill_ctx = m };
-	const struct virtio_vsock_config vsock = { .mem = &m->mem, .loop = m->loop,
-						   .cid = m->cfg.vsock_cid,
-						   .dial = machine_vsock_dial, .ctx = m };
-	int r = 0;
-
-	for (size_t i = 0; i < m->cfg.n_nics && r == 0; i++)
-		r = make_nic(m, &m->cfg.nics[i]);
-	if (r == 0)
-		r = virtio_console_new(&console, &m->console);
-	if (r == 0)
-		r = pci_host_add(&m->pci, &m->console->pci.pci, SLOT_CONSOLE);
-	if (r == 0)
-		r = virtio_rng_new(&rng, &m->rng);
-	if (r == 0)
-		r = pci_host_add(&m->pci, &m->rng->pci.pci, SLOT_RNG);
-	if (r == 0)
-		r = virtio_balloon_new(&m->mem, &m->balloon);
-	if (r == 0)
-		r = pci_host_add(&m->pci, &m->balloon->pci.pci, SLOT_BALLOON);
-	if (r == 0 && m->cfg.vsock_cid)
-		r = virtio_vsock_new(&vsock, &m->vsock);
-	if (r == 0 && m->vsock)
-		r = pci_host_add(&m->pci, &m->vsock->pci.pci, SLOT_VSOCK);
-	return r;
+	m->devices.host = (struct device_host){ .cfg = &m->cfg, .mem = &m->mem, .bus = &m->bus,
+						.clock = &m->clock, .loop = m->loop, .acpi = &m->acpi,
+						.has_slices = machine_has_slices(m), .ctx = m,
+						.irq = device_irq, .entropy = entropy, .now = net_now,
+						.tell = machine_tell_event, .reset = on_reset };
 }
 
 static int load(struct machine *m, char **ret_why)
@@ -369,7 +326,8 @@ static int assemble(struct machine *m, char **ret_why)
 		r = machine_threads_new(m, &m->threads);
 	if (r == 0) {
 		make_chips(m);
-		r = make_virtio(m);
+		make_host(m);
+		r = devices_make(&m->devices, &m->pci);
 		if (r == 0 && m->kvm)
 			r = machine_bells_new(m, &m->bells);
 		if (r == 0 && m->kvm)
@@ -424,15 +382,7 @@ struct machine *machine_free(struct machine *m)
 	machine_io_close(m);
 	m->bells = machine_bells_free(m->bells);
 	m->lines = machine_lines_free(m->lines);
-	for (size_t i = 0; i < m->n_nics; i++) {
-		(void)virtio_net_free(m->nic[i].net);
-		if (m->nic[i].attached)
-			ring_pair_detach(&m->nic[i].rings);
-	}
-	(void)virtio_console_free(m->console);
-	(void)virtio_rng_free(m->rng);
-	(void)virtio_balloon_free(m->balloon);
-	(void)virtio_vsock_free(m->vsock);
+	devices_free(&m->devices);
 	(void)loop_free(m->loop);
 	machine_cpus_free(m);
 	(void)kvm_vm_free(m->kvm);

@@ -106,9 +106,19 @@ static bool pays(void)
 	return sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 1;
 }
 
-static struct bus_region *region_of(const struct machine *m, size_t nic)
+/* The doorbells of device @d: counts them, and with @all makes them. Returns 0 or -errno. */
+static int add_device(struct machine_bells *all, struct machine *m, const struct device *d, size_t *n)
 {
-	return &m->nic[nic].net->pci.pci.bar[VIRTIO_PCI_BAR].region;
+	int r = 0;
+
+	for (unsigned i = 0; d->pci && i < PCI_BAR_COUNT; i++) {
+		struct bus_region *region = &d->pci->bar[i].region;
+
+		*n += region->n_bells;
+		for (unsigned k = 0; all && k < region->n_bells && r == 0; k++)
+			r = add(all, m, region, k);
+	}
+	return r;
 }
 
 int machine_bells_new(struct machine *m, struct machine_bells **ret_bells)
@@ -119,14 +129,13 @@ int machine_bells_new(struct machine *m, struct machine_bells **ret_bells)
 
 	if (!pays())
 		return 0;
-	for (size_t i = 0; i < m->n_nics; i++)
-		n += region_of(m, i)->n_bells;
+	for (size_t i = 0; i < m->devices.n; i++)
+		(void)add_device(NULL, m, &m->devices.device[i], &n);
 	all = calloc(1, sizeof *all + n * sizeof all->bell[0]);
 	if (!all)
 		return -ENOMEM;
-	for (size_t i = 0; i < m->n_nics; i++)
-		for (unsigned k = 0; k < region_of(m, i)->n_bells && r == 0; k++)
-			r = add(all, m, region_of(m, i), k);
+	for (size_t i = 0; i < m->devices.n && r == 0; i++)
+		r = add_device(all, m, &m->devices.device[i], &n);
 	if (r < 0) {
 		(void)machine_bells_free(all);
 		return r;

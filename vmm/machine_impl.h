@@ -17,31 +17,17 @@
 #include "vmm/dev/i8259.h"
 #include "vmm/dev/mc146818.h"
 #include "vmm/dev/pci.h"
-#include "vmm/dev/virtio_balloon.h"
-#include "vmm/dev/virtio_console.h"
-#include "vmm/dev/virtio_net.h"
-#include "vmm/dev/virtio_rng.h"
-#include "vmm/dev/virtio_vsock.h"
+#include "vmm/devices.h"
 #include "vmm/guest_clock.h"
 #include "vmm/machine.h"
 #include "vmm/machine_threads.h"
 #include "vmm/mem.h"
 
-/* Where the functions sit on PCI bus 0: NICs from slot 1 on. */
-enum { SLOT_NIC = 1, SLOT_CONSOLE = SLOT_NIC + MACHINE_NIC_MAX, SLOT_RNG,
-       SLOT_BALLOON, SLOT_VSOCK };
 /* What waits for a slow reader of the serial port before it is dropped. */
 enum { SERIAL_OUT_MAX = 1 << 20, SERIAL_LINE_SIZE = 256 };
 /* Instructions of a turn under the soft engine: long enough that a switch costs little, short
  * enough that four busy processors answer an IPI well within a timer tick. */
 enum { MACHINE_TURN = 20000 };
-
-struct machine_nic_slot {
-	struct ring_pair rings;
-	bool attached;
-	bool link_wanted; /* by the supervisor; taken over when the machine runs */
-	struct virtio_net *net; /* owned */
-};
 
 /* One processor with what is its own. */
 struct machine_cpu {
@@ -80,12 +66,7 @@ struct machine {
 	struct bus_region keyboard; /* port 0x64: only its reset pulse */
 	struct pci_host pci;
 	struct prng prng; /* the guest's entropy when it is not the host's */
-	struct machine_nic_slot nic[MACHINE_NIC_MAX];
-	size_t n_nics;
-	struct virtio_console *console; /* owned */
-	struct virtio_rng *rng; /* owned */
-	struct virtio_balloon *balloon; /* owned */
-	struct virtio_vsock *vsock; /* owned; NULL: it has none */
+	struct devices devices;
 	/* The sweep for pages of zeros: where it is, and when it goes on. */
 	uint64_t sweep_off;
 	nsec_t sweep_next; /* guest time */
@@ -94,7 +75,6 @@ struct machine {
 	unsigned n_rests; /* looks in a row at which little had been done */
 	uint64_t rest_icount; /* instructions when the engine last gave memory back */
 	uint64_t swept_bytes; /* given back so far */
-	uint64_t balloon_wanted; /* bytes; taken over when the machine runs */
 	struct loop *loop; /* owned */
 	struct control *control; /* owned; NULL without */
 	struct loop_source *serial_source; /* NULL: no one, or its end was seen */
@@ -106,7 +86,7 @@ struct machine {
 	bool serial_waits; /* EPOLLOUT is asked for */
 	bool ended, paused, pause_told;
 	bool restored; /* made from a saved state */
-	bool announces; /* it was loaded, and its cards have not yet been told to announce themselves */
+	bool resumes_loaded; /* it was loaded, on the real clock, and has not gone on since */
 	uint64_t icount_base; /* instructions retired before the engine's first */
 	enum machine_end end; /* once ended */
 	char *why; /* once ended; owned; may be NULL */
@@ -153,7 +133,7 @@ void machine_kvm_wire(struct machine *m);
 /* A message to the LAPICs. */
 void machine_kvm_send(struct machine *m, const struct apic_msg *msg);
 
-/* machine_bells.c: doorbells that KVM rings, if that pays. Once the NICs are there. Returns 0 or -errno. */
+/* machine_bells.c: doorbells that KVM rings, if that pays. Once the devices are there. Returns 0 or -errno. */
 int machine_bells_new(struct machine *m, struct machine_bells **ret_bells);
 struct machine_bells *machine_bells_free(struct machine_bells *b); /* accepts NULL; returns NULL */
 
@@ -183,8 +163,8 @@ void machine_tell_end(struct machine *m);
 /* The processors are stopped, then the clock, and those that an engine has itself; or
  * all goes on. */
 void machine_stop_time(struct machine *m, bool stop);
-/* The guest asks for a port of the host: the supervisor is told. */
-void machine_vsock_dial(void *machine, uint32_t port, uint32_t token);
+/* Sends the supervisor @event, which is taken over. False: there is none. */
+bool machine_tell_event(void *machine, json_t *event);
 
 /* Stops or lets go on: time, and the devices' dealings with the host. */
 void machine_set_paused(struct machine *m, bool paused);

@@ -166,55 +166,25 @@ void machine_tell_end(struct machine *m)
 			break;
 }
 
-static json_t *nic_stats(const struct machine_nic_slot *slot)
+bool machine_tell_event(void *machine, json_t *event)
 {
-	const struct virtio_net_stats *s = &slot->net->stats;
+	struct machine *m = machine;
+	bool is_told = m->control != NULL;
 
-	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "tx_frames",
-			 (json_int_t)s->tx_frames, "tx_bytes", (json_int_t)s->tx_bytes,
-			 "tx_malformed", (json_int_t)s->tx_malformed, "tx_link_down",
-			 (json_int_t)s->tx_link_down, "tx_stalls", (json_int_t)s->tx_stalls,
-			 "rx_frames", (json_int_t)s->rx_frames, "rx_bytes", (json_int_t)s->rx_bytes,
-			 "rx_too_long", (json_int_t)s->rx_too_long, "rx_off", (json_int_t)s->rx_off,
-			 "rx_stalls", (json_int_t)s->rx_stalls);
+	send_json(m, event);
+	return is_told;
 }
 
-/* A figure that the guest did not tell is -1. */
-static json_t *balloon_stats(const struct virtio_balloon *b)
-{
-	return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "target", (json_int_t)virtio_balloon_target(b),
-			 "actual", (json_int_t)virtio_balloon_actual(b), "inflated",
-			 (json_int_t)b->inflated_bytes, "reported", (json_int_t)b->reported_bytes,
-			 "guest_free", (json_int_t)b->stat[VIRTIO_BALLOON_S_FREE],
-			 "guest_available", (json_int_t)b->stat[VIRTIO_BALLOON_S_AVAILABLE]);
-}
-
-/* The guest's own figures are those it gave last; it is asked for new ones. */
 static void tell_stats(struct machine *m)
 {
-	json_t *nics = json_array();
+	json_t *stats = json_pack("{s:s,s:I,s:I,s:I,s:I,s:I}", "event", "stats", "instructions",
+				  (json_int_t)machine_instructions(m), "cpu_ns",
+				  (json_int_t)clock_cpu(), "guest_ns",
+				  (json_int_t)guest_clock_now(&m->clock), "serial_dropped",
+				  (json_int_t)m->serial_dropped, "swept", (json_int_t)m->swept_bytes);
 
-	for (size_t i = 0; i < m->n_nics; i++)
-		(void)json_array_append_new(nics, nic_stats(&m->nic[i]));
-	send_json(m, json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:o,s:o}", "event", "stats", "instructions",
-			       (json_int_t)machine_instructions(m), "cpu_ns",
-			       (json_int_t)clock_cpu(), "guest_ns",
-			       (json_int_t)guest_clock_now(&m->clock), "serial_dropped",
-			       (json_int_t)m->serial_dropped, "swept",
-			       (json_int_t)m->swept_bytes, "nics", nics, "balloon",
-			       balloon_stats(m->balloon)));
-	if (!m->paused)
-		virtio_balloon_ask_stats(m->balloon);
-}
-
-/* Does what the supervisor wants of the devices, unless the machine is paused. */
-static void grant_wishes(struct machine *m)
-{
-	if (m->paused)
-		return;
-	for (size_t i = 0; i < m->n_nics; i++)
-		virtio_net_set_link(m->nic[i].net, m->nic[i].link_wanted);
-	virtio_balloon_set_target(m->balloon, m->balloon_wanted);
+	devices_stats(&m->devices, stats);
+	send_json(m, stats);
 }
 
 /* The order: nothing runs once the clocks stand, nor before they go on. */
@@ -238,17 +208,11 @@ void machine_set_paused(struct machine *m, bool paused)
 	m->paused = paused;
 	loop_hold(m->loop, paused);
 	machine_stop_time(m, paused);
-	/* A load left them held. */
-	for (size_t i = 0; i < m->n_nics && !paused; i++)
-		virtio_net_hold(m->nic[i].net, false);
-	if (!paused)
-		virtio_console_hold(m->console, false);
-	if (m->vsock)
-		virtio_vsock_hold(m->vsock, paused);
-	grant_wishes(m);
-	for (size_t i = 0; i < m->n_nics && !paused && m->announces; i++)
-		virtio_net_announce(m->nic[i].net);
-	m->announces = m->announces && paused;
+	devices_hold(&m->devices, paused);
+	if (!paused) {
+		devices_resumed(&m->devices, m->resumes_loaded);
+		m->resumes_loaded = false;
+	}
 	machine_tell(m, paused ? "paused" : "resumed");
 }
 
@@ -265,54 +229,6 @@ static void save(struct machine *m, int fd)
 		send_json(m, json_pack("{s:s,s:s}", "event", "save-failed", "text", why));
 	else
 		send_json(m, json_pack("{s:s,s:I}", "event", "saved", "bytes", (json_int_t)n));
-}
-
-static void set_link(struct machine *m, json_t *msg)
-{
-	json_int_t nic = json_integer_value(json_object_get(msg, "nic"));
-	json_t *up = json_object_get(msg, "up");
-
-	if (json_is_boolean(up) && nic >= 0 && (uint64_t)nic < m->n_nics)
-		m->nic[nic].link_wanted = json_is_true(up);
-	grant_wishes(m);
-}
-
-static void set_balloon(struct machine *m, const json_t *msg)
-{
-	json_int_t bytes = json_integer_value(json_object_get(msg, "bytes"));
-
-	if (bytes >= 0)
-		m->balloon_wanted = (uint64_t)bytes;
-	grant_wishes(m);
-}
-
-void machine_vsock_dial(void *machine, uint32_t port, uint32_t token)
-{
-	struct machine *m = machine;
-
-	if (m->control)
-		send_json(m, json_pack("{s:s,s:I,s:I}", "event", "vsock-dial", "port",
-				       (json_int_t)port, "token", (json_int_t)token));
-	else
-		virtio_vsock_answer(m->vsock, token, -1);
-}
-
-/* What came of the host's side of the socket device; @fd -1: no stream came along.
- * Returns whether it was taken over. */
-static bool vsock_message(struct machine *m, const char *what, json_t *msg, int fd)
-{
-	json_int_t port = json_integer_value(json_object_get(msg, "port"));
-	json_int_t token = json_integer_value(json_object_get(msg, "token"));
-
-	if (!m->vsock)
-		return false;
-	if (strcmp(what, "vsock-answer") == 0 && token >= 0 && token <= UINT32_MAX)
-		virtio_vsock_answer(m->vsock, (uint32_t)token, fd);
-	else if (strcmp(what, "vsock-connect") == 0 && fd >= 0 && port >= 0 && port <= UINT32_MAX)
-		virtio_vsock_connect(m->vsock, (uint32_t)port, fd);
-	else
-		return false;
-	return true;
 }
 
 /* Twice the same is done once. A message with an "id" is answered. */
@@ -344,6 +260,7 @@ static void control_message(void *ctx, struct control *c, json_t *msg, int *fds,
 {
 	struct machine *m = ctx;
 	const char *what = msg ? json_string_value(json_object_get(msg, "do")) : NULL;
+	int none = -1;
 
 	(void)status;
 	if (!msg) {
@@ -359,16 +276,12 @@ static void control_message(void *ctx, struct control *c, json_t *msg, int *fds,
 		press_button(m, msg);
 	else if (strcmp(what, "quit") == 0)
 		machine_end_now(m, MACHINE_END_QUIT, NULL);
-	else if (strcmp(what, "link") == 0)
-		set_link(m, msg);
-	else if (strcmp(what, "balloon") == 0)
-		set_balloon(m, msg);
 	else if (strcmp(what, "stats") == 0)
 		tell_stats(m);
 	else if (strcmp(what, "save") == 0)
 		save(m, n_fds ? fds[0] : -1);
-	else if (vsock_message(m, what, msg, n_fds ? fds[0] : -1) && n_fds)
-		fds[0] = -1;
+	else
+		(void)devices_request(&m->devices, what, msg, n_fds ? &fds[0] : &none);
 }
 
 int machine_io_open(struct machine *m)

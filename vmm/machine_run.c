@@ -159,8 +159,8 @@ static int serve(struct machine *m, bool halted)
 	nsec_t until = 0;
 
 	machine_serial_flush(m);
-	for (size_t i = 0; !m->paused && i < m->n_nics; i++)
-		virtio_net_complete(m->nic[i].net);
+	if (!m->paused)
+		devices_between(&m->devices);
 	if (m->ended) {
 		until = 0;
 	} else if (m->paused) {

@@ -44,7 +44,7 @@ static void machine_section(struct machine *m, struct state *s)
 
 	(void)state_begin(s, "mach", 0, 1);
 	state_same(s, m->cfg.cpus, "processors");
-	state_same(s, m->n_nics, "network cards");
+	state_same(s, m->cfg.n_nics, "network cards");
 	state_u64(s, &n);
 	state_expect(s, !(n >> 62), "more instructions than can be");
 	state_u64s(s, m->prng.s, sizeof m->prng.s / sizeof m->prng.s[0]);
@@ -178,15 +178,7 @@ static void describe(struct machine *m, struct state *s)
 	pci_host_state(&m->pci, s);
 	output_section(m, s);
 	mem_state(&m->mem, m->cfg.pmem_fd, s);
-	for (size_t i = 0; i < m->n_nics; i++)
-		virtio_net_state(m->nic[i].net, s, (uint32_t)i);
-	virtio_console_state(m->console, s);
-	virtio_rng_state(m->rng, s);
-	virtio_balloon_state(m->balloon, s);
-	if (m->vsock)
-		virtio_vsock_state(m->vsock, s);
-	if (state_is_load(s))
-		m->balloon_wanted = virtio_balloon_target(m->balloon);
+	devices_state(&m->devices, s);
 }
 
 /* ---- save ------------------------------------------------------------------------- */
@@ -264,7 +256,7 @@ int machine_load(struct machine *m, char **ret_why)
 	r = load_from(m, p, (size_t)size, ret_why);
 	(void)munmap(p, (size_t)size);
 	m->paused = m->restored = r == 0;
-	m->announces = r == 0 && !m->clock.is_virtual;
+	m->resumes_loaded = r == 0 && !m->clock.is_virtual;
 	loop_hold(m->loop, m->paused);
 	return r;
 }

@@ -3,6 +3,8 @@
  * may do to the devices, the machine's process stays whole (sanitizers tell). */
 #include "core/bytes.h"
 #include "tests/unit.h"
+#include "vmm/dev/virtio_console.h"
+#include "vmm/dev/virtio_rng.h"
 #include "vmm/machine_impl.h"
 
 #include <elf.h>
@@ -59,10 +61,12 @@ static uint16_t port(struct prng *p)
 
 static uint64_t address(struct prng *p, const struct machine *m)
 {
+	const struct virtio_console *console = devices_find(&m->devices, "virtio-console", 0);
+	const struct virtio_rng *rng = devices_find(&m->devices, "virtio-rng", 0);
 	const uint64_t base[] = { LAPIC_BASE, IOAPIC_BASE, PCI_ECAM_BASE + (25 << 15),
-				  PCI_ECAM_BASE + (26 << 15), m->console->pci.pci.bar[0].addr,
-				  m->console->pci.pci.bar[2].addr, m->rng->pci.pci.bar[0].addr,
-				  m->rng->pci.pci.bar[2].addr };
+				  PCI_ECAM_BASE + (26 << 15), console->pci.pci.bar[0].addr,
+				  console->pci.pci.bar[2].addr, rng->pci.pci.bar[0].addr,
+				  rng->pci.pci.bar[2].addr };
 
 	return base[prng_below(p, sizeof base / sizeof base[0])] +
 	       prng_below(p, prng_below(p, 2) ? 0x100 : 0x4000);

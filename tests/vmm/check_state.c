@@ -7,6 +7,11 @@
 #include "tests/forge.h"
 #include "tests/tick_guest.h"
 #include "tests/unit.h"
+#include "vmm/dev/virtio_balloon.h"
+#include "vmm/dev/virtio_console.h"
+#include "vmm/dev/virtio_net.h"
+#include "vmm/dev/virtio_rng.h"
+#include "vmm/dev/virtio_vsock.h"
 #include "vmm/machine_impl.h"
 
 #include <errno.h>
@@ -249,45 +254,61 @@ static uint64_t virtio_up(struct machine *m, struct virtio_pci *p, uint32_t feat
 	return bar;
 }
 
+/* The second card. */
+static struct virtio_net *nic_of(struct machine *m)
+{
+	return devices_find(&m->devices, "virtio-net", 1);
+}
+
 static void use_net(struct machine *m)
 {
-	(void)virtio_up(m, &m->nic[1].net->pci, 1 << 16);
-	virtio_net_set_link(m->nic[1].net, false);
-	m->nic[1].net->stats.rx_frames = 77;
-	m->nic[1].net->flow[5] = 2;
-	m->nic[1].net->tx_turn = 1;
-	m->nic[1].net->tx_owed[1] = 3;
-	m->nic[1].net->segments = frame_new(NULL, 60);
-	m->nic[1].net->segments->len = 60;
-	memset(m->nic[1].net->segments->data, 0x3C, 60);
+	struct virtio_net *n = nic_of(m);
+
+	(void)virtio_up(m, &n->pci, 1 << 16);
+	virtio_net_set_link(n, false);
+	n->stats.rx_frames = 77;
+	n->flow[5] = 2;
+	n->tx_turn = 1;
+	n->tx_owed[1] = 3;
+	n->segments = frame_new(NULL, 60);
+	n->segments->len = 60;
+	memset(n->segments->data, 0x3C, 60);
 }
 
 static void use_console(struct machine *m)
 {
-	(void)virtio_up(m, &m->console->pci, 2);
-	m->console->port[0].guest_ready = m->console->port[0].guest_open = true;
-	m->console->port[0].sent = 5;
-	m->console->port[0].wanted = EPOLLIN;
+	struct virtio_console *c = devices_find(&m->devices, "virtio-console", 0);
+
+	(void)virtio_up(m, &c->pci, 2);
+	c->port[0].guest_ready = c->port[0].guest_open = true;
+	c->port[0].sent = 5;
+	c->port[0].wanted = EPOLLIN;
 }
 
 static void use_rng(struct machine *m)
 {
-	(void)virtio_up(m, &m->rng->pci, 0);
-	m->rng->n_bytes = 9;
+	struct virtio_rng *r = devices_find(&m->devices, "virtio-rng", 0);
+
+	(void)virtio_up(m, &r->pci, 0);
+	r->n_bytes = 9;
 }
 
 static void use_vsock(struct machine *m)
 {
-	(void)virtio_up(m, &m->vsock->pci, 0);
-	m->vsock->reset_due = true;
+	struct virtio_vsock *v = devices_find(&m->devices, "virtio-vsock", 0);
+
+	(void)virtio_up(m, &v->pci, 0);
+	v->reset_due = true;
 }
 
 static void use_balloon(struct machine *m)
 {
-	(void)virtio_up(m, &m->balloon->pci, 2);
-	m->balloon->stat[3] = 4;
-	m->balloon->stats_held = true;
-	virtio_balloon_set_target(m->balloon, 1 << 20);
+	struct virtio_balloon *b = devices_find(&m->devices, "virtio-balloon", 0);
+
+	(void)virtio_up(m, &b->pci, 2);
+	b->stat[3] = 4;
+	b->stats_held = true;
+	virtio_balloon_set_target(b, 1 << 20);
 }
 
 /* The second processor, started at 0x9000, whose turn it is. */
@@ -409,7 +430,7 @@ START_TEST(a_loaded_machine_answers_as_before)
 	ck_assert_uint_eq(bus_pio_read(&twin->bus, 0x3F8, 1), 'c');
 	ck_assert_uint_eq(bus_mmio_read(&twin->bus, 0xD0000000 + 20, 1), 15);
 	ck_assert_uint_eq(bus_mmio_read(&twin->bus, 0xD0000000 + 0x2006, 2), 0); /* link down */
-	ck_assert_ptr_eq(twin->nic[1].net->dev.queue[0].desc, twin->mem.host + 0x200000);
+	ck_assert_ptr_eq(nic_of(twin)->dev.queue[0].desc, twin->mem.host + 0x200000);
 	ck_assert_uint_eq(bus_pio_read(&twin->bus, 0x40, 1), bus_pio_read(&m->bus, 0x40, 1));
 	machine_set_paused(twin, false); /* the host's side of the link is up: told now */
 	ck_assert_uint_eq(bus_mmio_read(&twin->bus, 0xD0000000 + 0x2006, 2), 1);
@@ -519,13 +540,13 @@ START_TEST(a_loaded_card_asks_its_guest_to_announce_itself_once)
 
 	cfg.clock_virtual = _i;
 	m = make();
-	(void)virtio_up(m, &m->nic[1].net->pci,
+	(void)virtio_up(m, &nic_of(m)->pci,
 			(uint32_t)(VIRTIO_NET_F_CTRL_VQ | VIRTIO_NET_F_STATUS | VIRTIO_NET_F_GUEST_ANNOUNCE));
 	save(m, &b);
 	twin = load_well(&b);
 	machine_set_paused(twin, false);
 	ck_assert_uint_eq(bus_mmio_read(&twin->bus, 0xD0000000 + 0x2006, 2), _i ? 1 : 3);
-	twin->nic[1].net->dev.config[6] = 1; /* as if it were acknowledged */
+	nic_of(twin)->dev.config[6] = 1; /* as if it were acknowledged */
 	machine_set_paused(twin, true);
 	machine_set_paused(twin, false);
 	ck_assert_uint_eq(bus_mmio_read(&twin->bus, 0xD0000000 + 0x2006, 2), 1);

@@ -18,12 +18,13 @@
  * PAGE_POISON is not offered: a guest that poisons its free pages then leaves
  * reporting out, which is right, for it would find zeros.
  *
- * Used by: vmm/machine.c.   Depends on: vmm/dev/virtio_pci.h, vmm/mem.h.
+ * Used by: vmm/devices.c.   Depends on: vmm/dev/virtio_pci.h, vmm/mem.h.
  * Sources: virtio 1.2 §5.5. */
 #include "vmm/dev/virtio_balloon.h"
 
 #include "core/state.h"
 #include "core/wire.h"
+#include "vmm/devices.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -175,7 +176,8 @@ void virtio_balloon_set_target(struct virtio_balloon *b, uint64_t bytes)
 	uint64_t most = b->mem->size_bytes;
 	uint32_t pages = (uint32_t)((bytes < most ? bytes : most) >> PFN_SHIFT);
 
-	if (load_le32(b->dev.config + CFG_NUM_PAGES) == pages)
+	b->wanted_bytes = bytes;
+	if (b->held || load_le32(b->dev.config + CFG_NUM_PAGES) == pages)
 		return;
 	store_le32(b->dev.config + CFG_NUM_PAGES, pages);
 	virtio_config_changed(&b->dev);
@@ -193,7 +195,7 @@ uint64_t virtio_balloon_actual(const struct virtio_balloon *b)
 
 void virtio_balloon_ask_stats(struct virtio_balloon *b)
 {
-	if (!b->stats_held || !virtio_live(&b->dev))
+	if (b->held || !b->stats_held || !virtio_live(&b->dev))
 		return;
 	b->stats_held = false;
 	vq_push(&b->dev.queue[VIRTIO_BALLOON_STATSQ], b->stats_head, 0);
@@ -218,6 +220,13 @@ int virtio_balloon_new(struct mem *mem, struct virtio_balloon **ret_balloon)
 	return 0;
 }
 
+void virtio_balloon_hold(struct virtio_balloon *b, bool on)
+{
+	b->held = on;
+	if (!on)
+		virtio_balloon_set_target(b, b->wanted_bytes);
+}
+
 struct virtio_balloon *virtio_balloon_free(struct virtio_balloon *b)
 {
 	free(b);
@@ -236,4 +245,71 @@ void virtio_balloon_state(struct virtio_balloon *b, struct state *s)
 	state_bool(s, &b->stats_held);
 	state_u16(s, &b->stats_head);
 	state_end(s);
+	if (!state_is_load(s) || !state_ok(s))
+		return;
+	b->held = true;
+	b->wanted_bytes = virtio_balloon_target(b);
+}
+
+/* ---- in the machine -------------------------------------------------------------- */
+
+static void dev_state(void *dev, struct state *s, uint32_t index)
+{
+	(void)index;
+	virtio_balloon_state(dev, s);
+}
+
+static void dev_hold(void *dev, bool on)
+{
+	virtio_balloon_hold(dev, on);
+}
+
+/* A figure that the guest did not tell is -1. Its own figures are those it gave last; it is
+ * asked for new ones. */
+static void dev_stats(void *dev, json_t *into)
+{
+	struct virtio_balloon *b = dev;
+
+	json_object_set_new(
+		into, "balloon",
+		json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "target", (json_int_t)virtio_balloon_target(b),
+			  "actual", (json_int_t)virtio_balloon_actual(b), "inflated",
+			  (json_int_t)b->inflated_bytes, "reported", (json_int_t)b->reported_bytes,
+			  "guest_free", (json_int_t)b->stat[VIRTIO_BALLOON_S_FREE],
+			  "guest_available", (json_int_t)b->stat[VIRTIO_BALLOON_S_AVAILABLE]));
+	virtio_balloon_ask_stats(b);
+}
+
+/* {"do":"balloon","bytes":N} */
+static bool dev_request(void *dev, uint32_t index, const char *what, json_t *msg, int *fd)
+{
+	json_int_t bytes = json_integer_value(json_object_get(msg, "bytes"));
+
+	(void)index;
+	(void)fd;
+	if (strcmp(what, "balloon") != 0)
+		return false;
+	if (bytes >= 0)
+		virtio_balloon_set_target(dev, (uint64_t)bytes);
+	return true;
+}
+
+static void dev_free(void *dev)
+{
+	(void)virtio_balloon_free(dev);
+}
+
+static const struct device_ops ops = { .name = "virtio-balloon", .state = dev_state,
+				       .hold = dev_hold, .stats = dev_stats,
+				       .request = dev_request, .free = dev_free };
+
+int virtio_balloon_make(const struct device_host *host, uint32_t index, struct device *ret_device)
+{
+	struct virtio_balloon *b;
+	int r = virtio_balloon_new(host->mem, &b);
+
+	(void)index;
+	if (r == 0)
+		*ret_device = (struct device){ .ops = &ops, .dev = b, .pci = &b->pci.pci };
+	return r;
 }

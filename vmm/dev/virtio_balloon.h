@@ -34,6 +34,8 @@ struct virtio_balloon {
 						  it is memory; UINT64_MAX: not said */
 	bool stats_held; /* the guest's statistics buffer is with us: it can be asked */
 	uint16_t stats_head;
+	bool held; /* the machine is paused: the guest is told nothing */
+	uint64_t wanted_bytes; /* the target to be when it goes on */
 	struct vq_chain chain; /* scratch */
 };
 
@@ -51,7 +53,12 @@ uint64_t virtio_balloon_actual(const struct virtio_balloon *b);
 /* Asks the guest for new statistics; they come later into stat[]. */
 void virtio_balloon_ask_stats(struct virtio_balloon *b);
 
-/* Saves or loads the device; what it gave back is zeros in the memory's state. */
+/* While held the guest is told of no target and asked for nothing; letting go tells it of the
+ * last target. */
+void virtio_balloon_hold(struct virtio_balloon *b, bool on);
+
+/* Saves or loads the device; what it gave back is zeros in the memory's state. Loading, it is
+ * held, with the target that it was loaded with. */
 void virtio_balloon_state(struct virtio_balloon *b, struct state *s);
 
 #endif

@@ -18,13 +18,14 @@
  * While the machine is paused the device is held: no fd is in the loop, and what
  * was waited for is remembered.
  *
- * Used by: vmm/machine.c.   Depends on: vmm/dev/virtio_pci.h, core/loop.h.
+ * Used by: vmm/devices.c.   Depends on: vmm/dev/virtio_pci.h, core/loop.h.
  * Sources: virtio 1.2 §5.3. */
 #include "vmm/dev/virtio_console.h"
 
 #include "core/loop.h"
 #include "core/state.h"
 #include "core/wire.h"
+#include "vmm/devices.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -491,4 +492,40 @@ void virtio_console_state(struct virtio_console *c, struct state *s)
 	for (size_t i = 0; i < c->n_ports; i++)
 		port_state(&c->port[i], s);
 	state_end(s);
+}
+
+/* ---- in the machine -------------------------------------------------------------- */
+
+static void dev_state(void *dev, struct state *s, uint32_t index)
+{
+	(void)index;
+	virtio_console_state(dev, s);
+}
+
+static void dev_hold(void *dev, bool on)
+{
+	virtio_console_hold(dev, on);
+}
+
+static void dev_free(void *dev)
+{
+	(void)virtio_console_free(dev);
+}
+
+static const struct device_ops ops = { .name = "virtio-console", .state = dev_state,
+				       .hold = dev_hold, .free = dev_free };
+
+int virtio_console_make(const struct device_host *host, uint32_t index, struct device *ret_device)
+{
+	const struct virtio_console_port_config port = { .name = "org.qemu.guest_agent.0",
+							 .fd = host->cfg->agent_fd };
+	const struct virtio_console_config cfg = { .mem = host->mem, .loop = host->loop,
+						   .ports = &port, .n_ports = 1 };
+	struct virtio_console *c;
+	int r = virtio_console_new(&cfg, &c);
+
+	(void)index;
+	if (r == 0)
+		*ret_device = (struct device){ .ops = &ops, .dev = c, .pci = &c->pci.pci };
+	return r;
 }

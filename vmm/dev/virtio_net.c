@@ -29,13 +29,14 @@
  * loads where the card has one; where it has several it is refused by its number
  * of queues, since that guest's driver saw a card without them.
  *
- * Used by: vmm/machine.c.   Depends on: core/ring.h, core/loop.h, core/state.h.
+ * Used by: vmm/devices.c.   Depends on: core/ring.h, core/loop.h, core/state.h.
  * Sources: virtio 1.2 §5.1. */
 #include "vmm/dev/virtio_net_impl.h"
 
 #include "core/loop.h"
 #include "core/state.h"
 #include "core/wire.h"
+#include "vmm/devices.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -421,4 +422,104 @@ void virtio_net_state(struct virtio_net *n, struct state *s, uint32_t index)
 	n->dev.config[CFG_STATUS] = (uint8_t)((n->link_up ? VIRTIO_NET_S_LINK_UP : 0) |
 					      (announces ? VIRTIO_NET_S_ANNOUNCE : 0));
 	n->held = n->kick_held = true;
+}
+
+/* ---- in the machine -------------------------------------------------------------- */
+
+static void dev_state(void *dev, struct state *s, uint32_t index)
+{
+	virtio_net_state(dev, s, index);
+}
+
+static void dev_hold(void *dev, bool on)
+{
+	virtio_net_hold(dev, on);
+}
+
+static void dev_resumed(void *dev, bool is_loaded)
+{
+	if (is_loaded)
+		virtio_net_announce(dev);
+}
+
+static void dev_between(void *dev)
+{
+	virtio_net_complete(dev);
+}
+
+static void dev_stats(void *dev, json_t *into)
+{
+	const struct virtio_net_stats *s = &((struct virtio_net *)dev)->stats;
+	json_t *all = json_object_get(into, "nics");
+
+	if (!all) {
+		all = json_array();
+		json_object_set_new(into, "nics", all);
+	}
+	json_array_append_new(
+		all, json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "tx_frames",
+			       (json_int_t)s->tx_frames, "tx_bytes", (json_int_t)s->tx_bytes,
+			       "tx_malformed", (json_int_t)s->tx_malformed, "tx_link_down",
+			       (json_int_t)s->tx_link_down, "tx_stalls", (json_int_t)s->tx_stalls,
+			       "rx_frames", (json_int_t)s->rx_frames, "rx_bytes", (json_int_t)s->rx_bytes,
+			       "rx_too_long", (json_int_t)s->rx_too_long, "rx_off", (json_int_t)s->rx_off,
+			       "rx_stalls", (json_int_t)s->rx_stalls));
+}
+
+/* {"do":"link","nic":N,"up":BOOL} */
+static bool dev_request(void *dev, uint32_t index, const char *what, json_t *msg, int *fd)
+{
+	json_t *up = json_object_get(msg, "up");
+
+	(void)fd;
+	if (strcmp(what, "link") != 0 || json_integer_value(json_object_get(msg, "nic")) != index)
+		return false;
+	if (json_is_boolean(up))
+		virtio_net_set_link(dev, json_is_true(up));
+	return true;
+}
+
+static void dev_free(void *dev)
+{
+	struct virtio_net *n = dev;
+	struct ring_pair rings = n->own_rings;
+
+	(void)virtio_net_free(n);
+	ring_pair_detach(&rings);
+}
+
+static const struct device_ops ops = { .name = "virtio-net", .state = dev_state,
+				       .hold = dev_hold, .resumed = dev_resumed,
+				       .between = dev_between, .stats = dev_stats,
+				       .request = dev_request, .free = dev_free };
+
+int virtio_net_make(const struct device_host *host, uint32_t index, struct device *ret_device)
+{
+	const struct machine_nic *nic = host->cfg->nics + index;
+	struct virtio_net_config cfg = { .mem = host->mem, .loop = host->loop, .now = host->now,
+					 .now_ctx = host->ctx, .n_pairs = host->cfg->cpus,
+					 .lazy_completion = host->has_slices };
+	struct ring_pair rings;
+	struct virtio_net *n;
+	int r;
+
+	if (index >= host->cfg->n_nics)
+		return -ENOENT;
+	r = ring_pair_attach(&nic->ring, RING_MACHINE, &rings);
+	if (r < 0)
+		return r;
+	cfg.mac = nic->mac;
+	cfg.mtu = (uint16_t)nic->mtu;
+	cfg.link_up = nic->link_up;
+	cfg.speed_mbps = nic->speed_mbps;
+	cfg.kick_fd = nic->ring.down_kick_fd;
+	r = virtio_net_new(&cfg, &n);
+	if (r < 0) {
+		ring_pair_detach(&rings);
+		return r;
+	}
+	n->own_rings = rings;
+	n->cfg.rings = &n->own_rings;
+	*ret_device = (struct device){ .ops = &ops, .dev = n, .pci = &n->pci.pci };
+	return 0;
 }

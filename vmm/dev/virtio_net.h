@@ -70,6 +70,7 @@ struct virtio_net {
 	struct virtio_dev dev;
 	struct virtio_pci pci;
 	struct virtio_net_config cfg;
+	struct ring_pair own_rings; /* cfg.rings of a card in a machine; owned */
 	struct virtio_net_stats stats;
 	struct loop_source *source; /* the kick fd in the loop */
 	bool link_up;

@@ -4,11 +4,12 @@
  * ask for gigabytes in one buffer, and a short answer is legal (§5.4.6.1 wants
  * one byte or more).
  *
- * Used by: vmm/machine.c.   Depends on: vmm/dev/virtio_pci.h.
+ * Used by: vmm/devices.c.   Depends on: vmm/dev/virtio_pci.h.
  * Sources: virtio 1.2 §5.4. */
 #include "vmm/dev/virtio_rng.h"
 
 #include "core/state.h"
+#include "vmm/devices.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -67,4 +68,32 @@ void virtio_rng_state(struct virtio_rng *r, struct state *s)
 	virtio_pci_state(&r->pci, s);
 	state_u64(s, &r->n_bytes);
 	state_end(s);
+}
+
+/* ---- in the machine -------------------------------------------------------------- */
+
+static void dev_state(void *dev, struct state *s, uint32_t index)
+{
+	(void)index;
+	virtio_rng_state(dev, s);
+}
+
+static void dev_free(void *dev)
+{
+	(void)virtio_rng_free(dev);
+}
+
+static const struct device_ops ops = { .name = "virtio-rng", .state = dev_state, .free = dev_free };
+
+int virtio_rng_make(const struct device_host *host, uint32_t index, struct device *ret_device)
+{
+	const struct virtio_rng_config cfg = { .mem = host->mem, .fill = host->entropy,
+					       .fill_ctx = host->ctx };
+	struct virtio_rng *r;
+
+	(void)index;
+	if (virtio_rng_new(&cfg, &r) < 0)
+		return -ENOMEM;
+	*ret_device = (struct device){ .ops = &ops, .dev = r, .pci = &r->pci.pci };
+	return 0;
 }

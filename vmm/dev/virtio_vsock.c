@@ -20,15 +20,17 @@
  * Packets that are not from the guest's context ID or not to the host's are
  * dropped: there is nobody else here.
  *
- * Used by: vmm/machine.c.   Depends on: vmm/dev/virtio_pci.h.
+ * Used by: vmm/devices.c.   Depends on: vmm/dev/virtio_pci.h.
  * Sources: virtio 1.2 §5.10. */
 #include "vmm/dev/virtio_vsock_impl.h"
 
 #include "core/state.h"
 #include "core/wire.h"
+#include "vmm/devices.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { QUEUE_SIZE = 64, CLASS_OTHER_NETWORK = 0x028000, CFG_LEN = 8, EVENT_LEN = 4,
@@ -413,4 +415,77 @@ void virtio_vsock_state(struct virtio_vsock *v, struct state *s)
 	drop_all(v);
 	v->reset_due = reset_due;
 	v->held = true;
+}
+
+/* ---- in the machine -------------------------------------------------------------- */
+
+static void dev_state(void *dev, struct state *s, uint32_t index)
+{
+	(void)index;
+	virtio_vsock_state(dev, s);
+}
+
+static void dev_hold(void *dev, bool on)
+{
+	virtio_vsock_hold(dev, on);
+}
+
+/* The guest asks for a port of the host: the supervisor is told, and answers. Without one
+ * nobody is there. */
+static void dev_dial(void *ctx, uint32_t port, uint32_t token)
+{
+	struct virtio_vsock *v = ctx;
+	const struct device_host *host = v->host;
+
+	if (!host->tell(host->ctx, json_pack("{s:s,s:I,s:I}", "event", "vsock-dial", "port",
+					     (json_int_t)port, "token", (json_int_t)token)))
+		virtio_vsock_answer(v, token, -1);
+}
+
+/* {"do":"vsock-answer","token":N} and {"do":"vsock-connect","port":N}, with a stream of the
+ * host's that is taken over; an answer without one says that nobody is there. */
+static bool dev_request(void *dev, uint32_t index, const char *what, json_t *msg, int *fd)
+{
+	json_int_t port = json_integer_value(json_object_get(msg, "port"));
+	json_int_t token = json_integer_value(json_object_get(msg, "token"));
+	bool is_answer = strcmp(what, "vsock-answer") == 0;
+
+	(void)index;
+	if (!is_answer && strcmp(what, "vsock-connect") != 0)
+		return false;
+	if (is_answer && token >= 0 && token <= UINT32_MAX) {
+		virtio_vsock_answer(dev, (uint32_t)token, *fd);
+		*fd = -1;
+	} else if (!is_answer && *fd >= 0 && port >= 0 && port <= UINT32_MAX) {
+		virtio_vsock_connect(dev, (uint32_t)port, *fd);
+		*fd = -1;
+	}
+	return true;
+}
+
+static void dev_free(void *dev)
+{
+	(void)virtio_vsock_free(dev);
+}
+
+static const struct device_ops ops = { .name = "virtio-vsock", .state = dev_state,
+				       .hold = dev_hold, .request = dev_request, .free = dev_free };
+
+int virtio_vsock_make(const struct device_host *host, uint32_t index, struct device *ret_device)
+{
+	struct virtio_vsock_config cfg = { .mem = host->mem, .loop = host->loop,
+					   .cid = host->cfg->vsock_cid, .dial = dev_dial };
+	struct virtio_vsock *v;
+	int r;
+
+	(void)index;
+	if (!host->cfg->vsock_cid)
+		return -ENOENT;
+	r = virtio_vsock_new(&cfg, &v);
+	if (r < 0)
+		return r;
+	v->host = host;
+	v->cfg.ctx = v;
+	*ret_device = (struct device){ .ops = &ops, .dev = v, .pci = &v->pci.pci };
+	return 0;
 }

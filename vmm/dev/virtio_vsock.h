@@ -6,6 +6,7 @@
 
 #include "vmm/dev/virtio_pci.h"
 
+struct device_host;
 struct loop;
 struct loop_source;
 struct state;
@@ -81,6 +82,7 @@ struct virtio_vsock {
 	struct virtio_dev dev;
 	struct virtio_pci pci;
 	struct virtio_vsock_config cfg;
+	const struct device_host *host; /* borrowed; NULL: it is in no machine */
 	struct virtio_vsock_stats stats;
 	uint64_t key[VIRTIO_VSOCK_CONN_MAX]; /* guest port << 32 | host port; 0: nobody's */
 	struct vsock_conn conn[VIRTIO_VSOCK_CONN_MAX];

@@ -1,0 +1,52 @@
+/* vmm/devices.h: which devices a machine has.
+ *
+ * A new device is a file with a constructor, and a line here.
+ * Used by: vmm/machine*.c, and the devices for the prototypes of their constructors. */
+#ifndef MUSTER_VMM_DEVICES_H
+#define MUSTER_VMM_DEVICES_H
+
+#include "vmm/device.h"
+
+/* Constructor, slot on PCI bus 0 of the first one, and how many at most. In slot order, which is
+ * the order of the saved state's sections. */
+#define DEVICE_TABLE(X)                                                                            \
+	X(virtio_net_make, 1, MACHINE_NIC_MAX)                                                     \
+	X(virtio_console_make, 25, 1)                                                              \
+	X(virtio_rng_make, 26, 1)                                                                  \
+	X(virtio_balloon_make, 27, 1)                                                              \
+	X(virtio_vsock_make, 28, 1)
+
+#define DEVICE_PROTOTYPE(make, slot, n_max) device_make make;
+DEVICE_TABLE(DEVICE_PROTOTYPE)
+#undef DEVICE_PROTOTYPE
+
+#define DEVICE_COUNT(make, slot, n_max) +(n_max)
+enum { DEVICES_MAX = DEVICE_TABLE(DEVICE_COUNT) };
+#undef DEVICE_COUNT
+
+struct pci_host;
+
+struct devices {
+	struct device_host host;
+	struct device device[DEVICES_MAX];
+	size_t n;
+};
+
+/* Makes them all and puts them on @pci. @all->host is filled. Returns 0 or -errno; what was made
+ * is freed by devices_free() in any case. */
+int devices_make(struct devices *all, struct pci_host *pci);
+void devices_free(struct devices *all);
+
+/* The operations of vmm/device.h, for every device in order. */
+void devices_state(struct devices *all, struct state *s);
+void devices_hold(struct devices *all, bool on);
+void devices_resumed(struct devices *all, bool is_loaded);
+void devices_between(struct devices *all);
+void devices_stats(struct devices *all, json_t *into);
+/* Returns whether a device took the request. */
+bool devices_request(struct devices *all, const char *what, json_t *msg, int *fd);
+
+/* The struct of number @index of the kind called @name; NULL: there is none. For tests. */
+void *devices_find(const struct devices *all, const char *name, uint32_t index);
+
+#endif
