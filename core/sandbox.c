@@ -10,8 +10,8 @@
  *   4. Landlock with nothing allowed: files, TCP, abstract sockets, signals.
  *   5. the environment is wiped, no core dump, no ptrace, no new privileges. Who wants to see a process in
  *      a debugger says MUSTER_DEBUG=1: memory holds what guests hold, so it is closed otherwise.
- * The janitor removes a folder and kills, so for it Landlock allows just that
- * below its folder, and stages 1 and 2 are left out. The supervisor opens what
+ * The janitor removes folders and kills, so for it Landlock allows just that
+ * below its folders, and stages 1 and 2 are left out. The supervisor opens what
  * a user names and forks the others: it has a read-only view of the host's files (sandbox_view.c) and
  * a list. As root, both keep the capabilities that they use, and no others.
  *
@@ -247,12 +247,12 @@ static int allow_removal(int rules, const char *dir)
 	return landlock_allow(rules, parent, ACCESS_REMOVE_DIR);
 }
 
-/* Everything a version of Landlock knows is forbidden but removal below @dir. */
-static void landlock(const char *dir)
+/* Everything a version of Landlock knows is forbidden but removal below @dirs. */
+static void landlock(const char *const dirs[], size_t n)
 {
 	static const uint8_t access_count[] = { 0, 13, 14, 15, 15, 16 };
 	long version = syscall(LANDLOCK_CREATE, NULL, 0, LANDLOCK_GET_VERSION);
-	struct ruleset all = { .net = NET_ALL, .scoped = dir ? SCOPE_SOCKETS : SCOPE_ALL };
+	struct ruleset all = { .net = NET_ALL, .scoped = n > 0 ? SCOPE_SOCKETS : SCOPE_ALL };
 	CLEANUP(fd) int rules = -1;
 	int r = 0;
 
@@ -262,8 +262,8 @@ static void landlock(const char *dir)
 	}
 	all.files = (UINT64_C(1) << access_count[version < 5 ? version : 5]) - 1;
 	rules = (int)syscall(LANDLOCK_CREATE, &all, version < 4 ? 8 : version < 6 ? 16 : sizeof all, 0);
-	if (rules >= 0 && dir)
-		r = allow_removal(rules, dir);
+	for (size_t i = 0; i < n && rules >= 0 && r == 0; i++)
+		r = allow_removal(rules, dirs[i]);
 	if (rules < 0 || r < 0 || syscall(LANDLOCK_RESTRICT, rules, 0) < 0)
 		log_info("cell: no Landlock: %s", strerror(r < 0 ? -r : errno));
 }
@@ -336,7 +336,7 @@ static int shut_process(const struct policy *p, char **ret_why)
 	return 0;
 }
 
-int sandbox_isolate(enum sandbox_role role, const char *dir, char **ret_why)
+int sandbox_isolate(enum sandbox_role role, const char *const dirs[], size_t n, char **ret_why)
 {
 	const struct policy *p = &policies[role];
 	pid_t parent;
@@ -356,8 +356,8 @@ int sandbox_isolate(enum sandbox_role role, const char *dir, char **ret_why)
 	r = drop_rights(p, ret_why);
 	if (r == 0)
 		r = shut_process(p, ret_why);
-	if (r == 0 && (p->has_nothing || dir))
-		landlock(dir);
+	if (r == 0 && (p->has_nothing || n > 0))
+		landlock(dirs, n);
 	if (r == 0 && p->has_nothing && (r = proc_die_with_parent(parent)) < 0)
 		*ret_why = str_dup("its parent is gone");
 	return r;

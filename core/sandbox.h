@@ -56,12 +56,12 @@ int sandbox_narrow_view(enum sandbox_role role, const char *const dirs[], size_t
  * the few that they use. The bounding set is emptied wherever the process may. A child that was bound to its
  * parent's life stays so. What the host has no means for is logged and left
  * to the list of system calls.
- * @dir: SANDBOX_JANITOR only: the folder below which it may remove; its
- *       parent's empty folders too. Else NULL.
+ * @dirs: SANDBOX_JANITOR only: the @n folders below which it may remove; empty
+ *        folders in their parents too. Else NULL and 0.
  * To be called with one thread. Returns 0 or -errno (then @ret_why is a
  * message which the caller frees, and the process must not go on).
  * Sources: user_namespaces(7), pivot_root(2), landlock(7), prctl(2). */
-int sandbox_isolate(enum sandbox_role role, const char *dir, char **ret_why);
+int sandbox_isolate(enum sandbox_role role, const char *const dirs[], size_t n, char **ret_why);
 
 /* Sets the limits and the list of system calls, for all threads.
  * Returns 0 or -errno, as above.   Source: seccomp(2). */

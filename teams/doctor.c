@@ -10,6 +10,7 @@
 
 #include "core/bytes.h"
 #include "core/escape.h"
+#include "teams/cgroup.h"
 #include "teams/engine.h"
 #include "teams/host_memory.h"
 #include "teams/image.h"
@@ -179,6 +180,27 @@ static void check_memory(json_t *report)
 	    "give VMs less (memory:), run fewer, or add memory: 1 GiB is wanted for a small team");
 }
 
+/* Makes a group as a team would, and removes it. */
+static void check_cgroup(json_t *report)
+{
+	static const struct cgroup_limits limits = { .memory_bytes = 16 << 20, .tasks = 16 };
+	CLEANUP(free) char *name = str_printf("muster-doctor-%d", (int)getpid());
+	CLEANUP(free) char *dir = NULL;
+	struct cgroup g;
+	char *why = NULL;
+	int r = cgroup_find("", &dir, &why);
+
+	if (r == 0)
+		r = cgroup_make(dir, name, &limits, &g, &why);
+	if (r == 0) {
+		(void)cgroup_remove(&g, NULL);
+		cgroup_done(&g);
+	}
+	add(report, "cgroup-limits", r == 0, r == 0 ? str_printf("in %s", dir) : why,
+	    "the kernel bounds a team as one where this works: start it by systemd-run --user --scope, or as root of a "
+	    "host with cgroup v2");
+}
+
 static void check_processors(json_t *report)
 {
 	int n = get_nprocs();
@@ -268,5 +290,6 @@ json_t *doctor_report(void)
 		  "only host: wants it: run as root, or give access to /dev/net/tun (sudo modprobe tun)");
 	check_try(report, "raw-sockets", try_raw, "allowed",
 		  "only bridge: wants them: run as root, or sudo setcap cap_net_raw+ep on the muster program");
+	check_cgroup(report);
 	return report;
 }

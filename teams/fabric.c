@@ -143,13 +143,18 @@ static void flush(struct process *p)
 		(void)loop_step(p->loop, clock_now() + 10 * NSEC_PER_MSEC);
 }
 
+uint64_t fabric_memory_max(const struct fabric_memory *frames)
+{
+	return frames->total_bytes + frames->total_bytes / 8 + MEMORY_BESIDE;
+}
+
 static int enter_cell(const struct fabric *f)
 {
 	CLEANUP(free) char *why = NULL;
 	int r;
 
-	sandbox_bound_memory(SANDBOX_FABRIC, f->memory.total_bytes + f->memory.total_bytes / 8 + MEMORY_BESIDE);
-	r = sandbox_isolate(SANDBOX_FABRIC, NULL, &why);
+	sandbox_bound_memory(SANDBOX_FABRIC, fabric_memory_max(&f->memory));
+	r = sandbox_isolate(SANDBOX_FABRIC, NULL, 0, &why);
 
 	if (r == 0)
 		r = sandbox_lock(SANDBOX_FABRIC, &why);

@@ -32,6 +32,9 @@ struct fabric_config {
 	bool cell; /* the process is locked, for good, once all is set up (core/sandbox.h) */
 };
 
+/* What a fabric may map beyond what it has when it is set up: @frames, their heap's gaps, and messages. Bytes. */
+uint64_t fabric_memory_max(const struct fabric_memory *frames);
+
 /* Runs the fabric until its control socket ends or a "quit". Returns an exit status. */
 int fabric_run(const struct fabric_config *cfg);
 

@@ -10,10 +10,11 @@
  * memory.max, memory.current). Memory that a group holds as page cache can be had back; it counts as used
  * here, which errs on the safe side only where a bound is set at all.
  *
- * Used by: supervisor.c, doctor.c.   Depends on: core/bytes.h. */
+ * Used by: supervisor.c, cgroup.c, doctor.c.   Depends on: core/bytes.h, cgroup.c. */
 #include "teams/host_memory.h"
 
 #include "core/bytes.h"
+#include "teams/cgroup.h"
 #include "teams/image.h"
 
 #include <errno.h>
@@ -41,50 +42,31 @@ static int read_number(const char *path, uint64_t *ret)
 	return sscanf((char *)text.data, "%" SCNu64, ret) == 1 ? 0 : -ENOENT;
 }
 
-/* Takes the nearest bound of the group @path and those above it into *left. */
-static void bound_by_groups(const char *root, char *path, uint64_t *left)
+/* Takes the nearest bound of the group @path and those above it into *left.
+ * @top_len: where the hierarchy's mount point ends. */
+static void bound_by_groups(char *path, size_t top_len, uint64_t *left)
 {
 	for (;;) {
-		CLEANUP(free) char *max_file = str_printf("%s/sys/fs/cgroup%s/memory.max", root, path);
-		CLEANUP(free) char *now_file = str_printf("%s/sys/fs/cgroup%s/memory.current", root, path);
+		CLEANUP(free) char *max_file = str_printf("%s/memory.max", path);
+		CLEANUP(free) char *now_file = str_printf("%s/memory.current", path);
 		uint64_t max, now;
-		char *slash;
 
 		if (read_number(max_file, &max) == 0 && read_number(now_file, &now) == 0) {
 			uint64_t rest = max > now ? max - now : 0;
 
 			*left = rest < *left ? rest : *left;
 		}
-		slash = strrchr(path, '/');
-		if (!slash)
+		if (strlen(path) <= top_len)
 			return;
-		*slash = '\0';
+		*strrchr(path, '/') = '\0';
 	}
-}
-
-/* This process's group, "/a/b"; the caller frees. NULL: not in a unified hierarchy. */
-static char *own_group(const char *root)
-{
-	CLEANUP(free) char *file = str_printf("%s/proc/self/cgroup", root);
-	CLEANUP(bytes) struct bytes text = { 0 };
-	char *at, *end;
-
-	if (file_read_all(file, FILE_MAX_LEN, &text) < 0 || text.len == 0)
-		return NULL;
-	at = strstr((char *)text.data, "0::/");
-	if (!at)
-		return NULL;
-	at += strlen("0::");
-	end = strchrnul(at, '\n');
-	while (end > at && end[-1] == '/')
-		end--;
-	return str_printf("%.*s", (int)(end - at), at);
 }
 
 int host_memory_available(const char *root, uint64_t *ret_bytes)
 {
 	CLEANUP(free) char *file = str_printf("%s/proc/meminfo", root);
-	CLEANUP(free) char *group = own_group(root);
+	size_t top_len = 0;
+	CLEANUP(free) char *group = cgroup_own(root, &top_len);
 	CLEANUP(bytes) struct bytes text = { 0 };
 	uint64_t kib, swap_kib = 0, left;
 	int r = file_read_all(file, FILE_MAX_LEN, &text);
@@ -96,7 +78,7 @@ int host_memory_available(const char *root, uint64_t *ret_bytes)
 	(void)meminfo_kib((char *)text.data, "SwapFree", &swap_kib);
 	left = (kib + swap_kib) * 1024;
 	if (group)
-		bound_by_groups(root, group, &left);
+		bound_by_groups(group, top_len, &left);
 	*ret_bytes = left;
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include "core/bytes.h"
 #include "core/clock.h"
 #include "core/proc.h"
+#include "teams/cgroup.h"
 #include "teams/client.h"
 
 #include <errno.h>
@@ -86,6 +87,7 @@ static bool has_ended(const struct store *store, const char *team, const struct 
 static int clean(const struct store *store, const char *team, char **ret_why)
 {
 	CLEANUP(free) char *dir = store_run_dir(store, team);
+	CLEANUP(free) char *note = store_cgroup_note(store, team);
 	CLEANUP(fd) int lock = -1;
 	int r = store_lock(store, team, &lock, ret_why);
 
@@ -94,6 +96,8 @@ static int clean(const struct store *store, const char *team, char **ret_why)
 	r = dir_remove_all(dir);
 	if (r < 0)
 		*ret_why = str_printf("%s: %s", dir, strerror(-r));
+	else if ((r = cgroup_remove_noted(note)) < 0)
+		*ret_why = str_printf("the control group in %s: %s", note, strerror(-r));
 	store_unlock(store, team);
 	return r;
 }

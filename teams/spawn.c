@@ -28,9 +28,9 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-/* What a child keeps. All have /dev/null as 0 and 1, and the team's log as 2; a janitor its pipe's end and the
- * lock; a fabric all rings and its control socket; a machine its rings, its sockets, and its files, which it
- * closes when they are mapped or unpacked. */
+/* What a child keeps. All have /dev/null as 0 and 1, and the team's log as 2; a janitor its pipe's end, the
+ * lock and the folder above the team's control group; a fabric all rings and its control socket; a machine its
+ * rings, its sockets, and its files, which it closes when they are mapped or unpacked. */
 static void keep_fd(struct bytes *keep, int fd)
 {
 	if (fd >= 0)
@@ -61,6 +61,15 @@ static void reset_signals(void)
 	(void)signal(SIGINT, SIG_IGN); /* the team's end comes from the supervisor */
 	(void)signal(SIGTERM, SIG_DFL);
 	(void)signal(SIGPIPE, SIG_IGN);
+}
+
+/* A process of the team that has limits with the others. */
+static void join_cgroup(const struct supervisor *sup)
+{
+	int r = cgroup_join(&sup->cgroup);
+
+	if (r < 0)
+		log_warn("cgroup limits: %s cannot be joined: %s", sup->cgroup.path, strerror(-r));
 }
 
 /* Forks. In the child: 0 is returned after signals, life and log name are set. */
@@ -103,8 +112,9 @@ int sup_spawn_janitor(struct supervisor *sup, char **ret_why)
 		(void)signal(SIGTERM, SIG_IGN);
 		keep_fd(&keep, fds[0]);
 		keep_fd(&keep, sup->lock_fd);
+		keep_fd(&keep, sup->cgroup.parent_fd);
 		keep_only(&keep);
-		janitor_run(fds[0], group, sup->store, sup->team->name);
+		janitor_run(fds[0], group, sup->store, sup->team->name, &sup->cgroup);
 	}
 	(void)close(fds[0]);
 	if (pid < 0) {
@@ -170,6 +180,7 @@ static _Noreturn void fabric_child(struct supervisor *sup, int control_fd)
 				     .cell = true };
 	struct bytes keep = { 0 };
 
+	join_cgroup(sup);
 	for (size_t i = 0; i < sup->n_rings; i++)
 		keep_ring(&keep, &sup->rings[i]);
 	keep_fd(&keep, control_fd);
@@ -333,6 +344,7 @@ static _Noreturn void machine_child(struct supervisor *sup, struct vm *v, struct
 	char *why = NULL;
 	int r;
 
+	join_cgroup(sup);
 	if (engine_is_kvm(tv, &sup->engine, &cfg.engine_why))
 		cfg.engine = MACHINE_ENGINE_KVM;
 	for (size_t i = 0; i < tv->n_nics && i < MACHINE_NIC_MAX; i++) {

@@ -175,6 +175,11 @@ char *store_lock_path(const struct store *s, const char *team)
 	return str_printf("%s/%s.lock", s->run, team);
 }
 
+char *store_cgroup_note(const struct store *s, const char *team)
+{
+	return str_printf("%s/%s.cgroup", s->run, team);
+}
+
 /* Is @path still the file that @fd is? */
 static bool is_same_file(int fd, const char *path)
 {

@@ -5,6 +5,7 @@
  *   run       ${XDG_RUNTIME_DIR}/muster, else the private folder /tmp/muster-UID
  *     TEAM/control      the supervisor's socket; the folder is there while the team is
  *     TEAM.lock         held by supervisor and janitor; there while the team is
+ *     TEAM.cgroup       the folder of the team's control group; there while that is
  *
  * Everything below run/TEAM ends with the team. Paths that are returned are
  * the caller's to free. */
@@ -35,6 +36,9 @@ char *store_run_dir(const struct store *s, const char *team);
 char *store_socket(const struct store *s, const char *team);
 char *store_state_dir(const struct store *s, const char *team);
 char *store_state_file(const struct store *s, const char *team, const char *name);
+
+/* The file that names the team's control group. Who holds the lock may write it. */
+char *store_cgroup_note(const struct store *s, const char *team);
 
 /* Makes the state folder of @team and empties what the last run left there.
  * Call it with the lock held. Returns 0 or -errno. */

@@ -26,6 +26,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -164,15 +165,25 @@ void sup_vm_changed(struct supervisor *sup, struct vm *v)
 
 /* ---- children and signals --------------------------------------------------------- */
 
+/* Why the fabric ended, for people. The caller frees. */
+static char *fabric_end_str(struct supervisor *sup, int status)
+{
+	CLEANUP(free) char *by_kernel = NULL;
+
+	if (!WIFSIGNALED(status))
+		return str_printf("the fabric ended with status %d", WEXITSTATUS(status));
+	if (WTERMSIG(status) == SIGSYS)
+		return str_dup("the fabric made a system call that its cell forbids, or aborted");
+	if (WTERMSIG(status) == SIGKILL && (by_kernel = cgroup_killed_str(&sup->cgroup)) != NULL)
+		return str_printf("the fabric was %s", by_kernel);
+	return str_printf("the fabric was killed by signal %d", WTERMSIG(status));
+}
+
 static void child_ended(struct supervisor *sup, pid_t pid, int status)
 {
 	if (pid == sup->fabric_pid) {
 		sup->fabric_pid = 0;
-		sup_end(sup, WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS ?
-				     str_dup("the fabric made a system call that its cell forbids, or aborted") :
-			     WIFSIGNALED(status) ?
-				     str_printf("the fabric was killed by signal %d", WTERMSIG(status)) :
-				     str_printf("the fabric ended with status %d", WEXITSTATUS(status)));
+		sup_end(sup, fabric_end_str(sup, status));
 	} else if (pid == sup->janitor_pid) {
 		sup->janitor_pid = 0;
 		sup_end(sup, str_dup("the janitor was killed"));
@@ -231,6 +242,60 @@ static int make_run_dir(struct supervisor *sup, char **ret_why)
 	return 0;
 }
 
+static void undo_cgroup(void *ctx)
+{
+	struct supervisor *sup = ctx;
+	CLEANUP(free) char *note = store_cgroup_note(sup->store, sup->team->name);
+	int r = cgroup_remove(&sup->cgroup, note);
+
+	if (r < 0)
+		log_error("%s: %s", sup->cgroup.path, strerror(-r));
+	cgroup_done(&sup->cgroup);
+}
+
+/* Makes the group in @dir. The note comes first, so that a folder never stands without. */
+static int make_cgroup_in(struct supervisor *sup, const char *dir, char **ret_why)
+{
+	CLEANUP(free) char *note = store_cgroup_note(sup->store, sup->team->name);
+	CLEANUP(free) char *name = str_printf("muster-%s-%d-%" PRIu64, sup->team->name, (int)getpid(), sup->started_ns);
+	CLEANUP(free) char *path = str_printf("%s/%s", dir, name);
+	struct cgroup_limits limits;
+	int r = file_write_all(note, path, strlen(path), 0600);
+
+	if (r < 0) {
+		*ret_why = str_printf("%s: %s", note, strerror(-r));
+		return r;
+	}
+	cgroup_limits_of(sup->team, &limits);
+	r = cgroup_make(dir, name, &limits, &sup->cgroup, ret_why);
+	if (r < 0)
+		(void)unlink(note);
+	else
+		log_info("cgroup limits: %s: %" PRIu64 " MiB, %u tasks", path, limits.memory_bytes >> 20, limits.tasks);
+	return r;
+}
+
+/* A host that allows no group is not refused. */
+static int make_cgroup(struct supervisor *sup, char **ret_why)
+{
+	CLEANUP(free) char *note = store_cgroup_note(sup->store, sup->team->name);
+	CLEANUP(free) char *dir = NULL;
+	CLEANUP(free) char *why = NULL;
+	/* We hold the lock: what is there was left by something that died. */
+	int r = cgroup_remove_noted(note);
+
+	(void)ret_why;
+	if (r < 0)
+		why = str_printf("an earlier group, which %s names, cannot be removed: %s", note, strerror(-r));
+	else
+		r = cgroup_find("", &dir, &why);
+	if (r == 0)
+		r = make_cgroup_in(sup, dir, &why);
+	if (r < 0)
+		log_info("cgroup limits: none: %s", why);
+	return 0;
+}
+
 static int make_vms(struct supervisor *sup, char **ret_why)
 {
 	for (size_t i = 0; i < sup->n_vms; i++) {
@@ -266,7 +331,7 @@ static int enter_cell(struct supervisor *sup, char **ret_why)
 			role = SANDBOX_SUPERVISOR_KVM;
 	r = narrow_view(sup, role, ret_why);
 	if (r == 0)
-		r = sandbox_isolate(role, NULL, ret_why);
+		r = sandbox_isolate(role, NULL, 0, ret_why);
 	return r < 0 ? r : sandbox_lock(role, ret_why);
 }
 
@@ -277,6 +342,7 @@ static int make_all(struct supervisor *sup, char **ret_why)
 		int (*make)(struct supervisor *, char **);
 		undo_fn *undo;
 	} steps[] = {
+		{ make_cgroup, undo_cgroup }, /* before the view of the host's files is narrowed */
 		{ enter_cell, NULL },
 		{ sup_spawn_janitor, sup_release_janitor },
 		{ make_run_dir, undo_run_dir },
@@ -501,6 +567,7 @@ int supervisor_start(const struct store *store, const struct team *team,
 	size_t boots = (size_t)get_nprocs() * BOOTS_A_PROCESSOR;
 	struct supervisor sup = { .store = store, .team = team, .opt = *opt, .lock_fd = lock_fd,
 				  .log_fd = -1, .janitor_fd = -1, .listen_fd = -1,
+				  .cgroup = { .parent_fd = -1, .procs_fd = -1, .events_fd = -1 },
 				  .state = SUP_STARTING,
 				  .boots_max = boots > BOOTS_LEAST ? boots : BOOTS_LEAST };
 	int fds[2], r = check_host(team, 0, &sup.engine, ret_why);

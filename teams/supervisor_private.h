@@ -6,6 +6,7 @@
 #include "core/control.h"
 #include "core/loop.h"
 #include "core/ring.h"
+#include "teams/cgroup.h"
 #include "teams/engine.h"
 #include "teams/events.h"
 #include "teams/link_state.h"
@@ -65,6 +66,7 @@ struct supervisor {
 	struct undo undo;
 	struct events events;
 	int lock_fd, log_fd;
+	struct cgroup cgroup; /* its machines and its fabric are in it */
 	char *run_dir;
 	/* janitor */
 	pid_t janitor_pid;

@@ -142,10 +142,24 @@ static void release_machine(struct vm *v)
 	sup_vm_paused(v->sup, v, NULL); /* a machine that died will not say so itself */
 }
 
+/* Why the kernel killed the machine's process, if so. The caller frees. */
+static char *kernel_reason(const struct vm *v)
+{
+	CLEANUP(free) char *by_kernel = NULL;
+
+	if (WIFSIGNALED(v->exit_status) && WTERMSIG(v->exit_status) == SIGKILL)
+		by_kernel = cgroup_killed_str(&v->sup->cgroup);
+	return by_kernel ? str_printf("its machine's process was %s", by_kernel) : NULL;
+}
+
 static char *end_reason(const struct vm *v)
 {
 	char *panic = v->console.has_panicked ? console_panic_line(&v->console) : NULL;
 
+	if (panic)
+		return panic;
+	/* What it said before it was killed is not the reason. */
+	panic = kernel_reason(v);
 	if (panic)
 		return panic;
 	if (v->end_event)

@@ -185,7 +185,7 @@ static void enter_cell(struct machine *m)
 {
 	enum sandbox_role role = m->kvm ? SANDBOX_MACHINE_KVM : SANDBOX_MACHINE;
 	CLEANUP(free) char *why = NULL;
-	int r = m->cfg.cell ? sandbox_isolate(role, NULL, &why) : 0;
+	int r = m->cfg.cell ? sandbox_isolate(role, NULL, 0, &why) : 0;
 
 	if (r == 0 && m->threads) {
 		kvm_vm_made(m->kvm);

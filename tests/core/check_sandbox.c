@@ -56,7 +56,7 @@ static void teardown(void)
 }
 
 /* Runs @fn in a cell; the wait status. */
-static int in_cell(enum sandbox_role role, const char *folder, int (*fn)(void))
+static int in_cell_with(enum sandbox_role role, const char *const dirs[], size_t n, int (*fn)(void))
 {
 	pid_t pid = fork();
 	int status = -1;
@@ -64,12 +64,17 @@ static int in_cell(enum sandbox_role role, const char *folder, int (*fn)(void))
 
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
-		if (sandbox_isolate(role, folder, &why) < 0 || sandbox_lock(role, &why) < 0)
+		if (sandbox_isolate(role, dirs, n, &why) < 0 || sandbox_lock(role, &why) < 0)
 			_exit(99);
 		_exit(fn());
 	}
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	return status;
+}
+
+static int in_cell(enum sandbox_role role, const char *folder, int (*fn)(void))
+{
+	return in_cell_with(role, &folder, folder ? 1 : 0, fn);
 }
 
 static int do_nothing(void)
@@ -208,6 +213,14 @@ static int do_tidy(void)
 	return dir_remove_all(folder) == 0 ? 7 : 1;
 }
 
+/* As a control group's folder goes: from the one above, which was open before. */
+static int above_fd;
+
+static int do_remove_both(void)
+{
+	return do_tidy() == 7 && unlinkat(above_fd, "group", AT_REMOVEDIR) == 0 ? 7 : 1;
+}
+
 static int do_remove_beside(void)
 {
 	return unlink(outside) < 0 && errno == EACCES ? 7 : 1;
@@ -302,6 +315,25 @@ START_TEST(the_janitor_removes_its_folder_and_no_other)
 }
 END_TEST
 
+START_TEST(the_janitor_removes_both_its_folders)
+{
+	CLEANUP(free) char *own = str_printf("%s/own", dir);
+	CLEANUP(free) char *group = NULL;
+	const char *dirs[] = { own, NULL };
+	char above[] = "/tmp/check-sandbox-group.XXXXXX"; /* not below what the first allows */
+	int status;
+
+	ck_assert_ptr_nonnull(mkdtemp(above));
+	dirs[1] = group = str_printf("%s/group", above);
+	ck_assert_int_eq(mkdir(group, 0700), 0);
+	above_fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	status = in_cell_with(SANDBOX_JANITOR, dirs, 2, do_remove_both);
+	(void)close(above_fd);
+	ck_assert_int_eq(dir_remove_all(above), 0);
+	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+}
+END_TEST
+
 /* A thread that was there before the list has it too. */
 static int made = -1;
 static void *open_later(void *arg)
@@ -325,7 +357,7 @@ START_TEST(all_threads_are_locked)
 	ck_assert_int_eq(pipe(fds), 0);
 	pid = fork();
 	if (pid == 0) {
-		if (sandbox_isolate(SANDBOX_MACHINE_KVM, NULL, &why) < 0 ||
+		if (sandbox_isolate(SANDBOX_MACHINE_KVM, NULL, 0, &why) < 0 ||
 		    pthread_create(&t, NULL, open_later, &fds[0]) != 0 ||
 		    sandbox_lock(SANDBOX_MACHINE_KVM, &why) < 0 || write(fds[1], "x", 1) != 1)
 			_exit(99);
@@ -349,7 +381,7 @@ static pid_t start_in_cell(enum sandbox_role role, const int fds[2])
 	if (pid)
 		return pid;
 	(void)close(fds[0]);
-	if (sandbox_isolate(role, NULL, &why) < 0 || sandbox_lock(role, &why) < 0 || write(fds[1], "x", 1) != 1)
+	if (sandbox_isolate(role, NULL, 0, &why) < 0 || sandbox_lock(role, &why) < 0 || write(fds[1], "x", 1) != 1)
 		_exit(99);
 	(void)recv(fds[1], &c, 1, 0);
 	_exit(7);
@@ -504,6 +536,7 @@ static Suite *make_suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, a_cell_allows_and_kills, 0, sizeof tries / sizeof *tries);
 	tcase_add_test(t, the_janitor_removes_its_folder_and_no_other);
+	tcase_add_test(t, the_janitor_removes_both_its_folders);
 	tcase_add_test(t, all_threads_are_locked);
 	tcase_add_test(t, a_supervisor_keeps_settings_and_no_other_variable);
 	tcase_add_test(t, a_supervisor_writes_to_its_folders_only);

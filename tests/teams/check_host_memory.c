@@ -67,8 +67,10 @@ START_TEST(test_available)
 	uint64_t bytes = 1;
 
 	lay("/proc/meminfo", hosts[_i].meminfo);
-	if (hosts[_i].cgroup)
+	if (hosts[_i].cgroup) {
 		lay("/proc/self/cgroup", hosts[_i].cgroup);
+		lay("/proc/self/mountinfo", "35 24 0:30 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw\n");
+	}
 	for (size_t k = 0; k < 4 && hosts[_i].file[k]; k++) {
 		CLEANUP(free) char *path = str_printf("/sys/fs/cgroup%s", hosts[_i].file[k]);
 

@@ -141,6 +141,24 @@ START_TEST(test_no_lock_is_no_owner)
 }
 END_TEST
 
+/* Supervisor and janitor were killed: the folder above is the kernel's to fill, the name is in the note. */
+START_TEST(test_the_control_group_goes_too)
+{
+	CLEANUP(free) char *note = store_cgroup_note(&store, "t");
+	CLEANUP(free) char *group = str_printf("%s/muster-t-1", dir);
+	struct holder h = holder_new(true);
+
+	ck_assert_int_eq(dir_make_all(group, 0700), 0);
+	ck_assert_int_eq(file_write_all(note, group, strlen(group), 0600), 0);
+	ck_assert(!reap_left(&store, "t"));
+	ck_assert_int_eq(access(group, F_OK), 0);
+	holder_end(&h);
+	ck_assert(reap_left(&store, "t"));
+	ck_assert_int_lt(access(group, F_OK), 0);
+	ck_assert_int_lt(access(store.run, F_OK), 0);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("reap");
@@ -151,6 +169,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(t, test_a_later_owner_is_left_alone, 0, 2);
 	tcase_add_test(t, test_who_takes_the_lock_empties_its_file);
 	tcase_add_test(t, test_no_lock_is_no_owner);
+	tcase_add_test(t, test_the_control_group_goes_too);
 	suite_add_tcase(s, t);
 	return s;
 }
