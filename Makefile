@@ -29,7 +29,7 @@ WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-protot
 ALL_CFLAGS := -std=gnu17 $(OPT) $(WARN) -D_GNU_SOURCE -DMUSTER_VERSION='"$(VERSION)"' -I. \
 	-fno-strict-aliasing -fno-common -fstack-protector-strong $(PKG_CFLAGS) $(CFLAGS)
 # A process that guest bytes take over finds no table to write to and no address that it knows. Not
-# -fcf-protection: translated code returns by a stack of its own (docs/design.md, "The cell").
+# -fcf-protection: translated code returns by a stack of its own (docs/decisions/0001-cell-mechanisms.md).
 HARDEN := -fPIE -fstack-clash-protection
 ALL_LDFLAGS := -pie -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS)
 ifeq ($(WERROR),1)

@@ -12,7 +12,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-/* Exit statuses: the contract, team-file.md §5. */
+/* Exit statuses: muster(1), EXIT STATUS. */
 enum exit_status {
 	EXIT_DONE = 0,
 	EXIT_FAILED = 1, /* it failed, or a test failed */

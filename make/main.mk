@@ -1,6 +1,6 @@
 # deps, demo, check, install: the targets a person calls.
 
-.PHONY: deps deps-bench demo check check-all check-layers check-headers install uninstall clean help
+.PHONY: deps deps-bench demo check check-all check-layers check-docs check-headers install uninstall clean help
 deps:
 	@make/deps build image test
 
@@ -24,8 +24,12 @@ check-all:
 # What tests/*/part-* call make for: built before, as several of them run at a time.
 build-tests: $(O)/muster $(O)/run-machine $(BENCH_TX) $(BENCH_DOORBELL) $(RELAY) $(RELAY_GUEST) $(VSOCK_HOST) $(TSC_KHZ)
 
-check-layers:
+check-layers: check-docs
 	@tests/check-layers
+
+# What documents and comments refer to is in the tree.
+check-docs:
+	@tests/check-docs
 
 # Every header compiles alone.
 HEADERS := $(shell find core topologies vmm vswitch shaping nat dhcp dns teams cli images -name '*.h' 2>/dev/null)

@@ -37,7 +37,7 @@
  * what a wire would carry; on a plain one they pass whole.
  *
  * Used by: the fabric.   Depends on: core/{checksum,element,frame,prng,shape}.h.
- * Sources: team-file.md §4; tc-netem(8) for gemodel's meaning; tc-stab(8) for cells. */
+ * Sources: team-file(5); tc-netem(8) for gemodel's meaning; tc-stab(8) for cells. */
 #include "shaping/link.h"
 
 #include "core/checksum.h"

@@ -3,7 +3,7 @@
  * A state machine without clock or socket: it is told what happened and when,
  * and says which command is to be run in the guest and when it wants to be
  * called. Ready is: the guest agent answers, its set-up script did all, the `run` lines ended, and the
- * `ready` command exits 0 (team-file.md §3), all before the timeout. */
+ * `ready` command exits 0 (team-file(5)), all before the timeout. */
 #ifndef MUSTER_TEAMS_READY_H
 #define MUSTER_TEAMS_READY_H
 

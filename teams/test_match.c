@@ -1,6 +1,6 @@
 /* teams/test_match.c: expectations of tests.
  *
- * Used by: test_run.c.   Sources: team-file.md §3, regcomp(3). */
+ * Used by: test_run.c.   Sources: team-file(5), regcomp(3). */
 #include "teams/test_match.h"
 
 #include <regex.h>

@@ -4,7 +4,7 @@
  * could not be read is passed over in silence, so that one mistake is one
  * message. Names are looked up in hash tables: 2,000 VMs are checked in one go.
  *
- * Used by: team.c.   Depends on: load.h, suggest.h. Sources: the contract, §2, §3. */
+ * Used by: team.c.   Depends on: load.h, suggest.h. Sources: team-file(5). */
 #include "topologies/load.h"
 #include "topologies/suggest.h"
 

@@ -4,7 +4,7 @@
  * networks are ordinary. An address whose prefix length is not its network's is
  * only warned of, as a lab may want to show just that.
  *
- * Used by: check.c.   Depends on: load.h, core/addr.h. Sources: the contract, §2, §3. */
+ * Used by: check.c.   Depends on: load.h, core/addr.h. Sources: team-file(5). */
 #include "topologies/load.h"
 
 #include <string.h>

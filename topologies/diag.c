@@ -7,7 +7,7 @@
  * characters never reach the terminal.
  *
  * Used by: all of topologies/.   Depends on: core/bytes.h, arena.h.
- * Sources: the contract, §2. */
+ * Sources: team-file(5). */
 #include "core/bytes.h"
 #include "topologies/load.h"
 

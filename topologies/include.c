@@ -5,7 +5,7 @@
  * directly or not, is refused; names are one space over all files.
  *
  * Used by: team.c.   Depends on: tree.h, keys.h, core/bytes.h.
- * Sources: the contract, §3. */
+ * Sources: team-file(5). */
 #include "topologies/keys.h"
 
 #include "core/bytes.h"

@@ -17,7 +17,7 @@
 #include "topologies/tree.h"
 
 enum {
-	LOAD_MESSAGES_MAX = 20, /* the contract, §2 */
+	LOAD_MESSAGES_MAX = 20, /* team-file(5) */
 	LOAD_FILE_MAX = 8 * 1024 * 1024, /* bytes of one file */
 	LOAD_VMS_MAX = 10000,
 	LOAD_AFTER_MAX = 1000000, /* VMs that all `after` of a file name */

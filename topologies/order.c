@@ -5,7 +5,7 @@
  * is reported by naming its members. The stack is explicit: a chain may be as
  * long as the team.
  *
- * Used by: check.c.   Depends on: load.h. Sources: the contract, §3 (`after`). */
+ * Used by: check.c.   Depends on: load.h. Sources: team-file(5). */
 #include "topologies/load.h"
 
 #include "core/bytes.h"

@@ -3,7 +3,7 @@
  * A service that does not exist yet is refused at its key, but only after its
  * form was looked at: who writes for a later version hears of both.
  *
- * Used by: parse.c.   Depends on: keys.h, values.h. Sources: the contract, §3. */
+ * Used by: parse.c.   Depends on: keys.h, values.h. Sources: team-file(5). */
 #include "topologies/keys.h"
 #include "topologies/values.h"
 

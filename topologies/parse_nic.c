@@ -3,7 +3,7 @@
  * Names of networks are looked up by check.c: they may come from a file that
  * is included later.
  *
- * Used by: parse_vm.c.   Depends on: keys.h, values.h. Sources: the contract, §3. */
+ * Used by: parse_vm.c.   Depends on: keys.h, values.h. Sources: team-file(5). */
 #include "topologies/keys.h"
 #include "topologies/values.h"
 

@@ -4,7 +4,7 @@
  * then the keys for both directions, then `up` and `down`.
  *
  * Used by: parse_network.c, parse_nic.c, parse_test.c.   Depends on: shape.h.
- * Sources: the contract, §4. */
+ * Sources: team-file(5). */
 #include "topologies/keys.h"
 #include "topologies/shape.h"
 #include "topologies/suggest.h"

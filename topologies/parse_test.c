@@ -3,7 +3,7 @@
  * An item says what it is by the one key of an action it has; without one it
  * is a check. Names of VMs and links are looked up by check.c.
  *
- * Used by: parse.c.   Depends on: keys.h, core/bytes.h. Sources: the contract, §3. */
+ * Used by: parse.c.   Depends on: keys.h, core/bytes.h. Sources: team-file(5). */
 #include "topologies/keys.h"
 
 #include "core/bytes.h"

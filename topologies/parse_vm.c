@@ -1,6 +1,6 @@
 /* topologies/parse_vm.c: a VM. `defaults` was merged into it as a map before.
  *
- * Used by: parse.c.   Depends on: keys.h, values.h. Sources: the contract, §3. */
+ * Used by: parse.c.   Depends on: keys.h, values.h. Sources: team-file(5). */
 #include "topologies/keys.h"
 #include "topologies/values.h"
 

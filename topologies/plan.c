@@ -12,7 +12,7 @@
  * planning is linear.
  *
  * Used by: team.c.   Depends on: load.h, core/addr.h.
- * Sources: the contract, §3; IEEE 802-2014 §8.4 (locally administered). */
+ * Sources: team-file(5); IEEE 802-2014 §8.4 (locally administered). */
 #include "topologies/load.h"
 
 #include <string.h>

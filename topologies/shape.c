@@ -6,7 +6,7 @@
  * refused everywhere.
  *
  * Used by: parse_shape.c, parse_test.c, show.c; teams and cli through team.h.
- * Depends on: values.h, core/bytes.h. Sources: the contract, §4. */
+ * Depends on: values.h, core/bytes.h. Sources: team-file(5). */
 #include "topologies/shape.h"
 
 #include "core/bytes.h"

@@ -4,7 +4,7 @@
  * find wrong; the plan is made only when nothing is. The team owns its arena,
  * and with it every byte that was read.
  *
- * Used by: teams, cli.   Depends on: load.h. Sources: the contract, §2, §5. */
+ * Used by: teams, cli.   Depends on: load.h. Sources: team-file(5). */
 #include "topologies/load.h"
 
 #include "core/bytes.h"

@@ -6,7 +6,7 @@
  * can be written with up to 18 digits comes out exact.
  *
  * Used by: parse*.c, shape.c, show.c.   Depends on: core/addr.h, core/bytes.h.
- * Sources: the contract, §2. */
+ * Sources: team-file(5). */
 #include "topologies/values.h"
 
 #include "core/bytes.h"

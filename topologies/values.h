@@ -1,7 +1,7 @@
 /* topologies/values.h: numbers with units, addresses and names as text.
  *
  * Each parser returns 0, or -EINVAL with a message in *ret_why (the caller
- * frees; the value itself is untouched). Source: the contract, §2. */
+ * frees; the value itself is untouched). Source: team-file(5). */
 #ifndef MUSTER_TOPOLOGIES_VALUES_H
 #define MUSTER_TOPOLOGIES_VALUES_H
 

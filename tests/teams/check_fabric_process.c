@@ -214,7 +214,7 @@ static bool link_reads(const char *dir, const char *text)
 	return is_so;
 }
 
-/* team-file.md §4: start from a preset; the other keys override it, wherever it
+/* team-file(5): start from a preset; the other keys override it, wherever it
  * stands; up and down are for one direction. */
 START_TEST(a_link_is_set_as_a_team_file_would)
 {
