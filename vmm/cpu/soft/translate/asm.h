@@ -99,23 +99,228 @@ static inline void em(uint8_t **p, unsigned size, uint32_t op, unsigned reg, str
 	em_modrm(p, reg, o);
 }
 
-static inline void em_mov(uint8_t **p, unsigned dst, unsigned src)
+/* ---- the host's instructions ------------------------------------------------------
+ * Operands in the order of the SDM: destination first. @size is the operand's, in bytes. */
+
+/* Binary operations, in the order of their opcodes; TEST has opcodes of its own. */
+enum alu { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, ALU_CMP, ALU_TEST };
+/* The digits of groups 2, 3 and 8. */
+enum host_shift { SHIFT_ROL, SHIFT_ROR, SHIFT_RCL, SHIFT_RCR, SHIFT_SHL, SHIFT_SHR, SHIFT_SAL, SHIFT_SAR };
+enum host_unary { UNARY_NOT = 2, UNARY_NEG, UNARY_MUL, UNARY_IMUL };
+enum host_bit { BIT_BT = 4, BIT_BTS, BIT_BTR, BIT_BTC };
+/* For em(): an opcode that the guest has too. */
+enum { HOST_MAP_0F = 0x0F00, HOST_MOVSXD = 0x63 };
+
+/* MOV of @size bytes into @dst; of fewer than 4 the rest of the register stays. */
+static inline void em_mov_load(uint8_t **p, unsigned size, unsigned dst, struct opd o)
 {
-	if (dst != src)
-		em(p, 8, 0x8B, dst, opd_reg(src));
+	em(p, size, 0x8A | (size > 1), dst, o);
+}
+
+static inline void em_mov_store(uint8_t **p, unsigned size, struct opd o, unsigned src)
+{
+	em(p, size, 0x88 | (size > 1), src, o);
 }
 
 static inline void em_load(uint8_t **p, unsigned dst, struct opd o)
 {
-	em(p, 8, 0x8B, dst, o);
+	em_mov_load(p, 8, dst, o);
 }
 
 static inline void em_store(uint8_t **p, struct opd o, unsigned src)
 {
-	em(p, 8, 0x89, src, o);
+	em_mov_store(p, 8, o, src);
 }
 
-/* Without flags. */
+/* Nothing when both are the same register. */
+static inline void em_mov(uint8_t **p, unsigned dst, unsigned src)
+{
+	if (dst != src)
+		em_load(p, dst, opd_reg(src));
+}
+
+/* MOVZX from @from bytes (1 or 2) to the whole register. */
+static inline void em_movzx(uint8_t **p, unsigned dst, unsigned from, struct opd o)
+{
+	em(p, 0, from == 1 ? 0x0FB6 : 0x0FB7, dst, o);
+}
+
+static inline void em_lea(uint8_t **p, unsigned dst, struct opd o)
+{
+	em(p, 8, 0x8D, dst, o);
+}
+
+/* @op other than ALU_TEST. */
+static inline void em_alu(uint8_t **p, unsigned size, enum alu op, unsigned dst, struct opd o)
+{
+	em(p, size, 2u | (size > 1) | (uint32_t)op << 3, dst, o);
+}
+
+/* The same with @o as the destination. */
+static inline void em_alu_store(uint8_t **p, unsigned size, enum alu op, unsigned src, struct opd o)
+{
+	em(p, size, (size > 1) | (uint32_t)op << 3, src, o);
+}
+
+static inline void em_test(uint8_t **p, unsigned size, unsigned src, struct opd o)
+{
+	em(p, size, 0x84 | (size > 1), src, o);
+}
+
+static inline void em_unary(uint8_t **p, unsigned size, enum host_unary op, struct opd o)
+{
+	em(p, size, 0xF6 | (size > 1), op, o);
+}
+
+static inline void em_inc_dec(uint8_t **p, unsigned size, bool is_dec, struct opd o)
+{
+	em(p, size, 0xFE | (size > 1), is_dec, o);
+}
+
+static inline void em_shift_imm(uint8_t **p, unsigned size, enum host_shift op, struct opd o, unsigned count)
+{
+	em(p, size, 0xC1, op, o);
+	em8(p, count);
+}
+
+/* BT and its kin by an immediate, and by register @src. */
+static inline void em_bit_imm(uint8_t **p, unsigned size, enum host_bit op, struct opd o, unsigned n)
+{
+	em(p, size, 0x0FBA, op, o);
+	em8(p, n);
+}
+
+static inline void em_bit(uint8_t **p, unsigned size, enum host_bit op, unsigned src, struct opd o)
+{
+	em(p, size, 0x0F83 | (uint32_t)op << 3, src, o);
+}
+
+/* @cond: enum cc_cond. */
+static inline void em_setcc(uint8_t **p, unsigned cond, struct opd o)
+{
+	em(p, 1, 0x0F90 | cond, 0, o);
+}
+
+static inline void em_cmov(uint8_t **p, unsigned size, unsigned cond, unsigned dst, struct opd o)
+{
+	em(p, size, 0x0F40 | cond, dst, o);
+}
+
+static inline void em_imul(uint8_t **p, unsigned size, unsigned dst, struct opd o)
+{
+	em(p, size, 0x0FAF, dst, o);
+}
+
+static inline void em_imul_imm(uint8_t **p, unsigned size, unsigned dst, struct opd o, uint32_t v)
+{
+	em(p, size, 0x69, dst, o);
+	em32(p, v);
+}
+
+static inline void em_xadd(uint8_t **p, unsigned size, unsigned src, struct opd o)
+{
+	em(p, size, 0x0FC1, src, o);
+}
+
+/* CMPXCHG16B when @size is 8. */
+static inline void em_cmpxchg8b(uint8_t **p, unsigned size, struct opd o)
+{
+	em(p, size, 0x0FC7, 1, o);
+}
+
+static inline void em_bswap(uint8_t **p, unsigned size, unsigned h)
+{
+	em8(p, 0x40u | (size == 8 ? 8u : 0u) | h >> 3);
+	em8(p, 0x0F);
+	em8(p, 0xC8 | (h & 7));
+}
+
+/* CDQ, or CQO when @size is 8. */
+static inline void em_cdq(uint8_t **p, unsigned size)
+{
+	if (size == 8)
+		em8(p, 0x48);
+	em8(p, 0x99);
+}
+
+/* The string instruction of one-byte @opcode, repeated as RCX says when @is_rep. */
+static inline void em_string(uint8_t **p, unsigned size, bool is_rep, unsigned opcode)
+{
+	if (is_rep)
+		em8(p, 0xF3);
+	if (size == 2)
+		em8(p, 0x66);
+	else if (size == 8)
+		em8(p, 0x48);
+	em8(p, opcode);
+}
+
+static inline void em_push(uint8_t **p, unsigned h)
+{
+	if (h > 7)
+		em8(p, 0x41);
+	em8(p, 0x50 | (h & 7));
+}
+
+static inline void em_pop(uint8_t **p, unsigned h)
+{
+	if (h > 7)
+		em8(p, 0x41);
+	em8(p, 0x58 | (h & 7));
+}
+
+static inline void em_push_mem(uint8_t **p, struct opd o)
+{
+	em(p, 4, 0xFF, 6, o);
+}
+
+static inline void em_pushfq(uint8_t **p)
+{
+	em8(p, 0x9C);
+}
+
+static inline void em_popfq(uint8_t **p)
+{
+	em8(p, 0x9D);
+}
+
+static inline void em_ret(uint8_t **p)
+{
+	em8(p, 0xC3);
+}
+
+static inline void em_jump_ind(uint8_t **p, struct opd o)
+{
+	em(p, 4, 0xFF, 4, o);
+}
+
+static inline void em_call_ind(uint8_t **p, struct opd o)
+{
+	em(p, 4, 0xFF, 2, o);
+}
+
+/* MOVAPS: all 16 bytes of an XMM register. */
+static inline void em_xmm_load(uint8_t **p, unsigned x, struct opd o)
+{
+	em(p, 4, 0x0F28, x, o);
+}
+
+static inline void em_xmm_store(uint8_t **p, struct opd o, unsigned x)
+{
+	em(p, 4, 0x0F29, x, o);
+}
+
+static inline void em_ldmxcsr(uint8_t **p, struct opd o)
+{
+	em(p, 4, 0x0FAE, 2, o);
+}
+
+static inline void em_stmxcsr(uint8_t **p, struct opd o)
+{
+	em(p, 4, 0x0FAE, 3, o);
+}
+
+/* MOV of an immediate. Flags stay. */
 static inline void em_imm64(uint8_t **p, unsigned dst, uint64_t v)
 {
 	if (v <= UINT32_MAX) {
@@ -139,8 +344,8 @@ static inline void em_imm(uint8_t **p, unsigned size, int32_t v)
 	*p += n;
 }
 
-/* ALU operation @op (0 ADD to 7 CMP) with an immediate. */
-static inline void em_alu_imm(uint8_t **p, unsigned size, unsigned op, struct opd o, int32_t v)
+/* @op other than ALU_TEST. */
+static inline void em_alu_imm(uint8_t **p, unsigned size, enum alu op, struct opd o, int32_t v)
 {
 	if (size == 1) {
 		em(p, 1, 0x80, op, o);
@@ -154,7 +359,21 @@ static inline void em_alu_imm(uint8_t **p, unsigned size, unsigned op, struct op
 	}
 }
 
-/* @dst = @src's lower half, rotated right by @by, without flags. Both are R8 to R15. For a host with BMI2. */
+static inline void em_test_imm(uint8_t **p, unsigned size, struct opd o, int32_t v)
+{
+	em(p, size, 0xF6 | (size > 1), 0, o);
+	em_imm(p, size, v);
+}
+
+/* CMP of a dword with an immediate of 4 bytes, whatever its value. Returns where the immediate is, to be patched. */
+static inline uint8_t *em_cmp_imm32(uint8_t **p, struct opd o, uint32_t v)
+{
+	em(p, 4, 0x81, ALU_CMP, o);
+	em32(p, v);
+	return *p - 4;
+}
+
+/* RORX: @dst = @src's lower half, rotated right by @by. Flags stay. Both are R8 to R15. For a host with BMI2. */
 static inline void em_rorx(uint8_t **p, unsigned dst, unsigned src, unsigned by)
 {
 	em8(p, 0xC4);
@@ -221,11 +440,17 @@ static inline void em_jump_back(uint8_t **p, const uint8_t *target)
 	em8(p, (uint8_t)rel);
 }
 
-static inline void em_call_to(uint8_t **p, const uint8_t *target)
+/* A near CALL whose target em_patch() sets. */
+static inline uint8_t *em_call(uint8_t **p)
 {
 	em8(p, 0xE8);
 	em32(p, 0);
-	em_patch(*p - 4, target);
+	return *p - 4;
+}
+
+static inline void em_call_to(uint8_t **p, const uint8_t *target)
+{
+	em_patch(em_call(p), target);
 }
 
 #endif

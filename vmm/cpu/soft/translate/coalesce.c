@@ -240,7 +240,7 @@ struct opd translate_stack(struct build *t, const struct plan *x)
 		return at;
 	off += to_start(t, x->stack);
 	if (off)
-		em(&t->p, 8, 0x8D, HOST_T1, opd_mem(guest_host(x->stack_base), off));
+		em_lea(&t->p, HOST_T1, opd_mem(guest_host(x->stack_base), off));
 	else
 		em_mov(&t->p, HOST_T1, guest_host(x->stack_base));
 	return look_up(t, x, x->stack, 8, x->stack_by < 0);

@@ -48,8 +48,8 @@ static void put_generic(struct build *t, const struct plan *x)
 static void count_entry(struct build *t)
 {
 	em_imm64(&t->p, HOST_T1, (uint64_t)(uintptr_t)&t->root->n_entered);
-	em_alu_imm(&t->p, 4, 0, opd_mem(HOST_T1, 0), 1); /* add */
-	em_alu_imm(&t->p, 4, 3, opd_mem(HOST_T1, 0), 0); /* sbb */
+	em_alu_imm(&t->p, 4, ALU_ADD, opd_mem(HOST_T1, 0), 1);
+	em_alu_imm(&t->p, 4, ALU_SBB, opd_mem(HOST_T1, 0), 0);
 }
 
 /* Charges the trace to the budget. When that is too small the root is interpreted. */
@@ -58,7 +58,7 @@ static void charge(struct build *t)
 	t->now.refund = t->n_plans;
 	if (t->t->profile && !t->root->crosses_page)
 		count_entry(t);
-	em_alu_imm(&t->p, 8, 5, OPD_S(budget), (int32_t)t->n_plans);
+	em_alu_imm(&t->p, 8, ALU_SUB, OPD_S(budget), (int32_t)t->n_plans);
 	translate_exit(t, COND_S, NULL);
 	t->now.refund = 0;
 }
@@ -69,15 +69,14 @@ static void check_crossing(struct build *t)
 	uint8_t *other;
 
 	em_load(&t->p, HOST_T1, OPD_S(page_rip));
-	em(&t->p, 8, 0x8D, HOST_T1, opd_mem(HOST_T1, MEM_PAGE_SIZE));
+	em_lea(&t->p, HOST_T1, opd_mem(HOST_T1, MEM_PAGE_SIZE));
 	translate_code_entry(t, &t->p);
-	em(&t->p, 8, 0x3B, HOST_T1, translate_in_code_entry(t, offsetof(struct code_entry, tag)));
+	em_alu(&t->p, 8, ALU_CMP, HOST_T1, translate_in_code_entry(t, offsetof(struct code_entry, tag)));
 	other = em_jump(&t->p, COND_NE);
 	em_patch(other, t->cold);
-	em(&t->p, 4, 0x81, 7, translate_in_code_entry(t, offsetof(struct code_entry, pfn)));
-	em32(&t->p, t->root->page2);
+	(void)em_cmp_imm32(&t->p, translate_in_code_entry(t, offsetof(struct code_entry, pfn)), t->root->page2);
 	em_jump_to(&t->p, COND_NE, t->cold);
-	em(&t->cold, 8, 0x8D, HOST_T1, opd_mem(HOST_T1, (int32_t)translate_in_page(t, 0) - (int32_t)MEM_PAGE_SIZE));
+	em_lea(&t->cold, HOST_T1, opd_mem(HOST_T1, (int32_t)translate_in_page(t, 0) - (int32_t)MEM_PAGE_SIZE));
 	em_store(&t->cold, OPD_S(rip), HOST_T1);
 	em_jump_to(&t->cold, COND_COUNT, t->t->to_dispatcher);
 }

@@ -8,8 +8,6 @@
 #include "vmm/cpu/soft/interp/int.h"
 #include "vmm/cpu/soft/translate/emit_operand.h"
 
-enum { DIGIT_ROL, DIGIT_ROR, DIGIT_SHL = 4, DIGIT_SHR, DIGIT_SAL, DIGIT_SAR };
-
 /* ---- shifts and rotates ------------------------------------------------------------ */
 
 static bool is_by_cl(const struct insn *i)
@@ -26,7 +24,7 @@ static void put_host_shift(struct build *t, const struct plan *x, unsigned size,
 {
 	unsigned digit = x->i.reg & 7;
 
-	em(&t->p, size, x->i.opcode, digit == DIGIT_SAL ? DIGIT_SHL : digit, at);
+	em(&t->p, size, x->i.opcode, digit == SHIFT_SAL ? SHIFT_SHL : digit, at);
 	if (x->i.opcode < 0xD0)
 		em8(&t->p, (uint8_t)x->i.imm);
 }
@@ -34,10 +32,9 @@ static void put_host_shift(struct build *t, const struct plan *x, unsigned size,
 /* T2 = the top bit of @at, or @is_next the one below it. */
 static void put_top(struct build *t, unsigned size, struct opd at, bool is_next)
 {
-	em(&t->p, size, 0x8B, HOST_T2, at);
-	em(&t->p, size, 0xC1, 5, opd_reg(HOST_T2)); /* shr */
-	em8(&t->p, 8 * size - (is_next ? 2 : 1));
-	em_alu_imm(&t->p, 4, 4, opd_reg(HOST_T2), 1);
+	em_mov_load(&t->p, size, HOST_T2, at);
+	em_shift_imm(&t->p, size, SHIFT_SHR, opd_reg(HOST_T2), 8 * size - (is_next ? 2 : 1));
+	em_alu_imm(&t->p, 4, ALU_AND, opd_reg(HOST_T2), 1);
 }
 
 /* The host's CF is right, and the result is in @at: CC_MIX as shifted() leaves it. */
@@ -45,16 +42,15 @@ static void keep_shift(struct build *t, const struct plan *x, unsigned size, str
 {
 	unsigned digit = x->i.reg & 7;
 
-	em(&t->p, 1, 0x0F92, 0, opd_reg(HOST_T2)); /* setc */
-	em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
+	em_setcc(&t->p, COND_B, opd_reg(HOST_T2));
+	em_movzx(&t->p, HOST_T2, 1, opd_reg(HOST_T2));
 	em_store(&t->p, OPD_S(cc_src), HOST_T2);
-	if (digit != DIGIT_SAR) {
-		put_top(t, size, at, digit == DIGIT_SHR);
-		if (digit != DIGIT_SHR)
-			em(&t->p, 4, 0x33, HOST_T2, OPD_S(cc_src)); /* SHL: the top bit against CF */
-		em(&t->p, 4, 0xC1, 4, opd_reg(HOST_T2));
-		em8(&t->p, 11);
-		em(&t->p, 4, 0x09, HOST_T2, OPD_S(cc_src));
+	if (digit != SHIFT_SAR) {
+		put_top(t, size, at, digit == SHIFT_SHR);
+		if (digit != SHIFT_SHR)
+			em_alu(&t->p, 4, ALU_XOR, HOST_T2, OPD_S(cc_src)); /* SHL: the top bit against CF */
+		em_shift_imm(&t->p, 4, SHIFT_SHL, opd_reg(HOST_T2), 11);
+		em_alu_store(&t->p, 4, ALU_OR, HOST_T2, OPD_S(cc_src));
 	}
 	em_sx(&t->p, HOST_T2, size, at);
 	em_store(&t->p, OPD_S(cc_dst), HOST_T2);
@@ -65,16 +61,15 @@ static void keep_shift(struct build *t, const struct plan *x, unsigned size, str
  * against the lowest, which is CF; ROR: against the one below it, the top being CF. */
 static void keep_rotate(struct build *t, const struct plan *x, unsigned size, struct opd at)
 {
-	em(&t->p, 1, 0x0F92, 0, opd_reg(HOST_T2));
-	em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
-	em_alu_imm(&t->p, 4, 4, OPD_S(cc_src), ~(FLAG_CF | FLAG_OF));
-	em(&t->p, 4, 0x09, HOST_T2, OPD_S(cc_src));
-	put_top(t, size, at, (x->i.reg & 7) == DIGIT_ROR);
-	em(&t->p, 4, 0x33, HOST_T2, OPD_S(cc_src));
-	em_alu_imm(&t->p, 4, 4, opd_reg(HOST_T2), 1);
-	em(&t->p, 4, 0xC1, 4, opd_reg(HOST_T2));
-	em8(&t->p, 11);
-	em(&t->p, 4, 0x09, HOST_T2, OPD_S(cc_src));
+	em_setcc(&t->p, COND_B, opd_reg(HOST_T2));
+	em_movzx(&t->p, HOST_T2, 1, opd_reg(HOST_T2));
+	em_alu_imm(&t->p, 4, ALU_AND, OPD_S(cc_src), ~(FLAG_CF | FLAG_OF));
+	em_alu_store(&t->p, 4, ALU_OR, HOST_T2, OPD_S(cc_src));
+	put_top(t, size, at, (x->i.reg & 7) == SHIFT_ROR);
+	em_alu(&t->p, 4, ALU_XOR, HOST_T2, OPD_S(cc_src));
+	em_alu_imm(&t->p, 4, ALU_AND, opd_reg(HOST_T2), 1);
+	em_shift_imm(&t->p, 4, SHIFT_SHL, opd_reg(HOST_T2), 11);
+	em_alu_store(&t->p, 4, ALU_OR, HOST_T2, OPD_S(cc_src));
 	em_store_imm(&t->p, 4, OPD_S(cc_op), CC_FLAGS);
 }
 
@@ -82,9 +77,8 @@ static void keep_rotate(struct build *t, const struct plan *x, unsigned size, st
 static void save_flags(struct build *t)
 {
 	translate_flags(t);
-	em8(&t->p, 0x9C); /* pushfq */
-	em8(&t->p, 0x41); /* pop r13 */
-	em8(&t->p, 0x5D);
+	em_pushfq(&t->p);
+	em_pop(&t->p, HOST_T2);
 	em_store(&t->p, OPD_S(scratch), HOST_T2);
 }
 
@@ -92,7 +86,7 @@ static void save_flags(struct build *t)
 static bool put_shift(struct build *t, const struct plan *x)
 {
 	unsigned size = width(&x->i), digit = x->i.reg & 7;
-	bool is_rotate = digit <= DIGIT_ROR;
+	bool is_rotate = digit <= SHIFT_ROR;
 	uint8_t *is_zero = NULL;
 	struct opd at;
 
@@ -102,10 +96,9 @@ static bool put_shift(struct build *t, const struct plan *x)
 	if (x->flags_live && is_rotate)
 		save_flags(t);
 	if (x->flags_live && is_by_cl(&x->i)) {
-		em(&t->p, 1, 0xF6, 0, opd_reg(HOST_RCX)); /* test */
-		em8(&t->p, size == 8 ? 63 : 31);
+		em_test_imm(&t->p, 1, opd_reg(HOST_RCX), size == 8 ? 63 : 31);
 		if (size == 4 && !is_mem(x))
-			em(&t->p, 4, 0x8B, at.reg, at);
+			em_mov_load(&t->p, 4, at.reg, at);
 		is_zero = em_jump(&t->p, COND_E);
 	}
 	if (x->flags_live && is_rotate) {
@@ -136,11 +129,10 @@ static struct opd bit_string(struct build *t, const struct plan *x, bool is_writ
 
 	translate_ea(t, x, 0);
 	em_sx(&t->p, HOST_T2, size, guest_opd(x->i.reg));
-	em(&t->p, 8, 0xC1, 7, opd_reg(HOST_T2)); /* sar */
-	em8(&t->p, size == 8 ? 6 : 5);
+	em_shift_imm(&t->p, 8, SHIFT_SAR, opd_reg(HOST_T2), size == 8 ? 6 : 5);
 	at.index = HOST_T2;
 	at.scale = size == 8 ? 3 : 2;
-	em(&t->p, 8, 0x8D, HOST_T1, at);
+	em_lea(&t->p, HOST_T1, at);
 	translate_tlb(t, x, size, is_write, false);
 	return opd_mem(HOST_T1, 0);
 }
@@ -158,25 +150,24 @@ static bool put_bit(struct build *t, const struct plan *x)
 		save_flags(t);
 	if (is_mem(x) && !by_imm) {
 		word = opd_reg(HOST_T2);
-		em(&t->p, size, 0x8B, HOST_T2, at);
+		em_mov_load(&t->p, size, HOST_T2, at);
 	}
 	if (by_imm) {
-		em(&t->p, size, 0x0FBA, op, word);
-		em8(&t->p, (uint8_t)x->i.imm);
+		em_bit_imm(&t->p, size, op, word, (uint8_t)x->i.imm);
 	} else {
-		em(&t->p, size, 0x0F83 | op << 3, guest_host(x->i.reg), word);
+		em_bit(&t->p, size, op, guest_host(x->i.reg), word);
 	}
 	if (word.reg == HOST_T2 && op != 4)
-		em(&t->p, size, 0x89, HOST_T2, at);
+		em_mov_store(&t->p, size, at, HOST_T2);
 	if (op != 4)
 		put_back(t, x);
 	t->host_flags = false;
 	if (!x->flags_live)
 		return true;
-	em(&t->p, 1, 0x0F92, 0, opd_reg(HOST_T2)); /* setc */
-	em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
-	em_alu_imm(&t->p, 4, 4, OPD_S(scratch), ~FLAG_CF);
-	em(&t->p, 4, 0x0B, HOST_T2, OPD_S(scratch));
+	em_setcc(&t->p, COND_B, opd_reg(HOST_T2));
+	em_movzx(&t->p, HOST_T2, 1, opd_reg(HOST_T2));
+	em_alu_imm(&t->p, 4, ALU_AND, OPD_S(scratch), ~FLAG_CF);
+	em_alu(&t->p, 4, ALU_OR, HOST_T2, OPD_S(scratch));
 	em_store(&t->p, OPD_S(cc_src), HOST_T2);
 	em_store_imm(&t->p, 4, OPD_S(cc_op), CC_FLAGS);
 	t->lazy = LAZY_UNKNOWN;
@@ -192,21 +183,20 @@ static bool put_scan(struct build *t, const struct plan *x)
 	struct opd from = operand(t, x, size, false);
 	uint8_t *is_zero;
 
-	em(&t->p, size, 0x8B, HOST_T2, from);
+	em_mov_load(&t->p, size, HOST_T2, from);
 	h = guest_read(t, x->i.reg, HOST_T1);
-	em(&t->p, size, 0x85, HOST_T2, opd_reg(HOST_T2)); /* test */
+	em_test(&t->p, size, HOST_T2, opd_reg(HOST_T2));
 	is_zero = em_jump(&t->p, COND_E);
-	em(&t->p, size, 0x0F00u | x->i.opcode, h, opd_reg(HOST_T2));
+	em(&t->p, size, HOST_MAP_0F | (uint32_t)x->i.opcode, h, opd_reg(HOST_T2));
 	guest_write(t, x->i.reg, h);
 	em_patch(is_zero, t->p);
 	t->host_flags = false;
 	if (!x->flags_live)
 		return true;
-	em(&t->p, size, 0x85, HOST_T2, opd_reg(HOST_T2));
-	em(&t->p, 1, 0x0F94, 0, opd_reg(HOST_T2)); /* setz */
-	em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
-	em(&t->p, 4, 0xC1, 4, opd_reg(HOST_T2));
-	em8(&t->p, 6);
+	em_test(&t->p, size, HOST_T2, opd_reg(HOST_T2));
+	em_setcc(&t->p, COND_E, opd_reg(HOST_T2));
+	em_movzx(&t->p, HOST_T2, 1, opd_reg(HOST_T2));
+	em_shift_imm(&t->p, 4, SHIFT_SHL, opd_reg(HOST_T2), 6);
 	em_store(&t->p, OPD_S(cc_src), HOST_T2);
 	em_store_imm(&t->p, 4, OPD_S(cc_op), CC_FLAGS);
 	t->lazy = LAZY_UNKNOWN;
@@ -222,17 +212,16 @@ static bool put_cmpxchg8b(struct build *t, const struct plan *x)
 	struct opd at = translate_mem(t, x, bytes, true);
 
 	if (bytes == 16) {
-		em(&t->p, 8, 0x8D, HOST_T1, at);
+		em_lea(&t->p, HOST_T1, at);
 		translate_clobbered(t, HOST_T1);
 		at.disp = 0;
-		em(&t->p, 1, 0xF6, 0, opd_reg(HOST_T1)); /* test */
-		em8(&t->p, 15);
+		em_test_imm(&t->p, 1, opd_reg(HOST_T1), 15);
 		translate_exit(t, COND_NE, x->u);
 		t->host_flags = false;
 	}
 	if (x->flags_live)
 		translate_flags(t);
-	em(&t->p, x->i.opsize, 0x0FC7, 1, at);
+	em_cmpxchg8b(&t->p, x->i.opsize, at);
 	t->host_flags = x->flags_live;
 	if (x->flags_live)
 		translate_keep_host_flags(t);

@@ -51,14 +51,14 @@ static void first_operand(uint8_t **p, const struct pending *f)
 	} else if (is_add) {
 		/* ~src is -src - 1 */
 		em_mov(p, HOST_T2, guest_host(f->src));
-		em(p, 8, 0xF7, 2, opd_reg(HOST_T2));
+		em_unary(p, 8, UNARY_NOT, opd_reg(HOST_T2));
 		sum = opd_mem(HOST_T2, 1);
 		sum.index = (uint8_t)guest_host(f->reg);
 	} else {
 		sum = opd_mem(guest_host(f->src), 0);
 		sum.index = (uint8_t)guest_host(f->reg);
 	}
-	em(p, 8, 0x8D, HOST_T2, sum);
+	em_lea(p, HOST_T2, sum);
 }
 
 static void put_pending(uint8_t **p, const struct pending *f)
@@ -90,12 +90,12 @@ void translate_put_state(uint8_t **p, const struct state *st)
 	put_pending(p, &st->flags);
 	for (unsigned n = 0; n < 16; n++) {
 		if (st->xmm_dirty >> n & 1)
-			em(p, 4, 0x0F29, n, opd_mem(HOST_S, (int32_t)(offsetof(struct soft, fx.xmm) + 16 * n)));
+			em_xmm_store(p, opd_mem(HOST_S, (int32_t)(offsetof(struct soft, fx.xmm) + 16 * n)), n);
 	}
 	if (st->has_mxcsr)
-		em(p, 4, 0x0FAE, 3, OPD_S(fx.mxcsr));
+		em_stmxcsr(p, OPD_S(fx.mxcsr));
 	if (st->refund)
-		em_alu_imm(p, 8, 0, OPD_S(budget), (int32_t)st->refund);
+		em_alu_imm(p, 8, ALU_ADD, OPD_S(budget), (int32_t)st->refund);
 	translate_swap(p, st->moved);
 }
 
@@ -185,11 +185,11 @@ void translate_rip(struct build *t, unsigned dst, int64_t off)
 	translate_clobbered(t, dst);
 	em_load(&t->p, dst, OPD_S(page_rip));
 	if (disp != (int32_t)disp) {
-		em(&t->p, 8, 0x8D, dst, opd_mem(dst, (int32_t)off));
+		em_lea(&t->p, dst, opd_mem(dst, (int32_t)off));
 		disp -= off;
 	}
 	if (disp)
-		em(&t->p, 8, 0x8D, dst, opd_mem(dst, (int32_t)disp));
+		em_lea(&t->p, dst, opd_mem(dst, (int32_t)disp));
 }
 
 void translate_ea(struct build *t, const struct plan *x, int32_t add)
@@ -212,11 +212,11 @@ void translate_ea(struct build *t, const struct plan *x, int32_t add)
 		o.scale = i->scale;
 	}
 	if (o.reg != HOST_T1 || o.disp || o.index != HOST_RSP)
-		em(&t->p, 8, 0x8D, HOST_T1, o);
+		em_lea(&t->p, HOST_T1, o);
 	if (far_seg) {
 		struct opd seg = opd_mem(HOST_S, (int32_t)(offsetof(struct soft, seg_base) + 8u * i->seg));
 
-		em(&t->p, 8, 0x03, HOST_T1, seg);
+		em_alu(&t->p, 8, ALU_ADD, HOST_T1, seg);
 	}
 }
 
@@ -226,11 +226,10 @@ static void put_index(const struct build *t, uint8_t **p, unsigned shift)
 	if (t->t->has_bmi2) {
 		em_rorx(p, HOST_T2, HOST_T1, MEM_PAGE_SHIFT - shift);
 	} else {
-		em(p, 4, 0x8B, HOST_T2, opd_reg(HOST_T1));
-		em(p, 4, 0xC1, 5, opd_reg(HOST_T2)); /* shr */
-		em8(p, MEM_PAGE_SHIFT - shift);
+		em_mov_load(p, 4, HOST_T2, opd_reg(HOST_T1));
+		em_shift_imm(p, 4, SHIFT_SHR, opd_reg(HOST_T2), MEM_PAGE_SHIFT - shift);
 	}
-	em_alu_imm(p, 4, 4, opd_reg(HOST_T2), (TLB_SIZE - 1) << shift);
+	em_alu_imm(p, 4, ALU_AND, opd_reg(HOST_T2), (TLB_SIZE - 1) << shift);
 }
 
 static struct opd indexed(size_t array, size_t member)
@@ -265,10 +264,10 @@ void translate_tlb(struct build *t, const struct plan *x, unsigned size, bool is
 	size_t tag = is_write ? offsetof(struct tlb_entry, write_tag) : offsetof(struct tlb_entry, read_tag);
 
 	put_index(t, &t->p, TLB_SHIFT);
-	em(&t->p, 8, 0x2B, HOST_T1, in_entry(t, tag));
-	em_alu_imm(&t->p, 8, 7, opd_reg(HOST_T1), (int32_t)(MEM_PAGE_SIZE - size));
+	em_alu(&t->p, 8, ALU_SUB, HOST_T1, in_entry(t, tag));
+	em_alu_imm(&t->p, 8, ALU_CMP, opd_reg(HOST_T1), (int32_t)(MEM_PAGE_SIZE - size));
 	leave(t, COND_A, x->u, is_span);
-	em(&t->p, 8, 0x03, HOST_T1, in_entry(t, offsetof(struct tlb_entry, host)));
+	em_alu(&t->p, 8, ALU_ADD, HOST_T1, in_entry(t, offsetof(struct tlb_entry, host)));
 	translate_clobbered(t, HOST_T1);
 	t->host_flags = false;
 }
@@ -277,18 +276,18 @@ void translate_tlb(struct build *t, const struct plan *x, unsigned size, bool is
 static void flags_of_pending(struct build *t)
 {
 	const struct pending *f = &t->now.flags;
-	unsigned wide = f->size > 1, h;
+	unsigned h;
 
 	if (f->kind == PENDING_LOGIC) {
 		h = value_of(&t->p, f->reg, HOST_T2);
-		em(&t->p, f->size, 0x84 | wide, h, opd_reg(h));
+		em_test(&t->p, f->size, h, opd_reg(h));
 		return;
 	}
 	first_operand(&t->p, f);
 	if (f->src == INSN_REG_NONE)
-		em_alu_imm(&t->p, f->size, f->kind == PENDING_ADD ? 0 : 7, opd_reg(HOST_T2), f->imm);
+		em_alu_imm(&t->p, f->size, f->kind == PENDING_ADD ? ALU_ADD : ALU_CMP, opd_reg(HOST_T2), f->imm);
 	else
-		em(&t->p, f->size, (f->kind == PENDING_ADD ? 2u : 0x3A) | wide, HOST_T2, guest_opd(f->src));
+		em_alu(&t->p, f->size, f->kind == PENDING_ADD ? ALU_ADD : ALU_CMP, HOST_T2, guest_opd(f->src));
 }
 
 void translate_flags(struct build *t)
@@ -306,10 +305,10 @@ void translate_flags(struct build *t)
 	case LAZY_ADD:
 	case LAZY_SUB:
 		em_load(&t->p, HOST_T2, OPD_S(cc_aux));
-		em(&t->p, size, (t->lazy == LAZY_ADD ? 2u : 0x3A) | (size > 1), HOST_T2, OPD_S(cc_src));
+		em_alu(&t->p, size, t->lazy == LAZY_ADD ? ALU_ADD : ALU_CMP, HOST_T2, OPD_S(cc_src));
 		return;
 	case LAZY_LOGIC:
-		em_alu_imm(&t->p, size, 7, OPD_S(cc_dst), 0);
+		em_alu_imm(&t->p, size, ALU_CMP, OPD_S(cc_dst), 0);
 		return;
 	default:
 		em_call_to(&t->p, t->t->flags);
@@ -323,5 +322,5 @@ void translate_push_scratch(struct build *t, const struct plan *x)
 
 	em_load(&t->p, HOST_T2, OPD_S(scratch));
 	em_store(&t->p, at, HOST_T2);
-	em(&t->p, 8, 0x8D, HOST_GUEST_RSP, opd_mem(HOST_GUEST_RSP, -8));
+	em_lea(&t->p, HOST_GUEST_RSP, opd_mem(HOST_GUEST_RSP, -8));
 }

@@ -34,11 +34,9 @@ static bool put_jmp(struct build *t, const struct plan *x)
 void translate_check_canonical(struct build *t, const struct plan *x)
 {
 	em_mov(&t->p, HOST_T2, HOST_T1);
-	em(&t->p, 8, 0xC1, 4, opd_reg(HOST_T2)); /* shl */
-	em8(&t->p, 16);
-	em(&t->p, 8, 0xC1, 7, opd_reg(HOST_T2)); /* sar */
-	em8(&t->p, 16);
-	em(&t->p, 8, 0x3B, HOST_T2, opd_reg(HOST_T1));
+	em_shift_imm(&t->p, 8, SHIFT_SHL, opd_reg(HOST_T2), 16);
+	em_shift_imm(&t->p, 8, SHIFT_SAR, opd_reg(HOST_T2), 16);
+	em_alu(&t->p, 8, ALU_CMP, HOST_T2, opd_reg(HOST_T1));
 	translate_exit(t, COND_NE, x->u);
 }
 
@@ -60,7 +58,7 @@ static bool put_call(struct build *t, const struct plan *x)
 		t->host_flags = false;
 	}
 	put_return_address(t, x);
-	em(&t->p, 8, 0x8D, HOST_GUEST_RSP, opd_mem(HOST_GUEST_RSP, -8));
+	em_lea(&t->p, HOST_GUEST_RSP, opd_mem(HOST_GUEST_RSP, -8));
 	translate_call(t, x->follow == FOLLOW_NONE ? CALLEE_DIRECT : CALLEE_NEXT, target(x), x->u->off);
 	return true;
 }
@@ -77,8 +75,8 @@ static bool put_ret(struct build *t, const struct plan *x)
 {
 	em_load(&t->p, HOST_T1, translate_stack(t, x));
 	translate_check_canonical(t, x);
-	em_alu_imm(&t->p, 8, 0, opd_reg(HOST_GUEST_RSP), 8 + (int32_t)x->u->imm);
-	em8(&t->p, 0xC3); /* the host's RET: to behind the call that it should belong to */
+	em_alu_imm(&t->p, 8, ALU_ADD, opd_reg(HOST_GUEST_RSP), 8 + (int32_t)x->u->imm);
+	em_ret(&t->p); /* the host's RET: to behind the call that it should belong to */
 	return true;
 }
 
@@ -89,7 +87,7 @@ static bool put_call_reg(struct build *t, const struct plan *x)
 	translate_clobbered(t, HOST_T1);
 	put_return_address(t, x);
 	em_mov(&t->p, HOST_T1, guest_read(t, x->i.rm, HOST_T1));
-	em(&t->p, 8, 0x8D, HOST_GUEST_RSP, opd_mem(HOST_GUEST_RSP, -8));
+	em_lea(&t->p, HOST_GUEST_RSP, opd_mem(HOST_GUEST_RSP, -8));
 	translate_call(t, CALLEE_INDIRECT, 0, x->u->off);
 	return true;
 }

@@ -24,12 +24,12 @@ static bool put_inc_dec(struct build *t, const struct plan *x)
 
 	if (x->flags_live) {
 		translate_flags(t);
-		em(&t->p, 1, 0x0F92, 0, opd_reg(HOST_T2)); /* setc */
-		em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
+		em_setcc(&t->p, COND_B, opd_reg(HOST_T2));
+		em_movzx(&t->p, HOST_T2, 1, opd_reg(HOST_T2));
 		em_store(&t->p, OPD_S(cc_src), HOST_T2);
 		sign_extend(t, OPD_S(cc_aux), size, at);
 	}
-	em(&t->p, size, size > 1 ? 0xFF : 0xFE, digit, at);
+	em_inc_dec(&t->p, size, digit, at);
 	t->host_flags = false;
 	if (x->flags_live) {
 		sign_extend(t, OPD_S(cc_dst), size, at);
@@ -52,7 +52,7 @@ static bool put_cmov(struct build *t, const struct plan *x)
 	} else {
 		h = guest_host(x->i.reg);
 	}
-	em(&t->p, x->i.opsize, 0x0F40u | (x->i.opcode & 15), h, from);
+	em_cmov(&t->p, x->i.opsize, (x->i.opcode & 15), h, from);
 	guest_write(t, x->i.reg, h);
 	return true;
 }
@@ -62,7 +62,7 @@ static bool put_setcc(struct build *t, const struct plan *x)
 	struct opd at = operand(t, x, 1, true);
 
 	translate_flags(t);
-	em(&t->p, 1, 0x0F90u | (x->i.opcode & 15), 0, at);
+	em_setcc(&t->p, (x->i.opcode & 15), at);
 	return true;
 }
 
@@ -72,7 +72,7 @@ static bool put_xadd(struct build *t, const struct plan *x)
 	unsigned size = x->i.opsize, h = guest_host(x->i.reg);
 	struct opd at = operand(t, x, size, true);
 
-	em(&t->p, size, 0x8B, HOST_T2, at);
+	em_mov_load(&t->p, size, HOST_T2, at);
 	if (x->flags_live) {
 		em_store(&t->p, OPD_S(cc_aux), HOST_T2);
 		em_store(&t->p, OPD_S(cc_src), h);
@@ -80,8 +80,8 @@ static bool put_xadd(struct build *t, const struct plan *x)
 		t->lazy = LAZY_ADD;
 		t->lazy_size = (uint8_t)size;
 	}
-	em(&t->p, size, 0x0FC1, h, opd_reg(HOST_T2));
-	em(&t->p, size, 0x89, HOST_T2, at);
+	em_xadd(&t->p, size, h, opd_reg(HOST_T2));
+	em_mov_store(&t->p, size, at, HOST_T2);
 	t->host_flags = true;
 	return true;
 }
@@ -93,7 +93,7 @@ static bool put_cmpxchg(struct build *t, const struct plan *x)
 	struct opd at = operand(t, x, size, true);
 	uint8_t *differ, *done;
 
-	em(&t->p, size, 0x8B, HOST_T2, at);
+	em_mov_load(&t->p, size, HOST_T2, at);
 	if (x->flags_live) {
 		em_store(&t->p, OPD_S(cc_aux), HOST_RAX);
 		em_store(&t->p, OPD_S(cc_src), HOST_T2);
@@ -101,12 +101,12 @@ static bool put_cmpxchg(struct build *t, const struct plan *x)
 		t->lazy = LAZY_SUB;
 		t->lazy_size = (uint8_t)size;
 	}
-	em(&t->p, size, 0x3B, HOST_RAX, opd_reg(HOST_T2));
+	em_alu(&t->p, size, ALU_CMP, HOST_RAX, opd_reg(HOST_T2));
 	differ = em_jump(&t->p, COND_NE);
-	em(&t->p, size, 0x89, guest_read(t, x->i.reg, HOST_T2), at);
+	em_mov_store(&t->p, size, at, guest_read(t, x->i.reg, HOST_T2));
 	done = em_jump(&t->p, COND_COUNT);
 	em_patch(differ, t->p);
-	em(&t->p, size, 0x8B, HOST_RAX, opd_reg(HOST_T2));
+	em_mov_load(&t->p, size, HOST_RAX, opd_reg(HOST_T2));
 	em_patch(done, t->p);
 	t->host_flags = true;
 	return true;
@@ -117,19 +117,18 @@ static bool put_xchg(struct build *t, const struct plan *x)
 	unsigned size = x->i.opsize, h = guest_host(x->i.reg);
 	struct opd at = operand(t, x, size, true);
 
-	em(&t->p, size, 0x8B, HOST_T2, at);
-	em(&t->p, size, 0x89, h, at);
-	em(&t->p, size, 0x8B, h, opd_reg(HOST_T2));
+	em_mov_load(&t->p, size, HOST_T2, at);
+	em_mov_store(&t->p, size, at, h);
+	em_mov_load(&t->p, size, h, opd_reg(HOST_T2));
 	return true;
 }
 
 /* CF and OF say whether the upper half means anything: int_mul.c. */
 static void keep_product(struct build *t, unsigned size, unsigned h)
 {
-	em(&t->p, 1, 0x0F90, 0, opd_reg(HOST_T2)); /* seto */
-	em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
-	em(&t->p, 4, 0x69, HOST_T2, opd_reg(HOST_T2));
-	em32(&t->p, FLAG_CF | FLAG_OF);
+	em_setcc(&t->p, COND_O, opd_reg(HOST_T2));
+	em_movzx(&t->p, HOST_T2, 1, opd_reg(HOST_T2));
+	em_imul_imm(&t->p, 4, HOST_T2, opd_reg(HOST_T2), FLAG_CF | FLAG_OF);
 	em_store(&t->p, OPD_S(cc_src), HOST_T2);
 	sign_extend(t, OPD_S(cc_dst), size, opd_reg(h));
 	em_store_imm(&t->p, 4, OPD_S(cc_op), CC_MIX);
@@ -141,7 +140,7 @@ static bool put_mul(struct build *t, const struct plan *x)
 {
 	struct opd from = operand(t, x, x->i.opsize, false);
 
-	em(&t->p, x->i.opsize, 0xF7, x->i.reg & 7, from);
+	em_unary(&t->p, x->i.opsize, x->i.reg & 7, from);
 	t->host_flags = false;
 	if (x->flags_live)
 		keep_product(t, x->i.opsize, HOST_RAX);
@@ -155,10 +154,9 @@ static bool put_imul_mem(struct build *t, const struct plan *x)
 	struct opd from = operand(t, x, size, false);
 
 	if (x->i.map == 1) {
-		em(&t->p, size, 0x0FAF, h, from);
+		em_imul(&t->p, size, h, from);
 	} else {
-		em(&t->p, size, 0x69, h, from);
-		em32(&t->p, (uint32_t)x->i.imm);
+		em_imul_imm(&t->p, size, h, from, (uint32_t)x->i.imm);
 	}
 	t->host_flags = false;
 	if (x->flags_live)
@@ -175,9 +173,7 @@ static bool put_bswap(struct build *t, const struct plan *x)
 {
 	unsigned g = bswap_reg(&x->i), h = guest_read(t, g, HOST_T1);
 
-	em8(&t->p, 0x40u | (x->i.opsize == 8 ? 8u : 0u) | h >> 3);
-	em8(&t->p, 0x0F);
-	em8(&t->p, 0xC8 | (h & 7));
+	em_bswap(&t->p, x->i.opsize, h);
 	guest_write(t, g, h);
 	return true;
 }
@@ -185,9 +181,7 @@ static bool put_bswap(struct build *t, const struct plan *x)
 /* CDQ, CQO. */
 static bool put_cdq(struct build *t, const struct plan *x)
 {
-	if (x->i.opsize == 8)
-		em8(&t->p, 0x48);
-	em8(&t->p, 0x99);
+	em_cdq(&t->p, x->i.opsize);
 	return true;
 }
 
@@ -197,11 +191,9 @@ static bool put_high_byte(struct build *t, const struct plan *x)
 {
 	unsigned g = x->i.rm & 3, op = x->i.opcode == 0xF6 ? 8 : x->i.reg & 7;
 
-	em(&t->p, 8, 0xC1, 1, opd_reg(g)); /* ror */
-	em8(&t->p, 8);
+	em_shift_imm(&t->p, 8, SHIFT_ROR, opd_reg(g), 8);
 	translate_alu_imm(t, x, op, 1, g, (int32_t)x->i.imm);
-	em(&t->p, 8, 0xC1, 0, opd_reg(g)); /* rol */
-	em8(&t->p, 8);
+	em_shift_imm(&t->p, 8, SHIFT_ROL, opd_reg(g), 8);
 	t->host_flags = false;
 	return true;
 }

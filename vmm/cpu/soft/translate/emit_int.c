@@ -8,8 +8,6 @@
 #include "vmm/cpu/soft/interp/int.h"
 #include "vmm/cpu/soft/translate/build.h"
 
-enum alu { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, ALU_CMP, ALU_TEST };
-
 static unsigned width(const struct insn *i)
 {
 	return i->opcode & 1 ? i->opsize : 1;
@@ -60,9 +58,8 @@ static void keep_raw(struct build *t, enum lazy lazy, unsigned size)
 
 void translate_keep_host_flags(struct build *t)
 {
-	em8(&t->p, 0x9C); /* pushfq */
-	em8(&t->p, 0x41); /* pop r13 */
-	em8(&t->p, 0x5D);
+	em_pushfq(&t->p);
+	em_pop(&t->p, HOST_T2);
 	em_store(&t->p, OPD_S(cc_src), HOST_T2); /* flags.h masks the others */
 	keep_op(t, CC_FLAGS);
 }
@@ -81,17 +78,14 @@ struct source {
 /* ALU operation on a host register. */
 static void put_op(struct build *t, enum alu op, unsigned size, unsigned h, const struct source *src)
 {
-	unsigned wide = size > 1;
-
 	if (op == ALU_TEST && src->is_imm) {
-		em(&t->p, size, 0xF6 | wide, 0, opd_reg(h));
-		em_imm(&t->p, size, src->imm);
+		em_test_imm(&t->p, size, opd_reg(h), src->imm);
 	} else if (op == ALU_TEST) {
-		em(&t->p, size, 0x84 | wide, h, src->opd);
+		em_test(&t->p, size, h, src->opd);
 	} else if (src->is_imm) {
 		em_alu_imm(&t->p, size, op, opd_reg(h), src->imm);
 	} else {
-		em(&t->p, size, 2u | wide | (uint32_t)op << 3, h, src->opd);
+		em_alu(&t->p, size, op, h, src->opd);
 	}
 }
 
@@ -186,9 +180,9 @@ static void alu_to_reg(struct build *t, const struct plan *x, enum alu op, unsig
 static void load_t2(struct build *t, unsigned size, struct opd at)
 {
 	if (size < 4)
-		em(&t->p, 4, size == 1 ? 0x0FB6 : 0x0FB7, HOST_T2, at);
+		em_movzx(&t->p, HOST_T2, size, at);
 	else
-		em(&t->p, size, 0x8B, HOST_T2, at);
+		em_mov_load(&t->p, size, HOST_T2, at);
 }
 
 /* Destination in memory, in terms of T1; the source a guest register or an immediate. */
@@ -212,7 +206,7 @@ static void alu_to_mem(struct build *t, const struct plan *x, enum alu op, unsig
 	}
 	put_op(t, op, size, HOST_T2, src);
 	if (has_result(op))
-		em(&t->p, size, size > 1 ? 0x89 : 0x88, HOST_T2, at);
+		em_mov_store(&t->p, size, at, HOST_T2);
 	t->host_flags = true;
 	if (x->flags_live)
 		keep_done(t, op, size, HOST_T2);
@@ -255,17 +249,17 @@ static unsigned alu_src(const struct insn *i)
 static void carry_mem(struct build *t, const struct plan *x, enum alu op, unsigned size, bool is_load, const struct source *src)
 {
 	struct opd at = translate_mem(t, x, size, !is_load);
-	unsigned wide = size > 1, h;
+	unsigned h;
 
 	translate_flags(t);
 	if (is_load) {
 		h = guest_read(t, x->i.reg, HOST_T2);
-		em(&t->p, size, 2u | wide | (uint32_t)op << 3, h, at);
+		em_alu(&t->p, size, op, h, at);
 		guest_write(t, x->i.reg, h);
 	} else if (src->is_imm) {
 		em_alu_imm(&t->p, size, op, at, src->imm);
 	} else {
-		em(&t->p, size, wide | (uint32_t)op << 3, guest_read(t, x->i.reg, HOST_T2), at);
+		em_alu_store(&t->p, size, op, guest_read(t, x->i.reg, HOST_T2), at);
 	}
 	t->host_flags = true;
 	if (x->flags_live)
@@ -311,13 +305,13 @@ static bool put_inc_dec(struct build *t, const struct plan *x)
 
 	if (x->flags_live) {
 		translate_flags(t);
-		em(&t->p, 1, 0x0F92, 0, opd_reg(HOST_T2)); /* setc */
-		em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
+		em_setcc(&t->p, COND_B, opd_reg(HOST_T2));
+		em_movzx(&t->p, HOST_T2, 1, opd_reg(HOST_T2));
 		em_store(&t->p, OPD_S(cc_src), HOST_T2);
 		keep_value(t, OPD_S(cc_aux), size, guest_opd(g), HOST_T2);
 	}
 	h = guest_read(t, g, HOST_T1);
-	em(&t->p, size, size > 1 ? 0xFF : 0xFE, digit, opd_reg(h));
+	em_inc_dec(&t->p, size, digit, opd_reg(h));
 	guest_write(t, g, h);
 	t->host_flags = false; /* CF is right only when it was */
 	if (x->flags_live) {
@@ -336,7 +330,7 @@ static bool put_neg(struct build *t, const struct plan *x)
 		em_store_imm(&t->p, 8, OPD_S(cc_aux), 0);
 		em_store(&t->p, OPD_S(cc_src), h);
 	}
-	em(&t->p, size, size > 1 ? 0xF7 : 0xF6, 3, opd_reg(h));
+	em_unary(&t->p, size, UNARY_NEG, opd_reg(h));
 	guest_write(t, g, h);
 	t->host_flags = true;
 	if (x->flags_live)
@@ -348,7 +342,7 @@ static bool put_not(struct build *t, const struct plan *x)
 {
 	unsigned size = width(&x->i), h = guest_read(t, x->dst, HOST_T1);
 
-	em(&t->p, size, size > 1 ? 0xF7 : 0xF6, 2, opd_reg(h));
+	em_unary(&t->p, size, UNARY_NOT, opd_reg(h));
 	guest_write(t, x->dst, h);
 	return true;
 }
@@ -356,21 +350,19 @@ static bool put_not(struct build *t, const struct plan *x)
 /* CF and OF as uop_alu_reg.c gives them, from the host's CF and the result. */
 static void keep_shift(struct build *t, unsigned digit, unsigned size, struct opd result)
 {
-	em(&t->p, 1, 0x0F92, 0, opd_reg(HOST_T2)); /* setc */
-	em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
+	em_setcc(&t->p, COND_B, opd_reg(HOST_T2));
+	em_movzx(&t->p, HOST_T2, 1, opd_reg(HOST_T2));
 	if (digit != 7) {
 		translate_clobbered(t, HOST_T1);
 		/* OF: SHL: the top bit differs from CF; SHR: the bit below the top. */
-		em(&t->p, size, 0x8B, HOST_T1, result);
-		em(&t->p, size, 0xC1, 5, opd_reg(HOST_T1));
-		em8(&t->p, 8 * size - (digit == 5 ? 2 : 1));
+		em_mov_load(&t->p, size, HOST_T1, result);
+		em_shift_imm(&t->p, size, SHIFT_SHR, opd_reg(HOST_T1), 8 * size - (digit == 5 ? 2 : 1));
 		if (digit == 5)
 			em_alu_imm(&t->p, 4, ALU_AND, opd_reg(HOST_T1), 1);
 		else
-			em(&t->p, 4, 0x33, HOST_T1, opd_reg(HOST_T2));
-		em(&t->p, 4, 0xC1, 4, opd_reg(HOST_T1));
-		em8(&t->p, 11);
-		em(&t->p, 4, 0x0B, HOST_T2, opd_reg(HOST_T1));
+			em_alu(&t->p, 4, ALU_XOR, HOST_T1, opd_reg(HOST_T2));
+		em_shift_imm(&t->p, 4, SHIFT_SHL, opd_reg(HOST_T1), 11);
+		em_alu(&t->p, 4, ALU_OR, HOST_T2, opd_reg(HOST_T1));
 	}
 	em_store(&t->p, OPD_S(cc_src), HOST_T2);
 	keep_value(t, OPD_S(cc_dst), size, result, HOST_T2);
@@ -382,8 +374,7 @@ static bool put_shift(struct build *t, const struct plan *x)
 {
 	unsigned size = x->i.opsize, digit = x->i.reg & 7, g = x->dst, h = guest_read(t, g, HOST_T1);
 
-	em(&t->p, size, 0xC1, digit == 6 ? 4 : digit, opd_reg(h));
-	em8(&t->p, (uint8_t)x->u->imm);
+	em_shift_imm(&t->p, size, digit == SHIFT_SAL ? SHIFT_SHL : digit, opd_reg(h), (uint8_t)x->u->imm);
 	guest_write(t, g, h);
 	t->host_flags = false;
 	if (x->flags_live)
@@ -397,20 +388,18 @@ static bool put_imul(struct build *t, const struct plan *x)
 
 	if (x->i.map == 1) {
 		h = guest_read(t, g, HOST_T1);
-		em(&t->p, size, 0x0FAF, h, guest_opd(x->i.rm));
+		em_imul(&t->p, size, h, guest_opd(x->i.rm));
 	} else {
 		h = guest_target(t, g, HOST_T1);
-		em(&t->p, size, 0x69, h, guest_opd(x->i.rm));
-		em32(&t->p, (uint32_t)x->i.imm);
+		em_imul_imm(&t->p, size, h, guest_opd(x->i.rm), (uint32_t)x->i.imm);
 	}
 	guest_write(t, g, h);
 	t->host_flags = false;
 	if (!x->flags_live)
 		return true;
-	em(&t->p, 1, 0x0F90, 0, opd_reg(HOST_T2));
-	em(&t->p, 1, 0x0FB6, HOST_T2, opd_reg(HOST_T2));
-	em(&t->p, 4, 0x69, HOST_T2, opd_reg(HOST_T2));
-	em32(&t->p, FLAG_CF | FLAG_OF);
+	em_setcc(&t->p, COND_O, opd_reg(HOST_T2));
+	em_movzx(&t->p, HOST_T2, 1, opd_reg(HOST_T2));
+	em_imul_imm(&t->p, 4, HOST_T2, opd_reg(HOST_T2), FLAG_CF | FLAG_OF);
 	em_store(&t->p, OPD_S(cc_src), HOST_T2);
 	keep_value(t, OPD_S(cc_dst), size, opd_reg(h), HOST_T2);
 	keep_op(t, CC_MIX);
@@ -422,7 +411,7 @@ static bool put_imul(struct build *t, const struct plan *x)
 static bool put_mov(struct build *t, const struct plan *x)
 {
 	const struct insn *i = &x->i;
-	unsigned size = width(i), wide = size > 1, g = x->dst, h;
+	unsigned size = width(i), g = x->dst, h;
 	bool is_imm = i->opcode >= 0xC6, is_load = !is_imm && i->opcode & 2;
 	struct opd at;
 
@@ -432,10 +421,10 @@ static bool put_mov(struct build *t, const struct plan *x)
 			em_store_imm(&t->p, size, opd_reg(h), (int32_t)x->u->imm);
 		} else if (size >= 4) {
 			h = guest_target(t, g, HOST_T1);
-			em(&t->p, size, 0x8B, h, guest_opd(x->src));
+			em_mov_load(&t->p, size, h, guest_opd(x->src));
 		} else {
 			h = guest_read(t, g, HOST_T1);
-			em(&t->p, size, 0x8A | wide, h, guest_opd(x->src));
+			em_mov_load(&t->p, size, h, guest_opd(x->src));
 		}
 		guest_write(t, g, h);
 		return true;
@@ -443,12 +432,12 @@ static bool put_mov(struct build *t, const struct plan *x)
 	at = translate_mem(t, x, size, !is_load);
 	if (is_load) {
 		h = size >= 4 ? guest_target(t, g, HOST_T2) : guest_read(t, g, HOST_T2);
-		em(&t->p, size, 0x8A | wide, h, at);
+		em_mov_load(&t->p, size, h, at);
 		guest_write(t, g, h);
 	} else if (is_imm) {
 		em_store_imm(&t->p, size, at, (int32_t)x->u->imm);
 	} else {
-		em(&t->p, size, 0x88 | wide, guest_read(t, x->src, HOST_T2), at);
+		em_mov_store(&t->p, size, at, guest_read(t, x->src, HOST_T2));
 	}
 	return true;
 }
@@ -474,7 +463,7 @@ static bool put_movx(struct build *t, const struct plan *x)
 {
 	const struct insn *i = &x->i;
 	unsigned from = i->map == 0 ? 4 : i->opcode & 1 ? 2 : 1, g = i->reg, h, size = i->opsize;
-	uint32_t op = i->map == 0 ? 0x63 : 0x0F00u | i->opcode;
+	uint32_t op = i->map == 0 ? HOST_MOVSXD : HOST_MAP_0F | (uint32_t)i->opcode;
 	struct opd src = guest_opd(i->rm);
 
 	if (i->mod != 3)
@@ -497,7 +486,7 @@ static bool put_lea(struct build *t, const struct plan *x)
 	flat.i.seg = CPU_DS; /* LEA takes no segment */
 	translate_ea(t, &flat, 0);
 	h = size == 2 ? guest_read(t, x->i.reg, HOST_T2) : guest_target(t, x->i.reg, HOST_T2);
-	em(&t->p, size, 0x8B, h, opd_reg(HOST_T1));
+	em_mov_load(&t->p, size, h, opd_reg(HOST_T1));
 	guest_write(t, x->i.reg, h);
 	return true;
 }
@@ -508,7 +497,7 @@ static bool put_cmov(struct build *t, const struct plan *x)
 
 	translate_flags(t);
 	h = guest_read(t, x->i.reg, HOST_T1);
-	em(&t->p, x->i.opsize, 0x0F40 | cond, h, guest_opd(x->i.rm));
+	em_cmov(&t->p, x->i.opsize, cond, h, guest_opd(x->i.rm));
 	guest_write(t, x->i.reg, h);
 	return true;
 }
@@ -518,7 +507,7 @@ static bool put_setcc(struct build *t, const struct plan *x)
 	unsigned cond = x->i.opcode & 15;
 
 	translate_flags(t);
-	em(&t->p, 1, 0x0F90 | cond, 0, guest_opd(x->i.rm));
+	em_setcc(&t->p, cond, guest_opd(x->i.rm));
 	return true;
 }
 
@@ -546,7 +535,7 @@ static bool put_push(struct build *t, const struct plan *x)
 		em_store_imm(&t->p, 8, at, (int32_t)x->u->imm);
 	else
 		em_store(&t->p, at, guest_read(t, x->src, HOST_T2));
-	em(&t->p, 8, 0x8D, HOST_GUEST_RSP, opd_mem(HOST_GUEST_RSP, -8));
+	em_lea(&t->p, HOST_GUEST_RSP, opd_mem(HOST_GUEST_RSP, -8));
 	return true;
 }
 
@@ -555,7 +544,7 @@ static bool put_pop(struct build *t, const struct plan *x)
 	unsigned g = x->dst, h = guest_target(t, g, HOST_T2);
 	struct opd at = translate_stack(t, x);
 
-	em(&t->p, 8, 0x8D, HOST_GUEST_RSP, opd_mem(HOST_GUEST_RSP, 8));
+	em_lea(&t->p, HOST_GUEST_RSP, opd_mem(HOST_GUEST_RSP, 8));
 	em_load(&t->p, h, at); /* POP RSP: what was loaded stands */
 	guest_write(t, g, h);
 	return true;
@@ -565,7 +554,7 @@ static bool put_leave(struct build *t, const struct plan *x)
 {
 	struct opd at = translate_stack(t, x);
 
-	em(&t->p, 8, 0x8D, HOST_GUEST_RSP, opd_mem(CPU_RBP, 8));
+	em_lea(&t->p, HOST_GUEST_RSP, opd_mem(CPU_RBP, 8));
 	em_load(&t->p, CPU_RBP, at);
 	return true;
 }

@@ -122,7 +122,7 @@ static uint32_t opcode_of(const struct insn *i)
 {
 	static const uint32_t bytes[] = { [FPU_NP] = 0, [FPU_66] = 0x66, [FPU_F3] = 0xF3, [FPU_F2] = 0xF2 };
 
-	return bytes[prefix_of(i)] << 24 | 0x0F00u | i->opcode;
+	return bytes[prefix_of(i)] << 24 | HOST_MAP_0F | i->opcode;
 }
 
 /* What sse_enter() checks; once for a stretch of code without executors. Leaves for @u. */
@@ -130,11 +130,9 @@ static void check_enabled(struct build *t, const struct uop *u)
 {
 	if (t->sse_checked)
 		return;
-	em(&t->p, 4, 0xF7, 0, OPD_S(cr0));
-	em32(&t->p, CR0_EM | CR0_TS);
+	em_test_imm(&t->p, 4, OPD_S(cr0), CR0_EM | CR0_TS);
 	translate_exit(t, COND_NE, u);
-	em(&t->p, 4, 0xF7, 0, OPD_S(cr4));
-	em32(&t->p, CR4_OSFXSR);
+	em_test_imm(&t->p, 4, OPD_S(cr4), CR4_OSFXSR);
 	translate_exit(t, COND_E, u);
 	t->sse_checked = true;
 	t->host_flags = false;
@@ -145,11 +143,11 @@ static void take_mxcsr(struct build *t, const struct uop *u)
 {
 	if (t->now.has_mxcsr)
 		return;
-	em(&t->p, 4, 0x8B, HOST_T2, OPD_S(fx.mxcsr));
-	em_alu_imm(&t->p, 4, 4, opd_reg(HOST_T2), ~FPU_FLAGS);
-	em_alu_imm(&t->p, 4, 7, opd_reg(HOST_T2), MXCSR_DEFAULT);
+	em_mov_load(&t->p, 4, HOST_T2, OPD_S(fx.mxcsr));
+	em_alu_imm(&t->p, 4, ALU_AND, opd_reg(HOST_T2), ~FPU_FLAGS);
+	em_alu_imm(&t->p, 4, ALU_CMP, opd_reg(HOST_T2), MXCSR_DEFAULT);
 	translate_exit(t, COND_NE, u);
-	em(&t->p, 4, 0x0FAE, 2, OPD_S(fx.mxcsr));
+	em_ldmxcsr(&t->p, OPD_S(fx.mxcsr));
 	t->now.has_mxcsr = true;
 	t->host_flags = false;
 }
@@ -165,12 +163,11 @@ static struct opd operand(struct build *t, const struct plan *x, const struct ss
 	if (!f->is_aligned)
 		return at;
 	if (at.disp & 15) {
-		em(&t->p, 8, 0x8D, HOST_T1, at);
+		em_lea(&t->p, HOST_T1, at);
 		translate_clobbered(t, HOST_T1);
 		at.disp = 0;
 	}
-	em(&t->p, 1, 0xF6, 0, opd_reg(HOST_T1));
-	em8(&t->p, 15);
+	em_test_imm(&t->p, 1, opd_reg(HOST_T1), 15);
 	translate_exit(t, COND_NE, x->u);
 	t->host_flags = false;
 	return at;
@@ -182,7 +179,7 @@ static void take_xmm(struct build *t, unsigned mask)
 	mask &= ~(unsigned)t->xmm_in;
 	for (unsigned n = 0; n < 16; n++) {
 		if (mask >> n & 1)
-			em(&t->p, 4, 0x0F28, n, opd_mem(HOST_S, (int32_t)(offsetof(struct soft, fx.xmm) + 16 * n)));
+			em_xmm_load(&t->p, n, opd_mem(HOST_S, (int32_t)(offsetof(struct soft, fx.xmm) + 16 * n)));
 	}
 	t->xmm_in |= (uint16_t)mask;
 }

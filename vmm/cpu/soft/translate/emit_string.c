@@ -19,14 +19,13 @@ static void put_side(struct build *t, const struct plan *x, unsigned g, bool is_
 		return;
 	/* T2 = how many fit */
 	em_imm64(&t->p, HOST_T2, MEM_PAGE_SIZE - 1);
-	em(&t->p, 4, 0x23, HOST_T2, opd_reg(g)); /* and */
-	em(&t->p, 4, 0xF7, 3, opd_reg(HOST_T2)); /* neg */
-	em_alu_imm(&t->p, 4, 0, opd_reg(HOST_T2), MEM_PAGE_SIZE);
+	em_alu(&t->p, 4, ALU_AND, HOST_T2, opd_reg(g));
+	em_unary(&t->p, 4, UNARY_NEG, opd_reg(HOST_T2));
+	em_alu_imm(&t->p, 4, ALU_ADD, opd_reg(HOST_T2), MEM_PAGE_SIZE);
 	if (shift) {
-		em(&t->p, 4, 0xC1, 5, opd_reg(HOST_T2)); /* shr */
-		em8(&t->p, shift);
+		em_shift_imm(&t->p, 4, SHIFT_SHR, opd_reg(HOST_T2), shift);
 	}
-	em(&t->p, 8, 0x3B, HOST_RCX, opd_reg(HOST_T2)); /* cmp */
+	em_alu(&t->p, 8, ALU_CMP, HOST_RCX, opd_reg(HOST_T2));
 	translate_exit(t, COND_A, x->u);
 }
 
@@ -40,7 +39,7 @@ static void put_end(struct build *t, const struct plan *x, unsigned g, struct op
 		end.index = HOST_RCX;
 		end.scale = size == 8 ? 3 : (uint8_t)(size / 2);
 	}
-	em(&t->p, 8, 0x8D, HOST_T2, end);
+	em_lea(&t->p, HOST_T2, end);
 	em_store(&t->p, to, HOST_T2);
 }
 
@@ -50,11 +49,10 @@ static bool put_string(struct build *t, const struct plan *x)
 	unsigned size = width(&x->i);
 	uint8_t *is_none = NULL;
 
-	em(&t->p, 4, 0xF7, 0, OPD_S(rflags)); /* test */
-	em32(&t->p, FLAG_DF);
+	em_test_imm(&t->p, 4, OPD_S(rflags), FLAG_DF);
 	translate_exit(t, COND_NE, x->u);
 	if (x->i.rep) {
-		em(&t->p, 8, 0x85, HOST_RCX, opd_reg(HOST_RCX));
+		em_test(&t->p, 8, HOST_RCX, opd_reg(HOST_RCX));
 		is_none = em_jump(&t->p, COND_E);
 	}
 	if (is_movs) {
@@ -68,13 +66,7 @@ static bool put_string(struct build *t, const struct plan *x)
 		put_end(t, x, HOST_RSI, OPD_S(r[CPU_RSI]));
 		em_load(&t->p, HOST_RSI, OPD_S(scratch));
 	}
-	if (x->i.rep)
-		em8(&t->p, 0xF3);
-	if (size == 2)
-		em8(&t->p, 0x66);
-	else if (size == 8)
-		em8(&t->p, 0x48);
-	em8(&t->p, x->i.opcode);
+	em_string(&t->p, size, x->i.rep, x->i.opcode);
 	em_load(&t->p, HOST_RDI, OPD_S(scratch_target));
 	if (is_movs)
 		em_load(&t->p, HOST_RSI, OPD_S(r[CPU_RSI]));

@@ -12,12 +12,11 @@
 static bool put_pushf(struct build *t, const struct plan *x)
 {
 	translate_flags(t);
-	em8(&t->p, 0x9C); /* pushfq */
-	em8(&t->p, 0x41); /* pop r13 */
-	em8(&t->p, 0x5D);
-	em_alu_imm(&t->p, 4, 4, opd_reg(HOST_T2), FLAG_ARITH);
-	em(&t->p, 4, 0x0B, HOST_T2, OPD_S(rflags));
-	em_alu_imm(&t->p, 4, 4, opd_reg(HOST_T2), ~(FLAG_VM | FLAG_RF));
+	em_pushfq(&t->p);
+	em_pop(&t->p, HOST_T2);
+	em_alu_imm(&t->p, 4, ALU_AND, opd_reg(HOST_T2), FLAG_ARITH);
+	em_alu(&t->p, 4, ALU_OR, HOST_T2, OPD_S(rflags));
+	em_alu_imm(&t->p, 4, ALU_AND, opd_reg(HOST_T2), ~(FLAG_VM | FLAG_RF));
 	t->host_flags = false;
 	em_store(&t->p, OPD_S(scratch), HOST_T2);
 	translate_push_scratch(t, x);
@@ -26,7 +25,7 @@ static bool put_pushf(struct build *t, const struct plan *x)
 
 static void need_cpl0(struct build *t, const struct plan *x)
 {
-	em_alu_imm(&t->p, 1, 7, OPD_S(cpl), 0);
+	em_alu_imm(&t->p, 1, ALU_CMP, OPD_S(cpl), 0);
 	translate_exit(t, COND_NE, x->u);
 	t->host_flags = false;
 }
@@ -34,7 +33,7 @@ static void need_cpl0(struct build *t, const struct plan *x)
 static bool put_cli(struct build *t, const struct plan *x)
 {
 	need_cpl0(t, x);
-	em_alu_imm(&t->p, 4, 4, OPD_S(rflags), ~FLAG_IF);
+	em_alu_imm(&t->p, 4, ALU_AND, OPD_S(rflags), ~FLAG_IF);
 	translate_edge(t, COND_COUNT, x->u->off);
 	return true;
 }
@@ -45,11 +44,11 @@ static bool put_sti(struct build *t, const struct plan *x)
 {
 	_Static_assert(offsetof(struct soft, nmi_pending) == offsetof(struct soft, intr_line) + 1, "read as one word");
 	need_cpl0(t, x);
-	em_alu_imm(&t->p, 2, 7, OPD_S(intr_line), 0);
+	em_alu_imm(&t->p, 2, ALU_CMP, OPD_S(intr_line), 0);
 	translate_exit(t, COND_NE, x->u);
-	em_alu_imm(&t->p, 8, 7, OPD_S(budget), BLOCK_MAX_INSNS);
+	em_alu_imm(&t->p, 8, ALU_CMP, OPD_S(budget), BLOCK_MAX_INSNS);
 	translate_exit(t, COND_L, x->u);
-	em_alu_imm(&t->p, 4, 1, OPD_S(rflags), FLAG_IF);
+	em_alu_imm(&t->p, 4, ALU_OR, OPD_S(rflags), FLAG_IF);
 	translate_edge(t, COND_COUNT, x->u->off);
 	return true;
 }
@@ -88,7 +87,7 @@ static bool put_mov_from_seg(struct build *t, const struct plan *x)
 {
 	unsigned h = guest_target(t, x->i.rm, HOST_T1);
 
-	em(&t->p, 4, 0x0FB7, h, opd_mem(HOST_S, (int32_t)(offsetof(struct soft, seg) +
+	em_movzx(&t->p, h, 2, opd_mem(HOST_S, (int32_t)(offsetof(struct soft, seg) +
 							  sizeof(struct cpu_segment) * (x->i.reg & 7u) +
 							  offsetof(struct cpu_segment, sel))));
 	guest_write(t, x->i.rm, h);
@@ -98,7 +97,7 @@ static bool put_mov_from_seg(struct build *t, const struct plan *x)
 static bool put_cld(struct build *t, const struct plan *x)
 {
 	(void)x;
-	em_alu_imm(&t->p, 4, 4, OPD_S(rflags), ~FLAG_DF);
+	em_alu_imm(&t->p, 4, ALU_AND, OPD_S(rflags), ~FLAG_DF);
 	t->host_flags = false;
 	return true;
 }

@@ -74,11 +74,9 @@ static struct page_check put_check(const struct build *t, uint8_t **p, uint32_t 
 	struct page_check c;
 
 	translate_code_entry(t, p);
-	em(p, 8, 0x3B, HOST_T1, translate_in_code_entry(t, offsetof(struct code_entry, tag)));
+	em_alu(p, 8, ALU_CMP, HOST_T1, translate_in_code_entry(t, offsetof(struct code_entry, tag)));
 	c.other_page = em_jump(p, COND_NE);
-	em(p, 4, 0x81, 7, translate_in_code_entry(t, offsetof(struct code_entry, pfn)));
-	c.pfn = *p;
-	em32(p, pfn);
+	c.pfn = em_cmp_imm32(p, translate_in_code_entry(t, offsetof(struct code_entry, pfn)), pfn);
 	c.other_frame = em_jump(p, COND_NE);
 	em_store(p, OPD_S(page_rip), HOST_T1);
 	return c;
@@ -99,7 +97,7 @@ static void put_far(struct build *t, uint8_t **p, int64_t delta)
 	struct edge *e;
 
 	em_load(p, HOST_T1, OPD_S(page_rip));
-	em(p, 8, 0x8D, HOST_T1, opd_mem(HOST_T1, (int32_t)page));
+	em_lea(p, HOST_T1, opd_mem(HOST_T1, (int32_t)page));
 	c = put_check(t, p, UINT32_MAX);
 	jump = em_jump(p, COND_COUNT);
 	e = put_stub(t, jump, delta);
@@ -156,12 +154,12 @@ static void put_landing(struct build *t, int64_t in_page)
 		em_jump_to(&t->p, COND_COUNT, t->t->jump);
 		return;
 	}
-	em(&t->p, 8, 0x8D, HOST_T1, opd_mem(HOST_T1, (int32_t)-in_page));
+	em_lea(&t->p, HOST_T1, opd_mem(HOST_T1, (int32_t)-in_page));
 	c = put_check(t, &t->p, (uint32_t)(t->b->gpa >> MEM_PAGE_SHIFT));
 	/* Not straight to this trace, which may be no more by then. */
 	(void)put_stub(t, em_jump(&t->p, COND_COUNT), in_page);
 	patch_check(&c, t->cold);
-	em(&t->cold, 8, 0x8D, HOST_T1, opd_mem(HOST_T1, (int32_t)in_page));
+	em_lea(&t->cold, HOST_T1, opd_mem(HOST_T1, (int32_t)in_page));
 	em_jump_to(&t->cold, COND_COUNT, t->t->jump);
 }
 
@@ -177,11 +175,11 @@ static void put_bound(struct build *t)
 	enum { LOW = CODE_STACK_TOP - CODE_RETURNS };
 	uint8_t *full;
 
-	em(&t->p, 8, 0x8D, HOST_T2, code_stack_at(t, LOW));
-	em(&t->p, 8, 0x3B, HOST_RSP, opd_reg(HOST_T2));
+	em_lea(&t->p, HOST_T2, code_stack_at(t, LOW));
+	em_alu(&t->p, 8, ALU_CMP, HOST_RSP, opd_reg(HOST_T2));
 	full = em_jump(&t->p, COND_BE);
 	em_patch(full, t->cold);
-	em(&t->cold, 8, 0x8D, HOST_RSP, code_stack_at(t, CODE_STACK_TOP));
+	em_lea(&t->cold, HOST_RSP, code_stack_at(t, CODE_STACK_TOP));
 	em_jump_to(&t->cold, COND_COUNT, t->p);
 }
 
@@ -191,9 +189,7 @@ void translate_call(struct build *t, enum callee callee, int32_t delta, int32_t 
 	uint8_t *call;
 
 	put_bound(t);
-	em8(&t->p, 0xE8);
-	call = t->p;
-	em32(&t->p, 0);
+	call = em_call(&t->p);
 	if (callee == CALLEE_INDIRECT) {
 		em_patch(call, t->t->jump);
 	} else if (callee == CALLEE_DIRECT && in_page >> MEM_PAGE_SHIFT) {

@@ -11,40 +11,33 @@
 
 static const uint8_t saved[] = { 3, 5, 12, 13, 14, 15 }; /* RBX, RBP, R12 to R15 */
 
-static void em_push(uint8_t **p, unsigned h)
-{
-	if (h > 7)
-		em8(p, 0x41);
-	em8(p, 0x50 | (h & 7));
-}
-
-static void em_pop(uint8_t **p, unsigned h)
-{
-	if (h > 7)
-		em8(p, 0x41);
-	em8(p, 0x58 | (h & 7));
-}
-
 static void em_guest(uint8_t **p, bool is_load)
 {
 	for (unsigned g = 0; g < 16; g++) {
 		struct opd o = opd_mem(HOST_S, (int32_t)(offsetof(struct soft, r) + 8 * g));
 
-		if (guest_host(g) != HOST_NONE)
-			em(p, 8, is_load ? 0x8B : 0x89, guest_host(g), o);
+		if (guest_host(g) == HOST_NONE)
+			continue;
+		if (is_load)
+			em_load(p, guest_host(g), o);
+		else
+			em_store(p, o, guest_host(g));
 	}
 }
 
 static void em_jump_c(uint8_t **p, uint64_t fn, bool is_call)
 {
 	em_imm64(p, HOST_RAX, fn);
-	em(p, 4, 0xFF, is_call ? 2 : 4, opd_reg(HOST_RAX));
+	if (is_call)
+		em_call_ind(p, opd_reg(HOST_RAX));
+	else
+		em_jump_ind(p, opd_reg(HOST_RAX));
 }
 
 /* RDI = s, for C. */
 static void em_soft(uint8_t **p)
 {
-	em(p, 8, 0x8D, HOST_RDI, opd_mem(HOST_S, 0));
+	em_lea(p, HOST_RDI, opd_mem(HOST_S, 0));
 }
 
 /* The guest's registers are stored and the stack is aligned: the lazy flags become what C knows. */
@@ -52,7 +45,7 @@ static void em_normalize(uint8_t **p)
 {
 	uint8_t *is_normal;
 
-	em_alu_imm(p, 4, 7, OPD_S(cc_op), CC_COUNT);
+	em_alu_imm(p, 4, ALU_CMP, OPD_S(cc_op), CC_COUNT);
 	is_normal = em_jump(p, COND_B);
 	em_soft(p);
 	em_jump_c(p, (uint64_t)(uintptr_t)translate_normalize, true);
@@ -69,7 +62,7 @@ static void em_to_c(uint8_t **p)
 /* The host's registers come back. On C's stack. */
 static void em_restore(uint8_t **p)
 {
-	em_alu_imm(p, 8, 0, opd_reg(HOST_RSP), 8);
+	em_alu_imm(p, 8, ALU_ADD, opd_reg(HOST_RSP), 8);
 	for (size_t k = sizeof(saved); k--;)
 		em_pop(p, saved[k]);
 }
@@ -93,9 +86,9 @@ static void em_leave(uint8_t **p)
 /* RAX = the linear address of block @h. The guest's registers are stored. */
 static void em_block_rip(uint8_t **p, unsigned h)
 {
-	em(p, 4, 0x8B, HOST_RAX, opd_mem(h, offsetof(struct block, gpa)));
-	em_alu_imm(p, 4, 4, opd_reg(HOST_RAX), MEM_PAGE_SIZE - 1);
-	em(p, 8, 0x03, HOST_RAX, OPD_S(page_rip));
+	em_mov_load(p, 4, HOST_RAX, opd_mem(h, offsetof(struct block, gpa)));
+	em_alu_imm(p, 4, ALU_AND, opd_reg(HOST_RAX), MEM_PAGE_SIZE - 1);
+	em_alu(p, 8, ALU_ADD, HOST_RAX, OPD_S(page_rip));
 }
 
 /* T2 is the block that runs: C knows where, and the guest's registers are stored. */
@@ -115,14 +108,14 @@ static void em_leave_block(uint8_t **p)
 
 static void em_return_null(uint8_t **p)
 {
-	em(p, 4, 0x31, HOST_RAX, opd_reg(HOST_RAX));
-	em8(p, 0xC3);
+	em_alu_store(p, 4, ALU_XOR, HOST_RAX, opd_reg(HOST_RAX));
+	em_ret(p);
 }
 
 /* An offset in the slots in @h becomes an address. Clobbers flags. */
 static void em_from_slots(uint8_t **p, unsigned h)
 {
-	em(p, 8, 0x03, h, OPD_S(slots));
+	em_alu(p, 8, ALU_ADD, h, OPD_S(slots));
 }
 
 static void make_exits(struct translate *t)
@@ -135,9 +128,9 @@ static void make_exits(struct translate *t)
 	em_store(p, OPD_S(rip), HOST_RAX);
 	em_store(p, OPD_S(block), HOST_T1); /* where uop_dead() looks for the link that led to it */
 	em_leave_stored(p);
-	em(p, 4, 0xFF, 4, opd_mem(HOST_RSI, offsetof(struct block, enter)));
+	em_jump_ind(p, opd_mem(HOST_RSI, offsetof(struct block, enter)));
 	t->stub_span = *p;
-	em_alu_imm(p, 8, 7, OPD_S(scratch), MEM_PAGE_SIZE);
+	em_alu_imm(p, 8, ALU_CMP, OPD_S(scratch), MEM_PAGE_SIZE);
 	is_straddle = em_jump(p, COND_B);
 	t->stub_uop = *p;
 	em_from_slots(p, HOST_T1);
@@ -147,7 +140,7 @@ static void make_exits(struct translate *t)
 	if (t->profile)
 		em_jump_c(p, (uint64_t)(uintptr_t)translate_profile_exit, false);
 	else
-		em(p, 4, 0xFF, 4, opd_mem(HOST_RSI, offsetof(struct uop, fn)));
+		em_jump_ind(p, opd_mem(HOST_RSI, offsetof(struct uop, fn)));
 	em_patch(is_straddle, *p);
 	em_from_slots(p, HOST_T1);
 	em_from_slots(p, HOST_T2);
@@ -173,10 +166,10 @@ static void em_go(uint8_t **p)
 {
 	em_load(p, HOST_RSP, OPD_S(code_sp));
 	em_load(p, HOST_T2, OPD_S(rip));
-	em_alu_imm(p, 8, 4, opd_reg(HOST_T2), -MEM_PAGE_SIZE);
+	em_alu_imm(p, 8, ALU_AND, opd_reg(HOST_T2), -MEM_PAGE_SIZE);
 	em_store(p, OPD_S(page_rip), HOST_T2);
 	em_guest(p, true);
-	em(p, 4, 0xFF, 4, opd_mem(HOST_T1, offsetof(struct block, code)));
+	em_jump_ind(p, opd_mem(HOST_T1, offsetof(struct block, code)));
 }
 
 static void make_enter(struct translate *t)
@@ -186,8 +179,8 @@ static void make_enter(struct translate *t)
 	t->enter = *p;
 	for (size_t k = 0; k < sizeof(saved); k++)
 		em_push(p, saved[k]);
-	em_alu_imm(p, 8, 5, opd_reg(HOST_RSP), 8);
-	em(p, 8, 0x8D, HOST_S, opd_mem(HOST_RDI, SOFT_MIDDLE));
+	em_alu_imm(p, 8, ALU_SUB, opd_reg(HOST_RSP), 8);
+	em_lea(p, HOST_S, opd_mem(HOST_RDI, SOFT_MIDDLE));
 	em_mov(p, HOST_T1, HOST_RSI);
 	em_store(p, OPD_S(c_sp), HOST_RSP);
 	em_go(p);
@@ -229,9 +222,9 @@ static void make_exec(struct translate *t)
 	em_jump_c(p, (uint64_t)(uintptr_t)(t->profile ? exec_and_count : exec_uop), true);
 	em_load(p, HOST_RSP, OPD_S(code_sp));
 	em_push(p, HOST_T2);
-	em(p, 4, 0x85, HOST_RAX, opd_reg(HOST_RAX));
+	em_test(p, 4, HOST_RAX, opd_reg(HOST_RAX));
 	em_guest(p, true);
-	em8(p, 0xC3);
+	em_ret(p);
 }
 
 static void make_end(struct translate *t)
@@ -245,7 +238,7 @@ static void make_end(struct translate *t)
 	em_soft(p);
 	em_mov(p, HOST_RSI, HOST_T1);
 	em_jump_c(p, (uint64_t)(uintptr_t)(t->profile ? translate_profile_end : uop_end), true);
-	em(p, 8, 0x85, HOST_RAX, opd_reg(HOST_RAX));
+	em_test(p, 8, HOST_RAX, opd_reg(HOST_RAX));
 	is_none = em_jump(p, COND_E);
 	em_mov(p, HOST_T1, HOST_RAX);
 	em_go(p);
@@ -280,8 +273,14 @@ enum { XMM_BYTES = 256 };
 /* The XMM registers to the stack and back: any of them may be the guest's. */
 static void em_xmm(uint8_t **p, bool is_load)
 {
-	for (unsigned n = 0; n < 16; n++)
-		em(p, 4, is_load ? 0x0F28 : 0x0F29, n, opd_mem(HOST_RSP, (int32_t)(16 * n)));
+	for (unsigned n = 0; n < 16; n++) {
+		struct opd at = opd_mem(HOST_RSP, (int32_t)(16 * n));
+
+		if (is_load)
+			em_xmm_load(p, n, at);
+		else
+			em_xmm_store(p, at, n);
+	}
 }
 
 /* Flags of CMP and of logical instructions are computed here, since they are read most; all others in C. */
@@ -291,37 +290,37 @@ static void make_flags(struct translate *t)
 
 	t->flags = *p;
 	for (unsigned size = 4; size <= 8; size += 4) {
-		em_alu_imm(p, 4, 7, OPD_S(cc_op), (int32_t)cc_raw(LAZY_SUB, size));
+		em_alu_imm(p, 4, ALU_CMP, OPD_S(cc_op), (int32_t)cc_raw(LAZY_SUB, size));
 		other = em_jump(p, COND_NE);
 		em_load(p, HOST_T2, OPD_S(cc_aux));
-		em(p, size, 0x3B, HOST_T2, OPD_S(cc_src));
-		em8(p, 0xC3);
+		em_alu(p, size, ALU_CMP, HOST_T2, OPD_S(cc_src));
+		em_ret(p);
 		em_patch(other, *p);
-		em_alu_imm(p, 4, 7, OPD_S(cc_op), (int32_t)cc_raw(LAZY_LOGIC, size));
+		em_alu_imm(p, 4, ALU_CMP, OPD_S(cc_op), (int32_t)cc_raw(LAZY_LOGIC, size));
 		other = em_jump(p, COND_NE);
-		em_alu_imm(p, size, 7, OPD_S(cc_dst), 0);
-		em8(p, 0xC3);
+		em_alu_imm(p, size, ALU_CMP, OPD_S(cc_dst), 0);
+		em_ret(p);
 		em_patch(other, *p);
 	}
-	em_alu_imm(p, 4, 7, OPD_S(cc_op), CC_FLAGS);
+	em_alu_imm(p, 4, ALU_CMP, OPD_S(cc_op), CC_FLAGS);
 	other = em_jump(p, COND_NE);
-	em(p, 4, 0xFF, 6, OPD_S(cc_src)); /* push */
-	em8(p, 0x9D); /* popfq: only arithmetic flags can change by it */
-	em8(p, 0xC3);
+	em_push_mem(p, OPD_S(cc_src));
+	em_popfq(p); /* popfq: only arithmetic flags can change by it */
+	em_ret(p);
 	em_patch(other, *p);
 	em_guest(p, false);
 	em_to_c(p);
-	em_alu_imm(p, 8, 5, opd_reg(HOST_RSP), XMM_BYTES);
+	em_alu_imm(p, 8, ALU_SUB, opd_reg(HOST_RSP), XMM_BYTES);
 	em_xmm(p, false);
 	em_soft(p);
 	em_jump_c(p, (uint64_t)(uintptr_t)normalized_flags, true);
 	em_xmm(p, true);
 	em_load(p, HOST_RSP, OPD_S(code_sp));
-	em(p, 4, 0x8B, HOST_T2, opd_reg(HOST_RAX));
+	em_mov_load(p, 4, HOST_T2, opd_reg(HOST_RAX));
 	em_guest(p, true);
 	em_push(p, HOST_T2);
-	em8(p, 0x9D);
-	em8(p, 0xC3);
+	em_popfq(p);
+	em_ret(p);
 }
 
 /* uop_jump() in registers: RAX and RCX are free once they are stored. */
@@ -334,40 +333,36 @@ static void make_jump(struct translate *t)
 	em_store(p, OPD_S(r[0]), HOST_RAX);
 	em_store(p, OPD_S(r[1]), HOST_RCX);
 	em_mov(p, HOST_T2, HOST_T1);
-	em(p, 8, 0xC1, 5, opd_reg(HOST_T2));
-	em8(p, MEM_PAGE_SHIFT);
-	em(p, 4, 0x8B, HOST_RAX, opd_reg(HOST_T2));
-	em(p, 4, 0x33, HOST_RAX, opd_reg(HOST_T1));
-	em_alu_imm(p, 4, 4, opd_reg(HOST_RAX), JUMP_SIZE - 1);
-	em(p, 4, 0xC1, 4, opd_reg(HOST_RAX)); /* shl */
-	em8(p, 4);
-	em(p, 8, 0x03, HOST_RAX, OPD_S(blocks));
+	em_shift_imm(p, 8, SHIFT_SHR, opd_reg(HOST_T2), MEM_PAGE_SHIFT);
+	em_mov_load(p, 4, HOST_RAX, opd_reg(HOST_T2));
+	em_alu(p, 4, ALU_XOR, HOST_RAX, opd_reg(HOST_T1));
+	em_alu_imm(p, 4, ALU_AND, opd_reg(HOST_RAX), JUMP_SIZE - 1);
+	em_shift_imm(p, 4, SHIFT_SHL, opd_reg(HOST_RAX), 4);
+	em_alu(p, 8, ALU_ADD, HOST_RAX, OPD_S(blocks));
 	em_mov(p, HOST_RCX, HOST_T1);
-	em(p, 8, 0x33, HOST_RCX, OPD_S(jump_key));
-	em(p, 8, 0x3B, HOST_RCX, opd_mem(HOST_RAX, jump + (int32_t)offsetof(struct jump_entry, key)));
+	em_alu(p, 8, ALU_XOR, HOST_RCX, OPD_S(jump_key));
+	em_alu(p, 8, ALU_CMP, HOST_RCX, opd_mem(HOST_RAX, jump + (int32_t)offsetof(struct jump_entry, key)));
 	miss[0] = em_jump(p, COND_NE);
 	em_load(p, HOST_RAX, opd_mem(HOST_RAX, jump + (int32_t)offsetof(struct jump_entry, block)));
-	em(p, 8, 0x85, HOST_RAX, opd_reg(HOST_RAX));
+	em_test(p, 8, HOST_RAX, opd_reg(HOST_RAX));
 	miss[1] = em_jump(p, COND_E);
-	em_alu_imm(p, 4, 4, opd_reg(HOST_T2), TLB_SIZE - 1);
-	em(p, 4, 0xC1, 4, opd_reg(HOST_T2));
-	em8(p, 4);
-	em(p, 8, 0x03, HOST_T2, OPD_S(code_tlb));
+	em_alu_imm(p, 4, ALU_AND, opd_reg(HOST_T2), TLB_SIZE - 1);
+	em_shift_imm(p, 4, SHIFT_SHL, opd_reg(HOST_T2), 4);
+	em_alu(p, 8, ALU_ADD, HOST_T2, OPD_S(code_tlb));
 	em_mov(p, HOST_RCX, HOST_T1);
-	em_alu_imm(p, 8, 4, opd_reg(HOST_RCX), -MEM_PAGE_SIZE);
-	em(p, 8, 0x3B, HOST_RCX, opd_mem(HOST_T2, offsetof(struct code_entry, tag)));
+	em_alu_imm(p, 8, ALU_AND, opd_reg(HOST_RCX), -MEM_PAGE_SIZE);
+	em_alu(p, 8, ALU_CMP, HOST_RCX, opd_mem(HOST_T2, offsetof(struct code_entry, tag)));
 	miss[2] = em_jump(p, COND_NE);
 	em_load(p, HOST_RCX, opd_mem(HOST_RAX, offsetof(struct block, gpa)));
-	em(p, 8, 0xC1, 5, opd_reg(HOST_RCX));
-	em8(p, MEM_PAGE_SHIFT);
-	em(p, 4, 0x3B, HOST_RCX, opd_mem(HOST_T2, offsetof(struct code_entry, pfn)));
+	em_shift_imm(p, 8, SHIFT_SHR, opd_reg(HOST_RCX), MEM_PAGE_SHIFT);
+	em_alu(p, 4, ALU_CMP, HOST_RCX, opd_mem(HOST_T2, offsetof(struct code_entry, pfn)));
 	miss[3] = em_jump(p, COND_NE);
-	em_alu_imm(p, 8, 4, opd_reg(HOST_T1), -MEM_PAGE_SIZE);
+	em_alu_imm(p, 8, ALU_AND, opd_reg(HOST_T1), -MEM_PAGE_SIZE);
 	em_store(p, OPD_S(page_rip), HOST_T1);
 	em_mov(p, HOST_T1, HOST_RAX);
 	em_load(p, HOST_RAX, OPD_S(r[0]));
 	em_load(p, HOST_RCX, OPD_S(r[1]));
-	em(p, 4, 0xFF, 4, opd_mem(HOST_T1, offsetof(struct block, code)));
+	em_jump_ind(p, opd_mem(HOST_T1, offsetof(struct block, code)));
 	for (size_t k = 0; k < sizeof(miss) / sizeof(miss[0]); k++)
 		em_patch(miss[k], *p);
 	em_store(p, OPD_S(rip), HOST_T1);
@@ -375,7 +370,7 @@ static void make_jump(struct translate *t)
 	em_load(p, HOST_RCX, OPD_S(r[1]));
 	em_jump_to(p, COND_COUNT, t->to_dispatcher);
 	t->underflow = *p;
-	em_alu_imm(p, 8, 5, opd_reg(HOST_RSP), 8);
+	em_alu_imm(p, 8, ALU_SUB, opd_reg(HOST_RSP), 8);
 	em_jump_to(p, COND_COUNT, t->jump);
 }
 
