@@ -7,6 +7,7 @@
 #ifndef MUSTER_VMM_CPU_SOFT_INSN_H
 #define MUSTER_VMM_CPU_SOFT_INSN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Operating mode of the code segment; part of a block's key. */

@@ -4,8 +4,10 @@
  * together with the instruction's end, and everything rare. LOCK needs nothing:
  * one processor runs at a time.
  *
- * Used by: block_build.c. */
+ * Used by: block_build.c.   Depends on: insn_tab.h. */
 #include "vmm/cpu/soft/block/uop.h"
+
+#include "vmm/cpu/soft/decode/insn_tab.h"
 
 static unsigned size_index(unsigned size)
 {
@@ -159,31 +161,32 @@ static int select_shift(struct uop *u, const struct insn *i, enum uop_cc *cc)
 	return 1;
 }
 
-/* F6, F7, FE, FF with a register, and TEST. */
-static int select_unary(struct uop *u, const struct insn *i, enum uop_cc *cc)
+/* One operand, a register. */
+static int select_unary(struct uop *u, const struct insn *i, enum insn_class class, enum uop_cc *cc)
 {
-	unsigned size = width(i), k = size_index(size), digit = i->reg & 7;
+	unsigned size = width(i), k = size_index(size);
 
-	if (i->opcode < 0xF8 && digit < 2)
-		return select_alu(u, i, 8, 2, cc);
 	if (i->mod != 3 || !reg_is_plain(i, i->rm, size))
 		return 0;
-	u->dst = u->src = i->rm;
-	if (i->opcode < 0xF8) {
-		if (digit == 3)
-			*cc = UOP_CC_SUB;
-		return digit == 2 ? use(u, uop_not_r[k], 1) : digit == 3 ? use(u, uop_neg_r[k], 1) : 0;
-	}
-	switch (digit) {
-	case 0:
-	case 1:
+	switch (class) {
+	case CLASS_NOT:
+		u->dst = u->src = i->rm;
+		return use(u, uop_not_r[k], 1);
+	case CLASS_NEG:
+		u->dst = u->src = i->rm;
+		*cc = UOP_CC_SUB;
+		return use(u, uop_neg_r[k], 1);
+	case CLASS_INC:
+	case CLASS_DEC:
+		u->dst = u->src = i->rm;
 		*cc = UOP_CC_RESULT;
-		return use(u, digit ? uop_dec_r[k] : uop_inc_r[k], 1);
-	case 2:
-		return use(u, uop_call_r, 1);
-	case 4:
-		return use(u, uop_jmp_r, 1);
-	case 6:
+		return use(u, class == CLASS_DEC ? uop_dec_r[k] : uop_inc_r[k], 1);
+	case CLASS_CALL_RM:
+	case CLASS_JMP_RM:
+		u->dst = u->src = i->rm;
+		return use(u, class == CLASS_CALL_RM ? uop_call_r : uop_jmp_r, 1);
+	case CLASS_PUSH_RM:
+		u->dst = u->src = i->rm;
 		return i->opsize == 8 ? use(u, uop_push_r, 1) : 0;
 	default:
 		return 0;
@@ -243,132 +246,117 @@ static int select_direct(struct uop *u, const struct insn *i, uop_fn *fn)
 	return use(u, fn, 2);
 }
 
-static int select_0f(struct uop *u, const struct insn *i, struct uop *prev, enum uop_cc *cc)
+/* Moves and the stack. */
+static int select_move(struct uop *u, const struct insn *i, enum insn_class class)
+{
+	unsigned reg = (i->opcode & 7u) | (i->rex & 1u) << 3; /* where it is in the opcode */
+
+	switch (class) {
+	case CLASS_MOV:
+	case CLASS_MOV_RM_IMM:
+		return select_mov(u, i);
+	case CLASS_MOV_R_IMM:
+		u->dst = (uint8_t)reg;
+		u->imm = i->imm;
+		if (i->opcode < 0xB8)
+			return reg_is_plain(i, reg, 1) ? use(u, uop_mov_ri[0], 1) : 0;
+		return use(u, uop_mov_ri[size_index(i->opsize)], 1);
+	case CLASS_MOVZX:
+	case CLASS_MOVSX:
+		return select_movx(u, i, class == CLASS_MOVSX, i->opcode & 1);
+	case CLASS_MOVSXD:
+		return i->opsize == 8 ? select_movx(u, i, 1, 2) : 0;
+	case CLASS_LEA:
+		return select_lea(u, i);
+	case CLASS_PUSH_R:
+		u->src = (uint8_t)reg;
+		return i->opsize == 8 ? use(u, uop_push_r, 1) : 0;
+	case CLASS_PUSH_IMM:
+		u->imm = i->imm;
+		return i->opsize == 8 ? use(u, uop_push_i, 1) : 0;
+	case CLASS_POP_R:
+		u->dst = (uint8_t)reg;
+		return i->opsize == 8 ? use(u, uop_pop_r, 1) : 0;
+	case CLASS_LEAVE:
+		return i->opsize == 8 ? use(u, uop_leave, 1) : 0;
+	case CLASS_NOP: /* F3 90 is PAUSE; with REX.B it is XCHG */
+		return i->map == 1 || (reg == 0 && i->rep != 0xF3) ? use(u, uop_nop, 1) : 0;
+	default:
+		return 0;
+	}
+}
+
+/* Arithmetic, and what depends on flags but is not a branch. */
+static int select_arith(struct uop *u, const struct insn *i, enum insn_class class, enum uop_cc *cc)
 {
 	unsigned k = size_index(i->opsize);
 
-	u->dst = i->reg;
-	u->src = i->rm;
-	u->cond = i->opcode & 15;
-	switch (i->opcode) {
-	case 0x19 ... 0x1F:
-		return use(u, uop_nop, 1);
-	case 0x40 ... 0x4F:
+	switch (class) {
+	case CLASS_ALU:
+		return select_alu(u, i, i->opcode >> 3, (i->opcode & 7) >> 1, cc);
+	case CLASS_ALU_ACC:
+		return select_acc_imm(u, i, i->opcode >> 3, cc);
+	case CLASS_ALU_IMM:
+		return select_alu(u, i, i->reg & 7, 2, cc);
+	case CLASS_TEST:
+		return select_alu(u, i, 8, 0, cc);
+	case CLASS_TEST_ACC:
+		return select_acc_imm(u, i, 8, cc);
+	case CLASS_TEST_IMM:
+		return select_alu(u, i, 8, 2, cc);
+	case CLASS_CBW:
+		return i->opsize == 8 ? use(u, uop_cdqe, 1) : 0;
+	case CLASS_ROTATE:
+	case CLASS_SHIFT:
+		return select_shift(u, i, cc);
+	case CLASS_CMOV:
 		return i->mod == 3 ? use(u, uop_cmov_rr[k], 1) : 0;
-	case 0x80 ... 0x8F:
-		return select_jcc(u, i, prev, *cc);
-	case 0x90 ... 0x9F:
+	case CLASS_SETCC:
 		u->dst = i->rm;
 		return i->mod == 3 && reg_is_plain(i, i->rm, 1) ? use(u, uop_setcc_r, 1) : 0;
-	case 0xAF:
+	case CLASS_IMUL:
 		if (i->mod != 3 || !uop_imul_rr[k])
 			return 0;
 		*cc = UOP_CC_RESULT;
 		return use(u, uop_imul_rr[k], 1);
-	case 0xB6:
-	case 0xB7:
-		return select_movx(u, i, 0, i->opcode & 1);
-	case 0xBE:
-	case 0xBF:
-		return select_movx(u, i, 1, i->opcode & 1);
-	default:
-		return 0;
-	}
-}
-
-static int select_high(struct uop *u, const struct insn *i, struct uop *prev, enum uop_cc *cc)
-{
-	unsigned reg = (i->opcode & 7u) | (i->rex & 1u) << 3;
-
-	switch (i->opcode) {
-	case 0x84 ... 0x85:
-		return select_alu(u, i, 8, 0, cc);
-	case 0x88 ... 0x8B:
-	case 0xC6 ... 0xC7:
-		return select_mov(u, i);
-	case 0x8D:
-		return select_lea(u, i);
-	case 0x90:
-		return reg == 0 && i->rep != 0xF3 ? use(u, uop_nop, 1) : 0; /* F3: PAUSE */
-	case 0x98:
-		return i->opsize == 8 ? use(u, uop_cdqe, 1) : 0;
-	case 0xA8 ... 0xA9:
-		return select_acc_imm(u, i, 8, cc);
-	case 0xB0 ... 0xB7:
-		u->dst = (uint8_t)reg;
-		u->imm = i->imm;
-		return reg_is_plain(i, reg, 1) ? use(u, uop_mov_ri[0], 1) : 0;
-	case 0xB8 ... 0xBF:
-		u->dst = (uint8_t)reg;
-		u->imm = i->imm;
-		return use(u, uop_mov_ri[size_index(i->opsize)], 1);
-	case 0xC0 ... 0xC1:
-	case 0xD0 ... 0xD1:
-		return select_shift(u, i, cc);
-	case 0xC2 ... 0xC3:
-		u->imm = i->opcode == 0xC2 ? i->imm : 0;
-		return use(u, uop_ret, 1);
-	case 0xC9:
-		return i->opsize == 8 ? use(u, uop_leave, 1) : 0;
-	case 0xE8:
-		return select_direct(u, i, uop_call);
-	case 0xE9:
-	case 0xEB:
-		return select_direct(u, i, uop_jmp);
-	case 0xF6 ... 0xF7:
-	case 0xFE ... 0xFF:
-		return select_unary(u, i, cc);
-	default:
-		(void)prev;
-		return 0;
-	}
-}
-
-static int select_one(struct uop *u, const struct insn *i, struct uop *prev, enum uop_cc *cc)
-{
-	unsigned reg = (i->opcode & 7u) | (i->rex & 1u) << 3, form = i->opcode & 7;
-
-	switch (i->opcode) {
-	case 0x00 ... 0x3F:
-		if (form < 4)
-			return select_alu(u, i, i->opcode >> 3, form >> 1, cc);
-		return select_acc_imm(u, i, i->opcode >> 3, cc);
-	case 0x50 ... 0x57:
-		u->src = (uint8_t)reg;
-		return i->opsize == 8 ? use(u, uop_push_r, 1) : 0;
-	case 0x58 ... 0x5F:
-		u->dst = (uint8_t)reg;
-		return i->opsize == 8 ? use(u, uop_pop_r, 1) : 0;
-	case 0x63:
-		return i->opsize == 8 ? select_movx(u, i, 1, 2) : 0;
-	case 0x68:
-	case 0x6A:
-		u->imm = i->imm;
-		return i->opsize == 8 ? use(u, uop_push_i, 1) : 0;
-	case 0x69:
-	case 0x6B:
+	case CLASS_IMUL_IMM:
 		if (i->mod != 3 || i->opsize == 2)
 			return 0;
 		u->dst = i->reg;
 		u->src = i->rm;
 		u->imm = i->imm;
 		*cc = UOP_CC_RESULT;
-		return use(u, uop_imul_ri[size_index(i->opsize)], 1);
-	case 0x70 ... 0x7F:
-		return select_jcc(u, i, prev, *cc);
-	case 0x80 ... 0x83:
-		return select_alu(u, i, i->reg & 7, 2, cc);
+		return use(u, uop_imul_ri[k], 1);
 	default:
-		return select_high(u, i, prev, cc);
+		return select_unary(u, i, class, cc);
 	}
 }
 
+/* SYSCALL and all else that is not integer has no uop: executors. */
 int uop_select(struct uop *u, const struct insn *i, struct uop *prev, enum uop_cc *cc)
 {
-	/* SYSCALL and all else that is not integer: executors. */
-	if (i->map == 0)
-		return select_one(u, i, prev, cc);
-	if (i->map == 1)
-		return select_0f(u, i, prev, cc);
-	return 0;
+	enum insn_class class = (enum insn_class)insn_info(i)->class;
+	int n;
+
+	if (i->map == 1) {
+		u->dst = i->reg;
+		u->src = i->rm;
+		u->cond = i->opcode & 15;
+	}
+	switch (class) {
+	case CLASS_OTHER:
+		return 0;
+	case CLASS_JCC:
+		return select_jcc(u, i, prev, *cc);
+	case CLASS_JMP:
+		return select_direct(u, i, uop_jmp);
+	case CLASS_CALL:
+		return select_direct(u, i, uop_call);
+	case CLASS_RET:
+		u->imm = i->opcode == 0xC2 ? i->imm : 0;
+		return use(u, uop_ret, 1);
+	default:
+		n = select_move(u, i, class);
+		return n ? n : select_arith(u, i, class, cc);
+	}
 }

@@ -1,6 +1,6 @@
 /* vmm/cpu/soft/decode/decode.c: bytes to struct insn.
  *
- * The order: prefixes, opcode map, the opcode's form (decode_tab.c), ModRM with
+ * The order: prefixes, opcode map, the opcode's form (insn_tab.c), ModRM with
  * SIB and displacement, immediates. What the instruction does is not known here:
  * interp finds its executor (exec_lookup.c).
  *
@@ -11,12 +11,12 @@
  *
  * Reads at most 15 bytes; a longer instruction is #GP (SDM vol. 2 §2.3.11).
  *
- * Used by: exec_lookup.c.   Depends on: decode_tab.h.
+ * Used by: exec_lookup.c.   Depends on: insn_tab.h.
  * Sources: SDM vol. 2 ch. 2 and appendix A. */
 #include "vmm/cpu/soft/decode/decode.h"
 
 #include "vmm/cpu/cpu.h"
-#include "vmm/cpu/soft/decode/decode_tab.h"
+#include "vmm/cpu/soft/decode/insn_tab.h"
 
 #include <string.h>
 
@@ -133,7 +133,7 @@ static uint16_t take_opcode(struct cursor *c, struct insn *i, uint8_t b)
 {
 	i->opcode = b;
 	if (b != 0x0F)
-		return decode_forms_one[b];
+		return insn_one[b].form;
 	i->map = 1;
 	i->opcode = take8(c);
 	if (i->opcode == 0x38) {
@@ -146,7 +146,7 @@ static uint16_t take_opcode(struct cursor *c, struct insn *i, uint8_t b)
 		i->opcode = take8(c);
 		return FORM_MODRM | FORM_UB;
 	}
-	return decode_forms_0f[i->opcode];
+	return insn_0f[i->opcode].form;
 }
 
 static void find_sizes(struct insn *i, const struct prefixes *p, uint16_t form)

@@ -406,6 +406,8 @@ uop_fn translate_follow;
 
 /* emit_int.c, emit_flow.c, emit_sse.c, emit_generic.c and what those ask: true when the instruction is
  * theirs; fills @x. */
+/* Sets reads_flags and writes_flags by the instruction's row (insn_tab.h). */
+void translate_plan_flags(struct plan *x);
 bool translate_plan_int(struct plan *x);
 bool translate_plan_flow(struct plan *x);
 bool translate_plan_sse(struct plan *x);

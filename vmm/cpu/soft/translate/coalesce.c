@@ -14,6 +14,7 @@
  * (translate_straddle()).
  *
  * Used by: translate.c, emit*.c. */
+#include "vmm/cpu/soft/decode/insn_tab.h"
 #include "vmm/cpu/soft/interp/int.h"
 #include "vmm/cpu/soft/translate/build.h"
 
@@ -98,12 +99,6 @@ static struct member join(struct build *t, struct span key, int64_t off, unsigne
 	return (struct member){ (uint8_t)t->n_spans, (int32_t)off };
 }
 
-/* CMPXCHG16B. */
-static bool is_double(const struct insn *i)
-{
-	return i->map == 1 && i->opcode == 0xC7;
-}
-
 static void join_operand(struct build *t, const struct symbols *y, struct plan *x)
 {
 	const struct insn *i = &x->i;
@@ -118,7 +113,7 @@ static void join_operand(struct build *t, const struct symbols *y, struct plan *
 	key.base = base.id;
 	key.index = index.id;
 	if (off == (int32_t)off)
-		x->operand = join(t, key, off, x->xmm_used || is_double(&x->i) ? 16 : 8);
+		x->operand = join(t, key, off, x->xmm_used || insn_info(i)->class == CLASS_CMPXCHG8B ? 16 : 8);
 }
 
 static void join_stack(struct build *t, const struct symbols *y, struct plan *x)
@@ -129,11 +124,13 @@ static void join_stack(struct build *t, const struct symbols *y, struct plan *x)
 	x->stack = join(t, key, base.off + (x->stack_by < 0 ? x->stack_by : 0), 8);
 }
 
+/* Accesses memory by ModRM, at the operand's address. */
 static bool has_operand(const struct plan *x)
 {
-	bool is_address = x->i.map == 0 && x->i.opcode == 0x8D, is_hint = x->i.map == 1 && x->i.opcode >= 0x18 && x->i.opcode < 0x20;
+	unsigned class = insn_info(&x->i)->class;
 
-	return x->i.has_modrm && x->i.mod != 3 && !is_address && !is_hint && x->i.exec != int_bt_reg;
+	return x->i.has_modrm && x->i.mod != 3 && class != CLASS_LEA && class != CLASS_HINT && class != CLASS_NOP &&
+	       x->i.exec != int_bt_reg;
 }
 
 void translate_coalesce(struct build *t)

@@ -1,6 +1,7 @@
 /* vmm/cpu/soft/translate/emit_flow.c: branches, calls and returns.
  *
  * Used by: translate.c. */
+#include "vmm/cpu/soft/decode/insn_tab.h"
 #include "vmm/cpu/soft/translate/build.h"
 
 static int32_t target(const struct plan *x)
@@ -94,12 +95,9 @@ static bool put_call_reg(struct build *t, const struct plan *x)
 
 bool translate_plan_flow(struct plan *x)
 {
-	const struct insn *i = &x->i;
 	uop_fn *fn = x->u->fn;
 
-	if (i->map == 1 && (i->opcode & 0xF0) == 0x80)
-		x->fn = put_jcc;
-	else if (i->map == 0 && (i->opcode & 0xF0) == 0x70)
+	if (insn_info(&x->i)->class == CLASS_JCC)
 		x->fn = put_jcc;
 	else if (fn == uop_jmp)
 		x->fn = put_jmp;

@@ -5,6 +5,7 @@
  * form, by instructions that leave the flags alone.
  *
  * Used by: translate.c.   Sources: SDM vol. 2. */
+#include "vmm/cpu/soft/decode/insn_tab.h"
 #include "vmm/cpu/soft/interp/int.h"
 #include "vmm/cpu/soft/translate/build.h"
 
@@ -571,12 +572,11 @@ static bool use(struct plan *x, translate_fn *fn, bool may_exit, unsigned writes
 	return true;
 }
 
-/* @g: the general register that it may write, or INSN_REG_NONE. */
-static bool use_flags(struct plan *x, translate_fn *fn, bool writes, bool reads, unsigned g)
+/* @g: the general register that it may write, or INSN_REG_NONE. Flags are those of its row. */
+static bool use_flags(struct plan *x, translate_fn *fn, unsigned g)
 {
 	x->fn = fn;
-	x->writes_flags = writes;
-	x->reads_flags = reads;
+	translate_plan_flags(x);
 	x->knows_writes = true;
 	x->writes = (uint16_t)(g < 16 ? 1u << g : 0);
 	return true;
@@ -606,50 +606,11 @@ static bool plan_alu(struct plan *x)
 	bool is_load = x->i.opcode < 0x40 && (x->i.opcode & 6) == 2, is_imm = is_imm_form(&x->i);
 
 	x->may_exit = x->i.has_modrm && x->i.mod != 3;
-	(void)use_flags(x, put_alu, !has_carry(op), has_carry(op),
+	(void)use_flags(x, put_alu,
 			has_result(op) && (is_load || !x->may_exit) ? alu_dst(&x->i) : INSN_REG_NONE);
 	if ((op == ALU_ADD || op == ALU_SUB) && is_imm && width(&x->i) == 8 && x->i.imm != (uint64_t)INT32_MIN)
 		(void)copies(x, alu_dst(&x->i), op == ALU_ADD ? (int64_t)x->i.imm : -(int64_t)x->i.imm);
 	return true;
-}
-
-/* F6, F7, FE, FF: those with uops that are not branches. */
-static bool plan_unary(struct plan *x)
-{
-	unsigned digit = x->i.reg & 7;
-
-	if (x->i.opcode < 0xF8) {
-		if (digit < 2)
-			return plan_alu(x);
-		return digit == 2 ? use(x, put_not, false, 1u << x->dst) : use_flags(x, put_neg, true, false, x->dst);
-	}
-	if (digit == 6)
-		return use_stack(x, put_push, CPU_RSP, -8, 0);
-	(void)use_flags(x, put_inc_dec, false, false, x->dst);
-	return width(&x->i) < 8 || copies(x, x->dst, digit ? -1 : 1);
-}
-
-static bool plan_0f(struct plan *x)
-{
-	bool is_mem = x->i.mod != 3;
-
-	switch (x->i.opcode) {
-	case 0x19 ... 0x1F:
-		return use(x, put_nop, false, 0);
-	case 0x40 ... 0x4F:
-		x->reads_flags = true;
-		return use(x, put_cmov, false, 1u << x->i.reg);
-	case 0x90 ... 0x9F:
-		x->reads_flags = true;
-		return use(x, put_setcc, false, 1u << x->i.rm);
-	case 0xAF:
-		return use_flags(x, put_imul, true, false, x->i.reg);
-	case 0xB6 ... 0xB7:
-	case 0xBE ... 0xBF:
-		return use(x, put_movx, is_mem, 1u << x->i.reg);
-	default:
-		return false;
-	}
 }
 
 /* A MOV to memory. */
@@ -658,48 +619,70 @@ static bool is_store(const struct insn *i)
 	return i->mod != 3 && (i->opcode >= 0xC6 || !(i->opcode & 2));
 }
 
-static bool plan_one(struct plan *x)
+/* What leaves flags alone. */
+static bool plan_move(struct plan *x, enum insn_class class)
 {
 	bool is_mem = x->i.has_modrm && x->i.mod != 3;
 
-	switch (x->i.opcode) {
-	case 0x00 ... 0x3F:
-	case 0x80 ... 0x85:
-	case 0xA8 ... 0xA9:
-		return plan_alu(x);
-	case 0x50 ... 0x57:
-	case 0x68:
-	case 0x6A:
+	switch (class) {
+	case CLASS_PUSH_R:
+	case CLASS_PUSH_IMM:
+	case CLASS_PUSH_RM:
 		return use_stack(x, put_push, CPU_RSP, -8, 0);
-	case 0x58 ... 0x5F:
+	case CLASS_POP_R:
 		x->pops_rsp = x->dst == CPU_RSP;
 		return use_stack(x, put_pop, CPU_RSP, 8, 1u << x->dst);
-	case 0x63:
+	case CLASS_LEAVE:
+		return use_stack(x, put_leave, CPU_RBP, 8, 1 << CPU_RBP);
+	case CLASS_MOVZX:
+	case CLASS_MOVSX:
+	case CLASS_MOVSXD:
 		return use(x, put_movx, is_mem, 1u << x->i.reg);
-	case 0x69:
-	case 0x6B:
-		return use_flags(x, put_imul, true, false, x->i.reg);
-	case 0x88 ... 0x8B:
-	case 0xC6 ... 0xC7:
+	case CLASS_MOV:
+	case CLASS_MOV_RM_IMM:
 		(void)use(x, put_mov, is_mem, is_store(&x->i) ? 0 : 1u << x->dst);
-		return is_mem || x->i.opcode >= 0xC6 || width(&x->i) < 8 || copies(x, x->src, 0);
-	case 0x8D:
+		return is_mem || class == CLASS_MOV_RM_IMM || width(&x->i) < 8 || copies(x, x->src, 0);
+	case CLASS_MOV_R_IMM:
+		return use(x, put_mov_imm, false, 1u << x->dst);
+	case CLASS_LEA:
 		(void)use(x, put_lea, false, 1u << x->i.reg);
 		return x->i.index != INSN_REG_NONE || copies(x, x->i.base, x->i.disp);
-	case 0x90:
+	case CLASS_NOP:
 		return use(x, put_nop, false, 0);
-	case 0x98:
+	case CLASS_CBW:
 		return use(x, put_cdqe, false, 1 << CPU_RAX);
-	case 0xB0 ... 0xBF:
-		return use(x, put_mov_imm, false, 1u << x->dst);
-	case 0xC0 ... 0xC1:
-	case 0xD0 ... 0xD1:
-		return use_flags(x, put_shift, true, false, x->dst);
-	case 0xC9:
-		return use_stack(x, put_leave, CPU_RBP, 8, 1 << CPU_RBP);
-	case 0xF6 ... 0xF7:
-	case 0xFE ... 0xFF:
-		return plan_unary(x);
+	case CLASS_NOT:
+		return use(x, put_not, false, 1u << x->dst);
+	default:
+		return false;
+	}
+}
+
+static bool plan_arith(struct plan *x, enum insn_class class)
+{
+	switch (class) {
+	case CLASS_ALU:
+	case CLASS_ALU_ACC:
+	case CLASS_ALU_IMM:
+	case CLASS_TEST:
+	case CLASS_TEST_ACC:
+	case CLASS_TEST_IMM:
+		return plan_alu(x);
+	case CLASS_IMUL:
+	case CLASS_IMUL_IMM:
+		return use_flags(x, put_imul, x->i.reg);
+	case CLASS_SHIFT:
+		return use_flags(x, put_shift, x->dst);
+	case CLASS_NEG:
+		return use_flags(x, put_neg, x->dst);
+	case CLASS_INC:
+	case CLASS_DEC:
+		(void)use_flags(x, put_inc_dec, x->dst);
+		return width(&x->i) < 8 || copies(x, x->dst, class == CLASS_DEC ? -1 : 1);
+	case CLASS_CMOV:
+	case CLASS_SETCC:
+		translate_plan_flags(x);
+		return use(x, class == CLASS_CMOV ? put_cmov : put_setcc, false, 1u << (class == CLASS_CMOV ? x->i.reg : x->i.rm));
 	default:
 		return false;
 	}
@@ -718,41 +701,22 @@ bool translate_plan_alu(struct plan *x)
 	return plan_alu(x);
 }
 
-/* Its field reg is a general register, not a part of the opcode. */
-static bool names_reg(const struct insn *i)
+void translate_plan_flags(struct plan *x)
 {
-	switch ((unsigned)i->map << 8 | i->opcode) {
-	case 0x000 ... 0x03F:
-		return i->has_modrm;
-	case 0x063:
-	case 0x069:
-	case 0x06B:
-	case 0x084 ... 0x085:
-	case 0x088 ... 0x08B:
-	case 0x08D:
-	case 0x140 ... 0x14F:
-	case 0x1AF:
-	case 0x1B6 ... 0x1B7:
-	case 0x1BE ... 0x1BF:
-		return true;
-	default:
-		return false;
-	}
-}
+	const struct insn_info *row = insn_info(&x->i);
 
-/* ALU operations with an immediate on RAX, CDQE; RSP where it is moved, and RBP by LEAVE. */
-static uint16_t implicit(const struct plan *x)
-{
-	bool is_rax = x->i.map == 0 && !x->i.has_modrm && (x->i.opcode < 0x40 || (x->i.opcode | 1) == 0xA9 || x->i.opcode == 0x98);
-
-	return (uint16_t)((unsigned)is_rax << CPU_RAX | (x->stack_by ? 1u << CPU_RSP | 1u << x->stack_base : 0));
+	x->reads_flags = row->reads != 0;
+	x->writes_flags = !row->reads && (row->writes | row->undefined) == FLAG_ARITH;
 }
 
 bool translate_plan_int(struct plan *x)
 {
-	if (x->i.map == 0 ? !plan_one(x) : x->i.map != 1 || !plan_0f(x))
+	const struct insn_info *row = insn_info(&x->i);
+	enum insn_class class = (enum insn_class)row->class;
+
+	if (!plan_move(x, class) && !plan_arith(x, class))
 		return false;
-	x->names = (uint8_t)(NAMES_KNOWN | (names_reg(&x->i) ? NAMES_REG : 0) | (x->i.has_modrm ? NAMES_RM : 0));
-	x->implicit = implicit(x);
+	x->names = (uint8_t)(NAMES_KNOWN | (row->names_reg ? NAMES_REG : 0) | (x->i.has_modrm ? NAMES_RM : 0));
+	x->implicit = row->implicit;
 	return true;
 }

@@ -16,6 +16,7 @@
  * code and so end the blocks behind it.
  *
  * Used by: translate.c, link.c.   Depends on: emit_int.c, emit_flow.c, emit_sse.c, emit_generic.c. */
+#include "vmm/cpu/soft/decode/insn_tab.h"
 #include "vmm/cpu/soft/translate/build.h"
 
 /* ---- plans ---------------------------------------------------------------------- */
@@ -79,11 +80,6 @@ struct block *translate_chained(const struct block *root, const struct uop *link
 	return b;
 }
 
-static bool is_jcc(const struct insn *i)
-{
-	return (i->map == 0 && (i->opcode & 0xF0) == 0x70) || (i->map == 1 && (i->opcode & 0xF0) == 0x80);
-}
-
 /* One side of a jump is entered far more often than the other. */
 static bool is_biased(const struct block *a, const struct block *b)
 {
@@ -122,7 +118,7 @@ static struct block *next_of(const struct build *t, const struct block *b, const
 	*ret_follow = FOLLOW_FALL;
 	if (!last->ends)
 		return fall;
-	if (is_jcc(&last->i)) {
+	if (insn_info(&last->i)->class == CLASS_JCC) {
 		struct block *next = side(t, taken, fall);
 
 		if (next != taken || taken == fall)
