@@ -14,6 +14,7 @@
  * standard error output. NICs are on rings which nobody serves. Exit status: 0
  * after a power-off, 1 otherwise, 3 when --seconds were over. */
 #include "core/cleanup.h"
+#include "vmm/dev/virtio_vsock.h"
 #include "vmm/machine_impl.h"
 
 #include <fcntl.h>
