@@ -165,7 +165,7 @@ static void offer_guest_paths(const struct completion *c, const char *colon)
 				    (json_int_t)LS_BOUND_MS * NSEC_PER_MSEC),
 			  take_output, &out, &reply);
 	json_decref(reply);
-	for (char *line = out.data ? strtok((char *)out.data, "\n") : NULL; line; line = strtok(NULL, "\n"))
+	for (char *rest = (char *)out.data, *line; rest && (line = strtok_r(rest, "\n", &rest));)
 		cli_print(stdout, "%s:%s\n", target, line);
 }
 

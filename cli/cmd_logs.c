@@ -88,6 +88,7 @@ static void add_folder(struct logs *l, const char *dir, const char *what)
 {
 	CLEANUP(free) char *path = store_state_file(l->store, l->team, dir);
 	struct dirent **entries = NULL;
+	/* cppcheck-suppress nullPointer ; scandir(3) takes no filter and no order as NULL */
 	int n = scandir(path, &entries, NULL, NULL);
 
 	if (n > 0)

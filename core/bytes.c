@@ -55,6 +55,7 @@ static void vprint(struct bytes *b, const char *fmt, va_list ap)
 	if (len < 0)
 		abort();
 	reserve(b, (size_t)len);
+	assert(b->data);
 	(void)vsnprintf((char *)b->data + b->len, (size_t)len + 1, fmt, ap);
 	b->len += (size_t)len;
 }
@@ -254,6 +255,7 @@ int dir_make_all(const char *path, unsigned mode)
 {
 	CLEANUP(free) char *copy = str_dup(path);
 
+	assert(copy);
 	for (char *p = copy + 1;; p++) {
 		char c = *p;
 

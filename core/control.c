@@ -190,17 +190,16 @@ static ssize_t send_with_fds(int fd, const void *data, size_t len, const int *fd
 {
 	union {
 		char buf[CMSG_SPACE(sizeof(int) * CONTROL_FDS_MAX)];
-		struct cmsghdr align;
+		struct cmsghdr head;
 	} u = { 0 };
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)data, .iov_len = len };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
 	if (n_fds > 0) {
-		struct cmsghdr *h;
+		struct cmsghdr *h = &u.head;
 
 		msg.msg_control = u.buf;
 		msg.msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)n_fds);
-		h = CMSG_FIRSTHDR(&msg);
 		h->cmsg_level = SOL_SOCKET;
 		h->cmsg_type = SCM_RIGHTS;
 		h->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)n_fds);

@@ -380,10 +380,9 @@ static void serve_signal(struct loop_source *s)
 static int serve_timers(struct loop *loop, nsec_t now)
 {
 	uint32_t n = 0, most = loop->timers.n;
+	struct loop_source *s;
 
-	while (n < most && loop->timers.n > 0 && heap_next(&loop->timers) <= now) {
-		struct loop_source *s = first_timer(loop);
-
+	while (n < most && (s = first_timer(loop)) && s->timer.at <= now) {
 		loop_set_timer(s, NSEC_NEVER);
 		s->on_timer(s->ctx, now);
 		n++;

@@ -63,10 +63,15 @@ clean:
 	rm -rf $(O)
 
 # ---- lint -------------------------------------------------------------------
-.PHONY: lint
+.PHONY: lint format-check
 lint:
 	@make/deps build lint
 	@tests/run-lint
+
+# Of the lines that changed since BASE, a commit (the last one's parent).
+format-check:
+	@make/deps build lint
+	@tests/format-check $(BASE)
 
 help:
 	@echo 'make            build/muster'
@@ -79,6 +84,7 @@ help:
 	@echo 'make fuzz       fuzz the decoders and devices; oracle: random instructions against the hardware'
 	@echo 'make oracle-programs  random programs, interpreter against translator; soak-soft: ten minutes of load'
 	@echo 'make fuzz-nightly  10,000,000 inputs a device and chip'
-	@echo 'make lint       clang-tidy, cppcheck, -fanalyzer'
+	@echo 'make lint       references of documents, clang-tidy, cppcheck, -fanalyzer'
+	@echo 'make format-check BASE=main  clang-format of the lines that changed since then'
 	@echo 'make deps       install the Debian packages that are missing'
 	@echo 'make install    PREFIX=/usr/local DESTDIR='

@@ -125,12 +125,16 @@ static int try_userns(void)
 
 static int try_tap(void)
 {
-	return open("/dev/net/tun", O_RDWR | O_CLOEXEC) < 0 ? errno : 0;
+	CLEANUP(fd) int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? errno : 0;
 }
 
 static int try_raw(void)
 {
-	return socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL)) < 0 ? errno : 0;
+	CLEANUP(fd) int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL));
+
+	return fd < 0 ? errno : 0;
 }
 
 static void check_try(json_t *report, const char *name, int (*fn)(void), const char *good,

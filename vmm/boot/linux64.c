@@ -22,6 +22,7 @@
 #include "vmm/boot/elf.h"
 #include "vmm/dev/pci.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -39,6 +40,7 @@ static void put(struct mem *mem, uint64_t gpa, const void *src, size_t len)
 	uint8_t *p = mem_ptr(mem, gpa, len);
 
 	/* Below 1 MiB: the caller has checked that there is that much. */
+	assert(p);
 	memcpy(p, src, len);
 }
 

@@ -51,6 +51,7 @@ static void *map_ram(size_t size)
 	size = (size + MEM_PAGE_SIZE - 1) & ~(size_t)(MEM_PAGE_SIZE - 1);
 	(void)munmap(p + size, HUGE_SIZE - before);
 	(void)madvise(p, size, MADV_NOHUGEPAGE);
+	/* cppcheck-suppress deallocret ; only what lies around it was unmapped */
 	return p;
 }
 
@@ -71,6 +72,7 @@ static int map_pmem(const struct mem *m, int fd)
 
 	if (!m->pmem_bytes)
 		return 0;
+	/* cppcheck-suppress leakReturnValNotUsed ; MAP_FIXED: it is at @at */
 	if (mmap(at, (size_t)m->pmem_bytes, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd, 0) == MAP_FAILED)
 		return -errno;

@@ -78,7 +78,9 @@ void int_aam(struct soft *s, const struct insn *i)
 
 	if (base == 0)
 		soft_raise(s, EXC_DE);
+	/* cppcheck-suppress zerodivcond ; soft_raise() does not return */
 	reg_put(s, CPU_RAX, 2, (al / base) << 8 | al % base);
+	/* cppcheck-suppress zerodivcond ; as above */
 	cc_set_logic(s, op_sx(al % base, 1));
 }
 
