@@ -25,7 +25,7 @@
  * Setting a namespace or a user clears the parent-death signal, so it is set
  * again; a parent that died in between shows in getppid().
  *
- * Used by: vmm/machine_run.c, teams/fabric.c, teams/janitor.c, teams/supervisor.c.
+ * Used by: vmm/machine_run.c, fabric/process.c, teams/janitor.c, teams/supervisor.c.
  * Depends on: core/sandbox_filter.h, core/proc.h, core/log.h.
  * Sources: user_namespaces(7), mount_namespaces(7), pivot_root(2), landlock(7),
  * capabilities(7), seccomp(2), Documentation/userspace-api/landlock.rst. */

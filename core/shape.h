@@ -47,5 +47,8 @@ uint64_t shape_memory_need(const struct shape_dir *d, uint32_t mtu);
 
 /* The shape as JSON; the caller decrefs. */
 json_t *shape_dir_json(const struct shape_dir *d);
+/* The shape that shape_dir_json() told. @j: borrowed; NULL is no shape. Members that are not there are 0.
+ * Returns 0; -EINVAL when a member is of another kind or out of its range, and *ret_shape is untouched. */
+int shape_dir_from_json(json_t *j, struct shape_dir *ret_shape);
 
 #endif

@@ -32,7 +32,7 @@ check-docs:
 	@tests/check-docs
 
 # Every header compiles alone.
-HEADERS := $(shell find core topologies vmm vswitch shaping nat dhcp dns teams cli images -name '*.h' 2>/dev/null)
+HEADERS := $(shell find core topologies vmm vswitch shaping nat dhcp dns fabric teams cli images -name '*.h' 2>/dev/null)
 check-headers: $(patsubst %.h,$(O)/headers/%.ok,$(HEADERS))
 $(O)/headers/%.ok: %.h
 	@mkdir -p $(@D)

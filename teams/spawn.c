@@ -6,12 +6,12 @@
  * machine inherits its configuration as plain memory. Failures inside a child
  * travel as {"event":"ended","why":"error","text":…} on its control socket.
  *
- * Used by: supervisor.c, vm.c.   Depends on: vmm/machine.h, teams/fabric.h. */
+ * Used by: supervisor.c, vm.c.   Depends on: vmm/machine.h, fabric/process.h. */
 #include "core/bytes.h"
 #include "core/log.h"
 #include "core/proc.h"
 #include "core/rpc.h"
-#include "teams/fabric.h"
+#include "fabric/process.h"
 #include "teams/host_lack.h"
 #include "teams/image.h"
 #include "teams/janitor.h"
@@ -167,17 +167,15 @@ int sup_make_rings(struct supervisor *sup, char **ret_why)
 			sup->n_rings = i;
 			return r;
 		}
+		sup->plan->ports[i].kind = FABRIC_PORT_RING;
+		sup->plan->ports[i].rings = &sup->rings[i];
 	}
 	return 0;
 }
 
 static _Noreturn void fabric_child(struct supervisor *sup, int control_fd)
 {
-	struct fabric_config cfg = { .team = sup->team,
-				     .rings = sup->rings,
-				     .n_rings = sup->n_rings,
-				     .control_fd = control_fd,
-				     .cell = true };
+	struct fabric_config cfg = { .plan = sup->plan, .control_fd = control_fd, .cell = true };
 	struct bytes keep = { 0 };
 
 	join_cgroup(sup);
@@ -350,7 +348,7 @@ static _Noreturn void machine_child(struct supervisor *sup, struct vm *v, struct
 	for (size_t i = 0; i < tv->n_nics && i < MACHINE_NIC_MAX; i++) {
 		nics[i] = (struct machine_nic){ .mac = tv->nics[i].mac, .mtu = tv->nics[i].mtu,
 						.speed_mbps = team_nic_speed(sup->team, &tv->nics[i]),
-						.link_up = link_states_carrier(sup->links, v->index, i),
+						.link_up = link_states_carrier(sup->links, sup->first_ring[v->index] + i),
 						.ring = sup->rings[sup->first_ring[v->index] + i] };
 		keep_ring(&keep, &nics[i].ring);
 	}

@@ -6,7 +6,7 @@
  * The counters of NICs are the fabric's. Who asks for them waits for its answer, a second at most:
  * what does not answer is said instead, and all else is there.
  *
- * Used by: serve.c.   Depends on: calls.c, the fabric's "counters" (teams/fabric.h). */
+ * Used by: serve.c.   Depends on: calls.c, the fabric's "counters" (fabric/process.h). */
 #include "core/addr.h"
 #include "core/bytes.h"
 #include "core/proc.h"
@@ -14,7 +14,7 @@
 
 #include <unistd.h>
 
-static const char *up_or_down(const struct link_states *links, const struct link_ref *ref, enum link_dir dir)
+static const char *up_or_down(const struct link_states *links, const struct fabric_ref *ref, enum link_dir dir)
 {
 	return link_states_is_up(links, ref, dir) ? "up" : "down";
 }
@@ -22,10 +22,10 @@ static const char *up_or_down(const struct link_states *links, const struct link
 /* Of a NIC: what it and its network are by themselves, and what follows. */
 static json_t *link_json(const struct supervisor *sup, size_t vm, size_t nic)
 {
-	struct link_ref ref = { .vm = vm, .nic = nic };
-	struct link_ref network = { .is_network = true, .network = sup->team->vms[vm].nics[nic].network };
+	struct fabric_ref ref = { .index = fabric_plan_port(sup->team, vm, nic) };
+	struct fabric_ref network = { .is_network = true, .index = sup->team->vms[vm].nics[nic].network };
 
-	return json_pack("{s:b,s:s,s:s,s:s,s:s}", "carrier", (int)link_states_carrier(sup->links, vm, nic), "nic",
+	return json_pack("{s:b,s:s,s:s,s:s,s:s}", "carrier", (int)link_states_carrier(sup->links, ref.index), "nic",
 			 up_or_down(sup->links, &ref, LINK_BOTH), "network",
 			 up_or_down(sup->links, &network, LINK_BOTH), "up",
 			 up_or_down(sup->links, &ref, LINK_UP), "down", up_or_down(sup->links, &ref, LINK_DOWN));

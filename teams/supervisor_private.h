@@ -6,10 +6,12 @@
 #include "core/control.h"
 #include "core/loop.h"
 #include "core/ring.h"
+#include "fabric/link_state.h"
 #include "teams/cgroup.h"
 #include "teams/engine.h"
 #include "teams/events.h"
-#include "teams/link_state.h"
+#include "teams/fabric_plan.h"
+#include "teams/link_shapes.h"
 #include "teams/supervisor.h"
 #include "teams/undo.h"
 #include "teams/vm.h"
@@ -76,7 +78,9 @@ struct supervisor {
 	struct control *fabric;
 	struct rpc *fabric_rpc; /* owned; NULL before the fabric and after it */
 	struct fabric_call *fabric_calls;
+	struct fabric_plan *plan; /* what the fabric is made from */
 	struct link_states *links; /* what is up; outlives the machines */
+	struct link_shapes *shapes; /* what the links are like now */
 	struct loop_source *flap_timer; /* the next flap's end */
 	struct ring_pair_fds *rings; /* one a NIC of the team */
 	size_t n_rings;

@@ -9,7 +9,7 @@
  * take what another will need after a reset. What a changed link needs beyond is borrowed from the spare, and
  * where that cannot be enough, `muster link` says so.
  *
- * Used by: topologies/show.c, teams/fabric_core.c, teams/fabric_links.c.   Depends on: core/shape.h. */
+ * Used by: topologies/show.c, teams/fabric_plan.c.   Depends on: core/shape.h. */
 #include "topologies/team.h"
 
 #define SHARE_MAX (UINT64_C(64) << 20)

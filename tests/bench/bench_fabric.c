@@ -11,20 +11,19 @@
  * second; with --rows "name|ours|must|stretch", for run-bench. Exits 0 when
  * every must is met. */
 #include "core/clock.h"
-#include "teams/fabric_core.h"
+#include "fabric/fabric.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROUNDS = 2000, BURST = 1024, RUNS = 5, FRAME_LEN = 64 };
+enum { ROUNDS = 2000, BURST = 1024, RUNS = 5, FRAME_LEN = 64, SHARE = 64 << 20 /* bytes of memory of a link */ };
 
 struct bench {
-	struct team_network network;
-	struct team_nic nics[2];
-	struct team_vm vms[2];
-	struct team team;
+	struct fabric_plan_network network;
+	struct fabric_plan_port ports[2];
+	struct fabric_plan plan;
 	struct ring_pair_fds fds[2];
 	struct ring_pair machines[2];
 	struct fabric *fabric;
@@ -38,21 +37,22 @@ static void die(const char *what, int r)
 
 static void set_up(struct bench *b, const struct shape_dir *dir)
 {
+	struct fabric_plan_link link = { .shape = *dir, .share_bytes = SHARE };
 	int r = 0;
 
-	*b = (struct bench){ .network = { .name = "lan", .mtu = 1500, .shape = { .up = *dir, .down = *dir } } };
+	*b = (struct bench){ .network = { .name = "lan", .mtu = 1500, .up = link, .down = link } };
 	for (size_t i = 0; i < 2 && r == 0; i++) {
-		b->nics[i] = (struct team_nic){ .name = "eth0", .mtu = 1500 };
-		b->vms[i] = (struct team_vm){ .name = i ? "b" : "a", .nics = &b->nics[i], .n_nics = 1 };
+		b->ports[i] = (struct fabric_plan_port){ .name = i ? "b" : "a", .stream = i ? "b.0" : "a.0", .mtu = 1500,
+							 .kind = FABRIC_PORT_RING, .rings = &b->fds[i] };
 		r = ring_pair_create(RING_DATA_SIZE, &b->fds[i]);
 		if (r == 0)
 			r = ring_pair_attach(&b->fds[i], RING_MACHINE, &b->machines[i]);
 	}
 	if (r < 0)
 		die("rings", r);
-	b->team = (struct team){ .name = "bench", .seed = 1, .networks = &b->network, .n_networks = 1,
-				 .vms = b->vms, .n_vms = 2 };
-	r = fabric_new(&b->team, b->fds, 2, &b->fabric);
+	b->plan = (struct fabric_plan){ .name = "bench", .seed = 1, .networks = &b->network, .n_networks = 1,
+					.ports = b->ports, .n_ports = 2, .spare_bytes = SHARE };
+	r = fabric_new(&b->plan, &b->fabric);
 	if (r < 0)
 		die("fabric", r);
 }

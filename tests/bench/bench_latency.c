@@ -6,7 +6,7 @@
  * "FIGURE|VALUE" lines in microseconds; the bounds are in tests/bench/bounds. */
 #include "core/clock.h"
 #include "core/ring.h"
-#include "teams/fabric.h"
+#include "fabric/process.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { N_VMS = 2, N_FRAMES = 3000, FRAME_LEN = 125 };
+enum { N_VMS = 2, N_FRAMES = 3000, FRAME_LEN = 125, SHARE = 64 << 20 /* bytes of memory of a link */ };
 
 static struct ring_pair_fds fds[N_VMS];
 static struct ring_pair machines[N_VMS];
@@ -31,17 +31,16 @@ static int by_value(const void *a, const void *b)
 static pid_t start(int *ret_control)
 {
 	static const struct shape_dir dir = { .rate_bps = 10000000, .delay_ns = NSEC_PER_MSEC };
-	static struct team_network network = { .name = "lan", .mtu = 1500, .shape = { .up = dir, .down = dir } };
-	static struct team_nic nics[N_VMS];
-	static struct team_vm vms[N_VMS];
-	static struct team team = { .name = "bench", .seed = 1, .networks = &network, .n_networks = 1,
-				    .vms = vms, .n_vms = N_VMS };
+	static struct fabric_plan_network network = { .name = "lan", .mtu = 1500, .up = { dir, SHARE }, .down = { dir, SHARE } };
+	static struct fabric_plan_port ports[N_VMS];
+	static struct fabric_plan plan = { .name = "bench", .seed = 1, .networks = &network, .n_networks = 1,
+					   .ports = ports, .n_ports = N_VMS, .spare_bytes = SHARE };
 	int pair[2];
 	pid_t pid;
 
 	for (size_t i = 0; i < N_VMS; i++) {
-		nics[i] = (struct team_nic){ .name = "eth0", .mtu = 1500 };
-		vms[i] = (struct team_vm){ .name = i ? "b" : "a", .nics = &nics[i], .n_nics = 1 };
+		ports[i] = (struct fabric_plan_port){ .name = i ? "b" : "a", .stream = i ? "b.0" : "a.0", .mtu = 1500,
+						      .kind = FABRIC_PORT_RING, .rings = &fds[i] };
 		if (ring_pair_create(RING_DATA_SIZE, &fds[i]) < 0 ||
 		    ring_pair_attach(&fds[i], RING_MACHINE, &machines[i]) < 0)
 			exit(EXIT_FAILURE);
@@ -51,7 +50,7 @@ static pid_t start(int *ret_control)
 	pid = fork();
 	if (pid == 0) {
 		(void)close(pair[0]);
-		_exit(fabric_run(&(struct fabric_config){ .team = &team, .rings = fds, .n_rings = N_VMS, .control_fd = pair[1] }));
+		_exit(fabric_run(&(struct fabric_config){ .plan = &plan, .control_fd = pair[1] }));
 	}
 	(void)close(pair[1]);
 	*ret_control = pair[0];

@@ -1,9 +1,10 @@
-/* tests/teams/check_fabric_process.c: the fabric as the process it is: frames
+/* tests/fabric/check_process.c: the fabric as the process it is: frames
  * through real rings, wake-ups, the control socket, and its end. The test waits
  * for what must come (at most PATIENCE_MS), never for time to pass. */
 #include "core/control.h"
 #include "core/ring.h"
-#include "teams/fabric.h"
+#include "fabric/process.h"
+#include "tests/fabric/shares.h"
 #include "tests/unit.h"
 
 #include <poll.h>
@@ -13,14 +14,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { N_VMS = 2, PATIENCE_MS = 20000 };
+enum { N_PORTS = 2, PATIENCE_MS = 20000 };
 
-static struct team_network networks[1];
-static struct team_nic nics[N_VMS];
-static struct team_vm vms[N_VMS];
-static struct team team;
-static struct ring_pair_fds fds[N_VMS];
-static struct ring_pair machines[N_VMS];
+static struct fabric_plan_network networks[1];
+static struct fabric_plan_port ports[N_PORTS];
+static struct fabric_plan plan;
+static struct ring_pair_fds fds[N_PORTS];
+static struct ring_pair machines[N_PORTS];
 static int control_fd;
 static pid_t pid;
 
@@ -28,21 +28,22 @@ static void setup(void)
 {
 	int pair[2];
 
-	networks[0] = (struct team_network){ .name = "lan", .mtu = 1500 };
-	for (size_t i = 0; i < N_VMS; i++) {
-		nics[i] = (struct team_nic){ .name = "eth0", .mtu = 1500 };
-		vms[i] = (struct team_vm){ .name = i ? "b" : "a", .nics = &nics[i], .n_nics = 1 };
+	networks[0] = (struct fabric_plan_network){ .name = "lan", .mtu = 1500 };
+	for (size_t i = 0; i < N_PORTS; i++) {
+		ports[i] = (struct fabric_plan_port){ .name = i ? "b.eth0" : "a.eth0", .stream = i ? "b.0" : "a.0",
+						      .mtu = 1500, .kind = FABRIC_PORT_RING, .rings = &fds[i] };
 		ck_assert_int_eq(ring_pair_create(RING_DATA_SIZE, &fds[i]), 0);
 		ck_assert_int_eq(ring_pair_attach(&fds[i], RING_MACHINE, &machines[i]), 0);
 	}
-	team = (struct team){ .name = "t", .seed = 1, .networks = networks, .n_networks = 1,
-			      .vms = vms, .n_vms = N_VMS };
+	plan = (struct fabric_plan){ .name = "t", .seed = 1, .networks = networks, .n_networks = 1,
+				     .ports = ports, .n_ports = N_PORTS };
+	plan_shares(&plan);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	pid = fork();
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
 		(void)close(pair[0]);
-		_exit(fabric_run(&(struct fabric_config){ &team, fds, N_VMS, pair[1], true }));
+		_exit(fabric_run(&(struct fabric_config){ &plan, pair[1], true }));
 	}
 	(void)close(pair[1]);
 	control_fd = pair[0];
@@ -63,7 +64,7 @@ static void teardown(void)
 		(void)close(control_fd);
 	if (pid > 0)
 		(void)wait_for_end();
-	for (size_t i = 0; i < N_VMS; i++) {
+	for (size_t i = 0; i < N_PORTS; i++) {
 		ring_pair_detach(&machines[i]);
 		ring_pair_close(&fds[i]);
 	}
@@ -172,8 +173,8 @@ START_TEST(a_stream_keeps_its_order_and_its_books)
 	/* A marker that must come: wait until all before it is through. */
 	do {
 		a = ask("{\"id\":1,\"do\":\"counters\"}");
-		json_t *ports = json_object_get(a, "ports");
-		json_t *out = json_object_get(json_array_get(ports, 1), "out");
+		json_t *list = json_object_get(a, "ports");
+		json_t *out = json_object_get(json_array_get(list, 1), "out");
 
 		lost = json_integer_value(json_object_get(json_object_get(out, "lost"), "ring-full"));
 		last = (uint32_t)json_integer_value(json_object_get(out, "entered_frames"));
@@ -189,7 +190,8 @@ START_TEST(a_link_is_changed_and_shown)
 {
 	json_t *a;
 
-	ck_assert(ask_ok("{\"id\":1,\"do\":\"link-set\",\"network\":0,\"dir\":\"both\",\"set\":[\"delay=1ms\",\"rate=10Mbit\"]}"));
+	ck_assert(ask_ok("{\"id\":1,\"do\":\"link-set\",\"network\":0,\"dir\":\"both\",\"up\":{\"delay_ns\":1000000,\"rate_bps\":10000000},"
+			 "\"down\":{\"delay_ns\":1000000,\"rate_bps\":10000000}}"));
 	a = ask("{\"id\":2,\"do\":\"link-show\",\"network\":0}");
 	ck_assert_int_eq(json_integer_value(json_object_get(a, "id")), 2);
 	ck_assert_uint_eq(json_array_size(json_object_get(a, "links")), 2);
@@ -197,32 +199,6 @@ START_TEST(a_link_is_changed_and_shown)
 	ck_assert(send_frame(0, 7));
 	(void)ring_publish(&machines[0].tx);
 	ck_assert_uint_eq(receive(1), 7);
-}
-END_TEST
-
-/* The @dir link of network 0 has @text. */
-static bool link_reads(const char *dir, const char *text)
-{
-	json_t *a = ask("{\"id\":3,\"do\":\"link-show\",\"network\":0}"), *l;
-	bool is_so = true;
-	size_t i;
-
-	json_array_foreach(json_object_get(a, "links"), i, l)
-		if (strcmp(json_string_value(json_object_get(l, "dir")), dir) == 0)
-			is_so &= strcmp(json_string_value(json_object_get(l, "text")), text) == 0;
-	json_decref(a);
-	return is_so;
-}
-
-/* team-file(5): start from a preset; the other keys override it, wherever it
- * stands; up and down are for one direction. */
-START_TEST(a_link_is_set_as_a_team_file_would)
-{
-	ck_assert(ask_ok("{\"id\":1,\"do\":\"link-set\",\"network\":0,\"set\":[\"down.delay=9ms\",\"delay=40ms\","
-			 "\"preset=t1\",\"queue=50 packets\"]}"));
-	ck_assert(link_reads("up", "rate 1.544Mbit delay 40ms queue 50 packets"));
-	ck_assert(link_reads("down", "rate 1.544Mbit delay 9ms queue 50 packets"));
-	ck_assert(!ask_ok("{\"id\":1,\"do\":\"link-set\",\"network\":0,\"set\":[\"left.delay=9ms\"]}"));
 }
 END_TEST
 
@@ -273,7 +249,6 @@ static Suite *make_suite(void)
 	tcase_add_test(t, pings_go_to_and_fro);
 	tcase_add_test(t, a_stream_keeps_its_order_and_its_books);
 	tcase_add_test(t, a_link_is_changed_and_shown);
-	tcase_add_test(t, a_link_is_set_as_a_team_file_would);
 	tcase_add_test(t, a_paused_fabric_holds_frames);
 	tcase_add_test(t, it_ends_with_its_control_socket);
 	tcase_add_test(t, it_answers_before_it_quits);

@@ -1,12 +1,12 @@
-/* teams/fabric_core.c: the fabric without its process.
+/* fabric/fabric.c: the fabric without its process.
  *
- * The way of a frame from NIC a to NIC b of one network:
+ * The way of a frame from port a to port b of one network:
  *
  *   a's ring -> [a access up] -> switch -> [network link of b] -> [b access down] -> b's ring
  *
  * Each link is one direction (shaping/link.h). A network's shape is met once,
  * by the network link of the port a frame leaves by. Where the shape's two
- * directions differ, the network's first port in file order is its near end:
+ * directions differ, the network's first port in the plan is its near end:
  * what it receives has the `down` shape, what every other port receives `up`.
  *
  * Events. Links that hold frames are in a heap by the time they next want to
@@ -26,8 +26,8 @@
  * Books: of a port's `in` and `out`, of each link and each switch:
  * entered + copied = delivered + lost + queued.
  *
- * Used by: teams/fabric.c, tests, bench.   Depends on: core/ring, shaping/link, vswitch. */
-#include "teams/fabric_core.h"
+ * Used by: fabric/process.c, tests, bench.   Depends on: core/ring, shaping/link, vswitch. */
+#include "fabric/fabric.h"
 
 #include "core/checksum.h"
 
@@ -246,10 +246,8 @@ void fabric_resume(struct fabric *f, nsec_t real)
 
 static int make_link(struct fabric_port *p, enum fabric_link_role role, const struct frame_sink *sink)
 {
-	const struct team *t = p->fabric->team;
-	const struct team_nic *nic = &t->vms[p->vm].nics[p->nic];
-	const struct team_network *net = &t->networks[p->network];
-	const struct shape *shape = role == FABRIC_NETWORK ? &net->shape : &nic->shape;
+	const struct fabric_plan *plan = p->fabric->plan;
+	const struct fabric_plan_network *net = &plan->networks[p->network];
 	struct fabric_link *fl = &p->links[role];
 	char name[NAME_SIZE];
 	int r;
@@ -257,24 +255,26 @@ static int make_link(struct fabric_port *p, enum fabric_link_role role, const st
 	fl->fabric = p->fabric;
 	heap_item_init(&fl->event, (uint32_t)((size_t)(p - p->fabric->ports) * FABRIC_ROLE_COUNT + role));
 	fl->is_up_dir = role == FABRIC_ACCESS_UP || (role == FABRIC_NETWORK && p->index != 0);
-	fl->origin = fl->is_up_dir ? shape->up : shape->down;
-	fl->mtu = role == FABRIC_NETWORK ? net->mtu : nic->mtu;
-	(void)snprintf(name, sizeof name, "%s/%s.%zu/%s", net->name, t->vms[p->vm].name, p->nic,
+	if (role == FABRIC_NETWORK)
+		fl->origin = fl->is_up_dir ? &net->up : &net->down;
+	else
+		fl->origin = fl->is_up_dir ? &p->plan->up : &p->plan->down;
+	fl->mtu = role == FABRIC_NETWORK ? net->mtu : p->plan->mtu;
+	(void)snprintf(name, sizeof name, "%s/%s/%s", net->name, p->plan->stream,
 		       role == FABRIC_NETWORK ? "network" : fl->is_up_dir ? "up" : "down");
-	r = link_new(&fl->origin, fl->mtu, t->seed, name, p->fabric->pool, sink, &fl->link);
+	r = link_new(&fl->origin->shape, fl->mtu, plan->seed, name, p->fabric->pool, sink, &fl->link);
 	if (r == 0)
-		link_set_budget(fl->link, &p->fabric->budget,
-				team_link_memory(&p->fabric->memory, &fl->origin, fl->mtu));
+		link_set_budget(fl->link, &p->fabric->budget, fl->origin->share_bytes);
 	return r;
 }
 
-static int make_port(struct fabric_port *p, const struct ring_pair_fds *fds)
+static int make_port(struct fabric_port *p)
 {
 	struct fabric_network *net = &p->fabric->networks[p->network];
 	int r;
 
-	if (fds) {
-		r = ring_pair_attach(fds, RING_FABRIC, &p->rings);
+	if (p->plan->kind == FABRIC_PORT_RING) {
+		r = ring_pair_attach(p->plan->rings, RING_FABRIC, &p->rings);
 		if (r < 0)
 			return r;
 		p->has_rings = true;
@@ -295,78 +295,66 @@ static int make_port(struct fabric_port *p, const struct ring_pair_fds *fds)
 	return 0;
 }
 
-static enum vswitch_type switch_type(enum network_type t)
-{
-	return t == NETWORK_WIRE ? VSWITCH_WIRE : t == NETWORK_HUB ? VSWITCH_HUB : VSWITCH_SWITCH;
-}
-
 /* Ports get their places, networks their switches. */
 static int make_networks(struct fabric *f)
 {
-	const struct team *t = f->team;
-	size_t n = 0;
+	const struct fabric_plan *plan = f->plan;
 
-	for (size_t v = 0; v < t->n_vms; v++) {
-		for (size_t i = 0; i < t->vms[v].n_nics; i++) {
-			struct fabric_network *net = &f->networks[t->vms[v].nics[i].network];
+	for (size_t i = 0; i < plan->n_ports; i++) {
+		size_t network = plan->ports[i].network;
 
-			f->ports[n++] = (struct fabric_port){
-				.fabric = f, .vm = v, .nic = i,
-				.network = t->vms[v].nics[i].network, .index = net->n_ports++,
-				.mtu = t->networks[t->vms[v].nics[i].network].mtu,
-			};
-		}
+		f->ports[i] = (struct fabric_port){
+			.fabric = f, .plan = &plan->ports[i], .network = network,
+			.index = f->networks[network].n_ports++, .mtu = plan->networks[network].mtu,
+		};
 	}
-	for (size_t i = 0; i < t->n_networks; i++) {
+	for (size_t i = 0; i < plan->n_networks; i++) {
 		struct fabric_network *net = &f->networks[i];
 		int r;
 
 		net->ports = calloc(net->n_ports + 1, sizeof *net->ports);
 		if (!net->ports)
 			return -ENOMEM;
-		r = vswitch_new(switch_type(t->networks[i].type), net->n_ports, t->seed, f->pool, &net->sw);
+		r = vswitch_new(plan->networks[i].type, net->n_ports, plan->seed, f->pool, &net->sw);
 		if (r < 0)
 			return r;
 	}
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < plan->n_ports; i++)
 		f->networks[f->ports[i].network].ports[f->ports[i].index] = i;
 	return 0;
 }
 
-static int assemble(struct fabric *f, const struct ring_pair_fds *rings)
+static int assemble(struct fabric *f)
 {
 	int r = frame_pool_new(POOL_FRAMES, &f->pool);
 
 	f->ports = calloc(f->n_ports + 1, sizeof *f->ports);
-	f->networks = calloc(f->team->n_networks + 1, sizeof *f->networks);
+	f->networks = calloc(f->plan->n_networks + 1, sizeof *f->networks);
 	f->active = calloc(f->n_ports + 1, sizeof *f->active);
 	f->dirty = calloc(f->n_ports + 1, sizeof *f->dirty);
 	if (r < 0 || !f->ports || !f->networks || !f->active || !f->dirty)
 		return -ENOMEM;
 	r = heap_reserve(&f->events, f->n_ports * FABRIC_ROLE_COUNT);
 	if (r == 0)
-		r = link_states_new(f->team, &f->states);
+		r = link_states_new(f->plan, &f->states);
 	if (r == 0)
 		r = make_networks(f);
 	for (size_t i = 0; r == 0 && i < f->n_ports; i++)
-		r = make_port(&f->ports[i], rings ? &rings[i] : NULL);
+		r = make_port(&f->ports[i]);
 	return r;
 }
 
-int fabric_new(const struct team *team, const struct ring_pair_fds *rings, size_t n_rings,
-	       struct fabric **ret_fabric)
+int fabric_new(const struct fabric_plan *plan, struct fabric **ret_fabric)
 {
 	struct fabric *f = calloc(1, sizeof *f);
 	int r;
 
 	if (!f)
 		return -ENOMEM;
-	f->team = team;
-	team_fabric_memory(team, &f->memory);
-	f->budget.spare_bytes = f->memory.spare_bytes;
-	for (size_t v = 0; v < team->n_vms; v++)
-		f->n_ports += team->vms[v].n_nics;
-	r = rings && n_rings != f->n_ports ? -EINVAL : assemble(f, rings);
+	f->plan = plan;
+	f->budget.spare_bytes = plan->spare_bytes;
+	f->n_ports = plan->n_ports;
+	r = assemble(f);
 	if (r < 0) {
 		fabric_free(f);
 		return r;
@@ -384,7 +372,7 @@ struct fabric *fabric_free(struct fabric *f)
 			link_free(f->ports[i].links[k].link);
 		ring_pair_detach(&f->ports[i].rings);
 	}
-	for (size_t i = 0; f->networks && i < f->team->n_networks; i++) {
+	for (size_t i = 0; f->networks && i < f->plan->n_networks; i++) {
 		vswitch_free(f->networks[i].sw);
 		free(f->networks[i].ports);
 	}

@@ -1,49 +1,52 @@
-/* tests/teams/check_fabric_books.c: a whole fabric under random traffic, random
+/* tests/fabric/check_fabric_books.c: a whole fabric under random traffic, random
  * changes and a machine that writes nonsense: every book balances after every
  * step, what one element gives is what the next one got, and at the end
  * nothing is left over. */
 #include "core/prng.h"
-#include "teams/fabric_core.h"
+#include "fabric/fabric.h"
+#include "tests/fabric/shares.h"
 #include "tests/unit.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { N_VMS = 4, N_NICS = 3, N_NETWORKS = 3, N_PORTS = 10, STEPS = 4000 };
+enum { N_STATIONS = 4, N_NETWORKS = 3, N_PORTS = 10, STEPS = 4000 };
 
-static struct team_network networks[N_NETWORKS];
-static struct team_nic nics[N_VMS][N_NICS];
-static struct team_vm vms[N_VMS];
-static struct team team;
+static struct fabric_plan_network networks[N_NETWORKS];
+static struct fabric_plan_port ports[N_PORTS];
+static size_t station[N_PORTS]; /* whose port it is */
+static struct fabric_plan plan;
 static struct ring_pair_fds fds[N_PORTS];
 static struct ring_pair machines[N_PORTS];
 static size_t n_ports;
 static struct fabric *fabric;
 static struct prng rng;
 
-/* A switch and a hub that all VMs sit on, and a wire between the first two. */
+/* A switch and a hub that all stations sit on, and a wire between the first two. */
 static void setup(void)
 {
 	static const char *const names[N_NETWORKS] = { "lan", "hub", "wire" };
-	static const char *const vm_names[N_VMS] = { "a", "b", "c", "d" };
+	static const char *const streams[N_PORTS] = { "0", "1", "2", "3", "4", "5", "6", "7", "8", "9" };
 
 	for (size_t i = 0; i < N_NETWORKS; i++)
-		networks[i] = (struct team_network){ .name = names[i], .mtu = 1500, .type = (enum network_type)i };
+		networks[i] = (struct fabric_plan_network){ .name = names[i], .mtu = 1500,
+							     .type = (enum vswitch_type)i };
 	n_ports = 0;
-	for (size_t v = 0; v < N_VMS; v++) {
-		vms[v] = (struct team_vm){ .name = vm_names[v], .nics = nics[v], .n_nics = v < 2 ? 3 : 2 };
-		for (size_t i = 0; i < vms[v].n_nics; i++) {
-			nics[v][i] = (struct team_nic){ .name = i == 0 ? "eth0" : i == 1 ? "eth1" : "eth2",
-							.mtu = 1500, .network = i };
+	for (size_t v = 0; v < N_STATIONS; v++)
+		for (size_t i = 0; i < (v < 2 ? 3 : 2); i++) {
+			ports[n_ports] = (struct fabric_plan_port){ .name = "port", .stream = streams[n_ports], .mtu = 1500,
+								    .network = i, .kind = FABRIC_PORT_RING,
+								    .rings = &fds[n_ports] };
+			station[n_ports] = v;
 			ck_assert_int_eq(ring_pair_create(RING_DATA_SIZE, &fds[n_ports]), 0);
 			ck_assert_int_eq(ring_pair_attach(&fds[n_ports], RING_MACHINE, &machines[n_ports]), 0);
 			n_ports++;
 		}
-	}
 	ck_assert_uint_eq(n_ports, N_PORTS);
-	team = (struct team){ .name = "t", .seed = 1, .networks = networks, .n_networks = N_NETWORKS,
-			      .vms = vms, .n_vms = N_VMS };
-	ck_assert_int_eq(fabric_new(&team, fds, n_ports, &fabric), 0);
+	plan = (struct fabric_plan){ .name = "t", .seed = 1, .networks = networks, .n_networks = N_NETWORKS,
+				     .ports = ports, .n_ports = N_PORTS };
+	plan_shares(&plan);
+	ck_assert_int_eq(fabric_new(&plan, &fabric), 0);
 }
 
 static void teardown(void)
@@ -105,9 +108,9 @@ static void send_random(size_t port, nsec_t now)
 	memset(p, 0, len);
 	if (len >= 60) {
 		p[0] = prng_below(&rng, 8) ? 2 : 0xff;
-		p[5] = (uint8_t)prng_below(&rng, N_VMS);
+		p[5] = (uint8_t)prng_below(&rng, N_STATIONS);
 		p[6] = 2;
-		p[11] = (uint8_t)fabric->ports[port].vm;
+		p[11] = (uint8_t)station[port];
 		memcpy(p + 12, "\x08\x00\x45", 3);
 		p[23] = 6;
 		p[46] = 0x50;
@@ -122,19 +125,21 @@ static void send_random(size_t port, nsec_t now)
 
 static void random_request(nsec_t now)
 {
-	static const char *const sets[] = { "rate=10Mbit", "rate=unlimited", "delay=5ms", "delay=0ms",
-					    "jitter=2ms", "loss=10%", "loss=0%", "queue=5packets", "queue=20KB",
-					    "duplicate=5%", "reorder=10%", "corrupt=5%", "preset=adsl",
-					    "preset=unlimited", "rate=nonsense" };
-	char text[200], target[60];
+	static const char *const shapes[] = {
+		"\"rate_bps\":10000000", "", "\"delay_ns\":5000000", "\"delay_ns\":5000000,\"jitter_ns\":2000000",
+		"\"loss\":0.1", "\"rate_bps\":10000000,\"queue_packets\":5",
+		"\"rate_bps\":1000000,\"queue_bytes\":20000,\"delay_ns\":1000000", "\"duplicate\":0.05,\"delay_ns\":100",
+		"\"delay_ns\":5000000,\"reorder\":0.1", "\"corrupt\":0.05", "\"loss\":7",
+	};
+	const char *shape = shapes[prng_below(&rng, sizeof shapes / sizeof shapes[0])];
+	char text[400], target[60];
 	json_t *msg, *answer;
 	bool quit = false;
 
 	if (prng_below(&rng, 2))
 		(void)snprintf(target, sizeof target, "\"network\":%u", (unsigned)prng_below(&rng, N_NETWORKS + 1));
 	else
-		(void)snprintf(target, sizeof target, "\"vm\":%u,\"nic\":%u", (unsigned)prng_below(&rng, N_VMS),
-			       (unsigned)prng_below(&rng, N_NICS));
+		(void)snprintf(target, sizeof target, "\"port\":%u", (unsigned)prng_below(&rng, N_PORTS + 1));
 	switch (prng_below(&rng, 6)) {
 	case 0: (void)snprintf(text, sizeof text, "{\"do\":\"link-reset\",%s}", target); break;
 	case 1:
@@ -143,8 +148,8 @@ static void random_request(nsec_t now)
 		break;
 	case 2: (void)snprintf(text, sizeof text, "{\"do\":\"counters\"}"); break;
 	default:
-		(void)snprintf(text, sizeof text, "{\"do\":\"link-set\",%s,\"dir\":\"%s\",\"set\":[\"%s\"]}", target,
-			       prng_below(&rng, 2) ? "both" : "up", sets[prng_below(&rng, sizeof sets / sizeof sets[0])]);
+		(void)snprintf(text, sizeof text, "{\"do\":\"link-set\",%s,\"dir\":\"%s\",\"up\":{%s},\"down\":{%s}}",
+			       target, prng_below(&rng, 2) ? "both" : "up", shape, shape);
 		break;
 	}
 	msg = json_loads(text, 0, NULL);

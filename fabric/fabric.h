@@ -1,16 +1,16 @@
-/* teams/fabric_core.h: the fabric without its process: rings, links and
- * switches assembled from a team, driven by whoever calls with a time.
+/* fabric/fabric.h: the fabric without its process: ports, links and
+ * switches assembled from a plan, driven by whoever calls with a time.
  *
- * Used by: teams/fabric.c on the real clock; tests and benches on a virtual one. */
-#ifndef MUSTER_TEAMS_FABRIC_CORE_H
-#define MUSTER_TEAMS_FABRIC_CORE_H
+ * Used by: fabric/process.c on the real clock; tests and benches on a virtual one. */
+#ifndef MUSTER_FABRIC_FABRIC_H
+#define MUSTER_FABRIC_FABRIC_H
 
 #include "core/element.h"
 #include "core/heap.h"
 #include "core/ring.h"
+#include "fabric/link_state.h"
+#include "fabric/plan.h"
 #include "shaping/link.h"
-#include "teams/link_state.h"
-#include "topologies/team.h"
 #include "vswitch/vswitch.h"
 
 #include <jansson.h>
@@ -24,15 +24,16 @@ struct fabric_link {
 	struct fabric *fabric;
 	struct link *link;
 	bool is_up_dir; /* which of its shape's two directions it has */
-	struct shape_dir origin; /* as the team file has it */
+	const struct fabric_plan_link *origin; /* the plan's */
 	uint32_t mtu; /* for the default queue, bytes */
 	struct heap_item event; /* when it next wants to run */
 };
 
-/* Where a NIC meets its network. */
+/* Where frames enter and leave a network. */
 struct fabric_port {
 	struct fabric *fabric;
-	size_t vm, nic, network;
+	const struct fabric_plan_port *plan;
+	size_t network;
 	uint32_t index; /* on its network's switch */
 	uint32_t mtu; /* of its network, bytes: what needs more is dropped where it enters */
 	struct ring_pair rings;
@@ -53,12 +54,11 @@ struct fabric_network {
 };
 
 struct fabric {
-	const struct team *team; /* borrowed */
+	const struct fabric_plan *plan; /* borrowed */
 	struct frame_pool *pool;
-	struct fabric_port *ports; /* VMs in file order, their NICs in order */
+	struct fabric_port *ports; /* in the plan's order */
 	size_t n_ports;
 	struct fabric_network *networks;
-	struct fabric_memory memory; /* that its links may fill */
 	struct link_budget budget;
 	struct link_states *states; /* what is up, by the supervisor's words */
 	struct heap events; /* the links that want to run */
@@ -68,10 +68,9 @@ struct fabric {
 	nsec_t pause_began_ns, paused_ns; /* real instant; sum of the ended pauses */
 };
 
-/* Assembles. @rings: one a port, or NULL for a fabric whose ports have none.
- * Returns 0 or -errno. */
-int fabric_new(const struct team *team, const struct ring_pair_fds *rings, size_t n_rings,
-	       struct fabric **ret_fabric);
+/* Assembles. @plan: borrowed, outlives the fabric. Returns 0 or -errno: -EINVAL for a wire that
+ * has not two ports. */
+int fabric_new(const struct fabric_plan *plan, struct fabric **ret_fabric);
 struct fabric *fabric_free(struct fabric *f); /* accepts NULL; returns NULL */
 
 /* Serves what is due at @now and one batch of each active port, and makes it
@@ -92,20 +91,19 @@ void fabric_resume(struct fabric *f, nsec_t real);
 /* After anything was done to a link: its place among the events. */
 void fabric_link_moved(struct fabric_link *fl);
 
-/* ---- fabric_links.c: what the control socket asks of links ------------------ */
+/* ---- links.c: what the control socket asks of links ------------------ */
 
-/* One network's links, or one NIC's, in one direction or both. */
+/* One network's links, or one port's, in one direction or both. */
 struct fabric_target {
-	bool is_network;
-	size_t network, vm, nic;
+	struct fabric_ref ref;
 	enum link_dir dir;
 };
 /* Checks that the target exists. Returns 0 or -ENOENT. */
 int fabric_target_check(const struct fabric *f, const struct fabric_target *t);
-/* Applies "key=value" strings, all or none. @ret_why: caller frees; set on
- * failure. Returns 0 or -EINVAL. */
-int fabric_link_set(struct fabric *f, const struct fabric_target *t, const char *const *sets,
-		    size_t n_sets, nsec_t now, char **ret_why);
+/* Gives the target's links new shapes. @up, @down: for its directions; the one that it has not is not read. */
+void fabric_link_set(struct fabric *f, const struct fabric_target *t, const struct shape_dir *up,
+		     const struct shape_dir *down, nsec_t now);
+/* Gives them those of the plan. */
 void fabric_link_reset(struct fabric *f, const struct fabric_target *t, nsec_t now);
 /* One word about the target: carrier of ports and their links follow from all
  * words so far. @is_flap_end: with @up, the end of a flap. */
@@ -118,7 +116,7 @@ json_t *fabric_link_show(struct fabric *f, const struct fabric_target *t, nsec_t
 uint64_t fabric_held_bytes(const struct fabric *f);
 json_t *fabric_counters(struct fabric *f, nsec_t now);
 
-/* ---- fabric_control.c ------------------------------------------------------- */
+/* ---- requests.c ------------------------------------------------------- */
 
 /* Answers one request. *ret_quit: set to true by "quit", else untouched. */
 json_t *fabric_request(struct fabric *f, json_t *msg, nsec_t real, bool *ret_quit);

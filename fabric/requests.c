@@ -1,17 +1,13 @@
-/* teams/fabric_control.c: the fabric's side of its control protocol.
+/* fabric/requests.c: the fabric's side of its control protocol.
  *
  * A request is checked whole before anything is done; what is wrong with it is
- * the answer's "error". The form is in teams/fabric.h.
+ * the answer's "error". The form is in fabric/process.h.
  *
- * Used by: teams/fabric.c.   Depends on: teams/fabric_core.h. */
-#include "core/cleanup.h"
-#include "teams/fabric_core.h"
+ * Used by: fabric/process.c.   Depends on: core/shape.h. */
+#include "fabric/fabric.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-
-enum { SETS_MAX = 64 };
 
 static json_t *answer_ok(json_t *msg)
 {
@@ -50,13 +46,11 @@ static const char *get_target(const struct fabric *f, json_t *msg, struct fabric
 {
 	struct fabric_target t = { .dir = LINK_BOTH };
 	const char *dir = json_string_value(json_object_get(msg, "dir"));
-	int r = get_index(msg, "network", &t.network);
+	int r = get_index(msg, "network", &t.ref.index);
 
-	if (r == 0) {
-		t.is_network = true;
-	} else if (r == -EINVAL || get_index(msg, "vm", &t.vm) < 0 || get_index(msg, "nic", &t.nic) < 0) {
-		return "the request names neither a network nor a NIC";
-	}
+	t.ref.is_network = r == 0;
+	if (r == -EINVAL || (r < 0 && get_index(msg, "port", &t.ref.index) < 0))
+		return "the request names neither a network nor a port";
 	if (dir && strcmp(dir, "up") == 0)
 		t.dir = LINK_UP;
 	else if (dir && strcmp(dir, "down") == 0)
@@ -64,7 +58,7 @@ static const char *get_target(const struct fabric *f, json_t *msg, struct fabric
 	else if (dir && strcmp(dir, "both") != 0)
 		return "dir is up, down or both";
 	if (fabric_target_check(f, &t) < 0)
-		return "no such network or NIC";
+		return "no such network or port";
 	*ret_target = t;
 	return NULL;
 }
@@ -79,20 +73,13 @@ static json_t *link_show(struct fabric *f, json_t *msg, const struct fabric_targ
 
 static json_t *link_set(struct fabric *f, json_t *msg, const struct fabric_target *t, nsec_t now)
 {
-	json_t *set = json_object_get(msg, "set");
-	const char *sets[SETS_MAX];
-	size_t n = json_array_size(set);
-	CLEANUP(free) char *why = NULL;
+	struct shape_dir up = { 0 }, down = { 0 };
 
-	if (!json_is_array(set) || n > SETS_MAX)
-		return answer_error(msg, "set is a list of KEY=VALUE");
-	for (size_t i = 0; i < n; i++) {
-		sets[i] = json_string_value(json_array_get(set, i));
-		if (!sets[i])
-			return answer_error(msg, "set is a list of KEY=VALUE");
-	}
-	if (fabric_link_set(f, t, sets, n, now, &why) < 0)
-		return answer_error(msg, why ? why : "refused");
+	if (t->dir != LINK_DOWN && shape_dir_from_json(json_object_get(msg, "up"), &up) < 0)
+		return answer_error(msg, "up is no shape");
+	if (t->dir != LINK_UP && shape_dir_from_json(json_object_get(msg, "down"), &down) < 0)
+		return answer_error(msg, "down is no shape");
+	fabric_link_set(f, t, &up, &down, now);
 	return link_show(f, msg, t, now);
 }
 

@@ -1,4 +1,4 @@
-/* teams/fabric.c: the fabric's process: one thread, one loop.
+/* fabric/process.c: the fabric's process: one thread, one loop.
  *
  * While frames come the rings are polled, and the kernel is asked for control
  * messages once in BUSY_ROUNDS rounds. When a round found nothing the rings
@@ -10,7 +10,7 @@
  * It ends when its control socket ends: nothing outlives the supervisor.
  *
  * Used by: the supervisor, after fork.   Depends on: core/{control,loop,clock,log,sandbox}.h. */
-#include "teams/fabric.h"
+#include "fabric/process.h"
 
 #include "core/cleanup.h"
 #include "core/clock.h"
@@ -19,7 +19,7 @@
 #include "core/loop.h"
 #include "core/proc.h"
 #include "core/sandbox.h"
-#include "teams/fabric_core.h"
+#include "fabric/fabric.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -58,7 +58,8 @@ static void on_kick(void *ctx, int fd, uint32_t events)
 	(void)!read(fd, &n, sizeof n);
 	fabric_wake_port(k->fabric, k->port);
 	if (k->fabric->ports[k->port].rings.rx.broken && !k->complained) {
-		log_warn("the ring of NIC %zu is broken: its machine wrote nonsense; the NIC is dead", k->port);
+		log_warn("the ring of %s is broken: its machine wrote nonsense; the NIC is dead",
+			 k->fabric->ports[k->port].plan->name);
 		k->complained = true;
 	}
 }
@@ -88,7 +89,7 @@ static int set_up(struct process *p, const struct fabric_config *cfg)
 
 	if (prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL) < 0)
 		log_warn("timer slack cannot be set: %s", strerror(errno));
-	r = fabric_new(cfg->team, cfg->rings, cfg->n_rings, &p->fabric);
+	r = fabric_new(cfg->plan, &p->fabric);
 	if (r < 0)
 		return r;
 	r = loop_new(&p->loop);
@@ -97,14 +98,17 @@ static int set_up(struct process *p, const struct fabric_config *cfg)
 	r = control_new(p->loop, cfg->control_fd, on_control, p, &p->control);
 	if (r < 0)
 		return r;
-	p->kicks = calloc(cfg->n_rings + 1, sizeof *p->kicks);
+	p->kicks = calloc(cfg->plan->n_ports + 1, sizeof *p->kicks);
 	if (!p->kicks)
 		return -ENOMEM;
-	for (size_t i = 0; i < cfg->n_rings; i++) {
+	for (size_t i = 0; i < cfg->plan->n_ports; i++) {
+		const struct fabric_plan_port *port = &cfg->plan->ports[i];
 		struct loop_source *source;
 
+		if (port->kind != FABRIC_PORT_RING)
+			continue;
 		p->kicks[i] = (struct kick){ .fabric = p->fabric, .port = i };
-		r = loop_add_fd(p->loop, cfg->rings[i].up_kick_fd, EPOLLIN, on_kick, &p->kicks[i], &source);
+		r = loop_add_fd(p->loop, port->rings->up_kick_fd, EPOLLIN, on_kick, &p->kicks[i], &source);
 		if (r < 0)
 			return r;
 	}
@@ -143,9 +147,9 @@ static void flush(struct process *p)
 		(void)loop_step(p->loop, clock_now() + 10 * NSEC_PER_MSEC);
 }
 
-uint64_t fabric_memory_max(const struct fabric_memory *frames)
+uint64_t fabric_memory_max(uint64_t frames_bytes)
 {
-	return frames->total_bytes + frames->total_bytes / 8 + MEMORY_BESIDE;
+	return frames_bytes + frames_bytes / 8 + MEMORY_BESIDE;
 }
 
 static int enter_cell(const struct fabric *f)
@@ -153,7 +157,7 @@ static int enter_cell(const struct fabric *f)
 	CLEANUP(free) char *why = NULL;
 	int r;
 
-	sandbox_bound_memory(SANDBOX_FABRIC, fabric_memory_max(&f->memory));
+	sandbox_bound_memory(SANDBOX_FABRIC, fabric_memory_max(f->plan->total_bytes));
 	r = sandbox_isolate(SANDBOX_FABRIC, NULL, 0, &why);
 
 	if (r == 0)
@@ -168,7 +172,7 @@ int fabric_run(const struct fabric_config *cfg)
 	struct process p = { .status = EXIT_SUCCESS };
 	int r;
 
-	proc_title_set("muster: fabric %s", cfg->team->name);
+	proc_title_set("muster: fabric %s", cfg->plan->name);
 	r = set_up(&p, cfg);
 	if (r == 0 && cfg->cell)
 		r = enter_cell(p.fabric);

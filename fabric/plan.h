@@ -1,0 +1,61 @@
+/* fabric/plan.h: what a fabric is made from: networks, the ports on them, shapes, descriptors.
+ *
+ * A pure value that whoever starts a fabric fills in (teams/fabric_plan.c, from a team). Its owner keeps it
+ * until the fabric's end; the fabric borrows it and changes nothing. */
+#ifndef MUSTER_FABRIC_PLAN_H
+#define MUSTER_FABRIC_PLAN_H
+
+#include "core/ring.h"
+#include "core/shape.h"
+#include "vswitch/vswitch.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* One direction of a shaped link. */
+struct fabric_plan_link {
+	struct shape_dir shape; /* as it begins, and is again after a reset */
+	uint64_t share_bytes; /* of memory, that no other link can take */
+};
+
+struct fabric_plan_network {
+	const char *name;
+	enum vswitch_type type;
+	uint32_t mtu; /* bytes: what needs more is dropped where it enters */
+	struct fabric_plan_link up, down; /* from and to its first port */
+};
+
+/* FABRIC_PORT_NONE: what arrives is lost, and nothing comes. FABRIC_PORT_RING: a pair of rings in
+ * shared memory, with a process at their other end. */
+enum fabric_port_kind { FABRIC_PORT_NONE, FABRIC_PORT_RING, FABRIC_PORT_KIND_COUNT };
+
+struct fabric_plan_port {
+	const char *name; /* as people know it */
+	const char *stream; /* names its random streams; it stays when the port is called otherwise */
+	enum fabric_port_kind kind;
+	const struct ring_pair_fds *rings; /* FABRIC_PORT_RING; borrowed */
+	size_t network; /* index into the plan's networks */
+	uint32_t mtu; /* of the port's own links, bytes */
+	struct fabric_plan_link up, down; /* its access link: to and from the network */
+	bool begins_down;
+};
+
+struct fabric_plan {
+	const char *name; /* of the process */
+	uint64_t seed;
+	struct fabric_plan_network *networks;
+	size_t n_networks;
+	struct fabric_plan_port *ports; /* a network's ports are numbered in this order */
+	size_t n_ports;
+	uint64_t spare_bytes; /* of memory, that links borrow from beyond their shares */
+	uint64_t total_bytes; /* all shares and the spare */
+};
+
+/* A network of the plan, or the access link of a port. */
+struct fabric_ref {
+	bool is_network;
+	size_t index;
+};
+
+#endif

@@ -1,0 +1,118 @@
+/* teams/fabric_plan.c: what a team's fabric is made from.
+ *
+ * The fabric knows networks, ports and shapes, and no team file. A port is named as its
+ * NIC is ("vm.eth0"); its random streams are named by the NIC's number ("vm.0"), so that
+ * a NIC that gets a name in the file loses the same frames as before.
+ *
+ * Used by: spawn.c, link.c, status.c.   Depends on: fabric/plan.h, topologies/team.h. */
+#include "teams/fabric_plan.h"
+
+#include "core/bytes.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static const enum vswitch_type switch_types[NETWORK_TYPE_COUNT] = {
+	[NETWORK_SWITCH] = VSWITCH_SWITCH, [NETWORK_HUB] = VSWITCH_HUB, [NETWORK_WIRE] = VSWITCH_WIRE,
+};
+
+static struct fabric_plan_link link_of(const struct fabric_memory *m, const struct shape_dir *dir, uint32_t mtu)
+{
+	return (struct fabric_plan_link){ .shape = *dir, .share_bytes = team_link_memory(m, dir, mtu) };
+}
+
+static void put_port(struct fabric_plan_port *port, const struct fabric_memory *m, const struct team_vm *vm,
+		     const struct team_nic *nic, size_t index)
+{
+	*port = (struct fabric_plan_port){
+		.name = str_printf("%s.%s", vm->name, nic->name),
+		.stream = str_printf("%s.%zu", vm->name, index),
+		.network = nic->network, .mtu = nic->mtu,
+		.up = link_of(m, &nic->shape.up, nic->mtu), .down = link_of(m, &nic->shape.down, nic->mtu),
+		.begins_down = nic->link_down,
+	};
+}
+
+static void fill(struct fabric_plan *plan, const struct team *team)
+{
+	struct fabric_memory m;
+
+	team_fabric_memory(team, &m);
+	plan->name = team->name;
+	plan->seed = team->seed;
+	plan->spare_bytes = m.spare_bytes;
+	plan->total_bytes = m.total_bytes;
+	plan->n_networks = team->n_networks;
+	for (size_t i = 0; i < team->n_networks; i++) {
+		const struct team_network *net = &team->networks[i];
+
+		plan->networks[i] = (struct fabric_plan_network){
+			.name = net->name, .type = switch_types[net->type], .mtu = net->mtu,
+			.up = link_of(&m, &net->shape.up, net->mtu),
+			.down = link_of(&m, &net->shape.down, net->mtu),
+		};
+	}
+	for (size_t v = 0; v < team->n_vms; v++)
+		for (size_t i = 0; i < team->vms[v].n_nics; i++)
+			put_port(&plan->ports[plan->n_ports++], &m, &team->vms[v], &team->vms[v].nics[i], i);
+}
+
+int fabric_plan_new(const struct team *team, struct fabric_plan **ret_plan)
+{
+	struct fabric_plan *plan = calloc(1, sizeof *plan);
+
+	if (!plan)
+		return -ENOMEM;
+	plan->networks = calloc(team->n_networks + 1, sizeof *plan->networks);
+	plan->ports = calloc(fabric_plan_port(team, team->n_vms, 0) + 1, sizeof *plan->ports);
+	if (!plan->networks || !plan->ports) {
+		fabric_plan_free(plan);
+		return -ENOMEM;
+	}
+	fill(plan, team);
+	*ret_plan = plan;
+	return 0;
+}
+
+struct fabric_plan *fabric_plan_free(struct fabric_plan *plan)
+{
+	if (!plan)
+		return NULL;
+	for (size_t i = 0; i < plan->n_ports; i++) {
+		free((char *)(uintptr_t)plan->ports[i].name);
+		free((char *)(uintptr_t)plan->ports[i].stream);
+	}
+	free(plan->networks);
+	free(plan->ports);
+	free(plan);
+	return NULL;
+}
+
+size_t fabric_plan_port(const struct team *team, size_t vm, size_t nic)
+{
+	size_t n = nic;
+
+	for (size_t v = 0; v < vm; v++)
+		n += team->vms[v].n_nics;
+	return n;
+}
+
+struct fabric_ref fabric_plan_ref(const struct team *team, const struct link_ref *ref)
+{
+	return (struct fabric_ref){ .is_network = ref->is_network,
+				    .index = ref->is_network ? ref->network :
+							       fabric_plan_port(team, ref->vm, ref->nic) };
+}
+
+struct link_ref fabric_plan_link(const struct team *team, const struct fabric_ref *ref)
+{
+	struct link_ref link = { .is_network = ref->is_network, .network = ref->is_network ? ref->index : 0 };
+	size_t left = ref->is_network ? 0 : ref->index;
+
+	if (ref->is_network)
+		return link;
+	while (left >= team->vms[link.vm].n_nics)
+		left -= team->vms[link.vm++].n_nics;
+	link.nic = left;
+	return link;
+}
