@@ -15,6 +15,7 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -65,8 +66,8 @@ static int read_bzimage(const uint8_t *p, size_t len, struct reading *rd, char *
 	payload_at = setup_len + load_le32(p + 0x248);
 	payload_len = load_le32(p + 0x24C);
 	if (payload_at > len || payload_len > len - payload_at || payload_len < 16) {
-		*ret_why = str_printf("the kernel file is cut off (its payload ends at byte %llu of %zu)",
-				      (unsigned long long)(payload_at + payload_len), len);
+		*ret_why = str_printf("the kernel file is cut off (its payload ends at byte %" PRIu64 " of %zu)",
+				      payload_at + payload_len, len);
 		return -ENOEXEC;
 	}
 	im->header_len = 0x202u + p[0x201] - SETUP_HEADER_AT;
