@@ -335,7 +335,7 @@ static _Noreturn void machine_child(struct supervisor *sup, struct vm *v, struct
 		.kernel_fd = b->kernel_fd, .initrd_fd = b->initrd_fd, .pmem_fd = b->pmem_fd,
 		.initrd_append = b->archive.data, .initrd_append_len = b->archive.len,
 		.cmdline = b->cmdline, .nics = nics, .n_nics = tv->n_nics,
-		.vsock_cid = tv->vsock_cid, .serial_fd = mine->serial, .agent_fd = mine->agent, .control_fd = mine->control,
+		.generation_id = true, .vsock_cid = tv->vsock_cid, .serial_fd = mine->serial, .agent_fd = mine->agent, .control_fd = mine->control,
 		.cell = true,
 	};
 	struct machine *m = NULL;

@@ -11,6 +11,7 @@
 #ifndef MUSTER_VMM_DEVICE_H
 #define MUSTER_VMM_DEVICE_H
 
+#include "core/bytes.h"
 #include "vmm/bus.h"
 #include "vmm/dev/irq.h"
 #include "vmm/machine.h"
@@ -49,6 +50,9 @@ struct device_host {
 /* Each may be NULL. @dev: device.dev. */
 struct device_ops {
 	const char *name;
+	/* A kernel is about to be loaded into memory that is all zero: adds what the ACPI tables tell of
+	 * the device to @aml, at the DSDT's top level, and writes what it has in memory. */
+	void (*firmware)(void *dev, struct bytes *aml);
 	/* Saves or loads the device, in a section of its own. @index: device.index. */
 	void (*state)(void *dev, struct state *s, uint32_t index);
 	/* While held (the machine is paused) a device leaves guest memory and its ends on the host

@@ -55,6 +55,13 @@ void devices_free(struct devices *all)
 	all->n = 0;
 }
 
+void devices_firmware(struct devices *all, struct bytes *aml)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (all->device[i].ops->firmware)
+			all->device[i].ops->firmware(all->device[i].dev, aml);
+}
+
 void devices_state(struct devices *all, struct state *s)
 {
 	for (size_t i = 0; i < all->n; i++)

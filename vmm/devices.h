@@ -7,14 +7,15 @@
 
 #include "vmm/device.h"
 
-/* Constructor, slot on PCI bus 0 of the first one, and how many at most. In slot order, which is
- * the order of the saved state's sections. */
+/* Constructor, slot on PCI bus 0 of the first one (0: on the board), and how many at most. In slot
+ * order, then those of the board: so are the saved state's sections. */
 #define DEVICE_TABLE(X)                                                                            \
 	X(virtio_net_make, 1, MACHINE_NIC_MAX)                                                     \
 	X(virtio_console_make, 25, 1)                                                              \
 	X(virtio_rng_make, 26, 1)                                                                  \
 	X(virtio_balloon_make, 27, 1)                                                              \
-	X(virtio_vsock_make, 28, 1)
+	X(virtio_vsock_make, 28, 1)                                                                \
+	X(vmgenid_make, 0, 1)
 
 #define DEVICE_PROTOTYPE(make, slot, n_max) device_make make;
 DEVICE_TABLE(DEVICE_PROTOTYPE)
@@ -38,6 +39,7 @@ int devices_make(struct devices *all, struct pci_host *pci);
 void devices_free(struct devices *all);
 
 /* The operations of vmm/device.h, for every device in order. */
+void devices_firmware(struct devices *all, struct bytes *aml);
 void devices_state(struct devices *all, struct state *s);
 void devices_hold(struct devices *all, bool on);
 void devices_resumed(struct devices *all, bool is_loaded);

@@ -273,7 +273,10 @@ static int load(struct machine *m, char **ret_why)
 	int r;
 
 	entropy(m, cfg.seed, sizeof cfg.seed);
+	devices_firmware(&m->devices, &cfg.devices.aml);
+	cfg.devices.has_gpes = m->acpi.n_gpes > 0;
 	r = linux64_load(&m->mem, &cfg, &state, ret_why);
+	bytes_done(&cfg.devices.aml);
 	if (r < 0)
 		return r;
 	state.tsc_khz = m->clock.tsc_khz;

@@ -68,6 +68,7 @@ struct machine_config {
 	size_t n_nics;
 	int serial_fd; /* stream socket: ttyS0 both ways; -1: output to nowhere */
 	int agent_fd; /* stream socket: virtio console port org.qemu.guest_agent.0; -1 none */
+	bool generation_id; /* it has a VM generation ID (vmm/dev/vmgenid.h), which a load finds where it was saved */
 	uint32_t vsock_cid; /* the context ID of its socket device, 3 or more; 0: it has none */
 	int control_fd; /* -1: none (bench, tests) */
 	/* machine_run() locks the whole process, for good (core/sandbox.h), and only then

@@ -104,6 +104,7 @@ static int run(struct options *o, int serial_fd)
 				      .cmdline = o->cmdline,
 				      .nics = nics,
 				      .n_nics = o->n_nics,
+				      .generation_id = !o->is_virtual,
 				      .vsock_cid = VIRTIO_VSOCK_CID_MIN,
 				      .serial_fd = serial_fd,
 				      .agent_fd = -1,

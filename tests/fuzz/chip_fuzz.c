@@ -216,6 +216,7 @@ static void make_board(struct chip_board *b)
 		      (struct irq_line){ rtc_alarm, b, 0 });
 	i8250_init(&b->uart, &b->bus, 0x3F8, (struct irq_line){ isa_set, b, 4 }, serial_out, nothing, b);
 	acpi_init(&b->acpi, &b->bus, &b->clock, (struct irq_line){ isa_set, b, ACPI_SCI }, nothing, b);
+	(void)acpi_gpe_claim(&b->acpi, &b->bus);
 	make_pci(b);
 }
 

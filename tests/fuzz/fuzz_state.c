@@ -25,7 +25,7 @@ static struct machine_config config(void)
 					.clock_virtual = true, .seed = 1, .kernel_fd = -1,
 					.initrd_fd = -1, .pmem_fd = -1, .nics = nics, .n_nics = 2,
 					.serial_fd = -1, .agent_fd = -1, .control_fd = -1,
-					.restore = true, .state_fd = -1 };
+					.generation_id = true, .restore = true, .state_fd = -1 };
 }
 
 static void fail(const char *what)

@@ -8,6 +8,9 @@
 #include "vmm/boot/elf.h"
 #include "vmm/boot/linux64.h"
 #include "vmm/boot/unpack.h"
+#include "vmm/dev/acpi.h"
+#include "vmm/devices.h"
+#include "vmm/mem.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -460,13 +463,15 @@ static uint8_t sum(const uint8_t *p, size_t len)
 	return s;
 }
 
+static const struct acpi_devices no_devices;
+
 START_TEST(acpi_tables_add_up)
 {
 	CLEANUP(bytes) struct bytes b = { 0 };
 	const uint8_t *xsdt, *t;
 	unsigned n_seen = 0;
 
-	acpi_tables_build(1, &b);
+	acpi_tables_build(1, &no_devices, &b);
 	ck_assert_uint_le(b.len, ACPI_TABLES_SIZE_MAX);
 	ck_assert_uint_eq(sum(b.data, 20), 0);
 	ck_assert_uint_eq(sum(b.data, 36), 0);
@@ -517,19 +522,63 @@ static void iasl(const char *dir, const char *option, const char *file, char *ou
 	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "iasl: %s", out);
 }
 
+static void no_entropy(void *ctx, void *buf, size_t len)
+{
+	(void)ctx;
+	memset(buf, 0, len);
+}
+
+/* What a machine with the VM generation ID has in its tables. */
+static void make_vmgenid(struct mem *mem, struct acpi_devices *ret)
+{
+	static struct bus bus;
+	static struct acpi acpi;
+	static const struct machine_config cfg = { .generation_id = true };
+	const struct device_host host = { .cfg = &cfg, .mem = mem, .bus = &bus, .acpi = &acpi,
+					  .entropy = no_entropy };
+	struct device d;
+
+	bus_init(&bus, mem);
+	ck_assert_int_eq(vmgenid_make(&host, 0, &d), 0);
+	d.ops->firmware(d.dev, &ret->aml);
+	d.ops->free(d.dev);
+	ret->has_gpes = acpi.n_gpes > 0;
+	ck_assert_uint_eq(acpi.n_gpes, 1);
+}
+
+/* What a kernel looks for, in the order of the table. */
+static void expect_words(const char *text, const char *const *want, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		text = strstr(text, want[i]);
+		ck_assert_msg(text != NULL, "no %s", want[i]);
+	}
+}
+
+/* @_i 1: with a device that adds to them. */
 START_TEST(acpica_reads_the_tables)
 {
 	CLEANUP(bytes) struct bytes b = { 0 };
 	char dir[] = "/tmp/muster-acpi-XXXXXX", path[64], out[8192];
 	static const char *const want[] = { "_PRT", "0x0001FFFF", "PNP0C02", "Memory32Fixed", "0xE8000000",
-					    "0x00100000", "PNP0501", "_S5" };
+					    "0x00100000", "PNP0501", "_S5", "Device (VGEN)", "_HID",
+					    "_CID, \"VM_Gen_Counter\"", "_DDN, \"VM_Gen_Counter\"", "ADDR",
+					    "0x000FF000", "Scope (\\_GPE)", "_E00", "Notify (\\_SB.VGEN, 0x80)" };
 	CLEANUP(bytes) struct bytes text = { 0 };
+	struct acpi_devices devices = { 0 };
 	const uint8_t *fadt, *dsdt;
-	const char *at;
+	struct mem mem;
 
-	acpi_tables_build(1, &b);
+	if (_i) {
+		ck_assert_int_eq(mem_init(&mem, 2 << 20), 0);
+		make_vmgenid(&mem, &devices);
+		mem_done(&mem);
+	}
+	acpi_tables_build(1, &devices, &b);
 	fadt = memmem(b.data, b.len, "FACP", 4);
 	ck_assert_ptr_nonnull(fadt);
+	ck_assert_uint_eq(load_le32(fadt + 80), _i ? ACPI_GPE0 : 0);
+	ck_assert_uint_eq(load_le64(fadt + 224), _i ? ACPI_GPE0 : 0);
 	dsdt = b.data + (load_le64(fadt + 140) - ACPI_TABLES_GPA);
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	(void)snprintf(path, sizeof path, "%s/d.dat", dir);
@@ -540,20 +589,17 @@ START_TEST(acpica_reads_the_tables)
 	ck_assert_msg(!strstr(out, "Error") && !strstr(out, "Invalid"), "%s", out);
 	iasl(dir, "-d", "d.dat", out, sizeof out);
 	ck_assert_msg(strstr(out, "Disassembly completed") != NULL, "%s", out);
-	/* What a kernel looks for, in the order of the table. */
 	(void)snprintf(path, sizeof path, "%s/d.dsl", dir);
 	ck_assert_int_eq(file_read_all(path, 1 << 20, &text), 0);
 	bytes_append(&text, "", 1);
-	at = (const char *)text.data;
-	for (unsigned i = 0; i < sizeof want / sizeof want[0]; i++) {
-		at = strstr(at, want[i]);
-		ck_assert_msg(at != NULL, "no %s", want[i]);
-	}
+	expect_words((const char *)text.data, want, _i ? sizeof want / sizeof want[0] : 8);
+	ck_assert((strstr((const char *)text.data, "VGEN") != NULL) == _i);
 	/* No state in which the machine sleeps too: what ends a sleep are interrupts of a machine that runs. */
 	ck_assert(!strstr((const char *)text.data, "_S3") && !strstr((const char *)text.data, "_S4"));
 	iasl(dir, "-vr", "d.dsl", out, sizeof out);
 	ck_assert_msg(strstr(out, "0 Errors, 0 Warnings") != NULL, "%s", out);
 	ck_assert_int_eq(dir_remove_all(dir), 0);
+	bytes_done(&devices.aml);
 }
 END_TEST
 
@@ -575,7 +621,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(t, bad_kernels_are_refused_in_words, 0,
 			    (int)(sizeof refused / sizeof refused[0]));
 	tcase_add_test(t, acpi_tables_add_up);
-	tcase_add_test(t, acpica_reads_the_tables);
+	tcase_add_loop_test(t, acpica_reads_the_tables, 0, 2);
 	suite_add_tcase(s, t);
 	return s;
 }

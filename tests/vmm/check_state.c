@@ -12,6 +12,7 @@
 #include "vmm/dev/virtio_net.h"
 #include "vmm/dev/virtio_rng.h"
 #include "vmm/dev/virtio_vsock.h"
+#include "vmm/dev/vmgenid.h"
 #include "vmm/machine_impl.h"
 
 #include <errno.h>
@@ -41,7 +42,7 @@ static void setup(void)
 				       .initrd_fd = -1, .kernel_fd = tick_kernel(), .pmem_fd = -1,
 				       .nics = nics, .n_nics = NIC_COUNT, .serial_fd = -1,
 				       .agent_fd = agent[1], .control_fd = -1, .state_fd = -1,
-				       .vsock_cid = 3 };
+				       .generation_id = true, .vsock_cid = 3 };
 }
 
 static void teardown(void)
@@ -131,6 +132,19 @@ static void use_uart(struct machine *m)
 	out(m, 0x3FF, 1, 0x5A);
 	ck_assert_uint_eq(i8250_receive(&m->uart, typed, 3), 3);
 	(void)bus_pio_read(&m->bus, 0x3F8, 1);
+}
+
+static void use_event(struct machine *m)
+{
+	out(m, ACPI_GPE0 + 1, 1, 1);
+	acpi_gpe_raise(&m->acpi, 0);
+}
+
+static void use_generation(struct machine *m)
+{
+	struct vmgenid *v = devices_find(&m->devices, "vmgenid", 0);
+
+	v->id[3] ^= 1;
 }
 
 static void use_pit(struct machine *m)
@@ -366,7 +380,7 @@ static const struct {
 } chip[] = {
 	{ "uart", 0, use_uart }, { "pit ", 0, use_pit }, { "pic ", 0, use_pic },
 	{ "ioap", 0, use_ioapic }, { "rtc ", 0, use_rtc }, { "lapc", 0, use_lapic },
-	{ "lapc", 0, use_deadline }, { "acpi", 0, use_acpi }, { "pci ", 0, use_pci },
+	{ "lapc", 0, use_deadline }, { "acpi", 0, use_acpi }, { "gpe ", 0, use_event }, { "vgen", 0, use_generation }, { "pci ", 0, use_pci },
 	{ "vnet", 1, use_net }, { "vcon", 0, use_console }, { "vrng", 0, use_rng },
 	{ "vbal", 0, use_balloon }, { "vsok", 0, use_vsock }, { "turn", 0, use_processors }, { "cpu ", 1, use_processors },
 	{ "cpu ", 0, use_cpu }, { "clck", 0, use_clock }, { "mach", 0, use_prng },

@@ -9,6 +9,7 @@
 
 #include "core/wire.h"
 #include "vmm/dev/acpi.h"
+#include "vmm/dev/aml.h"
 #include "vmm/dev/i82093.h"
 #include "vmm/dev/lapic.h"
 #include "vmm/dev/pci.h"
@@ -16,37 +17,6 @@
 #include <string.h>
 
 enum { HEADER_LEN = 36, RSDP_LEN = 36, FADT_LEN = 276, FACS_LEN = 64 };
-
-static void u8(struct bytes *b, unsigned v)
-{
-	uint8_t x = (uint8_t)v;
-
-	bytes_append(b, &x, 1);
-}
-
-static void u16(struct bytes *b, unsigned v)
-{
-	uint8_t x[2];
-
-	store_le16(x, (uint16_t)v);
-	bytes_append(b, x, sizeof x);
-}
-
-static void u32(struct bytes *b, uint32_t v)
-{
-	uint8_t x[4];
-
-	store_le32(x, v);
-	bytes_append(b, x, sizeof x);
-}
-
-static void u64(struct bytes *b, uint64_t v)
-{
-	uint8_t x[8];
-
-	store_le64(x, v);
-	bytes_append(b, x, sizeof x);
-}
 
 static uint8_t checksum(const uint8_t *p, size_t len)
 {
@@ -63,17 +33,17 @@ static size_t table_begin(struct bytes *b, const char sig[4], unsigned revision)
 	size_t at;
 
 	while (b->len % 16)
-		u8(b, 0);
+		aml_byte(b, 0);
 	at = b->len;
 	bytes_append(b, sig, 4);
-	u32(b, 0);
-	u8(b, revision);
-	u8(b, 0);
+	aml_dword(b, 0);
+	aml_byte(b, revision);
+	aml_byte(b, 0);
 	bytes_append(b, "MUSTER", 6);
 	bytes_append(b, "MUSTERPC", 8);
-	u32(b, 1);
+	aml_dword(b, 1);
 	bytes_append(b, "MSTR", 4);
-	u32(b, 1);
+	aml_dword(b, 1);
 	return at;
 }
 
@@ -83,124 +53,66 @@ static void table_end(struct bytes *b, size_t at)
 	b->data[at + 9] = checksum(b->data + at, b->len - at);
 }
 
-/* ---- AML ---------------------------------------------------------------- */
-
-enum { AML_ZERO = 0x00, AML_NAME = 0x08, AML_BYTE = 0x0A, AML_DWORD = 0x0C, AML_SCOPE = 0x10,
-       AML_BUFFER = 0x11, AML_PACKAGE = 0x12, AML_EXT = 0x5B, AML_DEVICE = 0x82 };
-
-/* PkgLength in its two-byte form (§20.2.4): room now, the value at the end. */
-static size_t pkg_begin(struct bytes *b)
-{
-	u16(b, 0);
-	return b->len - 2;
-}
-
-static void pkg_end(struct bytes *b, size_t at)
-{
-	size_t len = b->len - at;
-
-	b->data[at] = (uint8_t)(0x40 | (len & 15));
-	b->data[at + 1] = (uint8_t)(len >> 4);
-}
-
-static size_t device_begin(struct bytes *b, const char name[4])
-{
-	size_t at;
-
-	u8(b, AML_EXT);
-	u8(b, AML_DEVICE);
-	at = pkg_begin(b);
-	bytes_append(b, name, 4);
-	return at;
-}
-
-static void name(struct bytes *b, const char n[4])
-{
-	u8(b, AML_NAME);
-	bytes_append(b, n, 4);
-}
-
-/* "PNP0A03" as EisaId() compresses it (§19.3.4). */
-static void name_eisa_id(struct bytes *b, const char n[4], const char id[7])
-{
-	uint32_t v = (uint32_t)(id[0] - 0x40) << 26 | (uint32_t)(id[1] - 0x40) << 21 |
-		     (uint32_t)(id[2] - 0x40) << 16;
-
-	for (unsigned i = 0; i < 4; i++) {
-		char c = id[3 + i];
-
-		v |= (uint32_t)(c >= 'A' ? c - 'A' + 10 : c - '0') << (12 - 4 * i);
-	}
-	name(b, n);
-	u8(b, AML_DWORD);
-	u32(b, __builtin_bswap32(v));
-}
-
-static void name_byte(struct bytes *b, const char n[4], unsigned v)
-{
-	name(b, n);
-	u8(b, AML_BYTE);
-	u8(b, v);
-}
+/* ---- the DSDT ------------------------------------------------------------ */
 
 /* _CRS = Buffer of @len resource descriptors and the end tag. */
 static void name_crs(struct bytes *b, const struct bytes *res)
 {
 	size_t at;
 
-	name(b, "_CRS");
-	u8(b, AML_BUFFER);
-	at = pkg_begin(b);
-	u8(b, AML_BYTE);
-	u8(b, (unsigned)res->len + 2);
+	aml_name(b, "_CRS");
+	aml_byte(b, AML_BUFFER);
+	at = aml_pkg_begin(b);
+	aml_byte(b, AML_BYTE);
+	aml_byte(b, (unsigned)res->len + 2);
 	bytes_append(b, res->data, res->len);
-	u16(b, 0x0079); /* end tag, checksum 0 */
-	pkg_end(b, at);
+	aml_word(b, 0x0079); /* end tag, checksum 0 */
+	aml_pkg_end(b, at);
 }
 
 static void res_io(struct bytes *r, unsigned base, unsigned len)
 {
-	u8(r, 0x47); /* I/O port descriptor, §6.4.2.5 */
-	u8(r, 1); /* 16-bit decode */
-	u16(r, base);
-	u16(r, base);
-	u8(r, 1);
-	u8(r, len);
+	aml_byte(r, 0x47); /* I/O port descriptor, §6.4.2.5 */
+	aml_byte(r, 1); /* 16-bit decode */
+	aml_word(r, base);
+	aml_word(r, base);
+	aml_byte(r, 1);
+	aml_byte(r, len);
 }
 
 static void res_irq(struct bytes *r, unsigned irq)
 {
-	u8(r, 0x22); /* IRQ descriptor without flags, §6.4.2.1 */
-	u16(r, 1u << irq);
+	aml_byte(r, 0x22); /* IRQ descriptor without flags, §6.4.2.1 */
+	aml_word(r, 1u << irq);
 }
 
 /* Word address space (§6.4.3.5.3). @type: 1 I/O, 2 bus numbers. */
 static void res_word(struct bytes *r, unsigned type, unsigned first, unsigned last)
 {
-	u8(r, 0x88);
-	u16(r, 13);
-	u8(r, type);
-	u8(r, 0x0C); /* producer, min and max fixed */
-	u8(r, type == 1 ? 3 : 0); /* entire range */
-	u16(r, 0);
-	u16(r, first);
-	u16(r, last);
-	u16(r, 0);
-	u16(r, last - first + 1);
+	aml_byte(r, 0x88);
+	aml_word(r, 13);
+	aml_byte(r, type);
+	aml_byte(r, 0x0C); /* producer, min and max fixed */
+	aml_byte(r, type == 1 ? 3 : 0); /* entire range */
+	aml_word(r, 0);
+	aml_word(r, first);
+	aml_word(r, last);
+	aml_word(r, 0);
+	aml_word(r, last - first + 1);
 }
 
 static void res_memory(struct bytes *r, uint32_t first, uint32_t last)
 {
-	u8(r, 0x87); /* dword address space, §6.4.3.5.2 */
-	u16(r, 23);
-	u8(r, 0);
-	u8(r, 0x0C);
-	u8(r, 1); /* read-write, not cacheable */
-	u32(r, 0);
-	u32(r, first);
-	u32(r, last);
-	u32(r, 0);
-	u32(r, last - first + 1);
+	aml_byte(r, 0x87); /* dword address space, §6.4.3.5.2 */
+	aml_word(r, 23);
+	aml_byte(r, 0);
+	aml_byte(r, 0x0C);
+	aml_byte(r, 1); /* read-write, not cacheable */
+	aml_dword(r, 0);
+	aml_dword(r, first);
+	aml_dword(r, last);
+	aml_dword(r, 0);
+	aml_dword(r, last - first + 1);
 }
 
 /* _PRT (§6.2.13): INTA# of each slot, without a link device, so in both interrupt models. */
@@ -208,33 +120,33 @@ static void dsdt_pci_routes(struct bytes *b)
 {
 	size_t at, entry;
 
-	name(b, "_PRT");
-	u8(b, AML_PACKAGE);
-	at = pkg_begin(b);
-	u8(b, PCI_SLOT_COUNT - 1);
+	aml_name(b, "_PRT");
+	aml_byte(b, AML_PACKAGE);
+	at = aml_pkg_begin(b);
+	aml_byte(b, PCI_SLOT_COUNT - 1);
 	for (uint32_t slot = 1; slot < PCI_SLOT_COUNT; slot++) {
-		u8(b, AML_PACKAGE);
-		entry = pkg_begin(b);
-		u8(b, 4);
-		u8(b, AML_DWORD);
-		u32(b, slot << 16 | 0xFFFF);
-		u8(b, AML_ZERO); /* INTA# */
-		u8(b, AML_ZERO); /* no link device */
-		u8(b, AML_BYTE);
-		u8(b, PCI_IRQ + slot % PCI_IRQ_COUNT);
-		pkg_end(b, entry);
+		aml_byte(b, AML_PACKAGE);
+		entry = aml_pkg_begin(b);
+		aml_byte(b, 4);
+		aml_byte(b, AML_DWORD);
+		aml_dword(b, slot << 16 | 0xFFFF);
+		aml_byte(b, AML_ZERO); /* INTA# */
+		aml_byte(b, AML_ZERO); /* no link device */
+		aml_byte(b, AML_BYTE);
+		aml_byte(b, PCI_IRQ + slot % PCI_IRQ_COUNT);
+		aml_pkg_end(b, entry);
 	}
-	pkg_end(b, at);
+	aml_pkg_end(b, at);
 }
 
 static void dsdt_pci(struct bytes *b)
 {
 	CLEANUP(bytes) struct bytes res = { 0 };
-	size_t at = device_begin(b, "PCI0");
+	size_t at = aml_device_begin(b, "PCI0");
 
-	name_eisa_id(b, "_HID", "PNP0A03");
-	name(b, "_UID");
-	u8(b, AML_ZERO);
+	aml_name_eisa_id(b, "_HID", "PNP0A03");
+	aml_name(b, "_UID");
+	aml_byte(b, AML_ZERO);
 	res_word(&res, 2, 0, 0);
 	res_io(&res, 0xCF8, 8);
 	res_word(&res, 1, 0, 0xCF7);
@@ -242,7 +154,7 @@ static void dsdt_pci(struct bytes *b)
 	res_memory(&res, (uint32_t)PCI_WINDOW_START, (uint32_t)PCI_WINDOW_END - 1);
 	name_crs(b, &res);
 	dsdt_pci_routes(b);
-	pkg_end(b, at);
+	aml_pkg_end(b, at);
 }
 
 /* Motherboard resources: where ECAM lies is taken. Linux uses ECAM only when a device has it
@@ -250,57 +162,56 @@ static void dsdt_pci(struct bytes *b)
 static void dsdt_ecam(struct bytes *b)
 {
 	CLEANUP(bytes) struct bytes res = { 0 };
-	size_t at = device_begin(b, "MRES");
+	size_t at = aml_device_begin(b, "MRES");
 
-	name_eisa_id(b, "_HID", "PNP0C02");
-	name_byte(b, "_UID", 1);
-	u8(&res, 0x86); /* 32-bit fixed memory range, §6.4.3.4 */
-	u16(&res, 9);
-	u8(&res, 1); /* read-write */
-	u32(&res, (uint32_t)PCI_ECAM_BASE);
-	u32(&res, (uint32_t)PCI_ECAM_SIZE);
+	aml_name_eisa_id(b, "_HID", "PNP0C02");
+	aml_name_byte(b, "_UID", 1);
+	aml_byte(&res, 0x86); /* 32-bit fixed memory range, §6.4.3.4 */
+	aml_word(&res, 9);
+	aml_byte(&res, 1); /* read-write */
+	aml_dword(&res, (uint32_t)PCI_ECAM_BASE);
+	aml_dword(&res, (uint32_t)PCI_ECAM_SIZE);
 	name_crs(b, &res);
-	pkg_end(b, at);
+	aml_pkg_end(b, at);
 }
 
 static void dsdt_device(struct bytes *b, const char n[4], const char id[7], unsigned port,
 			unsigned len, unsigned irq)
 {
 	CLEANUP(bytes) struct bytes res = { 0 };
-	size_t at = device_begin(b, n);
+	size_t at = aml_device_begin(b, n);
 
-	name_eisa_id(b, "_HID", id);
-	name_byte(b, "_UID", 1);
-	name_byte(b, "_STA", 0x0F);
+	aml_name_eisa_id(b, "_HID", id);
+	aml_name_byte(b, "_UID", 1);
+	aml_name_byte(b, "_STA", 0x0F);
 	res_io(&res, port, len);
 	res_irq(&res, irq);
 	name_crs(b, &res);
-	pkg_end(b, at);
+	aml_pkg_end(b, at);
 }
 
-static void dsdt(struct bytes *b)
+static void dsdt(struct bytes *b, const struct acpi_devices *devices)
 {
 	size_t table = table_begin(b, "DSDT", 2), at;
 
-	u8(b, AML_SCOPE);
-	at = pkg_begin(b);
-	bytes_append(b, "\\_SB_", 5);
+	at = aml_scope_begin(b, "\\_SB_");
 	dsdt_pci(b);
 	dsdt_ecam(b);
 	dsdt_device(b, "COM1", "PNP0501", 0x3F8, 8, 4);
 	dsdt_device(b, "RTC_", "PNP0B00", 0x70, 2, 8);
-	pkg_end(b, at);
-	name(b, "_S5_");
-	u8(b, AML_PACKAGE);
-	at = pkg_begin(b);
-	u8(b, 4);
+	aml_pkg_end(b, at);
+	aml_name(b, "_S5_");
+	aml_byte(b, AML_PACKAGE);
+	at = aml_pkg_begin(b);
+	aml_byte(b, 4);
 	for (unsigned i = 0; i < 2; i++) {
-		u8(b, AML_BYTE);
-		u8(b, ACPI_S5_TYPE);
+		aml_byte(b, AML_BYTE);
+		aml_byte(b, ACPI_S5_TYPE);
 	}
-	u8(b, AML_ZERO);
-	u8(b, AML_ZERO);
-	pkg_end(b, at);
+	aml_byte(b, AML_ZERO);
+	aml_byte(b, AML_ZERO);
+	aml_pkg_end(b, at);
+	bytes_append(b, devices->aml.data, devices->aml.len);
 	table_end(b, table);
 }
 
@@ -310,31 +221,31 @@ static void madt(struct bytes *b, unsigned n_cpus)
 {
 	size_t at = table_begin(b, "APIC", 4);
 
-	u32(b, (uint32_t)LAPIC_BASE);
-	u32(b, 1); /* PCAT_COMPAT: there are 8259s */
+	aml_dword(b, (uint32_t)LAPIC_BASE);
+	aml_dword(b, 1); /* PCAT_COMPAT: there are 8259s */
 	for (unsigned i = 0; i < n_cpus; i++) {
-		u16(b, 0x0800); /* local APIC, 8 bytes */
-		u8(b, i);
-		u8(b, i);
-		u32(b, 1);
+		aml_word(b, 0x0800); /* local APIC, 8 bytes */
+		aml_byte(b, i);
+		aml_byte(b, i);
+		aml_dword(b, 1);
 	}
-	u16(b, 0x0C01); /* I/O APIC, 12 bytes */
-	u16(b, 0);
-	u32(b, (uint32_t)IOAPIC_BASE);
-	u32(b, 0);
-	u16(b, 0x0A02); /* override: IRQ 0 is pin 2 */
-	u16(b, 0);
-	u32(b, 2);
-	u16(b, 0);
-	u16(b, 0x0A02); /* override: the SCI is level, active high */
-	u8(b, 0);
-	u8(b, ACPI_SCI);
-	u32(b, ACPI_SCI);
-	u16(b, 0x0D);
-	u16(b, 0x0604); /* NMI on LINT1 of all */
-	u8(b, 0xFF);
-	u16(b, 0);
-	u8(b, 1);
+	aml_word(b, 0x0C01); /* I/O APIC, 12 bytes */
+	aml_word(b, 0);
+	aml_dword(b, (uint32_t)IOAPIC_BASE);
+	aml_dword(b, 0);
+	aml_word(b, 0x0A02); /* override: IRQ 0 is pin 2 */
+	aml_word(b, 0);
+	aml_dword(b, 2);
+	aml_word(b, 0);
+	aml_word(b, 0x0A02); /* override: the SCI is level, active high */
+	aml_byte(b, 0);
+	aml_byte(b, ACPI_SCI);
+	aml_dword(b, ACPI_SCI);
+	aml_word(b, 0x0D);
+	aml_word(b, 0x0604); /* NMI on LINT1 of all */
+	aml_byte(b, 0xFF);
+	aml_word(b, 0);
+	aml_byte(b, 1);
 	table_end(b, at);
 }
 
@@ -342,10 +253,10 @@ static void mcfg(struct bytes *b)
 {
 	size_t at = table_begin(b, "MCFG", 1);
 
-	u64(b, 0);
-	u64(b, PCI_ECAM_BASE);
-	u32(b, 0); /* segment 0, buses 0 to 0 */
-	u32(b, 0);
+	aml_qword(b, 0);
+	aml_qword(b, PCI_ECAM_BASE);
+	aml_dword(b, 0); /* segment 0, buses 0 to 0 */
+	aml_dword(b, 0);
 	table_end(b, at);
 }
 
@@ -358,7 +269,7 @@ static void gas(uint8_t *p, unsigned bits, unsigned access, uint64_t port)
 	store_le64(p + 4, port);
 }
 
-static void fadt(struct bytes *b, uint64_t facs_gpa, uint64_t dsdt_gpa)
+static void fadt(struct bytes *b, uint64_t facs_gpa, uint64_t dsdt_gpa, bool has_gpes)
 {
 	/* WBINVD, PROC_C1, SLP_BUTTON (no fixed one), RESET_REG_SUP. Not FIX_RTC: the alarm is a fixed event. */
 	const uint32_t flags = 1 | 1 << 2 | 1 << 5 | 1 << 10;
@@ -366,7 +277,7 @@ static void fadt(struct bytes *b, uint64_t facs_gpa, uint64_t dsdt_gpa)
 	uint8_t *p;
 
 	while (b->len - at < FADT_LEN)
-		u8(b, 0);
+		aml_byte(b, 0);
 	p = b->data + at;
 	store_le32(p + 36, (uint32_t)facs_gpa);
 	store_le32(p + 40, (uint32_t)dsdt_gpa);
@@ -392,6 +303,11 @@ static void fadt(struct bytes *b, uint64_t facs_gpa, uint64_t dsdt_gpa)
 	gas(p + 148, 32, 2, ACPI_PM1A_EVT);
 	gas(p + 172, 16, 2, ACPI_PM1A_CNT);
 	gas(p + 208, 32, 3, ACPI_PM_TMR);
+	if (has_gpes) {
+		store_le32(p + 80, ACPI_GPE0);
+		p[92] = ACPI_GPE0_LEN;
+		gas(p + 220, 8 * ACPI_GPE0_LEN, 1, ACPI_GPE0);
+	}
 	table_end(b, at);
 }
 
@@ -408,31 +324,31 @@ static void rsdp(struct bytes *b, uint64_t xsdt_gpa)
 	p[32] = checksum(p, RSDP_LEN);
 }
 
-void acpi_tables_build(unsigned n_cpus, struct bytes *ret)
+void acpi_tables_build(unsigned n_cpus, const struct acpi_devices *devices, struct bytes *ret)
 {
 	uint64_t table[3], facs_gpa, dsdt_gpa;
 	struct bytes b = { 0 };
 	size_t at;
 
 	while (b.len < 64) /* the RSDP's place; FACS wants 64-byte alignment */
-		u8(&b, 0);
+		aml_byte(&b, 0);
 	facs_gpa = ACPI_TABLES_GPA + b.len;
 	bytes_append(&b, "FACS", 4);
-	u32(&b, FACS_LEN);
+	aml_dword(&b, FACS_LEN);
 	while (b.len < 64 + FACS_LEN)
-		u8(&b, 0);
+		aml_byte(&b, 0);
 	b.data[64 + 32] = 2; /* version */
 	dsdt_gpa = ACPI_TABLES_GPA + b.len;
-	dsdt(&b);
+	dsdt(&b, devices);
 	table[0] = ACPI_TABLES_GPA + ((b.len + 15) & ~(size_t)15);
-	fadt(&b, facs_gpa, dsdt_gpa);
+	fadt(&b, facs_gpa, dsdt_gpa, devices->has_gpes);
 	table[1] = ACPI_TABLES_GPA + ((b.len + 15) & ~(size_t)15);
 	madt(&b, n_cpus);
 	table[2] = ACPI_TABLES_GPA + ((b.len + 15) & ~(size_t)15);
 	mcfg(&b);
 	at = table_begin(&b, "XSDT", 1);
 	for (unsigned i = 0; i < 3; i++)
-		u64(&b, table[i]);
+		aml_qword(&b, table[i]);
 	table_end(&b, at);
 	rsdp(&b, ACPI_TABLES_GPA + at);
 	*ret = b;

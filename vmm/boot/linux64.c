@@ -229,7 +229,7 @@ int linux64_load(struct mem *mem, const struct linux64_config *cfg, struct cpu_s
 	r = load_initrd(mem, cfg, elf.end, zp, ret_why);
 	if (r < 0)
 		return r;
-	acpi_tables_build(cfg->n_cpus, &tables);
+	acpi_tables_build(cfg->n_cpus, &cfg->devices, &tables);
 	put(mem, ACPI_TABLES_GPA, tables.data, tables.len);
 	put(mem, CMDLINE_GPA, cfg->cmdline, cmdline_size);
 	put(mem, ZERO_PAGE_GPA, zp, sizeof zp);

@@ -4,6 +4,7 @@
 #ifndef MUSTER_VMM_BOOT_LINUX64_H
 #define MUSTER_VMM_BOOT_LINUX64_H
 
+#include "vmm/boot/acpi_tables.h"
 #include "vmm/cpu/cpu.h"
 #include "vmm/mem.h"
 
@@ -14,6 +15,7 @@ struct linux64_config {
 	size_t append_len;
 	const char *cmdline; /* whole */
 	unsigned n_cpus;
+	struct acpi_devices devices; /* for the tables; borrowed */
 	uint8_t seed[32]; /* entropy for the guest's pool */
 };
 

@@ -2,13 +2,16 @@
  *
  * Twelve ports: PM1a status, enable, control, and the 24-bit PM timer. There
  * is no SMI command port (hardware is always in ACPI mode), so SCI_EN is
- * always set. The SCI is level-triggered: up while an enabled status bit is.
+ * always set. The SCI is level-triggered: up while an enabled status bit is. Two more
+ * ports are the block of general-purpose events, in a machine with a device that has one.
  *
  * Used by: vmm/machine.c.   Depends on: vmm/guest_clock.h, vmm/bus.h.
  * Source: ACPI 6.4 §4.8.3. */
 #include "vmm/dev/acpi.h"
 
 #include "core/state.h"
+
+#include <errno.h>
 
 enum { STS_TIMER = 1, STS_GLOBAL = 1 << 5, STS_POWER_BUTTON = 1 << 8, STS_SLEEP_BUTTON = 1 << 9,
        STS_RTC = 1 << 10, STS_WAKE = 1 << 15,
@@ -17,7 +20,7 @@ enum { STS_TIMER = 1, STS_GLOBAL = 1 << 5, STS_POWER_BUTTON = 1 << 8, STS_SLEEP_
 
 static void update(struct acpi *a)
 {
-	irq_line_set(&a->sci, a->status & a->enable);
+	irq_line_set(&a->sci, (a->status & a->enable) || (a->gpe_status & a->gpe_enable));
 }
 
 bool acpi_power_button(struct acpi *a)
@@ -109,6 +112,57 @@ void acpi_init(struct acpi *a, struct bus *bus, struct guest_clock *clock, struc
 	bus_pio_add(bus, &a->ports, ACPI_PM1A_EVT);
 }
 
+/* ---- general-purpose events -------------------------------------------------- */
+
+static uint64_t gpe_read(void *ctx, uint64_t off, unsigned size)
+{
+	const struct acpi *a = ctx;
+	uint64_t v = (uint64_t)a->gpe_enable << 8 | a->gpe_status;
+
+	return (v >> (8 * off)) & (size == 1 ? 0xFF : 0xFFFF);
+}
+
+static void gpe_write(void *ctx, uint64_t off, unsigned size, uint64_t v)
+{
+	struct acpi *a = ctx;
+
+	if (off == 0)
+		a->gpe_status &= (uint8_t)~v; /* write 1 to clear */
+	if (off + size > 1)
+		a->gpe_enable = (uint8_t)(v >> (8 * (1 - off)) & ((1u << a->n_gpes) - 1));
+	update(a);
+}
+
+static const struct bus_ops gpe_ops = { gpe_read, gpe_write };
+
+int acpi_gpe_claim(struct acpi *a, struct bus *bus)
+{
+	if (a->n_gpes == ACPI_GPE_MAX)
+		return -ENOSPC;
+	if (a->n_gpes == 0) {
+		bus_region_init(&a->gpe_ports, &gpe_ops, a, ACPI_GPE0_LEN);
+		bus_pio_add(bus, &a->gpe_ports, ACPI_GPE0);
+	}
+	return (int)a->n_gpes++;
+}
+
+void acpi_gpe_raise(struct acpi *a, unsigned n)
+{
+	a->gpe_status |= (uint8_t)(1u << n);
+	update(a);
+}
+
+static void gpe_state(struct acpi *a, struct state *s)
+{
+	if (!a->n_gpes || (state_is_load(s) && !state_has(s, "gpe ", 0)))
+		return;
+	(void)state_begin(s, "gpe ", 0, 1);
+	state_u8(s, &a->gpe_status);
+	state_u8(s, &a->gpe_enable);
+	state_expect(s, !((a->gpe_status | a->gpe_enable) >> a->n_gpes), "events that are not there");
+	state_end(s);
+}
+
 void acpi_state(struct acpi *a, struct state *s)
 {
 	(void)state_begin(s, "acpi", 0, 1);
@@ -118,4 +172,5 @@ void acpi_state(struct acpi *a, struct state *s)
 	state_expect(s, !((a->status | a->enable) & ~STS_ALL) && !(a->control & CNT_SLP_EN),
 		     "reserved bits");
 	state_end(s);
+	gpe_state(a, s);
 }

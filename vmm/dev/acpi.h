@@ -11,13 +11,17 @@
 struct state;
 
 enum { ACPI_PM1A_EVT = 0x600, ACPI_PM1A_CNT = 0x604, ACPI_PM_TMR = 0x608, ACPI_SCI = 9,
-       ACPI_S5_TYPE = 5, ACPI_PM_TIMER_HZ = 3579545 };
+       ACPI_S5_TYPE = 5, ACPI_GPE0 = 0x610, ACPI_GPE0_LEN = 2 /* a byte of status, one to enable */, ACPI_GPE_MAX = 8,
+       ACPI_PM_TIMER_HZ = 3579545 };
 
 struct acpi {
 	struct guest_clock *clock; /* borrowed */
 	struct irq_line sci;
 	struct bus_region ports;
 	uint16_t status, enable, control;
+	struct bus_region gpe_ports; /* on the bus once a device claimed an event */
+	unsigned n_gpes; /* claimed */
+	uint8_t gpe_status, gpe_enable; /* a bit an event */
 	void (*poweroff)(void *ctx);
 	void *ctx;
 };
@@ -30,7 +34,14 @@ bool acpi_power_button(struct acpi *a);
 /* The RTC's alarm came (§4.8.2.4): a guest that froze itself is woken by it. */
 void acpi_rtc_alarm(struct acpi *a);
 
-/* Saves or loads the registers. */
+/* A general-purpose event for a device (§4.8.4.1); the block appears with the first one.
+ * Returns its number, for _Exx; -ENOSPC. */
+int acpi_gpe_claim(struct acpi *a, struct bus *bus);
+/* Event @n of those occurred. */
+void acpi_gpe_raise(struct acpi *a, unsigned n);
+
+/* Saves or loads the registers; those of general-purpose events in a section of their own, which a
+ * state saved without such events has not. */
 void acpi_state(struct acpi *a, struct state *s);
 
 #endif
