@@ -16,11 +16,13 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
-enum { BACKLOG = 128, RETRY_MS = 200 };
+enum { BACKLOG = 128, RETRY_MS = 200, TRIES_BEFORE_READY = 10 };
 
 static int service_listen(void)
 {
@@ -106,6 +108,50 @@ static void serve(int fd)
 		serve_transfer(&s, &frame);
 }
 
+/* Tells systemd, where it started this program, that the service is there (sd_notify(3)): a datagram to
+ * $NOTIFY_SOCKET. Commands do not inherit the variable. */
+static void notify_ready(void)
+{
+	static const char text[] = "READY=1";
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	const char *path = getenv("NOTIFY_SOCKET");
+	size_t len = path ? strlen(path) : 0;
+	CLEANUP(fd) int fd = -1;
+
+	if (len > 1 && len < sizeof addr.sun_path) {
+		memcpy(addr.sun_path, path, len);
+		if (path[0] == '@') /* an abstract name */
+			addr.sun_path[0] = '\0';
+		fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		if (fd >= 0)
+			(void)sendto(fd, text, sizeof text - 1, MSG_NOSIGNAL, (struct sockaddr *)&addr,
+				     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
+	}
+	(void)unsetenv("NOTIFY_SOCKET");
+}
+
+/* Serves each connection in a process of its own, until accept() fails. */
+static void accept_sessions(int listener)
+{
+	for (;;) {
+		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+
+		if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
+			continue;
+		if (fd < 0)
+			return;
+		if (fork() == 0) {
+			(void)close(listener);
+			(void)signal(SIGCHLD, SIG_DFL);
+			if (chdir(getenv("HOME")) < 0)
+				(void)!chdir("/");
+			serve(fd);
+			_exit(0);
+		}
+		(void)close(fd);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
@@ -117,29 +163,16 @@ int main(int argc, char **argv)
 	if (!getenv("HOME"))
 		(void)setenv("HOME", "/root", 1);
 	(void)setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
-	for (;;) {
-		int listener = service_listen(), fd;
+	for (unsigned n_tries = 1;; n_tries++) {
+		CLEANUP(fd) int listener = service_listen();
 
 		if (listener >= 0)
 			(void)close(open(SESSION_READY_FILE, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
-		while (listener >= 0) {
-			fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-			if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
-				continue;
-			if (fd < 0)
-				break;
-			if (fork() == 0) {
-				(void)close(listener);
-				(void)signal(SIGCHLD, SIG_DFL);
-				if (chdir(getenv("HOME")) < 0)
-					(void)!chdir("/");
-				serve(fd);
-				_exit(0);
-			}
-			(void)close(fd);
-		}
+		/* A kernel without vsock does not hold up what starts after this service. */
+		if (listener >= 0 || n_tries == TRIES_BEFORE_READY)
+			notify_ready();
 		if (listener >= 0)
-			(void)close(listener);
+			accept_sessions(listener);
 		(void)poll(NULL, 0, RETRY_MS);
 	}
 }
