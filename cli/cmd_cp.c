@@ -2,7 +2,7 @@
  *
  * The guest's service sends or receives a tree (core/transfer.c); this side does the other half,
  * or passes frames on where both ends are guests. A signal shuts the streams down: what was under
- * way fails, and each side removes what is not whole. */
+ * way fails, and each side removes what is not whole. So does a guest that is silent for SILENCE_S. */
 #include "cli/commands.h"
 #include "cli/guest.h"
 #include "core/transfer.h"
@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+
+enum { SILENCE_S = 60 /* the longest that a guest takes or sends nothing */ };
 
 /* One side of a copy. */
 struct copy_side {
@@ -133,6 +135,13 @@ static int open_side(struct copy_side *p)
 
 	if (p->is_guest && status == 0)
 		status = guest_open(p->sup, p->vm, &p->guest);
+	if (p->is_guest && status == 0) {
+		/* A send that passed on a part returns it, and the next waits as long again. */
+		struct timeval reads = { .tv_sec = SILENCE_S }, writes = { .tv_sec = SILENCE_S / 2 };
+
+		(void)setsockopt(p->guest.fd, SOL_SOCKET, SO_RCVTIMEO, &reads, sizeof reads);
+		(void)setsockopt(p->guest.fd, SOL_SOCKET, SO_SNDTIMEO, &writes, sizeof writes);
+	}
 	return status;
 }
 
@@ -159,6 +168,8 @@ static int pass_tree(struct transfer *t, struct copy_side *from, struct copy_sid
 
 	do {
 		r = session_read(&from->guest.stream, &f);
+		if (r == -EAGAIN)
+			(void)snprintf(t->error, sizeof t->error, "%s does not answer", from->vm);
 		if (r <= 0 || (f.type < SESSION_ENTRY || f.type > SESSION_ERROR))
 			return r < 0 ? r : -EPROTO;
 		if (f.type == SESSION_WARN)

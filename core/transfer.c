@@ -5,8 +5,10 @@
  * and a folder is entered with O_NOFOLLOW. So neither "..", nor an absolute name, nor a link that the
  * same tree made leads out of the destination.
  *
- * A file is written under a temporary name beside its own and renamed. A folder that is new
- * is filled under such a name; one that is there is merged into, file by file. What failed is removed.
+ * A file is written without a name (O_TMPFILE) and linked when it is whole, so a receiver that is
+ * killed leaves nothing. A name that exists is replaced by a rename of a temporary one beside it; file
+ * systems without nameless files have such a name from the start. A folder that is new is filled
+ * under one; one that is there is merged into, file by file. What failed is removed.
  *
  * Used by: cli/cmd_cp.c, images/agent/session.c.   Depends on: core/session.h. */
 #include "core/transfer.h"
@@ -48,6 +50,8 @@ static int fail_stream(struct transfer *t, int r)
 {
 	if (r == -EINTR)
 		return fail(t, r, "interrupted");
+	if (r == -EAGAIN) /* the socket's time is over */
+		return fail(t, r, "the copy broke off: the other side does not answer");
 	return fail(t, r, "the copy broke off: %s", r == -EPROTO ? "the other side sent nonsense" : "the other side is gone");
 }
 
@@ -202,7 +206,7 @@ static int end_sending(struct transfer *t, int r)
 {
 	if (r == 0)
 		r = send_frame(t, SESSION_DONE, NULL, 0);
-	if (r < 0 && !t->was_told)
+	if (r < 0 && r != -EAGAIN && !t->was_told) /* the silent are told nothing */
 		(void)session_write_error(t->stream, 1, t->error);
 	return r;
 }
@@ -405,26 +409,79 @@ static bool may_replace(int dir_fd, const char *name)
 	return fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISREG(st.st_mode) || S_ISLNK(st.st_mode);
 }
 
+/* A file of the folder that becomes one of its names in put_in_place(). */
+struct new_file {
+	int dir_fd; /* borrowed */
+	int fd; /* owned */
+	char *temp; /* its temporary name, owned; NULL: it has no name */
+};
+
+static void cleanup_new_file(struct new_file *f)
+{
+	cleanup_fd(&f->fd);
+	if (f->temp)
+		(void)unlinkat(f->dir_fd, f->temp, 0);
+	free(f->temp);
+}
+
+/* Returns 0 or -1 with errno. */
+static int new_file_open(int dir_fd, struct new_file *ret_file)
+{
+	*ret_file = (struct new_file){ .dir_fd = dir_fd, .fd = -1 };
+	/* A file without a name is linked through /proc. */
+	if (access("/proc/self/fd", F_OK) == 0)
+		ret_file->fd = openat(dir_fd, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+	if (ret_file->fd >= 0)
+		return 0;
+	ret_file->temp = temporary_name();
+	ret_file->fd = openat(dir_fd, ret_file->temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (ret_file->fd >= 0)
+		return 0;
+	free(ret_file->temp);
+	ret_file->temp = NULL;
+	return -1;
+}
+
+/* Gives the file its @name, and takes that from what had it. Returns 0 or -1 with errno. */
+static int put_in_place(struct new_file *f, const char *name)
+{
+	CLEANUP(free) char *self = str_printf("/proc/self/fd/%d", f->fd);
+
+	if (!f->temp) {
+		if (linkat(AT_FDCWD, self, f->dir_fd, name, AT_SYMLINK_FOLLOW) == 0)
+			return 0;
+		if (errno != EEXIST)
+			return -1;
+		f->temp = temporary_name();
+		if (linkat(AT_FDCWD, self, f->dir_fd, f->temp, AT_SYMLINK_FOLLOW) < 0) {
+			free(f->temp); /* that name is not this file's */
+			f->temp = NULL;
+			return -1;
+		}
+	}
+	if (renameat(f->dir_fd, f->temp, f->dir_fd, name) < 0)
+		return -1;
+	free(f->temp);
+	f->temp = NULL;
+	return 0;
+}
+
 /* @name: borrowed, lives on when the next frame is read. */
 static int receive_file(struct transfer *t, int dir_fd, const char *name, const struct session_entry *e)
 {
-	CLEANUP(free) char *temp = temporary_name();
-	CLEANUP(fd) int fd = -1;
+	CLEANUP(new_file) struct new_file file = { .fd = -1 };
 	mode_t mode = e->mode ? e->mode & t->mode_mask : new_file_mode();
 	struct timespec times[2];
 	int r;
 
 	if (!may_replace(dir_fd, name))
 		return fail(t, -EEXIST, "%s: there is something that is no file", name);
-	fd = openat(dir_fd, temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
+	if (new_file_open(dir_fd, &file) < 0)
 		return fail_errno(t, name);
 	times_of(e->mtime_ns, times);
-	r = receive_data(t, fd, name, e->size);
-	if (r == 0 && (fchmod(fd, mode) < 0 || futimens(fd, times) < 0 || renameat(dir_fd, temp, dir_fd, name) < 0))
+	r = receive_data(t, file.fd, name, e->size);
+	if (r == 0 && (fchmod(file.fd, mode) < 0 || futimens(file.fd, times) < 0 || put_in_place(&file, name) < 0))
 		r = fail_errno(t, name);
-	if (r < 0)
-		(void)unlinkat(dir_fd, temp, 0);
 	return r;
 }
 
@@ -548,7 +605,7 @@ static int end_receiving(struct transfer *t, int r)
 		r = fail_stream(t, -EPROTO);
 	if (r == 0)
 		return session_write(t->stream, SESSION_DONE, NULL, 0);
-	if (!t->was_told)
+	if (r != -EAGAIN && !t->was_told)
 		(void)session_write_error(t->stream, 1, t->error);
 	return r;
 }

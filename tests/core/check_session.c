@@ -8,9 +8,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* ---- frames ------------------------------------------------------------------------ */
@@ -433,6 +435,66 @@ START_TEST(test_a_file_that_breaks_off_leaves_the_old_one)
 }
 END_TEST
 
+/* The socket's time limit is the copy's. */
+START_TEST(test_silence_ends_a_copy)
+{
+	struct transfer t = { .stream = &streams[1], .mode_mask = 0777 };
+	struct timeval limit = { .tv_usec = 1000 };
+
+	ck_assert_int_eq(setsockopt(ends[1], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit), 0);
+	says_entry('f', "f", "");
+	ck_assert_int_eq(transfer_receive(&t, at("f"), "base"), -EAGAIN);
+	ck_assert_str_eq(t.error, "the copy broke off: the other side does not answer");
+	ck_assert_uint_eq(count_in(""), 0);
+}
+END_TEST
+
+/* As progress: the first bytes are written. */
+static void die_by_kill(void *ctx, const char *name, uint64_t done, uint64_t size)
+{
+	(void)ctx, (void)name, (void)done, (void)size;
+	(void)raise(SIGKILL);
+}
+
+/* True where the folder takes files without a name. */
+static bool has_nameless_files(void)
+{
+	CLEANUP(fd) int fd = open(dir, O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+
+	return fd >= 0;
+}
+
+/* _i: 0 a new name, 1 one that is there. */
+START_TEST(test_a_receiver_that_is_killed_leaves_nothing)
+{
+	int status;
+	pid_t pid;
+
+	if (!has_nameless_files()) {
+		(void)printf("skipped 1: a killed receiver: %s takes no files without a name\n", dir);
+		return;
+	}
+	if (_i == 1)
+		put_file("f", "old", 0644);
+	says_entry('f', "f", "");
+	ck_assert_int_eq(session_write(&streams[0], SESSION_DATA, "ne", 2), 0);
+	(void)fflush(NULL);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (pid == 0) { /* receives what is there, and waits for more */
+		struct transfer t = { .stream = &streams[1], .mode_mask = 0777, .progress = die_by_kill };
+
+		(void)transfer_receive(&t, at("f"), "base");
+		_exit(1);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	ck_assert_uint_eq(count_in(""), _i == 1 ? 1 : 0);
+	if (_i == 1)
+		file_is("f", "old");
+}
+END_TEST
+
 static const struct {
 	const char *path, *base;
 } bases[] = { { "/a/b", "b" }, { "a", "a" }, { "a/", "a" }, { "/", "" }, { ".", "" }, { "a/..", "" },
@@ -494,6 +556,8 @@ static Suite *make_suite(void)
 	tcase_add_test(t, test_folders_want_recursion);
 	tcase_add_loop_test(t, test_nothing_outside_is_written, 0, ATTACK_COUNT);
 	tcase_add_test(t, test_a_file_that_breaks_off_leaves_the_old_one);
+	tcase_add_test(t, test_silence_ends_a_copy);
+	tcase_add_loop_test(t, test_a_receiver_that_is_killed_leaves_nothing, 0, 2);
 	suite_add_tcase(s, t);
 	return s;
 }
