@@ -1,9 +1,10 @@
-# Fuzz harnesses of core's frames: what a machine can write to the fabric.
+# Fuzz harnesses of core's frames: what a machine can write to the fabric, and a guest to a session.
 #
 #   make fuzz-frames N=200000 SEED=7
 #
 # Objects, flags and the driver are make/fuzz.mk's. `make check` runs what FUZZ_BUDGET allows.
-FUZZ_FRAMES := $(O)/fuzz/tests/fuzz_ring $(O)/fuzz/tests/fuzz_segment
+FUZZ_FRAMES := $(O)/fuzz/tests/fuzz_ring $(O)/fuzz/tests/fuzz_segment $(O)/fuzz/tests/fuzz_session
+FUZZ_SESSION_CORPUS := $(wildcard tests/fuzz/corpus/session/*)
 FUZZ_FRAMES_OBJ := $(patsubst %.c,$(O)/fuzz/obj/%.o,$(wildcard core/*.c))
 
 $(FUZZ_FRAMES): $(O)/fuzz/tests/fuzz_%: $(O)/fuzz/obj/tests/fuzz/fuzz_%.o \
@@ -19,4 +20,5 @@ build-tests: $(FUZZ_FRAMES)
 .PHONY: check-fuzz-frames
 check-fuzz: check-fuzz-frames
 check-fuzz-frames: $(FUZZ_FRAMES)
+	@$(O)/fuzz/tests/fuzz_session $(FUZZ_SESSION_CORPUS)
 	@tests/run-fuzz $(FUZZ_BUDGET) frames $^
