@@ -191,9 +191,15 @@ static void start_next(struct agent *a)
 	flush(a);
 }
 
-/* Takes the first call off and answers it. May end the agent: the caller
- * looks at wants_free. */
-static void answer_first(struct agent *a, json_t *result, const char *error)
+static void queue_call(struct agent *a, struct call *c)
+{
+	c->next = NULL;
+	*a->last = c;
+	a->last = &c->next;
+	a->n_calls++;
+}
+
+static struct call *take_first(struct agent *a)
 {
 	struct call *c = a->first;
 
@@ -201,6 +207,15 @@ static void answer_first(struct agent *a, json_t *result, const char *error)
 	if (!a->first)
 		a->last = &a->first;
 	a->n_calls--;
+	return c;
+}
+
+/* Takes the first call off and answers it. May end the agent: the caller
+ * looks at wants_free. */
+static void answer_first(struct agent *a, json_t *result, const char *error)
+{
+	struct call *c = take_first(a);
+
 	if (c->fn)
 		c->fn(c->ctx, result, error);
 	(void)call_free(c);
@@ -213,6 +228,18 @@ static void fail_call(struct agent *a, const char *error)
 	answer_first(a, NULL, error);
 	if (a->state == AGENT_SYNCING && !a->wants_free)
 		send_sync(a);
+}
+
+/* The agent is silent: what waits behind the call at hand fails, too, for it would wait until the agent
+ * speaks again. Calls whose answer nobody awaits stay. */
+static void fail_waiting(struct agent *a, const char *error)
+{
+	for (size_t n = a->n_calls; n > 0 && !a->wants_free; n--) {
+		if (a->first->fn)
+			answer_first(a, NULL, error);
+		else
+			queue_call(a, take_first(a));
+	}
 }
 
 static void line_to_sync(struct agent *a, json_t *msg)
@@ -372,9 +399,10 @@ static void on_timer(void *ctx, nsec_t now)
 
 	(void)now;
 	a->in_callback = true;
-	if (a->state == AGENT_CALLING)
+	if (a->state == AGENT_CALLING) {
 		fail_call(a, "the guest agent does not answer");
-	else if (a->state == AGENT_SYNCING)
+		fail_waiting(a, "the guest agent does not answer");
+	} else if (a->state == AGENT_SYNCING)
 		send_sync(a);
 	a->in_callback = false;
 	if (a->wants_free)
@@ -444,9 +472,7 @@ int agent_call(struct agent *a, const char *execute, json_t *args, nsec_t timeou
 	c->bound = bound;
 	c->fn = fn;
 	c->ctx = ctx;
-	*a->last = c;
-	a->last = &c->next;
-	a->n_calls++;
+	queue_call(a, c);
 	if (!a->in_callback)
 		start_next(a);
 	return 0;

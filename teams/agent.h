@@ -47,7 +47,8 @@ void agent_set_lack(struct agent *a, enum agent_lack what);
 bool agent_lacks(const struct agent *a, enum agent_lack what);
 
 /* Asks. @args: taken over, may be NULL. @timeout_ns: from when it is on the
- * wire; after it the reply is an error and the stream is synced anew.
+ * wire; after it the reply is an error, as are those of the calls that wait behind it, and the stream is
+ * synced anew.
  * Returns 0; -ENOBUFS when AGENT_QUEUE_MAX wait; -EPIPE after the stream's end. */
 int agent_call(struct agent *a, const char *execute, json_t *args, nsec_t timeout_ns,
 	       agent_reply_fn *fn, void *ctx);

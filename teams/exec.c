@@ -42,7 +42,8 @@ struct exec_job {
 	json_int_t pid; /* 0: not started yet */
 	nsec_t deadline, poll_ns;
 	struct loop_source *timer;
-	bool asking;
+	bool asking; /* for the command's status */
+	nsec_t asked; /* when the last question was asked; NSEC_NEVER: it is answered */
 };
 
 struct exec_job *exec_free(struct exec_job *j)
@@ -107,6 +108,7 @@ static void on_status(void *ctx, json_t *reply, const char *error)
 	json_t *code, *signal;
 
 	j->asking = false;
+	j->asked = NSEC_NEVER;
 	if (error) {
 		finish_error(j, error, false);
 		return;
@@ -141,6 +143,7 @@ static void ask(struct exec_job *j)
 
 	if (j->streams)
 		(void)json_object_set_new(args, "count", json_integer(PART_BYTES));
+	j->asked = clock_now();
 	r = agent_call(j->agent, "guest-exec-status", args, CALL_TIMEOUT_S * NSEC_PER_SEC, on_status, j);
 	if (r < 0)
 		finish_error(j, r == -EPIPE ? "the machine ended" : strerror(-r), false);
@@ -206,6 +209,7 @@ static json_t *arguments_for(struct exec_job *j)
 
 static int ask_to_run(struct exec_job *j)
 {
+	j->asked = clock_now();
 	return agent_call(j->agent, "guest-exec", arguments_for(j), CALL_TIMEOUT_S * NSEC_PER_SEC, on_started, j);
 }
 
@@ -232,6 +236,7 @@ static void on_started(void *ctx, json_t *reply, const char *error)
 	struct exec_job *j = ctx;
 	json_t *pid = json_object_get(reply, "pid");
 
+	j->asked = NSEC_NEVER;
 	if (error && is_news(j, error)) {
 		if (ask_to_run(j) < 0)
 			finish_error(j, error, false);
@@ -246,6 +251,11 @@ static void on_started(void *ctx, json_t *reply, const char *error)
 	j->pid = json_integer_value(pid);
 	j->poll_ns = POLL_FIRST_MS * NSEC_PER_MSEC;
 	loop_set_timer(j->timer, nsec_min(clock_now() + j->poll_ns, j->deadline));
+}
+
+bool exec_waits_for_agent(const struct exec_job *j, nsec_t now)
+{
+	return j->asked != NSEC_NEVER && now - j->asked >= EXEC_SILENCE_S * NSEC_PER_SEC;
 }
 
 static json_t *exec_arguments(const struct exec_spec *spec)

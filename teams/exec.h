@@ -25,6 +25,8 @@ typedef void exec_done_fn(void *ctx, const struct exec_result *result);
  * can be taken for now: the command is not asked then. */
 typedef bool exec_part_fn(void *ctx, const char *stream, const struct bytes *part);
 
+enum { EXEC_SILENCE_S = 2 };
+
 struct exec_job;
 
 struct exec_spec {
@@ -42,6 +44,9 @@ int exec_start(struct loop *loop, struct agent *agent, const struct exec_spec *s
 	       exec_done_fn *fn, void *ctx, struct exec_job **ret_job);
 /* Forgets the job (the command goes on). Accepts NULL; returns NULL. */
 struct exec_job *exec_free(struct exec_job *j);
+
+/* True when the agent has left a question of the job unanswered for EXEC_SILENCE_S. */
+bool exec_waits_for_agent(const struct exec_job *j, nsec_t now);
 
 /* As exec_free(), and the command is ended: nobody listens to it any more. */
 struct exec_job *exec_cancel(struct exec_job *j);

@@ -220,6 +220,7 @@ static void do_session(struct client *c, json_int_t id, json_t *msg, struct vm *
 struct agent_req {
 	struct client *client; /* NULL: it left */
 	json_int_t id;
+	struct vm *vm;
 	struct agent_req *next;
 };
 static struct agent_req *agent_reqs; /* the supervisor's process has one team */
@@ -260,7 +261,7 @@ static void do_agent(struct client *c, json_int_t id, json_t *msg, struct vm *v)
 	req = calloc(1, sizeof *req);
 	if (!req)
 		abort();
-	*req = (struct agent_req){ .client = c, .id = id, .next = agent_reqs };
+	*req = (struct agent_req){ .client = c, .id = id, .vm = v, .next = agent_reqs };
 	agent_reqs = req;
 	if (agent_call(v->agent, execute, args ? json_incref(args) : NULL,
 		       AGENT_CALL_S * NSEC_PER_SEC, on_agent_reply, req) < 0)
@@ -304,13 +305,28 @@ static void wait_for(struct client *c, json_int_t id, struct vm *v, enum vm_stat
 	}
 }
 
+/* The VM whose agent does not answer what @c asked of it, or NULL. */
+static const struct vm *silent_guest(const struct client *c)
+{
+	for (const struct exec_req *req = c->execs; req; req = req->next)
+		if (req->job && exec_waits_for_agent(req->job, clock_now()))
+			return req->vm;
+	for (const struct agent_req *req = agent_reqs; req; req = req->next)
+		if (req->client == c)
+			return req->vm;
+	return NULL;
+}
+
 /* A sign of life, and what this client's request waits for. */
 static void do_ping(struct client *c, json_int_t id, json_t *msg, struct vm *v)
 {
 	CLEANUP(free) char *waits = sup_waits_for(c->sup, c);
+	const struct vm *silent = waits ? NULL : silent_guest(c);
 
 	(void)msg;
 	(void)v;
+	if (silent)
+		waits = str_printf("%s: its guest agent does not answer", silent->tv->name);
 	client_ok(c, id, waits ? json_pack("{s:s}", "waits", waits) : NULL);
 }
 

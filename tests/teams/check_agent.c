@@ -274,6 +274,24 @@ START_TEST(test_timeout_then_stale_answer)
 }
 END_TEST
 
+/* A call has its time from when it is on the wire, and there none comes behind one that was in vain. */
+START_TEST(test_timeout_fails_what_waits)
+{
+	become_synced();
+	ck_assert_int_eq(agent_call(agent, "guest-ping", NULL, 0, on_reply, NULL), 0);
+	ck_assert_int_eq(agent_call(agent, "nobody-waits", NULL, NSEC_NEVER, NULL, NULL), 0);
+	ck_assert_int_eq(agent_call(agent, "guest-info", NULL, NSEC_NEVER, on_reply, NULL), 0);
+	turn();
+	ck_assert_uint_eq(n_replies, 2);
+	ck_assert_str_eq(last_error, "the guest agent does not answer");
+	guest_says_text("\xff{\"return\": 2}\n");
+	ck_assert_ptr_nonnull(strstr(guest_hears(), "nobody-waits"));
+	guest_says_text("{\"return\": {}}\n");
+	ck_assert_int_eq(agent_call(agent, "guest-info", NULL, NSEC_NEVER, on_reply, NULL), 0);
+	ck_assert_ptr_nonnull(strstr(guest_hears(), "guest-info"));
+}
+END_TEST
+
 START_TEST(test_end_of_stream)
 {
 	become_synced();
@@ -626,6 +644,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(t, test_hostile_answers, 0, (int)(sizeof hostile / sizeof *hostile));
 	tcase_add_test(t, test_what_is_no_answer_is_dropped);
 	tcase_add_test(t, test_timeout_then_stale_answer);
+	tcase_add_test(t, test_timeout_fails_what_waits);
 	tcase_add_test(t, test_end_of_stream);
 	tcase_add_test(t, test_queue_is_bounded);
 	tcase_add_loop_test(t, test_answer_beyond_its_bound, 0, (int)(sizeof floods / sizeof *floods));
