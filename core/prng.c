@@ -6,6 +6,8 @@
  * normal deviates; FNV-1a for the name. */
 #include "core/prng.h"
 
+#include "core/state.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -88,4 +90,10 @@ void prng_bytes(struct prng *p, void *buf, size_t len)
 		to += n;
 		len -= n;
 	}
+}
+
+void prng_state(struct prng *p, struct state *s)
+{
+	state_u64s(s, p->s, 4);
+	state_expect(s, p->s[0] | p->s[1] | p->s[2] | p->s[3], "a random stream that stands still");
 }

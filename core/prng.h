@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct state;
+
 struct prng {
 	uint64_t s[4];
 };
@@ -27,6 +29,9 @@ uint64_t prng_below(struct prng *p, uint64_t n);
 
 /* Standard normal (Marsaglia's polar method; draws a varying number). */
 double prng_normal(struct prng *p);
+
+/* Describes the position, for saved state (core/state.h). Four zeros are refused: that stream stands still. */
+void prng_state(struct prng *p, struct state *s);
 
 void prng_bytes(struct prng *p, void *buf, size_t len);
 

@@ -9,7 +9,7 @@
  * instance, in any order. The index is sorted, so that finding is logarithmic
  * and duplicates are neighbours.
  *
- * Used by: vmm/ (save and load of each chip).   Depends on: core/wire.h, core/bytes.h.
+ * Used by: vmm/ (each chip), shaping/, vswitch/.   Depends on: core/wire.h, core/bytes.h.
  * Sources: XXH3 (xxHash 0.8, the stable 64-bit variant). */
 #include "core/state.h"
 
@@ -506,6 +506,40 @@ void state_bool(struct state *s, bool *v)
 	state_expect(s, byte <= 1, "a truth that is neither 0 nor 1");
 	if (state_ok(s))
 		*v = byte;
+}
+
+void state_double(struct state *s, double *v, double min, double max)
+{
+	double d = *v;
+
+	number(s, &d, sizeof d);
+	state_expect(s, d >= min && d <= max, "a number out of its range"); /* not true of a NaN */
+	if (state_ok(s))
+		*v = d;
+}
+
+void state_time(struct state *s, nsec_t *t, nsec_t now)
+{
+	bool is_instant = *t != INT64_MIN && *t != NSEC_NEVER;
+	int64_t d = is_instant ? *t - now : *t;
+
+	state_i64(s, &d);
+	if (!s->is_load)
+		return;
+	is_instant = d != INT64_MIN && d != NSEC_NEVER;
+	state_expect(s, !is_instant || (d >= -STATE_TIME_MAX && d <= STATE_TIME_MAX), "an instant beyond all time");
+	if (state_ok(s))
+		*t = is_instant ? now + d : d;
+}
+
+void state_span(struct state *s, nsec_t *span, nsec_t max)
+{
+	nsec_t d = *span;
+
+	state_i64(s, &d);
+	state_expect(s, d >= 0 && d <= max, "a duration out of its range");
+	if (state_ok(s))
+		*span = d;
 }
 
 void state_bytes(struct state *s, void *v, size_t len)

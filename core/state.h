@@ -29,11 +29,16 @@
 #ifndef MUSTER_CORE_STATE_H
 #define MUSTER_CORE_STATE_H
 
+#include "core/clock.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 enum { STATE_FORMAT = 1, STATE_HEADER_LEN = 16, STATE_HEAD_LEN = 28, STATE_TAG_LEN = 4 };
+
+/* How far from now an instant may be: 36 years. */
+#define STATE_TIME_MAX ((nsec_t)1 << 60)
 
 struct state;
 
@@ -68,6 +73,13 @@ void state_u64(struct state *s, uint64_t *v);
 void state_i64(struct state *s, int64_t *v);
 void state_bool(struct state *s, bool *v); /* refused unless 0 or 1 */
 void state_bytes(struct state *s, void *v, size_t len);
+/* A number of @min to @max; refused when it is another, or none. */
+void state_double(struct state *s, double *v, double min, double max);
+/* An instant, as its distance to @now, which may be another one when it is loaded. INT64_MIN and
+ * NSEC_NEVER stay what they are. Refused beyond STATE_TIME_MAX. @now: at most twice as far from 0. */
+void state_time(struct state *s, nsec_t *t, nsec_t now);
+/* A duration of 0 to @max; refused when it is another. */
+void state_span(struct state *s, nsec_t *span, nsec_t max);
 /* Several of one width. */
 void state_u32s(struct state *s, uint32_t *v, size_t n);
 void state_u64s(struct state *s, uint64_t *v, size_t n);

@@ -38,10 +38,9 @@
  *
  * Used by: the fabric.   Depends on: core/{checksum,element,frame,prng,shape}.h.
  * Sources: team-file(5); tc-netem(8) for gemodel's meaning; tc-stab(8) for cells. */
-#include "shaping/link.h"
+#include "shaping/link_impl.h"
 
 #include "core/checksum.h"
-#include "core/prng.h"
 
 #include <errno.h>
 #include <math.h>
@@ -49,63 +48,9 @@
 #include <stdlib.h>
 
 enum {
-	WIRE_LEN_MAX = 1 << 20, /* bytes a frame may become by overhead and cells */
 	NAME_SIZE = 160,
 	JITTER_SIGMAS_MAX = 10,
 };
-
-struct fifo {
-	struct frame *head, **tail;
-};
-
-struct link {
-	struct shape_dir shape;
-	uint32_t mtu; /* for the default queue, bytes */
-	bool is_plain; /* hands on at once, GSO frames whole */
-	bool up;
-	bool ge_is_bad;
-	uint64_t queue_limit;
-	struct fifo queue, line;
-	uint64_t queue_frames, queue_bytes; /* in the queue, without the line */
-	uint64_t held_bytes; /* memory of all that is held */
-	uint64_t share_bytes; /* of it that nobody else can take */
-	struct link_budget *budget; /* borrowed; NULL: there is the share alone */
-	nsec_t finish_ns; /* of the queue's head, or of the last one: finish_ns + finish_rem / rate */
-	uint64_t finish_rem;
-	nsec_t last_due_ns;
-	nsec_t jitter_at_ns; /* uniform_flight(): when it was asked last; INT64_MIN: never */
-	double jitter_place, jitter_speed; /* 0 to 1; -1 to 1 widths in 2 * jitter */
-	struct frame_pool *pool; /* borrowed */
-	struct frame_sink sink;
-	struct prng loss_rng, delay_rng, mangle_rng;
-	struct element_counters counters;
-};
-
-/* ---- lists -------------------------------------------------------------- */
-
-static void fifo_init(struct fifo *q)
-{
-	q->head = NULL;
-	q->tail = &q->head;
-}
-
-static void fifo_push(struct fifo *q, struct frame *f)
-{
-	f->next = NULL;
-	*q->tail = f;
-	q->tail = &f->next;
-}
-
-static struct frame *fifo_pop(struct fifo *q)
-{
-	struct frame *f = q->head;
-
-	q->head = f->next;
-	if (!q->head)
-		q->tail = &q->head;
-	f->next = NULL;
-	return f;
-}
 
 /* ---- making -------------------------------------------------------------- */
 
@@ -115,7 +60,7 @@ static bool shape_is_plain(const struct shape_dir *s)
 	       s->corrupt <= 0 && s->duplicate <= 0 && s->reorder <= 0;
 }
 
-static void adopt_shape(struct link *l, const struct shape_dir *shape)
+void link_adopt_shape(struct link *l, const struct shape_dir *shape)
 {
 	l->shape = *shape;
 	l->is_plain = shape_is_plain(shape);
@@ -138,7 +83,7 @@ int link_new(const struct shape_dir *shape, uint32_t mtu, uint64_t seed, const c
 	if (!l)
 		return -ENOMEM;
 	l->mtu = mtu;
-	adopt_shape(l, shape);
+	link_adopt_shape(l, shape);
 	l->share_bytes = LINK_HELD_BYTES_MAX;
 	l->up = true;
 	fifo_init(&l->queue);
@@ -166,19 +111,17 @@ static uint64_t borrowed(const struct link *l, uint64_t held_bytes)
 	return held_bytes > l->share_bytes ? held_bytes - l->share_bytes : 0;
 }
 
-/* True when @bytes more may be held. */
-static bool has_room(const struct link *l, uint64_t bytes)
+uint64_t link_room(const struct link *l)
 {
-	uint64_t held_bytes = l->held_bytes + bytes;
+	uint64_t room = l->held_bytes < l->share_bytes ? l->share_bytes - l->held_bytes : 0;
 
-	if (held_bytes <= l->share_bytes)
-		return true;
-	return l->budget && l->budget->borrowed_bytes + borrowed(l, held_bytes) - borrowed(l, l->held_bytes) <=
-				    l->budget->spare_bytes;
+	if (l->budget && l->budget->borrowed_bytes < l->budget->spare_bytes)
+		room += l->budget->spare_bytes - l->budget->borrowed_bytes;
+	return room;
 }
 
 /* A link within its share, which is the usual case, leaves the common budget alone. */
-static void hold(struct link *l, const struct frame *f)
+void link_hold(struct link *l, const struct frame *f)
 {
 	uint64_t before_bytes = l->held_bytes;
 
@@ -200,8 +143,7 @@ static void let_go(struct link *l, const struct frame *f)
 		l->budget->borrowed_bytes -= borrowed(l, before_bytes) - borrowed(l, l->held_bytes);
 }
 
-/* Loses all that is held. */
-static void drop_all(struct link *l, enum loss_reason why)
+void link_drop_all(struct link *l, enum loss_reason why)
 {
 	while (l->queue.head || l->line.head) {
 		struct frame *f = fifo_pop(l->queue.head ? &l->queue : &l->line);
@@ -226,7 +168,7 @@ struct link *link_free(struct link *l)
 {
 	if (!l)
 		return NULL;
-	drop_all(l, LOSS_SHUTDOWN);
+	link_drop_all(l, LOSS_SHUTDOWN);
 	free(l);
 	return NULL;
 }
@@ -369,34 +311,23 @@ static void leave_bottleneck(struct link *l, struct frame *f, nsec_t now)
 	}
 	if (chance(&l->mangle_rng, l->shape.duplicate)) {
 		l->counters.copied_frames++;
-		twin = has_room(l, frame_memory(f)) ? frame_copy(l->pool, f) : NULL;
+		twin = frame_memory(f) <= link_room(l) ? frame_copy(l->pool, f) : NULL;
 		if (!twin)
 			l->counters.lost_frames[LOSS_MEMORY]++;
 	}
 	fly(l, f, now);
 	if (twin) {
 		l->counters.duplicated_frames++;
-		hold(l, twin);
+		link_hold(l, twin);
 		fly(l, twin, now);
 	}
-}
-
-/* Bits that @len bytes take on the wire. */
-static uint64_t wire_bits(const struct shape_dir *s, uint64_t len)
-{
-	len += s->overhead_bytes;
-	if (s->cell_payload)
-		len = (len + s->cell_payload - 1) / s->cell_payload * s->cell_size;
-	if (len > WIRE_LEN_MAX)
-		len = WIRE_LEN_MAX;
-	return 8 * len;
 }
 
 /* The queue's head begins at @start_ns + @rem / rate. */
 static void start_head(struct link *l, nsec_t start_ns, uint64_t rem)
 {
 	uint64_t rate = l->shape.rate_bps;
-	uint64_t num = wire_bits(&l->shape, l->queue.head->len) * (uint64_t)NSEC_PER_SEC + rem;
+	uint64_t num = link_wire_bits(&l->shape, l->queue.head->len) * (uint64_t)NSEC_PER_SEC + rem;
 
 	l->finish_ns = start_ns + (nsec_t)(num / rate);
 	l->finish_rem = num % rate;
@@ -458,12 +389,12 @@ static void enqueue(struct link *l, struct frame *f, nsec_t now)
 {
 	uint64_t fill = l->shape.queue_in_packets ? l->queue_frames + 1 : l->queue_bytes + f->len;
 
-	if (!has_room(l, frame_memory(f))) {
+	if (frame_memory(f) > link_room(l)) {
 		lose(l, f, LOSS_MEMORY);
 		return;
 	}
 	if (!l->shape.rate_bps) {
-		hold(l, f);
+		link_hold(l, f);
 		leave_bottleneck(l, f, now);
 		return;
 	}
@@ -471,7 +402,7 @@ static void enqueue(struct link *l, struct frame *f, nsec_t now)
 		lose(l, f, LOSS_QUEUE);
 		return;
 	}
-	hold(l, f);
+	link_hold(l, f);
 	l->queue_frames++;
 	l->queue_bytes += f->len;
 	fifo_push(&l->queue, f);
@@ -534,7 +465,7 @@ void link_set_shape(struct link *l, const struct shape_dir *shape, nsec_t now)
 	uint64_t old_rate = l->shape.rate_bps;
 
 	link_run(l, now);
-	adopt_shape(l, shape);
+	link_adopt_shape(l, shape);
 	if (!l->queue.head || !shape->rate_bps) {
 		while (l->queue.head)
 			leave_bottleneck(l, pop_queue(l), now);
@@ -567,7 +498,7 @@ void link_set_up(struct link *l, bool up, nsec_t now)
 	link_run(l, now);
 	l->up = up;
 	if (!up)
-		drop_all(l, LOSS_DOWN);
+		link_drop_all(l, LOSS_DOWN);
 }
 
 bool link_is_up(const struct link *l)

@@ -22,6 +22,7 @@ struct link_budget {
 };
 
 struct link;
+struct state;
 
 /* @mtu: bytes, for the default queue. @pool: for segments and duplicates; borrowed. @seed, @name: of the random
  * streams ("lan/vm.0/up"). Returns 0 or -ENOMEM. */
@@ -48,6 +49,12 @@ uint64_t link_queue_limit(const struct link *l);
 /* A link that goes down loses what it holds, and all that enters. */
 void link_set_up(struct link *l, bool up, nsec_t now);
 bool link_is_up(const struct link *l);
+
+/* Describes the link for saved state, in the section that the caller has begun (core/state.h): its
+ * shape, what it holds, its counters and the positions of its streams, relative to @now. Loading
+ * is for a link made with the same MTU and budget; what it held is lost. After a refusal it can
+ * only be freed. */
+void link_saved_state(struct link *l, struct state *s, nsec_t now);
 
 /* Bytes of memory of the frames that wait and fly. */
 uint64_t link_held_bytes(const struct link *l);
