@@ -11,13 +11,16 @@
  *
  * Ageing is by comparison at use; nothing runs in the background.
  *
- * Used by: vswitch/vswitch.c.   Depends on: core/addr.h, core/clock.h.
+ * Used by: vswitch/vswitch.c.   Depends on: core/{addr,clock,state}.h.
  * Sources: IEEE 802.1Q-2018 §8.8. */
 #include "vswitch/fdb.h"
+
+#include "core/state.h"
 
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { FDB_SETS = 2048, FDB_WAYS = 4 };
 
@@ -175,4 +178,64 @@ size_t fdb_count(const struct fdb *fdb)
 uint64_t fdb_evictions(const struct fdb *fdb)
 {
 	return fdb->n_evictions;
+}
+
+/* ---- saved state ------------------------------------------------------------- */
+
+/* One entry. @at: its number among all places. Loading: it is put there, if it can be there. */
+static void entry_state(struct fdb *fdb, struct state *s, uint32_t at, nsec_t now)
+{
+	struct entry *set = fdb->sets[at / FDB_WAYS], *place = &set[at % FDB_WAYS];
+	struct entry e = *place;
+
+	state_u64(s, &e.key);
+	state_u32(s, &e.place);
+	state_time(s, &e.seen_ns, now);
+	if (!state_is_load(s) || !state_ok(s))
+		return;
+	state_expect(s, set_of(fdb, e.key) == at / FDB_WAYS, "a station in another's place");
+	state_expect(s, !(e.key >> 56 & 1), "a station with a group's address");
+	state_expect(s, (e.key & 0xffff) < 4096, "a VLAN that is none");
+	state_expect(s, e.place >= 1 && e.place <= fdb->n_ports, "a port that is not there");
+	/* It would never age. */
+	state_expect(s, e.seen_ns != INT64_MIN && e.seen_ns <= now, "a station that was seen in the future");
+	for (size_t i = 0; i < FDB_WAYS; i++)
+		state_expect(s, !set[i].place || set[i].key != e.key, "a station that is there twice");
+	if (!state_ok(s))
+		return;
+	*place = e;
+	fdb->per_port[e.place - 1]++;
+	fdb->n_entries++;
+}
+
+/* The number of the first used place from @at on. */
+static uint32_t next_used(const struct fdb *fdb, uint32_t at)
+{
+	while (at < FDB_SETS * FDB_WAYS && !fdb->sets[at / FDB_WAYS][at % FDB_WAYS].place)
+		at++;
+	return at;
+}
+
+void fdb_state(struct fdb *fdb, struct state *s, nsec_t now)
+{
+	uint32_t n = (uint32_t)fdb->n_entries, at = 0;
+
+	state_same(s, fdb->n_ports, "ports of a switch");
+	state_u64(s, &fdb->salt);
+	state_u64(s, &fdb->n_evictions);
+	state_u32(s, &n);
+	if (state_is_load(s)) {
+		memset(fdb->sets, 0, sizeof fdb->sets);
+		memset(fdb->per_port, 0, fdb->n_ports * sizeof *fdb->per_port);
+		fdb->n_entries = 0;
+	}
+	/* In the order of places, so that none comes twice. */
+	for (uint32_t i = 0, from = 0; i < n && state_ok(s); i++, from = at + 1) {
+		if (!state_is_load(s))
+			at = next_used(fdb, from);
+		state_u32(s, &at);
+		state_expect(s, at >= from && at < FDB_SETS * FDB_WAYS, "a place that is not in the table");
+		if (state_ok(s))
+			entry_state(fdb, s, at, now);
+	}
 }

@@ -11,6 +11,7 @@
 #define FDB_AGEING_NS (300 * NSEC_PER_SEC) /* 802.1Q-2018 §8.8.3, table 8-8 */
 
 struct fdb;
+struct state;
 
 /* @n_ports: ports are 0 to n_ports - 1. @salt: what the hash starts from, so
  * that no station can choose its place. Returns 0 or -ENOMEM. */
@@ -27,6 +28,10 @@ int fdb_lookup(const struct fdb *fdb, const struct mac_addr *mac, uint16_t vid, 
 	       uint32_t *ret_port);
 /* Forgets what was seen on @port (its link went down). */
 void fdb_flush_port(struct fdb *fdb, uint32_t port);
+/* Describes the table for saved state, in the section that the caller has begun (core/state.h):
+ * entries in their places with when they were seen relative to @now, the salt, and the count of
+ * evictions. Loading is for a table of as many ports; what it held is forgotten. */
+void fdb_state(struct fdb *fdb, struct state *s, nsec_t now);
 /* Entries held, aged ones that nobody has replaced included; and how many
  * were thrown out for want of room. */
 size_t fdb_count(const struct fdb *fdb);

@@ -16,10 +16,11 @@
  * being flooded as queued until its last copy. Between two calls nothing is
  * queued. A copy for which there is no memory is lost as LOSS_MEMORY.
  *
- * Used by: the fabric.   Depends on: vswitch/fdb.h, core/element.h.
+ * Used by: the fabric.   Depends on: vswitch/fdb.h, core/{element,element_state}.h.
  * Sources: IEEE 802.1Q-2018 §8.6, §8.6.3 (reserved addresses), §8.8. */
 #include "vswitch/vswitch.h"
 
+#include "core/element_state.h"
 #include "core/wire.h"
 #include "vswitch/fdb.h"
 
@@ -202,4 +203,16 @@ const struct element_counters *vswitch_counters(const struct vswitch *sw)
 size_t vswitch_n_stations(const struct vswitch *sw)
 {
 	return sw->fdb ? fdb_count(sw->fdb) : 0;
+}
+
+void vswitch_state(struct vswitch *sw, struct state *s, nsec_t now)
+{
+	state_same(s, (uint64_t)sw->type, "a network's type");
+	state_same(s, sw->n_ports, "a network's ports");
+	for (uint32_t i = 0; i < sw->n_ports && state_ok(s); i++)
+		state_bool(s, &sw->ports[i].up);
+	element_counters_state(&sw->counters, s);
+	state_expect(s, element_counters_balance(&sw->counters), "counters that do not balance");
+	if (sw->fdb && state_ok(s))
+		fdb_state(sw->fdb, s, now);
 }

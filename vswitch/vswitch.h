@@ -12,6 +12,7 @@
 enum vswitch_type { VSWITCH_SWITCH, VSWITCH_HUB, VSWITCH_WIRE, VSWITCH_TYPE_COUNT };
 
 struct vswitch;
+struct state;
 
 /* @pool: where copies come from; borrowed. @salt: for the MAC table's hash.
  * A wire has exactly two ports (-EINVAL otherwise). All links start up; all
@@ -28,6 +29,11 @@ void vswitch_set_link(struct vswitch *sw, uint32_t port, bool up);
 /* Takes @f, which came in on @port, and puts it and its copies out before it
  * returns: a switch holds no frames. */
 void vswitch_take(struct vswitch *sw, uint32_t port, struct frame *f, nsec_t now);
+
+/* Describes the switch for saved state, in the section that the caller has begun (core/state.h):
+ * links, MAC table and counters, relative to @now. Between two frames; a switch holds none.
+ * Loading is for one of the same type and ports. After a refusal it can only be freed. */
+void vswitch_state(struct vswitch *sw, struct state *s, nsec_t now);
 
 const struct element_counters *vswitch_counters(const struct vswitch *sw);
 size_t vswitch_n_stations(const struct vswitch *sw);
