@@ -23,6 +23,23 @@ enum exit_status {
 	EXIT_READER_GONE = 141, /* stdout is a pipe that nobody reads: 128 + SIGPIPE, as a shell says */
 };
 
+/* What a word of a command stands for; completions offer it. */
+enum word_kind {
+	WORD_NOTHING,
+	WORD_FILES,
+	WORD_TEAM,
+	WORD_FILE_OR_TEAM,
+	WORD_VM,
+	WORD_TEAM_OR_VM,
+	WORD_LINK, /* a network, or VM.NIC, of the team before it */
+	WORD_LINK_ACTION,
+	WORD_IMAGE_ACTION,
+	WORD_IMAGE,
+	WORD_GUEST_PATH,
+	WORD_EXAMPLE,
+};
+enum { COMMAND_WORDS = 3 };
+
 struct command {
 	const char *name;
 	const char *args; /* "FILE [-v]" */
@@ -30,6 +47,7 @@ struct command {
 	const char *help; /* the options, a line each; may be NULL */
 	/* argv[0] is the command's name. Returns an exit status. NULL: not there yet. */
 	int (*run)(const struct command *cmd, int argc, char **argv);
+	enum word_kind words[COMMAND_WORDS]; /* of its words, options left out; the last is that of all further ones */
 };
 extern const struct command commands[];
 extern const size_t n_commands;

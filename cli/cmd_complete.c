@@ -2,7 +2,7 @@
  *
  * Its arguments are the words behind "muster" up to the cursor, the last one not whole (perhaps
  * empty). It prints a candidate a line; the line ":files" stands for the files of this folder.
- * Commands and options are those of the table of commands, so no shell has a list of its own.
+ * Commands, options and places are those of the table of commands, so no shell has a list of its own.
  * Teams are asked with a bound of ANSWER_BOUND_MS; guests' paths come from `ls` in the guest. */
 #include "cli/commands.h"
 #include "teams/image.h"
@@ -12,30 +12,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-enum { ANSWER_BOUND_MS = 1500, LS_BOUND_MS = 1000, N_PLACES = 3 };
-
-/* What may stand at a place. */
-enum kind { NOTHING, FILES, TEAM, FILE_OR_TEAM, VM, TEAM_OR_VM, LINK, LINK_ACTION, IMAGE_ACTION, IMAGE,
-	    GUEST_PATH, EXAMPLE, COMMAND };
-
-/* The places of each command; the last one is that of all further words. */
-static const struct {
-	const char *command;
-	enum kind places[N_PLACES];
-} table[] = {
-	{ "check", { FILES } },	    { "up", { FILES } },
-	{ "down", { TEAM } },	    { "ls", { NOTHING } },
-	{ "status", { TEAM } },	    { "console", { VM } },
-	{ "exec", { TEAM_OR_VM } },	    { "cp", { GUEST_PATH, GUEST_PATH } },
-	{ "test", { FILE_OR_TEAM } }, { "pause", { TEAM_OR_VM } },
-	{ "resume", { TEAM_OR_VM } }, { "stop", { TEAM_OR_VM } },
-	{ "start", { TEAM_OR_VM } },  { "restart", { TEAM_OR_VM } },
-	{ "link", { TEAM, LINK, LINK_ACTION } },
-	{ "events", { TEAM } },	    { "logs", { TEAM_OR_VM } },
-	{ "init", { EXAMPLE } },	    { "images", { IMAGE_ACTION, IMAGE, IMAGE } },
-	{ "presets", { NOTHING } }, { "doctor", { NOTHING } },
-	{ "purge", { NOTHING } },   { "help", { COMMAND } },
-};
+enum { ANSWER_BOUND_MS = 1500, LS_BOUND_MS = 1000 };
 
 struct completion {
 	struct store store;
@@ -226,48 +203,40 @@ static void offer_options(const struct completion *c, const struct command *cmd)
 	json_decref(said);
 }
 
-static void offer_kind(const struct completion *c, enum kind kind, char *const *words, size_t n)
+static void offer_kind(const struct completion *c, enum word_kind kind, char *const *words, size_t n)
 {
 	static const char *const image_actions[] = { "list", "build", "remove", "info" };
 	const char *colon = strchr(c->current, ':');
 
-	if (kind == FILES || kind == FILE_OR_TEAM || (kind == GUEST_PATH && !colon))
+	if (kind == WORD_FILES || kind == WORD_FILE_OR_TEAM || (kind == WORD_GUEST_PATH && !colon))
 		(void)puts(":files");
-	if (kind == TEAM || kind == FILE_OR_TEAM || kind == TEAM_OR_VM)
+	if (kind == WORD_TEAM || kind == WORD_FILE_OR_TEAM || kind == WORD_TEAM_OR_VM)
 		offer_teams(c);
-	if (kind == VM || kind == TEAM_OR_VM)
+	if (kind == WORD_VM || kind == WORD_TEAM_OR_VM)
 		offer_vms(c, "");
-	if (kind == GUEST_PATH && colon)
+	if (kind == WORD_GUEST_PATH && colon)
 		offer_guest_paths(c, colon);
-	else if (kind == GUEST_PATH)
+	else if (kind == WORD_GUEST_PATH)
 		offer_vms(c, ":");
-	if (kind == LINK)
+	if (kind == WORD_LINK)
 		offer_links(c, words[0]);
-	if (kind == LINK_ACTION)
+	if (kind == WORD_LINK_ACTION)
 		offer_link_action(c, n > 2 ? words[2] : NULL);
-	if (kind == IMAGE_ACTION)
+	if (kind == WORD_IMAGE_ACTION)
 		offer_words(c, image_actions, sizeof image_actions / sizeof *image_actions);
-	if (kind == IMAGE)
+	if (kind == WORD_IMAGE)
 		offer_images(c);
-	if (kind == EXAMPLE)
+	if (kind == WORD_EXAMPLE)
 		cli_offer_examples(c->current);
-	if (kind == COMMAND)
-		offer_commands(c);
 }
 
-/* @words: the whole words behind the command, options left out. */
-static void complete(const struct completion *c, const char *name, char *const *words, size_t n)
+/* @words: the whole words behind @of, options left out. */
+static void complete(const struct completion *c, const struct command *of, char *const *words, size_t n)
 {
-	size_t i = 0;
-
-	while (i < sizeof table / sizeof *table && strcmp(table[i].command, name) != 0)
-		i++;
-	if (i == sizeof table / sizeof *table)
-		return;
-	if (n < N_PLACES && (n == 0 || table[i].places[n] != NOTHING))
-		offer_kind(c, table[i].places[n], words, n);
-	else if (n >= N_PLACES)
-		offer_kind(c, table[i].places[N_PLACES - 1], words, n);
+	if (n < COMMAND_WORDS && (n == 0 || of->words[n] != WORD_NOTHING))
+		offer_kind(c, of->words[n], words, n);
+	else if (n >= COMMAND_WORDS)
+		offer_kind(c, of->words[COMMAND_WORDS - 1], words, n);
 }
 
 int cmd_complete(const struct command *cmd, int argc, char **argv)
@@ -292,8 +261,10 @@ int cmd_complete(const struct command *cmd, int argc, char **argv)
 		offer_commands(&c);
 	else if (of && c.current[0] == '-' && of->summary)
 		offer_options(&c, of);
-	else
-		complete(&c, argv[1], words, n);
+	else if (of)
+		complete(&c, of, words, n);
+	else if (strcmp(argv[1], "help") == 0 && n == 0)
+		offer_commands(&c);
 	free(words);
 	store_done(&c.store);
 	return EXIT_DONE;
