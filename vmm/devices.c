@@ -62,10 +62,10 @@ void devices_firmware(struct devices *all, struct bytes *aml)
 			all->device[i].ops->firmware(all->device[i].dev, aml);
 }
 
-void devices_state(struct devices *all, struct state *s)
+void devices_state(struct devices *all, struct state *s, bool on_pci)
 {
 	for (size_t i = 0; i < all->n; i++)
-		if (all->device[i].ops->state)
+		if (all->device[i].ops->state && (all->device[i].pci != NULL) == on_pci)
 			all->device[i].ops->state(all->device[i].dev, s, all->device[i].index);
 }
 

@@ -7,15 +7,18 @@
 
 #include "vmm/device.h"
 
-/* Constructor, slot on PCI bus 0 of the first one (0: on the board), and how many at most. In slot
- * order, then those of the board: so are the saved state's sections. */
+/* Constructor, slot on PCI bus 0 of the first one (0: on the board), and how many at most. Those of
+ * the board, then in slot order: so are the saved state's sections. */
 #define DEVICE_TABLE(X)                                                                            \
+	X(i8254_make, 0, 1)                                                                        \
+	X(mc146818_make, 0, 1)                                                                     \
+	X(i8042_make, 0, 1)                                                                        \
+	X(vmgenid_make, 0, 1)                                                                      \
 	X(virtio_net_make, 1, MACHINE_NIC_MAX)                                                     \
 	X(virtio_console_make, 25, 1)                                                              \
 	X(virtio_rng_make, 26, 1)                                                                  \
 	X(virtio_balloon_make, 27, 1)                                                              \
-	X(virtio_vsock_make, 28, 1)                                                                \
-	X(vmgenid_make, 0, 1)
+	X(virtio_vsock_make, 28, 1)
 
 #define DEVICE_PROTOTYPE(make, slot, n_max) device_make make;
 DEVICE_TABLE(DEVICE_PROTOTYPE)
@@ -40,7 +43,8 @@ void devices_free(struct devices *all);
 
 /* The operations of vmm/device.h, for every device in order. */
 void devices_firmware(struct devices *all, struct bytes *aml);
-void devices_state(struct devices *all, struct state *s);
+/* Those on PCI, or those of the board: between them a state has the board itself and memory. */
+void devices_state(struct devices *all, struct state *s, bool on_pci);
 void devices_hold(struct devices *all, bool on);
 void devices_resumed(struct devices *all, bool is_loaded);
 void devices_between(struct devices *all);

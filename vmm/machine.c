@@ -126,34 +126,6 @@ static void on_reset(void *ctx)
 	machine_end_now(m, MACHINE_END_RESET, take_ptr(m->panic));
 }
 
-static void on_rtc_alarm(void *ctx, unsigned n, bool level)
-{
-	struct machine *m = ctx;
-
-	(void)n;
-	if (level)
-		acpi_rtc_alarm(&m->acpi);
-}
-
-/* Port 0x64 without a keyboard controller: reads as absent, and pulses reset. */
-static uint64_t keyboard_read(void *ctx, uint64_t off, unsigned size)
-{
-	(void)ctx;
-	(void)off;
-	(void)size;
-	return UINT64_MAX;
-}
-
-static void keyboard_write(void *ctx, uint64_t off, unsigned size, uint64_t v)
-{
-	(void)off;
-	(void)size;
-	if ((v & 0xFF) == 0xFE)
-		on_reset(ctx);
-}
-
-static const struct bus_ops keyboard_ops = { keyboard_read, keyboard_write };
-
 /* ---- assembly -------------------------------------------------------------------- */
 
 static uint64_t clock_icount(void *ctx)
@@ -199,14 +171,9 @@ static void make_chips(struct machine *m)
 		machine_cpus_wire(m);
 	i8259_init(&m->pic, &m->bus, (struct irq_line){ .set = pic_out, .ctx = m });
 	i8259_set_level(&m->pic, ((1 << PCI_IRQ_COUNT) - 1) << PCI_IRQ);
-	i8254_init(&m->pit, &m->bus, &m->clock, isa_line(m, 0));
-	mc146818_init(&m->rtc, &m->bus, &m->clock, isa_line(m, 8),
-		      (struct irq_line){ .set = on_rtc_alarm, .ctx = m });
 	i8250_init(&m->uart, &m->bus, 0x3F8, isa_line(m, 4), machine_serial_out,
 		   machine_serial_room, m);
 	acpi_init(&m->acpi, &m->bus, &m->clock, isa_line(m, ACPI_SCI), on_poweroff, m);
-	bus_region_init(&m->keyboard, &keyboard_ops, m, 1);
-	bus_pio_add(&m->bus, &m->keyboard, 0x64);
 	pci_host_init(&m->pci, &m->bus);
 	for (unsigned i = 0; i < PCI_IRQ_COUNT; i++)
 		m->pci.irq[i] = isa_line(m, PCI_IRQ + i);

@@ -13,9 +13,7 @@
 #include "vmm/dev/apic_bus.h"
 #include "vmm/dev/i82093.h"
 #include "vmm/dev/i8250.h"
-#include "vmm/dev/i8254.h"
 #include "vmm/dev/i8259.h"
-#include "vmm/dev/mc146818.h"
 #include "vmm/dev/pci.h"
 #include "vmm/devices.h"
 #include "vmm/guest_clock.h"
@@ -59,11 +57,8 @@ struct machine {
 	struct loop_source *serial_timer; /* output of a KVM guest that waits to be sent; NULL: the soft engine */
 	struct i82093 ioapic;
 	struct i8259 pic;
-	struct i8254 pit;
-	struct mc146818 rtc;
 	struct i8250 uart;
 	struct acpi acpi;
-	struct bus_region keyboard; /* port 0x64: only its reset pulse */
 	struct pci_host pci;
 	struct prng prng; /* the guest's entropy when it is not the host's */
 	struct devices devices;

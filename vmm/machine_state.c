@@ -171,14 +171,13 @@ static void describe(struct machine *m, struct state *s)
 	turns_section(m, s);
 	i82093_state(&m->ioapic, s);
 	i8259_state(&m->pic, s);
-	i8254_state(&m->pit, s);
-	mc146818_state(&m->rtc, s);
+	devices_state(&m->devices, s, false);
 	i8250_state(&m->uart, s);
 	acpi_state(&m->acpi, s);
 	pci_host_state(&m->pci, s);
 	output_section(m, s);
 	mem_state(&m->mem, m->cfg.pmem_fd, s);
-	devices_state(&m->devices, s);
+	devices_state(&m->devices, s, true);
 }
 
 /* ---- save ------------------------------------------------------------------------- */

@@ -5,11 +5,15 @@
  * is a guest_timer. A count written takes effect at once (the chip waits for
  * the next clock, at most 838 ns). BCD is honoured when read and written.
  *
- * Used by: vmm/machine.c.   Depends on: vmm/guest_clock.h, vmm/bus.h.
+ * Used by: vmm/devices.c.   Depends on: vmm/guest_clock.h, vmm/bus.h.
  * Source: Intel 8254 data sheet; port 0x61: ISA System Architecture. */
 #include "vmm/dev/i8254.h"
 
 #include "core/state.h"
+#include "vmm/devices.h"
+
+#include <errno.h>
+#include <stdlib.h>
 
 static uint64_t ticks_of(nsec_t ns)
 {
@@ -300,4 +304,26 @@ void i8254_state(struct i8254 *p, struct state *s)
 	state_bool(s, &p->speaker);
 	guest_timer_state(&p->timer, s);
 	state_end(s);
+}
+
+/* ---- in the machine -------------------------------------------------------------- */
+
+static void dev_state(void *dev, struct state *s, uint32_t index)
+{
+	(void)index;
+	i8254_state(dev, s);
+}
+
+static const struct device_ops ops = { .name = "i8254", .state = dev_state, .free = free };
+
+int i8254_make(const struct device_host *host, uint32_t index, struct device *ret_device)
+{
+	struct i8254 *p = calloc(1, sizeof *p);
+
+	(void)index;
+	if (!p)
+		return -ENOMEM;
+	i8254_init(p, host->bus, host->clock, host->irq(host->ctx, 0));
+	*ret_device = (struct device){ .ops = &ops, .dev = p };
+	return 0;
 }

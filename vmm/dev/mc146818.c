@@ -10,12 +10,16 @@
  * Seconds may be missed: a pause takes them out, and the timer may be served late.
  * An alarm set to one of them comes with the first second after.
  *
- * Used by: vmm/machine.c.   Depends on: vmm/guest_clock.h.
+ * Used by: vmm/devices.c.   Depends on: vmm/guest_clock.h.
  * Source: MC146818A data sheet; the century byte at 0x32 as FADT says. */
 #include "vmm/dev/mc146818.h"
 
 #include "core/state.h"
+#include "vmm/dev/acpi.h"
+#include "vmm/devices.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <time.h>
 
 enum { RTC_SECONDS = 0, RTC_MINUTES = 2, RTC_HOURS = 4, RTC_WEEKDAY = 6, RTC_DAY = 7,
@@ -248,4 +252,35 @@ void mc146818_state(struct mc146818 *r, struct state *s)
 	guest_clock_state_time(r->clock, s, &r->periodic_at);
 	guest_timer_state(&r->timer, s);
 	state_end(s);
+}
+
+/* ---- in the machine -------------------------------------------------------------- */
+
+/* The alarm is ACPI's fixed RTC event too. */
+static void dev_alarm(void *ctx, unsigned n, bool level)
+{
+	(void)n;
+	if (level)
+		acpi_rtc_alarm(ctx);
+}
+
+static void dev_state(void *dev, struct state *s, uint32_t index)
+{
+	(void)index;
+	mc146818_state(dev, s);
+}
+
+static const struct device_ops ops = { .name = "mc146818", .state = dev_state, .free = free };
+
+int mc146818_make(const struct device_host *host, uint32_t index, struct device *ret_device)
+{
+	struct mc146818 *r = calloc(1, sizeof *r);
+
+	(void)index;
+	if (!r)
+		return -ENOMEM;
+	mc146818_init(r, host->bus, host->clock, host->irq(host->ctx, 8),
+		      (struct irq_line){ .set = dev_alarm, .ctx = host->acpi });
+	*ret_device = (struct device){ .ops = &ops, .dev = r };
+	return 0;
 }
