@@ -3,7 +3,8 @@
  * An element is a state machine without clock, socket or thread. It takes
  * (frame, now) on one of its inputs, hands frames on through the sink it was
  * given for each output, and says when it next wants to be called. One loop
- * drives all elements of a team on the real or on a virtual clock.
+ * drives all elements of a team on the real or on a virtual clock, by their
+ * operations alone.
  *
  * A frame that is taken belongs to the element: it is freed, kept or handed
  * on, exactly once. */
@@ -12,6 +13,7 @@
 
 #include "core/clock.h"
 #include "core/frame.h"
+#include "core/heap.h"
 
 /* Where frames go: one call a frame; takes ownership of @f. */
 struct frame_sink {
@@ -28,7 +30,8 @@ static inline void frame_sink_put(const struct frame_sink *s, struct frame *f, n
  * entered + copied = delivered + sum(lost) + queued. */
 enum loss_reason { LOSS_QUEUE, LOSS_RANDOM, LOSS_DOWN, LOSS_MALFORMED, LOSS_NO_PORT /* no one to give it to */,
 		   LOSS_RING_FULL, LOSS_SHUTDOWN,
-		   LOSS_MEMORY /* the budget of memory is used up */, LOSS_REASON_COUNT };
+		   LOSS_MEMORY /* the budget of memory is used up */, LOSS_REASON_COUNT,
+		   NOT_LOST = LOSS_REASON_COUNT };
 struct element_counters {
 	uint64_t entered_frames, entered_bytes;
 	uint64_t copied_frames; /* additional ones: flooding, duplication */
@@ -39,5 +42,37 @@ struct element_counters {
 	uint64_t corrupted_frames, duplicated_frames, reordered_frames;
 	uint64_t queued_frames, queued_bytes; /* now */
 };
+
+struct element;
+
+/* What an element does. An element that never holds a frame has neither run nor next. */
+struct element_ops {
+	const char *type; /* "link", "switch" */
+	/* Takes @f, which came on input @in, over. Returns what next() would. */
+	nsec_t (*take)(struct element *e, unsigned in, struct frame *f, nsec_t now);
+	/* Hands on what is due at @now. */
+	void (*run)(struct element *e, nsec_t now);
+	/* When run() is next wanted; NSEC_NEVER while nothing is held. */
+	nsec_t (*next)(const struct element *e);
+	const struct element_counters *(*counters)(const struct element *e); /* borrowed */
+	struct element *(*free)(struct element *e); /* and all frames it holds; returns NULL */
+};
+
+/* Lies at the beginning of the element's own struct. */
+struct element {
+	const struct element_ops *ops;
+	struct heap_item event; /* its driver's: when it next wants to run */
+};
+
+static inline void element_init(struct element *e, const struct element_ops *ops)
+{
+	e->ops = ops;
+	heap_item_init(&e->event, 0);
+}
+
+static inline const struct element_counters *element_counters(const struct element *e)
+{
+	return e->ops->counters(e);
+}
 
 #endif

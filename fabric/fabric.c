@@ -2,15 +2,15 @@
  *
  * The way of a frame from port a to port b of one network:
  *
- *   a's ring -> [a access up] -> switch -> [network link of b] -> [b access down] -> b's ring
+ *   port a -> [a access up] -> switch -> [network link of b] -> [b access down] -> port b
  *
  * Each link is one direction (shaping/link.h). A network's shape is met once,
  * by the network link of the port a frame leaves by. Where the shape's two
  * directions differ, the network's first port in the plan is its near end:
  * what it receives has the `down` shape, what every other port receives `up`.
  *
- * Events. Links that hold frames are in a heap by the time they next want to
- * run, then by port and role; a step runs them in that order, each at its own time, before it
+ * Events. Elements that hold frames are in a heap by the time they next want to
+ * run, then by port and role of their links; a step runs them in that order, each at its own time, before it
  * takes anything new, so what comes out does not depend on when the driver calls.
  *
  * A frame enters at the time its machine wrote it, when that lies within the
@@ -19,14 +19,14 @@
  * lies wins STAMP_AGE_MAX at most. A link can take times that run back a
  * little.
  *
- * Rings. A port is active (drained in every step) or asleep (its machine kicks).
+ * Ports. A port is active (drained in every step) or asleep (its other side kicks).
  * Ports go to sleep together, when a step found nothing: fabric_sleep(). What
- * a step delivered is published once for each ring at its end.
+ * a step delivered is published once for each port at its end.
  *
  * Books: of a port's `in` and `out`, of each link and each switch:
  * entered + copied = delivered + lost + queued.
  *
- * Used by: fabric/process.c, tests, bench.   Depends on: core/ring, shaping/link, vswitch. */
+ * Used by: fabric/process.c, tests, bench.   Depends on: fabric/port.h, shaping/link, vswitch. */
 #include "fabric/fabric.h"
 
 #include "core/checksum.h"
@@ -40,56 +40,55 @@ enum { POOL_FRAMES = 4096, NAME_SIZE = 128 };
 /* How old a machine may say a frame is: what a wake-up takes on a busy host. */
 #define STAMP_AGE_MAX (2 * NSEC_PER_MSEC)
 
-/* ---- events ------------------------------------------------------------ */
+/* ---- elements ------------------------------------------------------------ */
 
-void fabric_link_moved(struct fabric_link *fl)
+void fabric_element_moved(struct fabric *f, struct element *e)
 {
-	heap_move(&fl->fabric->events, &fl->event, link_next(fl->link));
+	if (e->ops->next)
+		heap_move(&f->events, &e->event, e->ops->next(e));
 }
 
-static struct fabric_link *first_event(const struct fabric *f)
+static struct element *first_event(const struct fabric *f)
 {
-	return (struct fabric_link *)((char *)heap_first(&f->events) - offsetof(struct fabric_link, event));
+	return (struct element *)((char *)heap_first(&f->events) - offsetof(struct element, event));
+}
+
+/* The fabric owns @e from now on. There is room for it. */
+static void add_element(struct fabric *f, struct element *e)
+{
+	heap_item_init(&e->event, (uint32_t)f->n_elements);
+	f->elements[f->n_elements++] = e;
 }
 
 /* ---- the way of a frame ---------------------------------------------------- */
 
-static void into_link(void *ctx, struct frame *frame, nsec_t now)
+static void into_element(void *ctx, struct frame *frame, nsec_t now)
 {
-	struct fabric_link *fl = ctx;
+	const struct fabric_input *i = ctx;
+	struct element *e = i->element;
+	nsec_t next = e->ops->take(e, i->in, frame, now);
 
-	link_take(fl->link, frame, now);
-	fabric_link_moved(fl);
+	if (next != e->event.at)
+		heap_move(&i->fabric->events, &e->event, next);
 }
 
-static void into_switch(void *ctx, struct frame *frame, nsec_t now)
-{
-	struct fabric_port *p = ctx;
-
-	vswitch_take(p->fabric->networks[p->network].sw, p->index, frame, now);
-}
-
-static void into_ring(void *ctx, struct frame *frame, nsec_t now)
+static void into_port(void *ctx, struct frame *frame, nsec_t now)
 {
 	struct fabric_port *p = ctx;
 	struct fabric *f = p->fabric;
-	uint8_t *room = NULL;
+	uint32_t len = frame->len;
+	enum loss_reason lost;
 
 	p->out.entered_frames++;
-	p->out.entered_bytes += frame->len;
-	if (p->has_rings)
-		room = ring_reserve(&p->rings.tx, frame->len);
-	if (!room) {
-		p->out.lost_frames[p->has_rings ? LOSS_RING_FULL : LOSS_NO_PORT]++;
-		frame_free(frame);
+	p->out.entered_bytes += len;
+	lost = p->ops->put(p, frame, now);
+	if (lost != NOT_LOST) {
+		p->out.lost_frames[lost]++;
 		return;
 	}
-	memcpy(room, frame->data, frame->len);
-	ring_commit(&p->rings.tx, frame->len, &frame->offload, now);
 	p->out.delivered_frames++;
-	p->out.delivered_bytes += frame->len;
-	frame_free(frame);
-	if (!p->is_dirty) {
+	p->out.delivered_bytes += len;
+	if (!p->is_dirty && p->ops->publish) {
 		p->is_dirty = true;
 		f->dirty[f->n_dirty++] = (size_t)(p - f->ports);
 	}
@@ -130,7 +129,7 @@ static void take_record(struct fabric_port *p, const struct ring_record *rec, ns
 	}
 	p->in.delivered_frames++;
 	p->in.delivered_bytes += rec->len;
-	into_link(&p->links[FABRIC_ACCESS_UP], frame, now);
+	into_element(&p->links[FABRIC_ACCESS_UP].input, frame, now);
 }
 
 /* When the record entered, by the fabric's time. */
@@ -147,20 +146,10 @@ static nsec_t entry_time(struct fabric_port *p, const struct ring_record *rec, n
 	return nsec_max(written, p->last_entry_ns);
 }
 
-/* Takes one batch in. Returns how many. */
-static unsigned drain(struct fabric_port *p, nsec_t now)
+void fabric_port_enter(struct fabric_port *p, const struct ring_record *rec, nsec_t now)
 {
-	struct ring_record rec;
-	unsigned n = 0;
-
-	for (; n < FABRIC_BATCH && ring_peek(&p->rings.rx, &rec); n++) {
-		p->last_entry_ns = entry_time(p, &rec, now);
-		take_record(p, &rec, p->last_entry_ns);
-		ring_pop(&p->rings.rx);
-	}
-	if (n)
-		ring_release(&p->rings.rx);
-	return n;
+	p->last_entry_ns = entry_time(p, rec, now);
+	take_record(p, rec, p->last_entry_ns);
 }
 
 bool fabric_step(struct fabric *f, nsec_t now)
@@ -170,18 +159,21 @@ bool fabric_step(struct fabric *f, nsec_t now)
 	if (f->is_paused)
 		return false;
 	while (f->events.n && heap_next(&f->events) <= now) {
-		struct fabric_link *fl = first_event(f);
+		struct element *e = first_event(f);
 
-		link_run(fl->link, fl->event.at);
-		fabric_link_moved(fl);
+		e->ops->run(e, e->event.at);
+		fabric_element_moved(f, e);
 	}
-	for (size_t i = 0; i < f->n_active; i++)
-		n += drain(&f->ports[f->active[i]], now);
+	for (size_t i = 0; i < f->n_active; i++) {
+		struct fabric_port *p = &f->ports[f->active[i]];
+
+		n += p->ops->drain(p, FABRIC_BATCH, now);
+	}
 	for (size_t i = 0; i < f->n_dirty; i++) {
 		struct fabric_port *p = &f->ports[f->dirty[i]];
 
 		p->is_dirty = false;
-		(void)ring_publish(&p->rings.tx);
+		p->ops->publish(p);
 	}
 	f->n_dirty = 0;
 	return n != 0;
@@ -201,7 +193,7 @@ bool fabric_sleep(struct fabric *f)
 	for (size_t i = 0; i < f->n_active; i++) {
 		struct fabric_port *p = &f->ports[f->active[i]];
 
-		if (ring_sleep(&p->rings.rx))
+		if (p->ops->sleep(p))
 			p->is_active = false;
 		else
 			f->active[n++] = f->active[i];
@@ -214,9 +206,9 @@ void fabric_wake_port(struct fabric *f, size_t port)
 {
 	struct fabric_port *p = &f->ports[port];
 
-	if (p->is_active || !p->has_rings)
+	if (p->is_active || !p->ops->drain)
 		return;
-	ring_wake(&p->rings.rx);
+	p->ops->wake(p);
 	p->is_active = true;
 	f->active[f->n_active++] = port;
 }
@@ -253,7 +245,6 @@ static int make_link(struct fabric_port *p, enum fabric_link_role role, const st
 	int r;
 
 	fl->fabric = p->fabric;
-	heap_item_init(&fl->event, (uint32_t)((size_t)(p - p->fabric->ports) * FABRIC_ROLE_COUNT + role));
 	fl->is_up_dir = role == FABRIC_ACCESS_UP || (role == FABRIC_NETWORK && p->index != 0);
 	if (role == FABRIC_NETWORK)
 		fl->origin = fl->is_up_dir ? &net->up : &net->down;
@@ -263,32 +254,31 @@ static int make_link(struct fabric_port *p, enum fabric_link_role role, const st
 	(void)snprintf(name, sizeof name, "%s/%s/%s", net->name, p->plan->stream,
 		       role == FABRIC_NETWORK ? "network" : fl->is_up_dir ? "up" : "down");
 	r = link_new(&fl->origin->shape, fl->mtu, plan->seed, name, p->fabric->pool, sink, &fl->link);
-	if (r == 0)
-		link_set_budget(fl->link, &p->fabric->budget, fl->origin->share_bytes);
-	return r;
+	if (r < 0)
+		return r;
+	link_set_budget(fl->link, &p->fabric->budget, fl->origin->share_bytes);
+	add_element(p->fabric, link_element(fl->link));
+	fl->input = (struct fabric_input){ p->fabric, link_element(fl->link), 0 };
+	return 0;
 }
 
 static int make_port(struct fabric_port *p)
 {
 	struct fabric_network *net = &p->fabric->networks[p->network];
-	int r;
+	int r = p->ops->open ? p->ops->open(p) : 0;
 
-	if (p->plan->kind == FABRIC_PORT_RING) {
-		r = ring_pair_attach(p->plan->rings, RING_FABRIC, &p->rings);
-		if (r < 0)
-			return r;
-		p->has_rings = true;
-	}
-	r = make_link(p, FABRIC_ACCESS_UP, &(struct frame_sink){ into_switch, p });
+	p->at_switch = (struct fabric_input){ p->fabric, vswitch_element(net->sw), p->index };
+	if (r == 0)
+		r = make_link(p, FABRIC_ACCESS_UP, &(struct frame_sink){ into_element, &p->at_switch });
 	if (r == 0)
 		r = make_link(p, FABRIC_NETWORK,
-			      &(struct frame_sink){ into_link, &p->links[FABRIC_ACCESS_DOWN] });
+			      &(struct frame_sink){ into_element, &p->links[FABRIC_ACCESS_DOWN].input });
 	if (r == 0)
-		r = make_link(p, FABRIC_ACCESS_DOWN, &(struct frame_sink){ into_ring, p });
+		r = make_link(p, FABRIC_ACCESS_DOWN, &(struct frame_sink){ into_port, p });
 	if (r < 0)
 		return r;
 	vswitch_set_output(net->sw, p->index,
-			   &(struct frame_sink){ into_link, &p->links[FABRIC_NETWORK] });
+			   &(struct frame_sink){ into_element, &p->links[FABRIC_NETWORK].input });
 	p->is_up = true;
 	fabric_port_state(p, 0);
 	fabric_wake_port(p->fabric, (size_t)(p - p->fabric->ports));
@@ -304,7 +294,7 @@ static int make_networks(struct fabric *f)
 		size_t network = plan->ports[i].network;
 
 		f->ports[i] = (struct fabric_port){
-			.fabric = f, .plan = &plan->ports[i], .network = network,
+			.fabric = f, .plan = &plan->ports[i], .ops = port_ops(plan->ports[i].kind), .network = network,
 			.index = f->networks[network].n_ports++, .mtu = plan->networks[network].mtu,
 		};
 	}
@@ -318,6 +308,7 @@ static int make_networks(struct fabric *f)
 		r = vswitch_new(plan->networks[i].type, net->n_ports, plan->seed, f->pool, &net->sw);
 		if (r < 0)
 			return r;
+		add_element(f, vswitch_element(net->sw));
 	}
 	for (size_t i = 0; i < plan->n_ports; i++)
 		f->networks[f->ports[i].network].ports[f->ports[i].index] = i;
@@ -326,15 +317,17 @@ static int make_networks(struct fabric *f)
 
 static int assemble(struct fabric *f)
 {
+	size_t n_elements = f->plan->n_networks + f->n_ports * FABRIC_ROLE_COUNT;
 	int r = frame_pool_new(POOL_FRAMES, &f->pool);
 
+	f->elements = calloc(n_elements + 1, sizeof(struct element *));
 	f->ports = calloc(f->n_ports + 1, sizeof *f->ports);
 	f->networks = calloc(f->plan->n_networks + 1, sizeof *f->networks);
 	f->active = calloc(f->n_ports + 1, sizeof *f->active);
 	f->dirty = calloc(f->n_ports + 1, sizeof *f->dirty);
-	if (r < 0 || !f->ports || !f->networks || !f->active || !f->dirty)
+	if (r < 0 || !f->elements || !f->ports || !f->networks || !f->active || !f->dirty)
 		return -ENOMEM;
-	r = heap_reserve(&f->events, f->n_ports * FABRIC_ROLE_COUNT);
+	r = heap_reserve(&f->events, n_elements);
 	if (r == 0)
 		r = link_states_new(f->plan, &f->states);
 	if (r == 0)
@@ -367,17 +360,16 @@ struct fabric *fabric_free(struct fabric *f)
 {
 	if (!f)
 		return NULL;
-	for (size_t i = 0; f->ports && i < f->n_ports; i++) {
-		for (size_t k = 0; k < FABRIC_ROLE_COUNT; k++)
-			link_free(f->ports[i].links[k].link);
-		ring_pair_detach(&f->ports[i].rings);
-	}
-	for (size_t i = 0; f->networks && i < f->plan->n_networks; i++) {
-		vswitch_free(f->networks[i].sw);
+	for (size_t i = 0; i < f->n_elements; i++)
+		f->elements[i]->ops->free(f->elements[i]);
+	for (size_t i = 0; f->ports && i < f->n_ports; i++)
+		if (f->ports[i].ops && f->ports[i].ops->close)
+			f->ports[i].ops->close(&f->ports[i]);
+	for (size_t i = 0; f->networks && i < f->plan->n_networks; i++)
 		free(f->networks[i].ports);
-	}
 	frame_pool_free(f->pool);
 	link_states_free(f->states);
+	free(f->elements);
 	free(f->ports);
 	free(f->networks);
 	heap_done(&f->events);

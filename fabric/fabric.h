@@ -7,9 +7,9 @@
 
 #include "core/element.h"
 #include "core/heap.h"
-#include "core/ring.h"
 #include "fabric/link_state.h"
 #include "fabric/plan.h"
+#include "fabric/port.h"
 #include "shaping/link.h"
 #include "vswitch/vswitch.h"
 
@@ -18,37 +18,8 @@
 
 enum { FABRIC_BATCH = 64 /* frames taken from one ring before the next one's turn */ };
 
-/* A link and its place among the events. */
-enum fabric_link_role { FABRIC_ACCESS_UP, FABRIC_NETWORK, FABRIC_ACCESS_DOWN, FABRIC_ROLE_COUNT };
-struct fabric_link {
-	struct fabric *fabric;
-	struct link *link;
-	bool is_up_dir; /* which of its shape's two directions it has */
-	const struct fabric_plan_link *origin; /* the plan's */
-	uint32_t mtu; /* for the default queue, bytes */
-	struct heap_item event; /* when it next wants to run */
-};
-
-/* Where frames enter and leave a network. */
-struct fabric_port {
-	struct fabric *fabric;
-	const struct fabric_plan_port *plan;
-	size_t network;
-	uint32_t index; /* on its network's switch */
-	uint32_t mtu; /* of its network, bytes: what needs more is dropped where it enters */
-	struct ring_pair rings;
-	bool has_rings; /* else what arrives is lost: LOSS_NO_PORT */
-	bool is_active; /* drained without being asked; else its ring is asleep */
-	bool is_dirty; /* committed, not yet published */
-	bool is_up; /* carrier, as the switch was told */
-	nsec_t last_entry_ns; /* when its last frame entered, by the fabric's time */
-	struct fabric_link links[FABRIC_ROLE_COUNT];
-	struct element_counters in; /* ring to up link */
-	struct element_counters out; /* down link to ring */
-};
-
 struct fabric_network {
-	struct vswitch *sw;
+	struct vswitch *sw; /* one of the elements, which own it */
 	size_t *ports; /* indices into fabric->ports, by their index on the switch */
 	uint32_t n_ports;
 };
@@ -61,7 +32,9 @@ struct fabric {
 	struct fabric_network *networks;
 	struct link_budget budget;
 	struct link_states *states; /* what is up, by the supervisor's words */
-	struct heap events; /* the links that want to run */
+	struct element **elements; /* owned: all that a frame passes, in the order of their ranks */
+	size_t n_elements;
+	struct heap events; /* the elements that want to run */
 	size_t *active, n_active; /* ports being drained */
 	size_t *dirty, n_dirty; /* ports to publish */
 	bool is_paused;
@@ -88,8 +61,8 @@ nsec_t fabric_time(const struct fabric *f, nsec_t real);
 void fabric_pause(struct fabric *f, nsec_t real);
 void fabric_resume(struct fabric *f, nsec_t real);
 
-/* After anything was done to a link: its place among the events. */
-void fabric_link_moved(struct fabric_link *fl);
+/* After anything was done to an element: its place among the events. */
+void fabric_element_moved(struct fabric *f, struct element *e);
 
 /* ---- links.c: what the control socket asks of links ------------------ */
 

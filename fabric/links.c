@@ -59,7 +59,7 @@ int fabric_target_check(const struct fabric *f, const struct fabric_target *t)
 static void put_shape(struct fabric_link *fl, const struct shape_dir *dir, nsec_t now)
 {
 	link_set_shape(fl->link, dir, now);
-	fabric_link_moved(fl);
+	fabric_element_moved(fl->fabric, link_element(fl->link));
 }
 
 void fabric_link_set(struct fabric *f, const struct fabric_target *t, const struct shape_dir *up,
@@ -97,7 +97,7 @@ void fabric_port_state(struct fabric_port *p, nsec_t now)
 		link_set_up(fl->link,
 			    link_states_passes(states, port, k == FABRIC_NETWORK, fl->is_up_dir ? LINK_UP : LINK_DOWN),
 			    now);
-		fabric_link_moved(fl);
+		fabric_element_moved(fl->fabric, link_element(fl->link));
 	}
 }
 
@@ -168,7 +168,7 @@ static json_t *link_json(const struct fabric_link *fl, const struct fabric_port 
 	json_t *j = json_pack("{s:s,s:s,s:o,s:I,s:o,s:b,s:o}", "port", p->plan->name, "dir",
 			 fl->is_up_dir ? "up" : "down", "shape", shape_dir_json(link_shape(fl->link)), "queue_limit",
 			 (json_int_t)link_queue_limit(fl->link), "counters",
-			 counters_json(link_counters(fl->link)), "up", (int)link_is_up(fl->link), "state",
+			 counters_json(element_counters(link_element(fl->link))), "up", (int)link_is_up(fl->link), "state",
 			 state_json(fl, p, of_network));
 
 	json_object_set_new(j, "memory", memory_json(fl));
@@ -186,7 +186,7 @@ json_t *fabric_link_show(struct fabric *f, const struct fabric_target *t, nsec_t
 
 	while ((fl = next_link(f, t, &pos))) {
 		link_run(fl->link, now);
-		fabric_link_moved(fl);
+		fabric_element_moved(fl->fabric, link_element(fl->link));
 		json_array_append_new(list, link_json(fl, port_before(f, pos),
 						      t->ref.is_network));
 	}
@@ -199,11 +199,11 @@ static json_t *port_json(const struct fabric_port *p)
 	static const char *const roles[FABRIC_ROLE_COUNT] = { "up", "network", "down" };
 	json_t *j = json_pack("{s:s,s:s,s:b,s:b,s:o,s:o}", "port", p->plan->name, "network",
 			      f->plan->networks[p->network].name, "up", (int)p->is_up, "broken",
-			      (int)(p->rings.rx.broken || p->rings.tx.broken), "in",
+			      (int)fabric_port_is_broken(p), "in",
 			      counters_json(&p->in), "out", counters_json(&p->out));
 
 	for (size_t k = 0; k < FABRIC_ROLE_COUNT; k++)
-		json_object_set_new(j, roles[k], counters_json(link_counters(p->links[k].link)));
+		json_object_set_new(j, roles[k], counters_json(element_counters(p->links[k].input.element)));
 	return j;
 }
 
@@ -230,7 +230,7 @@ json_t *fabric_counters(struct fabric *f, nsec_t now)
 						"stations",
 						(json_int_t)vswitch_n_stations(f->networks[i].sw),
 						"counters",
-						counters_json(vswitch_counters(f->networks[i].sw))));
+						counters_json(element_counters(vswitch_element(f->networks[i].sw)))));
 	return json_pack("{s:o,s:o,s:{s:I,s:I,s:I}}", "networks", networks, "ports", ports, "memory",
 			 "held_bytes", (json_int_t)fabric_held_bytes(f), "borrowed_bytes",
 			 (json_int_t)f->budget.borrowed_bytes, "limit_bytes",

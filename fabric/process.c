@@ -51,15 +51,15 @@ struct process {
 static void on_kick(void *ctx, int fd, uint32_t events)
 {
 	struct kick *k = ctx;
-	uint64_t n;
+	struct fabric_port *p = &k->fabric->ports[k->port];
 
+	(void)fd;
 	(void)events;
-	/* SYSCALLS(fabric): read */
-	(void)!read(fd, &n, sizeof n);
+	p->ops->kicked(p);
 	fabric_wake_port(k->fabric, k->port);
-	if (k->fabric->ports[k->port].rings.rx.broken && !k->complained) {
-		log_warn("the ring of %s is broken: its machine wrote nonsense; the NIC is dead",
-			 k->fabric->ports[k->port].plan->name);
+	if (fabric_port_is_broken(p) && !k->complained) {
+		log_warn("the %s of %s is broken: its machine wrote nonsense; the NIC is dead", p->ops->kind,
+			 p->plan->name);
 		k->complained = true;
 	}
 }
@@ -102,13 +102,13 @@ static int set_up(struct process *p, const struct fabric_config *cfg)
 	if (!p->kicks)
 		return -ENOMEM;
 	for (size_t i = 0; i < cfg->plan->n_ports; i++) {
-		const struct fabric_plan_port *port = &cfg->plan->ports[i];
+		const struct fabric_port *port = &p->fabric->ports[i];
 		struct loop_source *source;
 
-		if (port->kind != FABRIC_PORT_RING)
+		if (!port->ops->wait_fd)
 			continue;
 		p->kicks[i] = (struct kick){ .fabric = p->fabric, .port = i };
-		r = loop_add_fd(p->loop, port->rings->up_kick_fd, EPOLLIN, on_kick, &p->kicks[i], &source);
+		r = loop_add_fd(p->loop, port->ops->wait_fd(port), EPOLLIN, on_kick, &p->kicks[i], &source);
 		if (r < 0)
 			return r;
 	}

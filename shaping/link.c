@@ -75,6 +75,38 @@ static void stream_init(struct prng *p, uint64_t seed, const char *name, const c
 	prng_init(p, seed, full);
 }
 
+static nsec_t take(struct element *e, unsigned in, struct frame *f, nsec_t now);
+
+static void op_run(struct element *e, nsec_t now)
+{
+	link_run((struct link *)e, now);
+}
+
+static nsec_t op_next(const struct element *e)
+{
+	return link_next((const struct link *)e);
+}
+
+static const struct element_counters *op_counters(const struct element *e)
+{
+	return link_counters((const struct link *)e);
+}
+
+static struct element *op_free(struct element *e)
+{
+	link_free((struct link *)e);
+	return NULL;
+}
+
+static const struct element_ops link_ops = {
+	.type = "link", .take = take, .run = op_run, .next = op_next, .counters = op_counters, .free = op_free,
+};
+
+struct element *link_element(struct link *l)
+{
+	return &l->element;
+}
+
 int link_new(const struct shape_dir *shape, uint32_t mtu, uint64_t seed, const char *name,
 	     struct frame_pool *pool, const struct frame_sink *sink, struct link **ret_link)
 {
@@ -82,6 +114,7 @@ int link_new(const struct shape_dir *shape, uint32_t mtu, uint64_t seed, const c
 
 	if (!l)
 		return -ENOMEM;
+	element_init(&l->element, &link_ops);
 	l->mtu = mtu;
 	link_adopt_shape(l, shape);
 	l->share_bytes = LINK_HELD_BYTES_MAX;
@@ -436,17 +469,20 @@ static void take_gso(struct link *l, struct frame *f, nsec_t now)
 	}
 }
 
-void link_take(struct link *l, struct frame *f, nsec_t now)
+static nsec_t take(struct element *e, unsigned in, struct frame *f, nsec_t now)
 {
+	struct link *l = (struct link *)e;
+
+	(void)in;
 	l->counters.entered_frames++;
 	l->counters.entered_bytes += f->len;
 	if (!l->up) {
 		lose(l, f, LOSS_DOWN);
-		return;
+		return NSEC_NEVER;
 	}
 	if (l->is_plain && !l->counters.queued_frames) {
 		deliver(l, f, now);
-		return;
+		return NSEC_NEVER;
 	}
 	link_run(l, now);
 	if (f->offload.gso_type)
@@ -456,6 +492,12 @@ void link_take(struct link *l, struct frame *f, nsec_t now)
 	/* With a rate, what was just taken has its last bit out later than @now. */
 	if (!l->shape.rate_bps)
 		link_run(l, now);
+	return link_next(l);
+}
+
+void link_take(struct link *l, struct frame *f, nsec_t now)
+{
+	(void)take(&l->element, 0, f, now);
 }
 
 /* ---- changes --------------------------------------------------------------- */

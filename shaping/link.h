@@ -59,5 +59,7 @@ void link_saved_state(struct link *l, struct state *s, nsec_t now);
 /* Bytes of memory of the frames that wait and fly. */
 uint64_t link_held_bytes(const struct link *l);
 const struct element_counters *link_counters(const struct link *l);
+/* The link as an element with one input, 0. Its free() is link_free(). */
+struct element *link_element(struct link *l);
 
 #endif

@@ -14,6 +14,7 @@ struct fifo {
 };
 
 struct link {
+	struct element element; /* first */
 	struct shape_dir shape;
 	uint32_t mtu; /* for the default queue, bytes */
 	bool is_plain; /* hands on at once, GSO frames whole */

@@ -36,6 +36,7 @@ struct port {
 };
 
 struct vswitch {
+	struct element element; /* first */
 	enum vswitch_type type;
 	uint32_t n_ports;
 	struct frame_pool *pool; /* borrowed */
@@ -43,6 +44,28 @@ struct vswitch {
 	struct element_counters counters;
 	struct port ports[];
 };
+
+static nsec_t take(struct element *e, unsigned in, struct frame *f, nsec_t now);
+
+static const struct element_counters *op_counters(const struct element *e)
+{
+	return vswitch_counters((const struct vswitch *)e);
+}
+
+static struct element *op_free(struct element *e)
+{
+	vswitch_free((struct vswitch *)e);
+	return NULL;
+}
+
+static const struct element_ops vswitch_ops = {
+	.type = "switch", .take = take, .counters = op_counters, .free = op_free,
+};
+
+struct element *vswitch_element(struct vswitch *sw)
+{
+	return &sw->element;
+}
 
 int vswitch_new(enum vswitch_type type, uint32_t n_ports, uint64_t salt, struct frame_pool *pool,
 		struct vswitch **ret_vswitch)
@@ -58,6 +81,7 @@ int vswitch_new(enum vswitch_type type, uint32_t n_ports, uint64_t salt, struct 
 		free(sw);
 		return -ENOMEM;
 	}
+	element_init(&sw->element, &vswitch_ops);
 	sw->type = type;
 	sw->n_ports = n_ports;
 	sw->pool = pool;
@@ -174,18 +198,20 @@ static void switch_frame(struct vswitch *sw, uint32_t port, struct frame *f, nse
 		deliver(sw, out, f, now);
 }
 
-void vswitch_take(struct vswitch *sw, uint32_t port, struct frame *f, nsec_t now)
+static nsec_t take(struct element *e, unsigned port, struct frame *f, nsec_t now)
 {
+	struct vswitch *sw = (struct vswitch *)e;
+
 	assert(port < sw->n_ports);
 	sw->counters.entered_frames++;
 	sw->counters.entered_bytes += f->len;
 	if (f->len < ETH_HEADER_LEN) {
 		lose(sw, f, LOSS_MALFORMED);
-		return;
+		return NSEC_NEVER;
 	}
 	if (!sw->ports[port].up) {
 		lose(sw, f, LOSS_DOWN);
-		return;
+		return NSEC_NEVER;
 	}
 	switch (sw->type) {
 	case VSWITCH_SWITCH: switch_frame(sw, port, f, now); break;
@@ -193,6 +219,12 @@ void vswitch_take(struct vswitch *sw, uint32_t port, struct frame *f, nsec_t now
 	case VSWITCH_HUB:
 	default: flood(sw, port, f, now); break;
 	}
+	return NSEC_NEVER;
+}
+
+void vswitch_take(struct vswitch *sw, uint32_t port, struct frame *f, nsec_t now)
+{
+	(void)take(&sw->element, port, f, now);
 }
 
 const struct element_counters *vswitch_counters(const struct vswitch *sw)

@@ -36,6 +36,8 @@ void vswitch_take(struct vswitch *sw, uint32_t port, struct frame *f, nsec_t now
 void vswitch_state(struct vswitch *sw, struct state *s, nsec_t now);
 
 const struct element_counters *vswitch_counters(const struct vswitch *sw);
+/* The switch as an element; its inputs are its ports. Its free() is vswitch_free(). */
+struct element *vswitch_element(struct vswitch *sw);
 size_t vswitch_n_stations(const struct vswitch *sw);
 
 #endif

@@ -494,6 +494,53 @@ START_TEST(a_link_says_when_its_memory_bounds_it)
 }
 END_TEST
 
+/* A port that leads nowhere: what arrives is counted, and it is never looked at. */
+START_TEST(a_port_may_lead_nowhere)
+{
+	ports[2].kind = FABRIC_PORT_NONE;
+	start();
+	send_frame(0, -1, 60);
+	send_frame(2, 0, 60);
+	fabric_wake_port(fabric, 2);
+	run_until(now);
+	ck_assert_uint_eq(receive(0, NULL), 0);
+	ck_assert_uint_eq(receive(1, NULL), 1);
+	ck_assert_uint_eq(fabric->ports[2].out.lost_frames[LOSS_NO_PORT], 1);
+	ck_assert_uint_eq(fabric->ports[2].in.entered_frames, 0);
+	ck_assert(!fabric_port_is_broken(&fabric->ports[2]));
+	ck_assert(fabric_sleep(fabric));
+	check_books();
+}
+END_TEST
+
+/* Two links are due at one instant: they run by port, whichever was asked first. */
+START_TEST(links_that_are_due_together_run_by_port)
+{
+	struct ring_record rec;
+	uint8_t from[2];
+
+	ports[0].up.shape.delay_ns = 10 * NSEC_PER_MSEC;
+	ports[1].up.shape.delay_ns = 9 * NSEC_PER_MSEC;
+	start();
+	for (unsigned turn = 0; turn < 2; turn++) {
+		nsec_t due = now + 10 * NSEC_PER_MSEC;
+
+		send_frame_at(0, 2, 60, now);
+		run_until(due - 9 * NSEC_PER_MSEC);
+		send_frame_at(1, 2, 60, now);
+		run_until(due);
+		for (size_t i = 0; i < 2; i++) {
+			ck_assert(ring_peek(&machines[2].rx, &rec));
+			ck_assert_int_eq(rec.time_ns, due);
+			from[i] = rec.data[11];
+			ring_pop(&machines[2].rx);
+		}
+		ring_release(&machines[2].rx);
+		ck_assert(from[0] == 0 && from[1] == 1);
+	}
+}
+END_TEST
+
 START_TEST(a_full_ring_is_counted)
 {
 	start();
@@ -530,7 +577,7 @@ START_TEST(what_a_machine_gets_wrong_is_malformed)
 	ck_assert_uint_eq(receive(1, NULL), 0);
 	memset((uint8_t *)machines[0].map + 64, 0xff, 8); /* and a ring that lies */
 	run_until(now);
-	ck_assert(fabric->ports[0].rings.rx.broken);
+	ck_assert(fabric_port_is_broken(&fabric->ports[0]));
 	ck_assert(fabric_sleep(fabric));
 	send_frame(1, 2, 60);
 	fabric_wake_port(fabric, 1);
@@ -670,6 +717,8 @@ static Suite *make_suite(void)
 	tcase_add_test(t, link_show_tells_rings_and_manglings);
 	tcase_add_test(t, memory_is_bounded_a_team);
 	tcase_add_test(t, a_link_says_when_its_memory_bounds_it);
+	tcase_add_test(t, a_port_may_lead_nowhere);
+	tcase_add_test(t, links_that_are_due_together_run_by_port);
 	tcase_add_test(t, a_full_ring_is_counted);
 	tcase_add_test(t, what_a_machine_gets_wrong_is_malformed);
 	tcase_add_loop_test(t, a_giant_is_malformed, 0, sizeof sized / sizeof sized[0]);

@@ -674,6 +674,32 @@ START_TEST(books_hold_whatever_happens)
 }
 END_TEST
 
+/* By its operations alone, as the fabric drives it. */
+START_TEST(a_link_is_an_element)
+{
+	struct link *l = make(&(struct shape_dir){ .delay_ns = NSEC_PER_MSEC }, 1);
+	struct element *e = link_element(l);
+	struct frame *f = frame_new(pool, 60);
+
+	memset(f->data, 0, 60);
+	f->len = 60;
+	ck_assert_int_eq(e->ops->next(e), NSEC_NEVER);
+	ck_assert_int_eq(e->ops->take(e, 0, f, 100), 100 + NSEC_PER_MSEC);
+	ck_assert_int_eq(e->ops->next(e), 100 + NSEC_PER_MSEC);
+	e->ops->run(e, 99 + NSEC_PER_MSEC);
+	ck_assert_uint_eq(got.n, 0);
+	e->ops->run(e, 100 + NSEC_PER_MSEC);
+	ck_assert_uint_eq(got.n, 1);
+	ck_assert_int_eq(e->ops->next(e), NSEC_NEVER);
+	ck_assert_uint_eq(element_counters(e)->delivered_frames, 1);
+	f = frame_new(pool, 60);
+	memset(f->data, 0, 60);
+	f->len = 60;
+	(void)e->ops->take(e, 0, f, NSEC_PER_SEC); /* freed with it: the pool asserts that it came back */
+	ck_assert_ptr_null(e->ops->free(e));
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("link");
@@ -707,6 +733,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_host_without_memory_is_no_malformed_frame);
 #endif
 	tcase_add_loop_test(t, books_hold_whatever_happens, 0, 8);
+	tcase_add_test(t, a_link_is_an_element);
 	suite_add_tcase(s, t);
 	return s;
 }
