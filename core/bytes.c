@@ -230,6 +230,18 @@ int fd_write_all(int fd, const void *data, size_t len)
 	return 0;
 }
 
+int fd_append(int fd, off_t max, const void *data, size_t len)
+{
+	struct stat st;
+
+	/* SYSCALLS(supervisor): newfstatat */
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_size > max || len > (size_t)(max - st.st_size))
+		return -EFBIG;
+	return fd_write_all(fd, data, len);
+}
+
 int file_write_all(const char *path, const void *data, size_t len, unsigned mode)
 {
 	CLEANUP(free) char *temp = str_printf("%s.XXXXXX", path);

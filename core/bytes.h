@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct bytes {
 	uint8_t *data; /* NUL-terminated beyond len, when not NULL */
@@ -49,6 +50,8 @@ int file_read_below(const char *root, const char *path, size_t max, struct bytes
 int file_write_all(const char *path, const void *data, size_t len, unsigned mode);
 /* write(2) until done. Returns 0 or -errno. */
 int fd_write_all(int fd, const void *data, size_t len);
+/* The same to a file which may not grow beyond @max bytes. Returns -EFBIG, with nothing written, when it would. */
+int fd_append(int fd, off_t max, const void *data, size_t len);
 /* mkdir -p. */
 int dir_make_all(const char *path, unsigned mode);
 /* rm -rf, staying on one file system, following no links. -ENOENT is 0. */

@@ -1,6 +1,6 @@
 /* teams/console.c: the serial console's supervisor side.
  *
- * The guest may write as much as it likes: the file is bounded (LOG_MAX; then
+ * The guest may write as much as it likes: the file is bounded (CONSOLE_LOG_MAX; then
  * one line says so), the tail is a fixed window, and a follower for whom
  * WAITING_MAX bytes wait misses what comes then, as on a serial line.
  *
@@ -14,10 +14,9 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-enum { LOG_MAX = 64 << 20, WAITING_MAX = 1 << 20 };
+enum { WAITING_MAX = 1 << 20 };
 static const char panic_text[] = "Kernel panic - not syncing";
 
 int console_open(struct console *c, struct loop *loop, const char *path)
@@ -38,16 +37,11 @@ void console_close(struct console *c)
 
 static void log_output(struct console *c, const char *data, size_t len)
 {
-	struct stat st;
-	int r = 0;
+	int r;
 
 	if (c->log_failed || c->log_fd < 0)
 		return;
-	/* SYSCALLS(supervisor): newfstatat */
-	if (fstat(c->log_fd, &st) == 0 && st.st_size > LOG_MAX)
-		r = -EFBIG;
-	else
-		r = fd_write_all(c->log_fd, data, len);
+	r = fd_append(c->log_fd, CONSOLE_LOG_MAX, data, len);
 	if (r < 0) {
 		c->log_failed = true;
 		log_warn("a console's log cannot be written: %s", strerror(-r));

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+enum { CONSOLE_LOG_MAX = 64 << 20 /* bytes; of run/VM.log, too */ };
 enum { CONSOLE_TAIL_SIZE = 16384, CONSOLE_ATTACHED_MAX = 16, CONSOLE_TAIL_LINES = 20 };
 
 struct console {

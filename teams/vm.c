@@ -385,12 +385,13 @@ void vm_tell(struct vm *v, json_t *msg)
 
 /* ---- readiness -------------------------------------------------------------------- */
 
-/* What the `run` lines said is kept in run/VM.log. */
+/* What the `run` lines said is kept in run/VM.log, which is bounded: a guest may reboot for ever. */
 static void keep_output(struct vm *v, const char *line, const struct exec_result *result)
 {
 	CLEANUP(free) char *name = str_printf("run/%s.log", v->tv->name);
 	CLEANUP(free) char *path = store_state_file(v->sup->store, v->sup->team->name, name);
 	CLEANUP(bytes) struct bytes text = { 0 };
+	int r;
 	/* SYSCALLS(supervisor): openat */
 	CLEANUP(fd) int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
@@ -401,8 +402,10 @@ static void keep_output(struct vm *v, const char *line, const struct exec_result
 		bytes_append(&text, result->err.data, result->err.len);
 	bytes_printf(&text, "# exit status %d%s%s\n", result->status, result->error ? ": " : "",
 		     result->error ? result->error : "");
-	if (fd < 0 || fd_write_all(fd, text.data, text.len) < 0)
-		log_warn("%s cannot be written: %s", path, strerror(errno));
+	r = fd < 0 ? -errno : fd_append(fd, CONSOLE_LOG_MAX, text.data, text.len);
+	if (r < 0 && !v->run_log_failed)
+		log_warn("%s cannot be written: %s", path, strerror(-r));
+	v->run_log_failed = r < 0;
 }
 
 static void on_exec_done(void *ctx, const struct exec_result *result)

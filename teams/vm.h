@@ -66,6 +66,7 @@ struct vm {
 	struct rpc *rpc; /* owned: questions to the machine; NULL without one */
 	struct agent *agent;
 	struct console console;
+	bool run_log_failed; /* its run/VM.log could not be written, which was said */
 	struct ready ready;
 	struct vsock_host vsock;
 	struct exec_job *job; /* of readiness */

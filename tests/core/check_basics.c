@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <math.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 START_TEST(test_wire_reader_never_underflows)
@@ -168,6 +169,20 @@ START_TEST(test_files_and_folders)
 }
 END_TEST
 
+START_TEST(test_append_is_bounded)
+{
+	CLEANUP(fd) int fd = memfd_create("append", MFD_CLOEXEC);
+
+	ck_assert_int_eq(fd_append(fd, 5, "abc", 3), 0);
+	ck_assert_int_eq(fd_append(fd, 5, "def", 3), -EFBIG);
+	ck_assert_int_eq(lseek(fd, 0, SEEK_END), 3);
+	ck_assert_int_eq(fd_append(fd, 5, "de", 2), 0);
+	ck_assert_int_eq(fd_append(fd, 5, "", 0), 0);
+	ck_assert_int_eq(fd_append(fd, 4, "", 0), -EFBIG); /* it is longer already */
+	ck_assert_int_eq(fd_append(-1, 5, "a", 1), -EBADF);
+}
+END_TEST
+
 START_TEST(test_utf8)
 {
 	static const struct {
@@ -266,6 +281,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, test_prng_normal_moments);
 	tcase_add_loop_test(t, test_sort, 0, 4);
 	tcase_add_test(t, test_files_and_folders);
+	tcase_add_test(t, test_append_is_bounded);
 	tcase_add_test(t, test_open_regular);
 	tcase_add_test(t, test_utf8);
 	tcase_add_loop_test(t, test_what_is_no_number, 0, sizeof no_numbers / sizeof *no_numbers);
