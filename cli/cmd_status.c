@@ -223,7 +223,7 @@ int cmd_status(const struct command *cmd, int argc, char **argv)
 		return cli_usage(cmd, "one team is needed");
 	status = cli_connect(argv[optind], &store, &fd);
 	if (status == 0)
-		status = cli_call(fd, json_pack("{s:s,s:b}", "do", "status", "counters", json || verbose), NULL,
+		status = cli_call(fd, json_pack("{s:s,s:b,s:b}", "do", "status", "memory", true, "counters", json || verbose), NULL,
 				  NULL, &reply);
 	if (status != 0)
 		return status;

@@ -309,7 +309,7 @@ static uint64_t held_bytes(const struct store *store, const char *team)
 	size_t i;
 
 	if (client_open(store, team, &fd) == 0)
-		(void)client_call_within(fd, json_pack("{s:s}", "do", "status"), WHO_S * NSEC_PER_SEC, &reply);
+		(void)client_call_within(fd, json_pack("{s:s,s:b}", "do", "status", "memory", true), WHO_S * NSEC_PER_SEC, &reply);
 	json_array_foreach(json_object_get(reply, "vms"), i, vm)
 		sum += (uint64_t)json_integer_value(json_object_get(vm, "resident_bytes"));
 	json_decref(reply);

@@ -73,7 +73,7 @@ static void do_status(struct client *c, json_int_t id, json_t *msg, struct vm *v
 	if (json_is_true(json_object_get(msg, "counters")))
 		sup_status_counted(c, id);
 	else
-		client_ok(c, id, sup_status(c->sup));
+		client_ok(c, id, sup_status(c->sup, json_is_true(json_object_get(msg, "memory"))));
 }
 
 static void do_down(struct client *c, json_int_t id, json_t *msg, struct vm *v)
@@ -419,7 +419,7 @@ static const struct {
 	struct verb_arg args[VERB_ARGS_MAX];
 } requests[] = {
 	{ "ping", false, do_ping, { { 0 } } },
-	{ "status", false, do_status, { { "counters", VERB_BOOLEAN, false }, { 0 } } },
+	{ "status", false, do_status, { { "counters", VERB_BOOLEAN, false }, { "memory", VERB_BOOLEAN, false }, { 0 } } },
 	{ "down", false, do_down, { { 0 } } },
 	{ "abort", false, do_abort, { { 0 } } },
 	{ "events", false, do_events, { { 0 } } },

@@ -48,7 +48,7 @@ static json_t *nic_json(const struct supervisor *sup, size_t vm, size_t index)
 			 mac_str(&nic->mac, mac), "addresses", addresses, "mtu", (json_int_t)nic->mtu, "link", link_json(sup, vm, index));
 }
 
-static json_t *vm_json(const struct supervisor *sup, const struct vm *v)
+static json_t *vm_json(const struct supervisor *sup, const struct vm *v, bool with_memory)
 {
 	nsec_t now = clock_now();
 	json_t *nics = json_array(), *o;
@@ -56,13 +56,15 @@ static json_t *vm_json(const struct supervisor *sup, const struct vm *v)
 
 	for (size_t i = 0; i < v->tv->n_nics; i++)
 		(void)json_array_append_new(nics, nic_json(sup, v->index, i));
-	if (v->pid > 0)
+	if (with_memory && v->pid > 0)
 		(void)proc_memory(v->pid, &rss, &private);
-	o = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:o,s:f}", "name", v->tv->name, "state",
+	o = json_pack("{s:s,s:s,s:s,s:I,s:I,s:o,s:f}", "name", v->tv->name, "state",
 		      vm_state_str(v->state), "engine", v->engine[0] ? v->engine : "-", "pid",
 		      (json_int_t)v->pid, "memory_bytes", (json_int_t)v->tv->memory_bytes,
-		      "resident_bytes", (json_int_t)private, "nics", nics, "uptime_s",
+		      "nics", nics, "uptime_s",
 		      v->pid > 0 ? (double)(now - v->started_ns) / 1e9 : 0.0);
+	if (with_memory)
+		(void)json_object_set_new(o, "resident_bytes", json_integer((json_int_t)private));
 	if (v->tv->group)
 		(void)json_object_set_new(o, "group", json_string(v->tv->group));
 	if (v->vsock.path)
@@ -82,13 +84,13 @@ static json_t *vm_json(const struct supervisor *sup, const struct vm *v)
 	return o;
 }
 
-json_t *sup_status(struct supervisor *sup)
+json_t *sup_status(struct supervisor *sup, bool with_memory)
 {
 	CLEANUP(free) char *file = str_utf8(sup->team->file ? sup->team->file : "");
 	json_t *vms = json_array();
 
 	for (size_t i = 0; i < sup->n_vms; i++)
-		(void)json_array_append_new(vms, vm_json(sup, &sup->vms[i]));
+		(void)json_array_append_new(vms, vm_json(sup, &sup->vms[i], with_memory));
 	return json_pack("{s:s,s:s,s:s,s:b,s:I,s:I,s:I,s:f,s:o}", "team", sup->team->name, "state",
 			 sup_state_str(sup->state), "file", file, "untrusted", sup->team->root != NULL,
 			 "supervisor_pid", (json_int_t)getpid(), "fabric_pid",
@@ -158,7 +160,7 @@ static void on_counters(struct supervisor *sup, struct fabric_call *call, json_t
 
 	if (!call->client)
 		return;
-	status = sup_status(sup);
+	status = sup_status(sup, true);
 	if (json_is_true(json_object_get(msg, "ok")))
 		put_counters(status, json_object_get(msg, "ports"));
 	else
@@ -174,7 +176,7 @@ void sup_status_counted(struct client *client, json_int_t id)
 	if (sup_ask_fabric_for(sup, json_pack("{s:s}", "do", "counters"), COUNTERS_MS * NSEC_PER_MSEC, client, id,
 			       on_counters) == 0)
 		return;
-	status = sup_status(sup);
+	status = sup_status(sup, true);
 	(void)json_object_set_new(status, "no_counters", json_string("there is no fabric"));
 	client_ok(client, id, status);
 }

@@ -159,8 +159,9 @@ char *sup_waits_for(struct supervisor *sup, const struct client *client);
 void sup_forget_client(struct supervisor *sup, const struct client *client);
 
 /* ---- status.c ---- */
-json_t *sup_status(struct supervisor *sup);
-/* Answers @client with that and each NIC's counters, or why there are none. */
+/* @with_memory: of each VM, which the kernel counts page by page: a millisecond for a small one. */
+json_t *sup_status(struct supervisor *sup, bool with_memory);
+/* Answers @client with all of that and each NIC's counters, or why there are none. */
 void sup_status_counted(struct client *client, json_int_t id);
 
 #endif
