@@ -4,12 +4,12 @@
  * (frame_offload_check()), since neighbours rely on it. Its room is saved beside its length:
  * memory is counted by room, and what has room decides about the frames to come.
  *
- * Used by: shaping, vswitch.   Depends on: core/{checksum,element,frame,state}.h. */
+ * Used by: core/ring.c, shaping, vswitch.   Depends on: core/{checksum,element,frame,state}.h. */
 #include "core/element_state.h"
 
 #include "core/checksum.h"
 
-static void offload_state(struct frame_offload *o, struct state *s)
+void frame_offload_state(struct frame_offload *o, struct state *s)
 {
 	state_u8(s, &o->flags);
 	state_u8(s, &o->gso_type);
@@ -49,7 +49,7 @@ struct frame *frame_state(struct frame *f, struct state *s, struct frame_pool *p
 	}
 	state_time(s, &f->rx_time_ns, now);
 	state_time(s, &f->due_ns, now);
-	offload_state(&f->offload, s);
+	frame_offload_state(&f->offload, s);
 	state_bytes(s, f->data, len);
 	if (!state_is_load(s))
 		return f;

@@ -1,6 +1,6 @@
 /* core/element_state.h: saved state of what elements have in common: frames and counters.
  *
- * Both describe their fields in the section that the caller has begun (core/state.h). */
+ * All describe their fields in the section that the caller has begun (core/state.h). */
 #ifndef MUSTER_CORE_ELEMENT_STATE_H
 #define MUSTER_CORE_ELEMENT_STATE_H
 
@@ -12,6 +12,9 @@
  * returned, which the caller owns, or NULL when the file was refused.
  * @max_bytes: of memory (frame_memory()) that a loaded frame may take. */
 struct frame *frame_state(struct frame *f, struct state *s, struct frame_pool *pool, uint64_t max_bytes, nsec_t now);
+
+/* Describes an offload header, whatever it says. */
+void frame_offload_state(struct frame_offload *o, struct state *s);
 
 /* Describes the counters but queued_frames and queued_bytes: loading sets both to 0, and the
  * caller counts what it loads. */

@@ -22,10 +22,11 @@
  * the other. A producer that found no room does the same with `waiting`; the
  * consumer kicks it once half of the ring is free, not for every record.
  *
- * Used by: the machine's virtio_net, the fabric.   Depends on: core/frame.h. */
+ * Used by: the machine's virtio_net, the fabric.   Depends on: core/{element_state,frame,state}.h. */
 #include "core/ring.h"
 
 #include "core/cleanup.h"
+#include "core/element_state.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -373,4 +374,107 @@ void ring_wake(struct ring *r)
 {
 	if (!r->broken)
 		atomic_store_explicit(&r->shared->sleeping, 0, memory_order_relaxed);
+}
+
+/* ---- saved state --------------------------------------------------------- */
+
+/* Describes one record; loading, it is put into @writer. */
+static void record_state(struct ring *writer, struct ring_record *rec, struct state *s, nsec_t now)
+{
+	uint8_t *room = NULL;
+
+	/* A machine may write any time, also one from which now cannot be subtracted. */
+	if (rec->time_ns < now - STATE_TIME_MAX || rec->time_ns > now + STATE_TIME_MAX)
+		rec->time_ns = INT64_MIN;
+	state_u32(s, &rec->len);
+	state_time(s, &rec->time_ns, now);
+	frame_offload_state(&rec->offload, s);
+	if (!state_is_load(s)) {
+		state_bytes(s, (uint8_t *)(uintptr_t)rec->data, rec->len);
+		return;
+	}
+	if (state_ok(s))
+		room = ring_reserve(writer, rec->len);
+	state_expect(s, room, "more than a ring holds");
+	if (!room)
+		return;
+	state_bytes(s, room, rec->len);
+	if (state_ok(s))
+		ring_commit(writer, rec->len, &rec->offload, rec->time_ns);
+}
+
+/* Writes the records that wait. Returns false when one of them is malformed. */
+static bool save_records(struct ring *reader, struct state *s, nsec_t now)
+{
+	struct ring_record rec;
+	bool more;
+
+	do {
+		more = ring_peek(reader, &rec);
+		state_bool(s, &more);
+		if (more)
+			record_state(NULL, &rec, s, now);
+		ring_pop(reader);
+	} while (more);
+	return !reader->broken;
+}
+
+static void load_records(struct ring *writer, struct state *s, nsec_t now)
+{
+	bool more = true;
+
+	while (state_ok(s)) {
+		struct ring_record rec = { 0 };
+
+		state_bool(s, &more);
+		if (!more)
+			return;
+		record_state(writer, &rec, s, now);
+	}
+}
+
+/* One direction. @r: this side's end of it. The records are laid out anew from where the oldest
+ * one lies, by the rule that laid them out at first. */
+static void direction_state(struct ring *r, bool produces, struct state *s, nsec_t now)
+{
+	struct ring_shared *shared = r->shared;
+	uint32_t tail = produces ? atomic_load(&shared->tail) : r->head;
+	bool waiting = atomic_load(&shared->waiting), broken = r->broken;
+	struct ring other = {
+		.shared = shared, .data = r->data, .size = r->size, .head = tail, .peer = tail, .kick_fd = -1
+	};
+
+	assert(!r->pending);
+	state_u32(s, &tail);
+	state_expect(s, !(tail & 7), "a cursor between two records");
+	state_bool(s, &waiting);
+	state_u64(s, &r->n_kicks);
+	if (!state_is_load(s)) {
+		broken = !save_records(&other, s, now) || broken;
+		state_bool(s, &broken);
+		return;
+	}
+	other.head = other.peer = tail;
+	atomic_store(&shared->tail, tail);
+	atomic_store(&shared->head, tail);
+	load_records(&other, s, now);
+	state_bool(s, &broken);
+	if (!state_ok(s))
+		return;
+	atomic_store(&shared->head, other.head);
+	atomic_store(&shared->waiting, waiting);
+	atomic_store(&shared->sleeping, 1); /* nobody looks yet */
+	r->head = produces ? other.head : tail;
+	r->peer = produces ? tail : other.head;
+	r->pending = r->next = r->skip = 0;
+	r->broken = broken;
+}
+
+void ring_pair_state(struct ring_pair *pair, struct state *s, nsec_t now)
+{
+	state_same(s, pair->tx.size, "bytes of a ring");
+	direction_state(&pair->tx, true, s, now);
+	direction_state(&pair->rx, false, s, now);
+	if (state_is_load(s) && state_ok(s) && pair->tx.head != pair->tx.peer)
+		kick(&pair->tx);
 }
