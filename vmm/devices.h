@@ -9,15 +9,15 @@
 
 /* Constructor, slot on PCI bus 0 of the first one (0: on the board), and how many at most. Those of
  * the board, then in slot order: so are the saved state's sections. */
-#define DEVICE_TABLE(X)                                                                            \
-	X(i8254_make, 0, 1)                                                                        \
-	X(mc146818_make, 0, 1)                                                                     \
-	X(i8042_make, 0, 1)                                                                        \
-	X(vmgenid_make, 0, 1)                                                                      \
-	X(virtio_net_make, 1, MACHINE_NIC_MAX)                                                     \
-	X(virtio_console_make, 25, 1)                                                              \
-	X(virtio_rng_make, 26, 1)                                                                  \
-	X(virtio_balloon_make, 27, 1)                                                              \
+#define DEVICE_TABLE(X)                        \
+	X(i8254_make, 0, 1)                    \
+	X(mc146818_make, 0, 1)                 \
+	X(i8042_make, 0, 1)                    \
+	X(vmgenid_make, 0, 1)                  \
+	X(virtio_net_make, 1, MACHINE_NIC_MAX) \
+	X(virtio_console_make, 25, 1)          \
+	X(virtio_rng_make, 26, 1)              \
+	X(virtio_balloon_make, 27, 1)          \
 	X(virtio_vsock_make, 28, 1)
 
 #define DEVICE_PROTOTYPE(make, slot, n_max) device_make make;

@@ -18,15 +18,26 @@ static void setup(void)
 	char *why = NULL;
 
 	for (unsigned i = 0; i < NIC_COUNT; i++) {
-		nics[i] = (struct machine_nic){ .mac = { { 2, 0, 0, 0, 0, (uint8_t)i } }, .mtu = 1500,
-						.link_up = true };
+		nics[i] =
+			(struct machine_nic){ .mac = { { 2, 0, 0, 0, 0, (uint8_t)i } }, .mtu = 1500, .link_up = true };
 		ck_assert_int_eq(ring_pair_create(RING_DATA_SIZE, &nics[i].ring), 0);
 	}
-	cfg = (struct machine_config){ .name = "t/vm", .memory_bytes = 4 << 20, .cpus = 1,
-				       .clock_virtual = true, .seed = 1, .initrd_fd = -1, .pmem_fd = -1,
-				       .kernel_fd = kernel_of(spin, sizeof spin), .nics = nics,
-				       .n_nics = NIC_COUNT, .serial_fd = -1, .agent_fd = -1,
-				       .control_fd = -1, .state_fd = -1, .generation_id = true, .vsock_cid = 3 };
+	cfg = (struct machine_config){ .name = "t/vm",
+				       .memory_bytes = 4 << 20,
+				       .cpus = 1,
+				       .clock_virtual = true,
+				       .seed = 1,
+				       .initrd_fd = -1,
+				       .pmem_fd = -1,
+				       .kernel_fd = kernel_of(spin, sizeof spin),
+				       .nics = nics,
+				       .n_nics = NIC_COUNT,
+				       .serial_fd = -1,
+				       .agent_fd = -1,
+				       .control_fd = -1,
+				       .state_fd = -1,
+				       .generation_id = true,
+				       .vsock_cid = 3 };
 	ck_assert_msg(machine_new(&cfg, &m, &why) == 0, "machine_new: %s", why ? why : "?");
 }
 
@@ -44,9 +55,9 @@ static const struct {
 	uint32_t index;
 	unsigned slot;
 } expected[] = {
-	{ "i8254", 0, 0 }, { "mc146818", 0, 0 }, { "i8042", 0, 0 }, { "vmgenid", 0, 0 },
-	{ "virtio-net", 0, 1 }, { "virtio-net", 1, 2 }, { "virtio-console", 0, 25 },
-	{ "virtio-rng", 0, 26 }, { "virtio-balloon", 0, 27 }, { "virtio-vsock", 0, 28 },
+	{ "i8254", 0, 0 },	     { "mc146818", 0, 0 },	{ "i8042", 0, 0 },	     { "vmgenid", 0, 0 },
+	{ "virtio-net", 0, 1 },	     { "virtio-net", 1, 2 },	{ "virtio-console", 0, 25 }, { "virtio-rng", 0, 26 },
+	{ "virtio-balloon", 0, 27 }, { "virtio-vsock", 0, 28 },
 };
 
 START_TEST(devices_stand_in_the_order_of_their_slots)

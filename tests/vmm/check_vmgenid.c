@@ -14,10 +14,18 @@ static void setup(void)
 {
 	static const uint8_t spin[] = { 0xEB, 0xFE };
 
-	cfg = (struct machine_config){ .name = "t/vm", .memory_bytes = 4 << 20, .cpus = 1, .seed = 1,
-				       .initrd_fd = -1, .pmem_fd = -1, .state_fd = -1,
-				       .kernel_fd = kernel_of(spin, sizeof spin), .serial_fd = -1,
-				       .agent_fd = -1, .control_fd = -1, .generation_id = true };
+	cfg = (struct machine_config){ .name = "t/vm",
+				       .memory_bytes = 4 << 20,
+				       .cpus = 1,
+				       .seed = 1,
+				       .initrd_fd = -1,
+				       .pmem_fd = -1,
+				       .state_fd = -1,
+				       .kernel_fd = kernel_of(spin, sizeof spin),
+				       .serial_fd = -1,
+				       .agent_fd = -1,
+				       .control_fd = -1,
+				       .generation_id = true };
 }
 
 static void teardown(void)

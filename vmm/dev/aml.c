@@ -95,8 +95,7 @@ void aml_name_string(struct bytes *b, const char n[4], const char *v)
 
 void aml_name_eisa_id(struct bytes *b, const char n[4], const char id[7])
 {
-	uint32_t v = (uint32_t)(id[0] - 0x40) << 26 | (uint32_t)(id[1] - 0x40) << 21 |
-		     (uint32_t)(id[2] - 0x40) << 16;
+	uint32_t v = (uint32_t)(id[0] - 0x40) << 26 | (uint32_t)(id[1] - 0x40) << 21 | (uint32_t)(id[2] - 0x40) << 16;
 
 	for (unsigned i = 0; i < 4; i++) {
 		char c = id[3 + i];

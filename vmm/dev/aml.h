@@ -10,9 +10,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { AML_ZERO = 0x00, AML_NAME = 0x08, AML_BYTE = 0x0A, AML_DWORD = 0x0C, AML_STRING = 0x0D,
-       AML_SCOPE = 0x10, AML_BUFFER = 0x11, AML_PACKAGE = 0x12, AML_METHOD = 0x14, AML_EXT = 0x5B,
-       AML_DEVICE = 0x82, AML_NOTIFY = 0x86 };
+enum {
+	AML_ZERO = 0x00,
+	AML_NAME = 0x08,
+	AML_BYTE = 0x0A,
+	AML_DWORD = 0x0C,
+	AML_STRING = 0x0D,
+	AML_SCOPE = 0x10,
+	AML_BUFFER = 0x11,
+	AML_PACKAGE = 0x12,
+	AML_METHOD = 0x14,
+	AML_EXT = 0x5B,
+	AML_DEVICE = 0x82,
+	AML_NOTIFY = 0x86
+};
 
 /* Little-endian numbers. */
 void aml_byte(struct bytes *b, unsigned v);

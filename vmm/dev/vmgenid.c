@@ -92,8 +92,9 @@ static void dev_resumed(void *dev, bool is_loaded)
 	acpi_gpe_raise(v->host->acpi, v->gpe);
 }
 
-static const struct device_ops ops = { .name = "vmgenid", .firmware = dev_firmware, .state = dev_state,
-				       .resumed = dev_resumed, .free = free };
+static const struct device_ops ops = {
+	.name = "vmgenid", .firmware = dev_firmware, .state = dev_state, .resumed = dev_resumed, .free = free
+};
 
 int vmgenid_make(const struct device_host *host, uint32_t index, struct device *ret_device)
 {
