@@ -1,12 +1,13 @@
-/* core/verb.c: a request checked against its verb's table.
+/* core/verb.c: a request checked against its table of verbs, and handed to its handler.
  *
  * A handler behind it reads an argument as what it is, or finds none. Keys nobody knows are
- * refused, so that a mistyped one is no default.
+ * refused, so that a mistyped one is no default. Descriptors that a verb does not take are refused
+ * as the argument "fds" nobody knows, and closed by core/control.c.
  *
- * Used by: teams/serve.c.   Depends on: core/bytes.h. */
+ * Used by: teams/serve.c, vmm/machine_io.c.   Depends on: core/bytes.h, core/control.h, core/escape.h. */
 #include "core/verb.h"
 
-#include "core/bytes.h"
+#include "core/escape.h"
 
 #include <errno.h>
 #include <string.h>
@@ -81,4 +82,109 @@ int verb_check(const json_t *msg, const struct verb_arg *common, const struct ve
 		return 0;
 	*ret_why = str_printf("'%s' is needed", lacks);
 	return -EPROTO;
+}
+
+/* ---- answers -------------------------------------------------------------------- */
+
+void verb_ok(struct control *control, json_int_t id, json_t *body)
+{
+	json_t *msg = body ? json_copy(body) : json_object();
+
+	json_decref(body);
+	(void)json_object_set_new(msg, "id", json_integer(id));
+	(void)json_object_set_new(msg, "ok", json_true());
+	if (control)
+		(void)control_send(control, msg, NULL, 0);
+	json_decref(msg);
+}
+
+void verb_fail(struct control *control, json_int_t id, int status, const char *text)
+{
+	CLEANUP(free) char *harmless = escape_str(text); /* what is no UTF-8 would be no answer */
+	json_t *msg = json_pack("{s:I,s:b,s:i,s:s}", "id", id, "ok", 0, "status", status, "error", harmless);
+
+	if (control)
+		(void)control_send(control, msg, NULL, 0);
+	json_decref(msg);
+}
+
+/* ---- the dispatcher --------------------------------------------------------------- */
+
+static const struct verb *find_verb(const struct verb_table *t, const char *name)
+{
+	for (size_t i = 0; name && i < t->n_verbs; i++)
+		if (strcmp(t->verbs[i].name, name) == 0)
+			return &t->verbs[i];
+	return NULL;
+}
+
+/* Takes the claim of the descriptors out of the message: n_fds says it. */
+static int check_fds(struct verb_call *call, char **ret_why)
+{
+	if (call->verb->fds_max == 0)
+		return 0;
+	(void)json_object_del(call->msg, "fds");
+	if (call->n_fds <= call->verb->fds_max)
+		return 0;
+	*ret_why = str_printf("%d descriptors came, at most %d are taken", call->n_fds, call->verb->fds_max);
+	return -EPROTO;
+}
+
+/* Returns 0, or the exit status of a refusal with its reason. */
+static int check_call(const struct verb_table *t, struct verb_call *call, char **ret_why)
+{
+	CLEANUP(free) char *why = NULL;
+	const char *name = json_string_value(json_object_get(call->msg, "do"));
+
+	call->verb = find_verb(t, name);
+	if (!call->verb) {
+		*ret_why = str_printf("unknown request '%.64s'", name ? name : "");
+		return VERB_REFUSED;
+	}
+	if (check_fds(call, &why) < 0 || verb_check(call->msg, t->common, call->verb->args, &why) < 0) {
+		*ret_why = str_printf("%s: %s", name, why);
+		return VERB_REFUSED;
+	}
+	return t->admit ? t->admit(call, ret_why) : 0;
+}
+
+bool verb_dispatch(const struct verb_table *t, struct verb_call *call)
+{
+	CLEANUP(free) char *why = NULL;
+	json_t *id = json_object_get(call->msg, "id");
+	int status;
+
+	call->id = json_integer_value(id);
+	status = check_call(t, call, &why);
+	if (status == 0) {
+		call->verb->fn(call);
+		return true;
+	}
+	if (call->n_refused)
+		(*call->n_refused)++;
+	if (id || !t->is_quiet)
+		verb_fail(call->control, call->id, status, why ? why : "refused");
+	return false;
+}
+
+/* ---- docs/protocol.md -------------------------------------------------------------- */
+
+static void print_args(const struct verb_arg *a, struct bytes *out)
+{
+	for (bool is_first = true; a->name; a++, is_first = false)
+		bytes_printf(out, "%s`%s`: %s%s", is_first ? "" : "; ", a->name, kind_names[a->kind],
+			     a->is_needed ? "" : " (optional)");
+}
+
+void verb_print(const struct verb_table *t, struct bytes *out)
+{
+	bytes_printf(out, "## %s\n\nEvery verb may have ", t->who);
+	print_args(t->common, out);
+	bytes_printf(out, ".%s\n\n| verb | what it does | arguments | descriptors |\n|---|---|---|---|\n",
+		     t->is_quiet ? " A request without an `id` gets no answer." : "");
+	for (size_t i = 0; i < t->n_verbs; i++) {
+		bytes_printf(out, "| `%s` | %s | ", t->verbs[i].name, t->verbs[i].does);
+		print_args(t->verbs[i].args, out);
+		bytes_printf(out, "%s | %d |\n", t->verbs[i].args[0].name ? "" : "none", t->verbs[i].fds_max);
+	}
 }

@@ -3,13 +3,12 @@
  * A request is {"id":N,"do":NAME,…}, its answer {"id":N,"ok":true,…} or
  * {"id":N,"ok":false,"status":S,"error":TEXT}, S being the command's exit
  * status. Between them may come {"id":N,"stream":…} (exec), {"console":…} and
- * events. One table names the requests, whether they are about a VM, and their arguments,
- * which are checked before a handler reads them.
+ * events. One table names the requests (core/verb.h), their arguments and whether they
+ * are about a VM; all of it is checked before a handler runs.
  *
  * The socket lies in a folder of mode 0700, so who connects is the user.
  *
  * Used by: supervisor.c.   Depends on: vm.c, exec.c, pause.c, link.c. */
-#include "core/escape.h"
 #include "core/log.h"
 #include "core/verb.h"
 #include "teams/supervisor_private.h"
@@ -23,6 +22,8 @@ enum {
 	EXEC_CHUNK = 1 << 20, /* bytes of output a message */
 	AGENT_CALL_S = 30,
 };
+
+enum { WHILE_ENDING = 1 /* a verb's flag: it is served while the team ends, too */ };
 
 /* An input of exec fits a message; who asks on and on and reads nothing is not heard meanwhile. */
 static const struct control_limits client_limits = { CONTROL_LEN_MAX, CONTROL_OUT_MAX, 1 << 20 };
@@ -40,75 +41,66 @@ struct exec_req {
 
 void client_ok(struct client *client, json_int_t id, json_t *body)
 {
-	json_t *msg = body ? json_copy(body) : json_object();
-
-	json_decref(body);
-	(void)json_object_set_new(msg, "id", json_integer(id));
-	(void)json_object_set_new(msg, "ok", json_true());
-	(void)control_send(client->control, msg, NULL, 0);
-	json_decref(msg);
+	verb_ok(client->control, id, body);
 }
 
 void client_fail(struct client *client, json_int_t id, int status, const char *fmt, ...)
 {
-	CLEANUP(free) char *harmless = NULL;
 	char text[4096];
 	va_list ap;
-	json_t *msg;
 
 	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	harmless = escape_str(text); /* what is no UTF-8 would be no answer */
-	msg = json_pack("{s:I,s:b,s:i,s:s}", "id", id, "ok", 0, "status", status, "error", harmless);
-	(void)control_send(client->control, msg, NULL, 0);
-	json_decref(msg);
+	verb_fail(client->control, id, status, text);
 }
 
 /* ---- requests ------------------------------------------------------------------------- */
 
-static void do_status(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+static void do_status(struct verb_call *call)
 {
-	(void)v;
-	if (json_is_true(json_object_get(msg, "counters")))
-		sup_status_counted(c, id);
+	struct client *c = call->ctx;
+
+	if (json_is_true(json_object_get(call->msg, "counters")))
+		sup_status_counted(c, call->id);
 	else
-		client_ok(c, id, sup_status(c->sup, json_is_true(json_object_get(msg, "memory"))));
+		client_ok(c, call->id, sup_status(c->sup, json_is_true(json_object_get(call->msg, "memory"))));
 }
 
-static void do_down(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+static void do_down(struct verb_call *call)
 {
-	(void)msg;
-	(void)v;
+	struct client *c = call->ctx;
+
 	c->wants_end = true;
-	c->end_id = id;
+	c->end_id = call->id;
 	sup_end(c->sup, NULL);
 }
 
 /* `up` gives up: as down, but the team's end has a reason. */
-static void do_abort(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+static void do_abort(struct verb_call *call)
 {
-	(void)msg;
-	(void)v;
+	struct client *c = call->ctx;
+
 	c->wants_end = true;
-	c->end_id = id;
+	c->end_id = call->id;
 	sup_end(c->sup, str_dup("interrupted"));
 }
 
-static void do_events(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+static void do_events(struct verb_call *call)
 {
-	(void)msg;
-	(void)v;
+	struct client *c = call->ctx;
+
 	if (events_follow(&c->sup->events, c->control) < 0)
-		client_fail(c, id, 1, "too many follow the events");
+		client_fail(c, call->id, 1, "too many follow the events");
 	else
-		client_ok(c, id, json_pack("{s:I}", "offset", (json_int_t)c->sup->events.size));
+		client_ok(c, call->id, json_pack("{s:I}", "offset", (json_int_t)c->sup->events.size));
 }
 
-static void do_link(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+static void do_link(struct verb_call *call)
 {
-	(void)v;
-	sup_link(c, id, msg);
+	struct client *c = call->ctx;
+
+	sup_link(c, call->id, call->msg);
 }
 
 static void send_stream(struct client *c, json_int_t id, const char *stream, const struct bytes *b)
@@ -175,44 +167,48 @@ static bool agent_is_there(struct client *c, json_int_t id, const struct vm *v)
 	return false;
 }
 
-static void do_exec(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+static void do_exec(struct verb_call *call)
 {
-	json_t *timeout = json_object_get(msg, "timeout_ns");
+	struct client *c = call->ctx;
+	struct vm *v = call->subject;
+	json_t *timeout = json_object_get(call->msg, "timeout_ns");
 	struct exec_spec spec = {
-		.part = on_exec_part, .argv = json_object_get(msg, "argv"), .env = v->tv->env, .n_env = v->tv->n_env,
-		.input = json_string_value(json_object_get(msg, "input")),
+		.part = on_exec_part, .argv = json_object_get(call->msg, "argv"),
+		.env = v->tv->env, .n_env = v->tv->n_env,
+		.input = json_string_value(json_object_get(call->msg, "input")),
 		.timeout_ns = json_is_integer(timeout) ? json_integer_value(timeout) : NSEC_NEVER,
 	};
 	struct exec_req *req;
 	int r;
 
-	if (!agent_is_there(c, id, v))
+	if (!agent_is_there(c, call->id, v))
 		return;
 	req = calloc(1, sizeof *req);
 	if (!req)
 		abort();
-	*req = (struct exec_req){ .next = c->execs, .client = c, .id = id, .vm = v };
+	*req = (struct exec_req){ .next = c->execs, .client = c, .id = call->id, .vm = v };
 	c->execs = req;
 	r = exec_start(c->sup->loop, v->agent, &spec, on_exec_done, req, &req->job);
 	if (r < 0) {
 		exec_req_free(req);
-		client_fail(c, id, 1, "%s: %s", v->tv->name, strerror(-r));
+		client_fail(c, call->id, 1, "%s: %s", v->tv->name, strerror(-r));
 	}
 }
 
 /* Where the guest's own service is reached, and the environment of its commands. */
-static void do_session(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+static void do_session(struct verb_call *call)
 {
+	struct client *c = call->ctx;
+	struct vm *v = call->subject;
 	json_t *env = json_array();
 
-	(void)msg;
-	if (!agent_is_there(c, id, v)) {
+	if (!agent_is_there(c, call->id, v)) {
 		json_decref(env);
 		return;
 	}
 	for (size_t i = 0; i < v->tv->n_env; i++)
 		(void)json_array_append_new(env, json_string(v->tv->env[i]));
-	client_ok(c, id, json_pack("{s:s?,s:o}", "socket", v->vsock.path, "env", env));
+	client_ok(c, call->id, json_pack("{s:s?,s:o}", "socket", v->vsock.path, "env", env));
 }
 
 /* ---- agent: files, for cp --------------------------------------------------------------- */
@@ -241,27 +237,29 @@ static void on_agent_reply(void *ctx, json_t *result, const char *error)
 	free(req);
 }
 
-static void do_agent(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+static void do_agent(struct verb_call *call)
 {
+	struct client *c = call->ctx;
+	struct vm *v = call->subject;
 	static const char *const allowed[] = { "guest-ping",	  "guest-file-open", "guest-file-read",
 					       "guest-file-write", "guest-file-close", "guest-set-time" };
-	const char *execute = json_string_value(json_object_get(msg, "execute"));
-	json_t *args = json_object_get(msg, "arguments");
+	const char *execute = json_string_value(json_object_get(call->msg, "execute"));
+	json_t *args = json_object_get(call->msg, "arguments");
 	struct agent_req *req;
 	bool is_allowed = false;
 
 	for (size_t i = 0; execute && i < sizeof allowed / sizeof *allowed; i++)
 		is_allowed |= strcmp(allowed[i], execute) == 0;
 	if (!is_allowed) {
-		client_fail(c, id, 2, "agent: '%s' is not passed on", execute ? execute : "");
+		client_fail(c, call->id, 2, "agent: '%s' is not passed on", execute ? execute : "");
 		return;
 	}
-	if (!agent_is_there(c, id, v))
+	if (!agent_is_there(c, call->id, v))
 		return;
 	req = calloc(1, sizeof *req);
 	if (!req)
 		abort();
-	*req = (struct agent_req){ .client = c, .id = id, .vm = v, .next = agent_reqs };
+	*req = (struct agent_req){ .client = c, .id = call->id, .vm = v, .next = agent_reqs };
 	agent_reqs = req;
 	if (agent_call(v->agent, execute, args ? json_incref(args) : NULL,
 		       AGENT_CALL_S * NSEC_PER_SEC, on_agent_reply, req) < 0)
@@ -270,22 +268,23 @@ static void do_agent(struct client *c, json_int_t id, json_t *msg, struct vm *v)
 
 /* ---- console ------------------------------------------------------------------------------ */
 
-static void do_console(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+static void do_console(struct verb_call *call)
 {
-	(void)msg;
+	struct client *c = call->ctx;
+	struct vm *v = call->subject;
+
 	if (console_attach(&v->console, c->control) < 0)
-		client_fail(c, id, 1, "%s: too many are attached to its console", v->tv->name);
+		client_fail(c, call->id, 1, "%s: too many are attached to its console", v->tv->name);
 	else
-		client_ok(c, id, json_pack("{s:o}", "tail", console_tail(&v->console, 20)));
+		client_ok(c, call->id, json_pack("{s:o}", "tail", console_tail(&v->console, 20)));
 }
 
-static void do_type(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+static void do_type(struct verb_call *call)
 {
-	json_t *data = json_object_get(msg, "data");
+	struct vm *v = call->subject;
+	json_t *data = json_object_get(call->msg, "data");
 	CLEANUP(bytes) struct bytes in = { 0 };
 
-	(void)c;
-	(void)id;
 	if (json_is_string(data) &&
 	    bytes_append_base64(&in, json_string_value(data), json_string_length(data)) == 0 && in.len > 0)
 		console_type(&v->console, in.data, in.len);
@@ -318,36 +317,38 @@ static const struct vm *silent_guest(const struct client *c)
 }
 
 /* A sign of life, and what this client's request waits for. */
-static void do_ping(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+static void do_ping(struct verb_call *call)
 {
+	struct client *c = call->ctx;
 	CLEANUP(free) char *waits = sup_waits_for(c->sup, c);
 	const struct vm *silent = waits ? NULL : silent_guest(c);
 
-	(void)msg;
-	(void)v;
 	if (silent)
 		waits = str_printf("%s: its guest agent does not answer", silent->tv->name);
-	client_ok(c, id, waits ? json_pack("{s:s}", "waits", waits) : NULL);
+	client_ok(c, call->id, waits ? json_pack("{s:s}", "waits", waits) : NULL);
 }
 
-static void do_stop(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+static void do_stop(struct verb_call *call)
 {
+	struct client *c = call->ctx;
+	struct vm *v = call->subject;
+
 	v->wants_restart = false;
-	wait_for(c, id, v, VM_STOPPED);
+	wait_for(c, call->id, v, VM_STOPPED);
 	if (v->state != VM_STOPPED && v->state != VM_STOPPING)
-		vm_stop(v, json_is_true(json_object_get(msg, "now")));
+		vm_stop(v, json_is_true(json_object_get(call->msg, "now")));
 }
 
-static void do_start(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+static void do_start(struct verb_call *call)
 {
+	struct client *c = call->ctx;
+	struct vm *v = call->subject;
 	char *why = NULL;
-
 	/* One of a team that comes up has its turn; once it is up or kept, none has. */
 	bool is_left = (v->state == VM_WAITING || v->state == VM_DELAYED) && c->sup->state != SUP_STARTING;
 
-	(void)msg;
 	if (v->state == VM_PAUSED) {
-		client_fail(c, id, 1, "%s is paused ('muster resume %s/%s' lets it go on)", v->tv->name,
+		client_fail(c, call->id, 1, "%s is paused ('muster resume %s/%s' lets it go on)", v->tv->name,
 			    c->sup->team->name, v->tv->name);
 		return;
 	}
@@ -355,27 +356,30 @@ static void do_start(struct client *c, json_int_t id, json_t *msg, struct vm *v)
 		v->wants_restart = true; /* once it has ended */
 	if (v->pid == 0 && (v->state == VM_STOPPED || v->state == VM_FAILED || is_left)) {
 		if (vm_start(v, &why) < 0) {
-			client_fail(c, id, 1, "%s: %s", v->tv->name, why ? why : "it cannot be started");
+			client_fail(c, call->id, 1, "%s: %s", v->tv->name, why ? why : "it cannot be started");
 			free(why);
 			return;
 		}
 	}
 	if (v->state == VM_FAILED) {
-		client_fail(c, id, 1, "%s failed and was kept; 'restart' starts it anew", v->tv->name);
+		client_fail(c, call->id, 1, "%s failed and was kept; 'restart' starts it anew", v->tv->name);
 		return;
 	}
-	wait_for(c, id, v, VM_READY);
+	wait_for(c, call->id, v, VM_READY);
 }
 
-static void do_restart(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+static void do_restart(struct verb_call *call)
 {
+	struct client *c = call->ctx;
+	struct vm *v = call->subject;
+
 	if (v->pid == 0) {
-		do_start(c, id, msg, v);
+		do_start(call);
 		return;
 	}
-	vm_stop(v, json_is_true(json_object_get(msg, "now")));
+	vm_stop(v, json_is_true(json_object_get(call->msg, "now")));
 	v->wants_restart = true;
-	wait_for(c, id, v, VM_READY);
+	wait_for(c, call->id, v, VM_READY);
 }
 
 static void pause_vm(struct client *c, json_int_t id, struct vm *v, bool is_pause)
@@ -391,52 +395,70 @@ static void pause_vm(struct client *c, json_int_t id, struct vm *v, bool is_paus
 		vm_pause(v, is_pause);
 }
 
-static void do_pause(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+static void do_pause(struct verb_call *call)
 {
-	(void)msg;
+	struct client *c = call->ctx;
+	struct vm *v = call->subject;
+
 	if (v)
-		pause_vm(c, id, v, true);
+		pause_vm(c, call->id, v, true);
 	else
-		sup_pause(c, id, true);
+		sup_pause(c, call->id, true);
 }
 
-static void do_resume(struct client *c, json_int_t id, json_t *msg, struct vm *v)
+static void do_resume(struct verb_call *call)
 {
-	(void)msg;
+	struct client *c = call->ctx;
+	struct vm *v = call->subject;
+
 	if (v)
-		pause_vm(c, id, v, false);
+		pause_vm(c, call->id, v, false);
 	else
-		sup_pause(c, id, false);
+		sup_pause(c, call->id, false);
 }
 
 /* What every request may have. */
 static const struct verb_arg common_args[] = { { "id", VERB_INTEGER, false }, { "vm", VERB_STRING, false }, { 0 } };
 
-static const struct {
-	const char *name;
-	bool needs_vm;
-	void (*fn)(struct client *, json_int_t, json_t *, struct vm *);
-	struct verb_arg args[VERB_ARGS_MAX];
-} requests[] = {
-	{ "ping", false, do_ping, { { 0 } } },
-	{ "status", false, do_status, { { "counters", VERB_BOOLEAN, false }, { "memory", VERB_BOOLEAN, false }, { 0 } } },
-	{ "down", false, do_down, { { 0 } } },
-	{ "abort", false, do_abort, { { 0 } } },
-	{ "events", false, do_events, { { 0 } } },
-	{ "link", false, do_link,
+static const struct verb requests[] = {
+	{ "ping", "answers with what this connection waits for, if anything", do_ping, 0, 0, { { 0 } } },
+	{ "status", "the team, its VMs and links; with `counters` each NIC's too, with `memory` each VM's",
+	  do_status, 0, 0,
+	  { { "counters", VERB_BOOLEAN, false }, { "memory", VERB_BOOLEAN, false }, { 0 } } },
+	{ "down", "ends the team; answered when all is undone", do_down, WHILE_ENDING, 0, { { 0 } } },
+	{ "abort", "as `down`, but the team's end is an interruption", do_abort, WHILE_ENDING, 0, { { 0 } } },
+	{ "events", "events follow on this connection; answers the offset in events.jsonl", do_events, 0, 0, { { 0 } } },
+	{ "link", "shows or changes a network's or a NIC's link; `op`: show set reset up down flap",
+	  do_link, 0, 0,
 	  { { "target", VERB_STRING, true }, { "op", VERB_STRING, true }, { "dir", VERB_STRING, false },
 	    { "set", VERB_STRINGS, false }, { "ns", VERB_INTEGER, false }, { 0 } } },
-	{ "pause", false, do_pause, { { 0 } } },
-	{ "resume", false, do_resume, { { 0 } } },
-	{ "exec", true, do_exec,
-	  { { "argv", VERB_STRINGS, true }, { "input", VERB_STRING, false }, { "timeout_ns", VERB_INTEGER, false }, { 0 } } },
-	{ "agent", true, do_agent, { { "execute", VERB_STRING, true }, { "arguments", VERB_OBJECT, false }, { 0 } } },
-	{ "session", true, do_session, { { 0 } } },
-	{ "console", true, do_console, { { 0 } } },
-	{ "type", true, do_type, { { "data", VERB_STRING, true }, { 0 } } },
-	{ "stop", true, do_stop, { { "now", VERB_BOOLEAN, false }, { 0 } } },
-	{ "start", true, do_start, { { "now", VERB_BOOLEAN, false }, { 0 } } },
-	{ "restart", true, do_restart, { { "now", VERB_BOOLEAN, false }, { 0 } } },
+	{ "pause", "has the team, or `vm`, stand still", do_pause, 0, 0, { { 0 } } },
+	{ "resume", "has the team, or `vm`, go on", do_resume, 0, 0, { { 0 } } },
+	{ "exec", "runs a command; `stream` messages, then its exit status",
+	  do_exec, 0, 0,
+	  { { "vm", VERB_STRING, true }, { "argv", VERB_STRINGS, true },
+	    { "input", VERB_STRING, false }, { "timeout_ns", VERB_INTEGER, false }, { 0 } } },
+	{ "agent", "passes a request on to the guest agent; few are",
+	  do_agent, 0, 0,
+	  { { "vm", VERB_STRING, true }, { "execute", VERB_STRING, true }, { "arguments", VERB_OBJECT, false }, { 0 } } },
+	{ "session", "where the guest's own service is reached",
+	  do_session, 0, 0,
+	  { { "vm", VERB_STRING, true }, { 0 } } },
+	{ "console", "the console follows on this connection; answers its last lines",
+	  do_console, 0, 0,
+	  { { "vm", VERB_STRING, true }, { 0 } } },
+	{ "type", "writes base64 `data` to the console; no answer",
+	  do_type, 0, 0,
+	  { { "vm", VERB_STRING, true }, { "data", VERB_STRING, true }, { 0 } } },
+	{ "stop", "ends the VM's machine; `now`: without asking the guest",
+	  do_stop, 0, 0,
+	  { { "vm", VERB_STRING, true }, { "now", VERB_BOOLEAN, false }, { 0 } } },
+	{ "start", "starts the VM; answered when it is ready",
+	  do_start, 0, 0,
+	  { { "vm", VERB_STRING, true }, { "now", VERB_BOOLEAN, false }, { 0 } } },
+	{ "restart", "stops the VM and starts it; answered when it is ready",
+	  do_restart, 0, 0,
+	  { { "vm", VERB_STRING, true }, { "now", VERB_BOOLEAN, false }, { 0 } } },
 };
 
 static struct vm *find_vm(struct supervisor *sup, const char *name)
@@ -447,40 +469,29 @@ static struct vm *find_vm(struct supervisor *sup, const char *name)
 	return NULL;
 }
 
-static void serve(struct client *c, json_t *msg)
+/* Finds the VM that a request is about, and says whether its time is right. */
+static int admit(struct verb_call *call, char **ret_why)
 {
-	const char *what = json_string_value(json_object_get(msg, "do"));
-	const char *name = json_string_value(json_object_get(msg, "vm"));
-	json_int_t id = json_integer_value(json_object_get(msg, "id"));
-	struct vm *v = name ? find_vm(c->sup, name) : NULL;
+	const struct client *c = call->ctx;
+	const char *name = json_string_value(json_object_get(call->msg, "vm"));
 
-	if (name && !v) {
-		CLEANUP(free) char *group = team_group_str(c->sup->team, name);
-
-		if (group)
-			client_fail(c, id, 3, "%s", group);
-		else
-			client_fail(c, id, 3, "no VM '%s' in team %s", name, c->sup->team->name);
-		return;
+	call->subject = name ? find_vm(c->sup, name) : NULL;
+	if (name && !call->subject) {
+		*ret_why = team_group_str(c->sup->team, name);
+		if (!*ret_why)
+			*ret_why = str_printf("no VM '%s' in team %s", name, c->sup->team->name);
+		return 3;
 	}
-	for (size_t i = 0; what && i < sizeof requests / sizeof *requests; i++) {
-		CLEANUP(free) char *why = NULL;
-
-		if (strcmp(requests[i].name, what) != 0)
-			continue;
-		if (verb_check(msg, common_args, requests[i].args, &why) < 0)
-			client_fail(c, id, 2, "%s: %s", what, why);
-		else if (requests[i].needs_vm && !v)
-			client_fail(c, id, 2, "%s: a VM is needed", what);
-		else if (c->sup->state == SUP_ENDING && requests[i].fn != do_down &&
-			 requests[i].fn != do_abort)
-			client_fail(c, id, 1, "team %s is ending", c->sup->team->name);
-		else
-			requests[i].fn(c, id, msg, v);
-		return;
+	if (c->sup->state == SUP_ENDING && !(call->verb->flags & WHILE_ENDING)) {
+		*ret_why = str_printf("team %s is ending", c->sup->team->name);
+		return 1;
 	}
-	client_fail(c, id, 2, "unknown request '%s'", what ? what : "");
+	return 0;
 }
+
+const struct verb_table serve_verbs = { .who = "The supervisor, to the command line", .verbs = requests,
+					.n_verbs = sizeof requests / sizeof *requests,
+					.common = common_args, .admit = admit };
 
 /* ---- connections ------------------------------------------------------------------------------ */
 
@@ -512,13 +523,12 @@ static void on_client(void *ctx, struct control *control, json_t *msg, int *fds,
 {
 	struct client *c = ctx;
 	struct supervisor *sup = c->sup;
+	struct verb_call call = { .ctx = c, .control = control, .msg = msg, .fds = fds, .n_fds = n_fds,
+				  .n_refused = &sup->n_refused };
 
-	(void)control;
-	(void)fds;
-	(void)n_fds;
 	(void)status;
 	if (msg) {
-		serve(c, msg);
+		(void)verb_dispatch(&serve_verbs, &call);
 		return;
 	}
 	/* The `up` that is gone before all was up takes the team with it. */

@@ -6,6 +6,7 @@
 #include "core/control.h"
 #include "core/loop.h"
 #include "core/ring.h"
+#include "core/verb.h"
 #include "fabric/link_state.h"
 #include "teams/cgroup.h"
 #include "teams/engine.h"
@@ -94,6 +95,7 @@ struct supervisor {
 	struct loop_source *listen_source;
 	struct client *clients[CLIENTS_MAX];
 	size_t n_clients;
+	uint64_t n_refused; /* requests that were wrong, or came at a wrong time */
 	struct sup_op op;
 	struct loop_source *end_timer, *start_timer;
 	char *end_why; /* NULL: as asked */
@@ -138,6 +140,7 @@ int sup_make_links(struct supervisor *sup, char **ret_why);
 void sup_link(struct client *client, json_int_t id, json_t *msg);
 
 /* ---- requests: serve.c ---- */
+extern const struct verb_table serve_verbs;
 int sup_listen(struct supervisor *sup, char **ret_why);
 void sup_unlisten(void *sup);
 int sup_add_client(struct supervisor *sup, int fd, bool is_first, struct client **ret_client);

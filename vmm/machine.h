@@ -3,14 +3,7 @@
  * fds and plain memory.
  *
  * Control messages (core/control.h) on control_fd:
- *   to the machine:   {"do":"pause"} {"do":"resume"} {"do":"powerdown"} (ACPI button; with an
- *                     "id" it is answered: whether the guest has a driver for it)
- *                     {"do":"balloon","bytes":N} (what the guest shall give back)
- *                     {"do":"quit"} {"do":"link","nic":N,"up":BOOL} {"do":"stats"}
- *                     {"do":"vsock-connect","port":N} with a host's stream for the guest's port
- *                     {"do":"vsock-answer","token":N} with a stream; without: nobody is there
- *                     {"do":"save"} with the fd of a pipe's end, or of a file (not from a cell, whose files
- *                     are bounded): the state is written there; its clock stands meanwhile
+ *   to the machine:   machine_verbs, explained in docs/protocol.md
  *   from the machine: {"event":"started","engine":"soft|kvm","why":"..."}
  *                     {"event":"paused"} {"event":"resumed"}
  *                     {"event":"stats","instructions":N,"cpu_ns":N,"nics":[{...counters}],
@@ -28,6 +21,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct verb_table;
+
+/* What a machine may be asked on control_fd (core/verb.h). */
+extern const struct verb_table machine_verbs;
 
 /* What executes the processors. */
 enum machine_engine { MACHINE_ENGINE_SOFT, MACHINE_ENGINE_KVM };

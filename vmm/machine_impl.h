@@ -75,6 +75,7 @@ struct machine {
 	struct loop_source *serial_source; /* NULL: no one, or its end was seen */
 	struct bytes serial_out;
 	uint64_t serial_dropped; /* bytes */
+	uint64_t n_refused; /* requests of the supervisor that were wrong */
 	char serial_line[SERIAL_LINE_SIZE]; /* what the guest's kernel is saying */
 	size_t serial_line_len;
 	char *panic; /* the line in which it said that it panicked; owned; NULL */

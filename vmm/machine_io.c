@@ -11,10 +11,11 @@
  * memory of a guest that stands still. What the supervisor wants of a device
  * meanwhile is noted, and done when the machine goes on.
  *
- * Used by: vmm/machine.c, vmm/machine_run.c.   Depends on: core/control.h. */
+ * Used by: vmm/machine.c, vmm/machine_run.c.   Depends on: core/control.h, core/verb.h. */
 #include "vmm/machine_impl.h"
 
 #include "core/cleanup.h"
+#include "core/verb.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -177,11 +178,12 @@ bool machine_tell_event(void *machine, json_t *event)
 
 static void tell_stats(struct machine *m)
 {
-	json_t *stats = json_pack("{s:s,s:I,s:I,s:I,s:I,s:I}", "event", "stats", "instructions",
+	json_t *stats = json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I}", "event", "stats", "instructions",
 				  (json_int_t)machine_instructions(m), "cpu_ns",
 				  (json_int_t)clock_cpu(), "guest_ns",
 				  (json_int_t)guest_clock_now(&m->clock), "serial_dropped",
-				  (json_int_t)m->serial_dropped, "swept", (json_int_t)m->swept_bytes);
+				  (json_int_t)m->serial_dropped, "swept", (json_int_t)m->swept_bytes,
+				  "refused", (json_int_t)m->n_refused);
 
 	devices_stats(&m->devices, stats);
 	send_json(m, stats);
@@ -216,51 +218,114 @@ void machine_set_paused(struct machine *m, bool paused)
 	machine_tell(m, paused ? "paused" : "resumed");
 }
 
-static void save(struct machine *m, int fd)
+/* ---- what the supervisor may ask ------------------------------------------------- */
+
+/* A request without an id wants no answer. */
+static void answer(struct verb_call *call, const char *error)
 {
+	if (!json_object_get(call->msg, "id"))
+		return;
+	if (error)
+		verb_fail(call->control, call->id, 1, error);
+	else
+		verb_ok(call->control, call->id, NULL);
+}
+
+/* Twice the same is done once. */
+static void pause_or_resume(struct verb_call *call, bool paused)
+{
+	struct machine *m = call->ctx;
+
+	if (m->paused != paused)
+		machine_set_paused(m, paused);
+	answer(call, NULL);
+}
+
+static void do_pause(struct verb_call *call)
+{
+	pause_or_resume(call, true);
+}
+
+static void do_resume(struct verb_call *call)
+{
+	pause_or_resume(call, false);
+}
+
+static void do_powerdown(struct verb_call *call)
+{
+	struct machine *m = call->ctx;
+
+	answer(call, acpi_power_button(&m->acpi) ? NULL : "the guest has no driver for its power button");
+}
+
+static void do_quit(struct verb_call *call)
+{
+	machine_end_now(call->ctx, MACHINE_END_QUIT, NULL);
+}
+
+static void do_stats(struct verb_call *call)
+{
+	tell_stats(call->ctx);
+}
+
+static void do_save(struct verb_call *call)
+{
+	struct machine *m = call->ctx;
 	CLEANUP(free) char *why = NULL;
 	uint64_t n = 0;
 
-	if (fd < 0)
+	if (call->n_fds == 0)
 		why = str_dup("no file came with the request");
 	else
-		(void)machine_save(m, fd, &n, &why);
+		(void)machine_save(m, call->fds[0], &n, &why);
 	if (why)
 		send_json(m, json_pack("{s:s,s:s}", "event", "save-failed", "text", why));
 	else
 		send_json(m, json_pack("{s:s,s:I}", "event", "saved", "bytes", (json_int_t)n));
 }
 
-/* Twice the same is done once. A message with an "id" is answered. */
-static void pause_or_resume(struct machine *m, json_t *msg, bool paused)
+/* The handler of what a device does: its row here says the arguments, its file the rest. */
+static void do_device(struct verb_call *call)
 {
-	json_t *id = json_object_get(msg, "id");
+	struct machine *m = call->ctx;
+	int none = -1;
+	bool is_done = devices_request(&m->devices, call->verb->name, call->msg,
+				       call->n_fds > 0 ? &call->fds[0] : &none);
 
-	if (m->paused != paused)
-		machine_set_paused(m, paused);
-	if (id)
-		send_json(m, json_pack("{s:O,s:b}", "id", id, "ok", 1));
+	answer(call, is_done ? NULL : "the machine has no such device");
 }
 
-/* A message with an "id" is told whether the guest has a driver that hears the button. */
-static void press_button(struct machine *m, json_t *msg)
-{
-	json_t *id = json_object_get(msg, "id");
-	bool heard = acpi_power_button(&m->acpi);
+static const struct verb_arg common_args[] = { { "id", VERB_INTEGER, false }, { 0 } };
 
-	if (id && heard)
-		send_json(m, json_pack("{s:O,s:b}", "id", id, "ok", 1));
-	else if (id)
-		send_json(m, json_pack("{s:O,s:b,s:s}", "id", id, "ok", 0, "error",
-				       "the guest has no driver for its power button"));
-}
+static const struct verb verbs[] = {
+	{ "pause", "processors and clocks stand still", do_pause, 0, 0, { { 0 } } },
+	{ "resume", "they go on", do_resume, 0, 0, { { 0 } } },
+	{ "powerdown", "presses the ACPI power button; answers whether the guest has a driver for it",
+	  do_powerdown, 0, 0, { { 0 } } },
+	{ "quit", "ends the machine", do_quit, 0, 0, { { 0 } } },
+	{ "stats", "tells the event `stats`", do_stats, 0, 0, { { 0 } } },
+	{ "save", "writes the state to the descriptor while its clock stands, then tells `saved` or `save-failed`; "
+		  "from a cell the descriptor is a pipe's, as files are bounded there",
+	  do_save, 0, 1, { { 0 } } },
+	{ "link", "sets the carrier of a NIC", do_device, 0, 0,
+	  { { "nic", VERB_INTEGER, true }, { "up", VERB_BOOLEAN, true }, { 0 } } },
+	{ "balloon", "sets what the guest shall give back", do_device, 0, 0, { { "bytes", VERB_INTEGER, true }, { 0 } } },
+	{ "vsock-connect", "hands a host's stream to the guest's port",
+	  do_device, 0, 1, { { "port", VERB_INTEGER, true }, { 0 } } },
+	{ "vsock-answer", "hands the stream that the guest dialled; without one nobody is there",
+	  do_device, 0, 1, { { "token", VERB_INTEGER, true }, { 0 } } },
+};
+
+const struct verb_table machine_verbs = { .who = "A machine, to its supervisor", .verbs = verbs,
+					  .n_verbs = sizeof verbs / sizeof *verbs,
+					  .common = common_args, .is_quiet = true };
 
 static void control_message(void *ctx, struct control *c, json_t *msg, int *fds, int n_fds,
 			    int status)
 {
 	struct machine *m = ctx;
-	const char *what = msg ? json_string_value(json_object_get(msg, "do")) : NULL;
-	int none = -1;
+	struct verb_call call = { .ctx = m, .control = c, .msg = msg, .fds = fds, .n_fds = n_fds,
+				  .n_refused = &m->n_refused };
 
 	(void)status;
 	if (!msg) {
@@ -268,20 +333,7 @@ static void control_message(void *ctx, struct control *c, json_t *msg, int *fds,
 		machine_end_now(m, MACHINE_END_QUIT, str_dup("the supervisor is gone"));
 		return;
 	}
-	if (!what)
-		return;
-	if (strcmp(what, "pause") == 0 || strcmp(what, "resume") == 0)
-		pause_or_resume(m, msg, what[0] == 'p');
-	else if (strcmp(what, "powerdown") == 0)
-		press_button(m, msg);
-	else if (strcmp(what, "quit") == 0)
-		machine_end_now(m, MACHINE_END_QUIT, NULL);
-	else if (strcmp(what, "stats") == 0)
-		tell_stats(m);
-	else if (strcmp(what, "save") == 0)
-		save(m, n_fds ? fds[0] : -1);
-	else
-		(void)devices_request(&m->devices, what, msg, n_fds ? &fds[0] : &none);
+	(void)verb_dispatch(&machine_verbs, &call);
 }
 
 int machine_io_open(struct machine *m)

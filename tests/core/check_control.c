@@ -2,6 +2,7 @@
  * passed fds, peers that break the form. */
 #include "core/bytes.h"
 #include "core/control.h"
+#include "tests/send_fds.h"
 #include "tests/unit.h"
 
 #include <errno.h>
@@ -125,21 +126,9 @@ START_TEST(test_fds_ride_with_their_message)
 }
 END_TEST
 
-/* Writes @text with @n fds at its first byte, as control.c does. */
 static void put_with_fds(const char *text, int n)
 {
-	union { char buf[CMSG_SPACE(sizeof(int) * CONTROL_FDS_MAX)]; struct cmsghdr align; } u = { 0 };
-	struct iovec iov = { .iov_base = (char *)(uintptr_t)text, .iov_len = strlen(text) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf,
-			      .msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)n) };
-	struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
-
-	h->cmsg_level = SOL_SOCKET;
-	h->cmsg_type = SCM_RIGHTS;
-	h->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)n);
-	for (int i = 0; i < n; i++)
-		memcpy(CMSG_DATA(h) + i * (int)sizeof(int), &pair[1], sizeof(int));
-	ck_assert_int_eq(sendmsg(pair[1], &msg, 0), (ssize_t)iov.iov_len);
+	ck_assert_int_eq(send_fds(pair[1], text, strlen(text), pair[1], n), (ssize_t)strlen(text));
 }
 
 static int open_fds(void)

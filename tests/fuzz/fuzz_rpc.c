@@ -1,0 +1,278 @@
+/* tests/fuzz/fuzz_rpc.c: a control connection whose peer says anything.
+ *
+ * Input: the first byte chooses a table of verbs. Of the rest two bytes each are a step: the head of a
+ * request, an argument of its verb, its end, a piece of anything, a turn of the loop, or descriptors
+ * that ride with what is sent next. The tables are those of the supervisor and of a machine; their handlers are replaced by one
+ * that checks what it was promised: arguments of their kind, the needed ones there, descriptors open
+ * and no more than the verb takes. At the end no descriptor is left, and each question of ours was
+ * answered exactly once. */
+#include "core/bytes.h"
+#include "core/cleanup.h"
+#include "core/rpc.h"
+#include "core/verb.h"
+#include "teams/supervisor_private.h"
+#include "tests/send_fds.h"
+#include "vmm/machine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { VERBS_MAX = 32, ASKED = 3, FDS_SEEN = 64 };
+
+static const struct verb_table *const tables[] = { &serve_verbs, &machine_verbs };
+enum { N_TABLES = sizeof tables / sizeof *tables };
+
+/* What breaks a message, or answers a question of ours. */
+static const char *const pieces[] = {
+	"{\"do\":\"", "\"", "{", "}", "\n", "}\n", ",", ":", ",\"id\":\"x\"", ",\"id\":1", ",\"do\":7", "[[[[", "\xff", "\xc3\xa9",
+	"\n\n", "{\"id\":1,\"ok\":true}\n", "{\"id\":2,\"ok\":false,\"error\":\"no\"}\n", "{\"id\":3,\"ok\":0}\n",
+	"{\"id\":9,\"ok\":true}\n", "{\"do\":\"pause\"}\n", "{}\n", "[]\n", ",\"fds\":-1", ",\"fds\":17", "{\"do\":\"save\",\"fds\":2}\n", ",\"fds\":\"1\"",
+	",\"more\":1", " ", "\\", "{\"do\":\"gone\",\"id\":4}\n",
+};
+enum { N_PIECES = sizeof pieces / sizeof *pieces };
+static const char *const values[] = { "\"text\"", "1", "true", "[\"a\"]", "{}", "null", "[1]", "-9223372036854775808",
+				      "1e9", "\"\\u0000\"", "\"\\ud800\"", "99999999999999999999", "[]", "false", "" };
+enum { N_VALUES = sizeof values / sizeof *values };
+
+static struct loop *loop;
+static struct control *conn;
+static struct rpc *rpc;
+static struct verb copies[N_TABLES][VERBS_MAX];
+static struct verb_table checked[N_TABLES];
+static const struct verb_table *table;
+static uint64_t n_refused, n_ran;
+static unsigned told[ASKED];
+static int peer;
+
+#define MUST(what) ((what) ? (void)0 : fail(#what))
+static void fail(const char *what)
+{
+	(void)fprintf(stderr, "not so: %s\n", what);
+	abort();
+}
+
+static bool is_promised(const json_t *v, enum verb_kind kind)
+{
+	switch (kind) {
+	case VERB_STRING: return json_is_string(v);
+	case VERB_INTEGER: return json_is_integer(v);
+	case VERB_BOOLEAN: return json_is_boolean(v);
+	case VERB_OBJECT: return json_is_object(v);
+	case VERB_STRINGS:
+		for (size_t i = 0; i < json_array_size(v); i++)
+			if (!json_is_string(json_array_get(v, i)))
+				return false;
+		return json_is_array(v);
+	case VERB_KIND_COUNT: break;
+	}
+	return false;
+}
+
+static void check_args(const json_t *msg, const struct verb_arg *a)
+{
+	for (; a->name; a++) {
+		const json_t *v = json_object_get(msg, a->name);
+
+		MUST(v || !a->is_needed);
+		MUST(!v || is_promised(v, a->kind));
+	}
+}
+
+static void check_call(struct verb_call *call)
+{
+	n_ran++;
+	check_args(call->msg, call->verb->args);
+	check_args(call->msg, table->common);
+	MUST(strcmp(json_string_value(json_object_get(call->msg, "do")), call->verb->name) == 0);
+	MUST(call->n_fds <= call->verb->fds_max);
+	for (int i = 0; i < call->n_fds; i++)
+		MUST(fcntl(call->fds[i], F_GETFD) >= 0);
+	if (call->n_fds > 0 && call->id == 1)
+		(void)close(take_fd(&call->fds[0]));
+	verb_ok(call->control, call->id, NULL);
+}
+
+static void on_reply(void *ctx, json_t *reply, const char *error)
+{
+	unsigned *n = ctx;
+
+	MUST(reply || error);
+	MUST(++*n == 1);
+}
+
+static void on_message(void *ctx, struct control *c, json_t *msg, int *fds, int n_fds, int status)
+{
+	struct verb_call call = { .ctx = ctx, .control = c, .msg = msg, .fds = fds, .n_fds = n_fds,
+				  .n_refused = &n_refused };
+	uint64_t before = n_ran + n_refused;
+
+	(void)status;
+	if (!msg) {
+		rpc_bind(rpc, NULL);
+		conn = control_free(c);
+	} else if (!rpc_take(rpc, msg)) {
+		(void)verb_dispatch(table, &call);
+		MUST(n_ran + n_refused == before + 1);
+	}
+}
+
+static void make_tables(void)
+{
+	for (size_t t = 0; t < N_TABLES; t++) {
+		MUST(tables[t]->n_verbs <= VERBS_MAX);
+		memcpy(copies[t], tables[t]->verbs, tables[t]->n_verbs * sizeof copies[t][0]);
+		for (size_t i = 0; i < tables[t]->n_verbs; i++)
+			copies[t][i].fn = check_call;
+		checked[t] = *tables[t];
+		checked[t].verbs = copies[t];
+		checked[t].admit = NULL; /* of a team that is not here */
+	}
+	MUST(loop_new(&loop) == 0);
+}
+
+static void turn(void)
+{
+	char buf[4096];
+
+	(void)loop_step(loop, 0);
+	while (recv(peer, buf, sizeof buf, MSG_DONTWAIT) > 0)
+		;
+}
+
+/* A value of @kind most often, else any. */
+static const char *value_of(enum verb_kind kind, uint8_t byte)
+{
+	return byte & 0x70 ? values[kind] : values[(byte & 0xF) % N_VALUES];
+}
+
+/* An argument of @v, in the order in which its row has them. */
+static void add_argument(struct bytes *out, const struct verb *v, size_t *at, uint8_t byte)
+{
+	const struct verb_arg *a = &v->args[*at];
+
+	if (!a->name) {
+		bytes_append_str(out, byte & 0x80 ? "" : byte & 0x60 ? ",\"id\":2" : ",\"fds\":1");
+		return;
+	}
+	bytes_printf(out, ",\"%s\":%s", a->name, value_of(a->kind, byte));
+	++*at;
+}
+
+struct script {
+	struct bytes out; /* sent at the next turn */
+	const struct verb *open; /* of the request that is not whole yet; NULL: none */
+	size_t at; /* its next argument */
+};
+
+static void end_request(struct script *s)
+{
+	if (s->open)
+		bytes_append_str(&s->out, "}\n");
+	s->open = NULL;
+}
+
+static void begin_request(struct script *s, uint8_t byte, bool is_whole)
+{
+	end_request(s);
+	s->open = &table->verbs[byte % table->n_verbs];
+	s->at = 0;
+	bytes_printf(&s->out, "{\"do\":\"%s\"", s->open->name);
+	while (is_whole && s->open->args[s->at].name)
+		add_argument(&s->out, s->open, &s->at, 0x10);
+}
+
+/* Sends what there is, most often with as many descriptors as its last request claims. */
+static void flush(struct script *s, uint8_t byte)
+{
+
+	end_request(s);
+	if (byte & 0x40)
+		bytes_printf(&s->out, "{\"do\":\"save\",\"fds\":%d}\n", 1 + (byte & 1));
+	if (s->out.len)
+		(void)send_fds(peer, (char *)s->out.data, s->out.len, peer,
+			       (byte & 0x80 && byte & 0x1C) ? 0 : byte & 0x80 ? byte & 3 : byte & 0x40 ? 1 + (byte & 1) : 0);
+	bytes_consume(&s->out, s->out.len);
+	if (byte & 0x20)
+		turn();
+}
+
+static void step(struct script *s, uint8_t what, uint8_t byte)
+{
+	switch (what & 7) {
+	case 0:
+	case 1:
+		begin_request(s, byte, what & 1);
+		break;
+	case 2:
+	case 3:
+	case 4:
+		if (s->open)
+			add_argument(&s->out, s->open, &s->at, byte);
+		break;
+	case 5:
+		end_request(s);
+		break;
+	case 6:
+		if (!(what & 0x38))
+			bytes_append_str(&s->out, pieces[byte % N_PIECES]);
+		break;
+	default:
+		flush(s, byte);
+	}
+}
+
+static void say(const uint8_t *data, size_t len)
+{
+	struct script s = { 0 };
+
+	for (size_t i = 0; i + 1 < len && conn; i += 2)
+		step(&s, data[i], data[i + 1]);
+	if (s.out.len && conn)
+		(void)send_fds(peer, (char *)s.out.data, s.out.len, peer, 0);
+	bytes_done(&s.out);
+}
+
+static int open_fds(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < FDS_SEEN; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	int pair[2], before;
+
+	if (!loop)
+		make_tables();
+	if (len == 0)
+		return 0;
+	table = &checked[data[0] % N_TABLES];
+	memset(told, 0, sizeof told);
+	before = open_fds();
+	MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+	peer = pair[1];
+	MUST(control_new(loop, pair[0], on_message, NULL, &conn) == 0);
+	MUST(rpc_new(loop, "the peer", &rpc) == 0); /* its ids begin at 1 */
+	rpc_bind(rpc, conn);
+	for (size_t i = 0; i < ASKED; i++)
+		MUST(rpc_call(rpc, json_object(), NSEC_PER_SEC * 3600, on_reply, &told[i]) == 0);
+	say(data + 1, len - 1);
+	for (int i = 0; i < 100 && conn; i++)
+		turn();
+	rpc_bind(rpc, NULL);
+	rpc = rpc_free(rpc);
+	conn = control_free(conn);
+	(void)close(peer);
+	for (size_t i = 0; i < ASKED; i++)
+		MUST(told[i] == 1);
+	MUST(open_fds() == before);
+	return 0;
+}
