@@ -44,6 +44,7 @@ struct element_counters {
 };
 
 struct element;
+struct state;
 
 /* What an element does. An element that never holds a frame has neither run nor next. */
 struct element_ops {
@@ -54,6 +55,9 @@ struct element_ops {
 	void (*run)(struct element *e, nsec_t now);
 	/* When run() is next wanted; NSEC_NEVER while nothing is held. */
 	nsec_t (*next)(const struct element *e);
+	/* Describes the element for saved state, relative to @now, in the section that the caller has begun
+	 * (core/state.h). Loading: into one made alike. After a refusal it can only be freed. */
+	void (*state)(struct element *e, struct state *s, nsec_t now);
 	const struct element_counters *(*counters)(const struct element *e); /* borrowed */
 	struct element *(*free)(struct element *e); /* and all frames it holds; returns NULL */
 };

@@ -470,11 +470,11 @@ static void direction_state(struct ring *r, bool produces, struct state *s, nsec
 	r->broken = broken;
 }
 
-void ring_pair_state(struct ring_pair *pair, struct state *s, nsec_t now)
+void ring_pair_state(struct ring_pair *pair, struct state *s, nsec_t tx_now, nsec_t rx_now)
 {
 	state_same(s, pair->tx.size, "bytes of a ring");
-	direction_state(&pair->tx, true, s, now);
-	direction_state(&pair->rx, false, s, now);
+	direction_state(&pair->tx, true, s, tx_now);
+	direction_state(&pair->rx, false, s, rx_now);
 	if (state_is_load(s) && state_ok(s) && pair->tx.head != pair->tx.peer)
 		kick(&pair->tx);
 }

@@ -70,13 +70,14 @@ int ring_pair_attach(const struct ring_pair_fds *fds, enum ring_side side,
 void ring_pair_detach(struct ring_pair *pair);
 
 /* Describes both directions for saved state, in the section that the caller has begun
- * (core/state.h): the records that wait, with their times relative to @now, and where in the
- * ring they lie, which decides when it is full. @now: by the clock of the records' times; a time
- * further from it than STATE_TIME_MAX becomes INT64_MIN.
+ * (core/state.h): the records that wait, with their times relative to now, and where in the
+ * ring they lie, which decides when it is full. @tx_now, @rx_now: by the clock of who writes the
+ * records of that direction, as this side sees it; a time further from it than STATE_TIME_MAX
+ * becomes INT64_MIN.
  * Saving: both sides have stopped, and have published and released all that they took in or off.
  * Loading: into a pair whose other side attaches afterwards. That side is kicked when records
  * wait for it; this side looks for itself (ring_sleep() says whether any wait). */
-void ring_pair_state(struct ring_pair *pair, struct state *s, nsec_t now);
+void ring_pair_state(struct ring_pair *pair, struct state *s, nsec_t tx_now, nsec_t rx_now);
 
 /* Room for a record of @len bytes: where to write them, or NULL when the ring
  * is full. Nothing is taken before ring_commit(). */

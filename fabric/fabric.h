@@ -18,6 +18,8 @@
 
 enum { FABRIC_BATCH = 64 /* frames taken from one ring before the next one's turn */ };
 
+struct state;
+
 struct fabric_network {
 	struct vswitch *sw; /* one of the elements, which own it */
 	size_t *ports; /* indices into fabric->ports, by their index on the switch */
@@ -63,6 +65,15 @@ void fabric_resume(struct fabric *f, nsec_t real);
 
 /* After anything was done to an element: its place among the events. */
 void fabric_element_moved(struct fabric *f, struct element *e);
+
+/* ---- fabric_save.c ---------------------------------------------------- */
+
+/* Describes the fabric for saved state (core/state.h), in sections of its own: what frames wait
+ * and fly, what links and switches remember, the books. Between two steps; @real: the driver's
+ * clock. Saving: the other sides of the ports have stopped. Loading: into a fabric of the same
+ * plan, before its ports' other sides attach; what it held is lost. After a refusal it can only be
+ * freed. */
+void fabric_state(struct fabric *f, struct state *s, nsec_t real);
 
 /* ---- links.c: what the control socket asks of links ------------------ */
 

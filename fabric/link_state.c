@@ -16,8 +16,10 @@
  * carrier by them; the fabric keeps a second set by the same words, and opens
  * and closes its links by it.
  *
- * Used by: fabric/links.c, teams/link.c.   Depends on: fabric/plan.h. */
+ * Used by: fabric/links.c, teams/link.c.   Depends on: core/state.h, fabric/plan.h. */
 #include "fabric/link_state.h"
+
+#include "core/state.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -149,4 +151,13 @@ bool link_states_passes(const struct link_states *s, size_t port, bool is_networ
 				  .index = is_network ? s->plan->ports[port].network : port };
 
 	return link_states_carrier(s, port) && link_states_is_up(s, &ref, dir);
+}
+
+void link_states_state(struct link_states *states, struct state *s, nsec_t now)
+{
+	for (size_t i = 0; i < n_things(states); i++)
+		for (size_t dir = 0; dir < SWITCHES; dir++) {
+			state_bool(s, &states->things[i][dir].is_down);
+			state_time(s, &states->things[i][dir].until_ns, now);
+		}
 }

@@ -12,6 +12,7 @@
 enum link_word { LINK_WORD_UP, LINK_WORD_DOWN, LINK_WORD_FLAP, LINK_WORD_COUNT };
 
 struct link_states;
+struct state;
 
 /* All is up but the ports that begin down. @plan: borrowed,
  * outlives the states. Returns 0 or -ENOMEM. */
@@ -29,6 +30,9 @@ nsec_t link_states_next(const struct link_states *s);
 /* Ends one flap whose time has come at @now. Returns false when there is none. */
 bool link_states_expire(struct link_states *s, nsec_t now, struct fabric_ref *ret_ref,
 			enum link_dir *ret_dir);
+
+/* Describes all words, for saved state, in the section that the caller has begun (core/state.h). */
+void link_states_state(struct link_states *states, struct state *s, nsec_t now);
 
 /* True when nobody's word holds down @ref itself (@dir LINK_BOTH) or one direction of it. */
 bool link_states_is_up(const struct link_states *s, const struct fabric_ref *ref, enum link_dir dir);

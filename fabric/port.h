@@ -13,6 +13,7 @@
 #include "shaping/link.h"
 
 struct fabric;
+struct state;
 struct fabric_port;
 
 /* An input of an element, as what comes before it knows it. */
@@ -54,6 +55,8 @@ struct port_ops {
 	void (*kicked)(struct fabric_port *p);
 	/* True once the other side wrote nonsense; the port is dead then. */
 	bool (*is_broken)(const struct fabric_port *p);
+	/* Describes what waits beyond the port, for saved state. @real: now by the other side's clock. */
+	void (*state)(struct fabric_port *p, struct state *s, nsec_t now, nsec_t real);
 	void (*close)(struct fabric_port *p); /* also when open() failed */
 };
 

@@ -102,7 +102,22 @@ static bool is_broken(const struct fabric_port *p)
 	return rings->rx.broken || rings->tx.broken;
 }
 
+static void state(struct fabric_port *p, struct state *s, nsec_t now, nsec_t real)
+{
+	ring_pair_state(p->own, s, now, real);
+}
+
 const struct port_ops port_ring_ops = {
-	.kind = "ring", .open = open_ring, .drain = drain, .put = put, .publish = publish, .sleep = sleep_ring,
-	.wake = wake, .wait_fd = wait_fd, .kicked = kicked, .is_broken = is_broken, .close = close_ring,
+	.kind = "ring",
+	.open = open_ring,
+	.drain = drain,
+	.put = put,
+	.publish = publish,
+	.sleep = sleep_ring,
+	.wake = wake,
+	.wait_fd = wait_fd,
+	.kicked = kicked,
+	.is_broken = is_broken,
+	.state = state,
+	.close = close_ring,
 };

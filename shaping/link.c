@@ -98,8 +98,19 @@ static struct element *op_free(struct element *e)
 	return NULL;
 }
 
+static void op_state(struct element *e, struct state *s, nsec_t now)
+{
+	link_saved_state((struct link *)e, s, now);
+}
+
 static const struct element_ops link_ops = {
-	.type = "link", .take = take, .run = op_run, .next = op_next, .counters = op_counters, .free = op_free,
+	.type = "link",
+	.take = take,
+	.run = op_run,
+	.next = op_next,
+	.state = op_state,
+	.counters = op_counters,
+	.free = op_free,
 };
 
 struct element *link_element(struct link *l)

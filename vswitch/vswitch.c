@@ -58,8 +58,17 @@ static struct element *op_free(struct element *e)
 	return NULL;
 }
 
+static void op_state(struct element *e, struct state *s, nsec_t now)
+{
+	vswitch_state((struct vswitch *)e, s, now);
+}
+
 static const struct element_ops vswitch_ops = {
-	.type = "switch", .take = take, .counters = op_counters, .free = op_free,
+	.type = "switch",
+	.take = take,
+	.state = op_state,
+	.counters = op_counters,
+	.free = op_free,
 };
 
 struct element *vswitch_element(struct vswitch *sw)

@@ -48,7 +48,7 @@ static void save(struct rig *r, nsec_t now, struct bytes *ret)
 
 	ck_assert_int_eq(state_save_new(-1, &s), 0);
 	(void)state_begin(s, "ring", 4, 1);
-	ring_pair_state(&r->fabric, s, now);
+	ring_pair_state(&r->fabric, s, now, now);
 	state_end(s);
 	ck_assert_int_eq(state_finish(s), 0);
 	p = state_data(s, &len);
@@ -66,7 +66,7 @@ static char *load(struct rig *r, nsec_t now, const uint8_t *data, size_t len)
 	if (state_load_new(data, len, &s, &why) < 0)
 		return why;
 	(void)state_begin(s, "ring", 4, 1);
-	ring_pair_state(&r->fabric, s, now);
+	ring_pair_state(&r->fabric, s, now, now);
 	state_end(s);
 	if (state_finish(s) < 0)
 		why = str_dup(state_why(s));
