@@ -44,8 +44,14 @@ all: images-data
 $(O)/tests/images/check_agent: tests/images/check_agent.c $(filter-out %/main.c,$(AGENT_SRC)) images/agent/agent.h core/base64.h $(O)/flags
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(CHECK_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.c,$^) $(CHECK_LIBS) -ljansson
-UNIT_BIN += $(O)/tests/images/check_agent
+
+# A command of a session.
+$(O)/tests/images/check_session_exec: tests/images/check_session_exec.c images/agent/session_exec.c images/agent/session.h $(call lib,core) $(O)/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) $(CHECK_CFLAGS) $(ALL_LDFLAGS) -o $@ $(filter %.c,$^) $(call lib,core) $(CHECK_LIBS) $(PKG_LIBS)
+IMAGE_TESTS := $(O)/tests/images/check_agent $(O)/tests/images/check_session_exec
+UNIT_BIN += $(IMAGE_TESTS)
 .PHONY: check-images
-check-images: $(O)/tests/images/check_agent
+check-images: $(IMAGE_TESTS)
 	@tests/run-units $^
-build-tests check-unit: $(O)/tests/images/check_agent
+build-tests check-unit: $(IMAGE_TESTS)

@@ -209,6 +209,9 @@ static bool take_frames(struct command *c)
 /* Until the command has ended (true) or the host's end is gone (false). */
 static bool relay(struct command *c)
 {
+	/* What came together with the EXEC frame is in the stream's buffer, where poll() does not see it. */
+	if (session_has_input(c->stream) && !take_frames(c))
+		return false;
 	for (;;) {
 		struct pollfd p[] = {
 			{ .fd = c->stream->fd, .events = POLLIN | POLLRDHUP },
