@@ -14,8 +14,6 @@
 #include <errno.h>
 #include <string.h>
 
-enum { ANSWER_S = 5 }; /* said in muster(1) */
-
 /* A peer whose table cannot be had cannot be asked: -EPIPE. */
 static struct rpc *peer_new(struct loop *loop, struct control *control, char *who /* taken over */)
 {
@@ -73,7 +71,7 @@ static void fabric_answered(void *ctx, json_t *reply, const char *error)
 int sup_ask_fabric(struct supervisor *sup, json_t *msg, struct client *client, json_int_t client_id,
 		   void (*fn)(struct supervisor *, struct fabric_call *, json_t *))
 {
-	return sup_ask_fabric_for(sup, msg, ANSWER_S * NSEC_PER_SEC, client, client_id, fn);
+	return sup_ask_fabric_for(sup, msg, ANSWER_NS, client, client_id, fn);
 }
 
 int sup_ask_fabric_for(struct supervisor *sup, json_t *msg, nsec_t within_ns, struct client *client,
@@ -116,10 +114,15 @@ void vm_calls_close(struct vm *v)
 	(void)rpc_free(r);
 }
 
-int vm_ask(struct vm *v, json_t *msg, rpc_reply_fn *fn)
+int vm_ask_for(struct vm *v, json_t *msg, nsec_t within_ns, rpc_reply_fn *fn, void *ctx)
 {
 	if (v->rpc)
-		return rpc_call(v->rpc, msg, ANSWER_S * NSEC_PER_SEC, fn, v);
+		return rpc_call(v->rpc, msg, within_ns, fn, ctx);
 	json_decref(msg);
 	return -EPIPE;
+}
+
+int vm_ask(struct vm *v, json_t *msg, rpc_reply_fn *fn)
+{
+	return vm_ask_for(v, msg, ANSWER_NS, fn, v);
 }

@@ -392,7 +392,7 @@ static void pause_vm(struct client *c, json_int_t id, struct vm *v, bool is_paus
 	}
 	wait_for(c, id, v, to);
 	if (v->state == from)
-		vm_pause(v, is_pause);
+		vm_pause(v, is_pause, ANSWER_NS);
 }
 
 static void do_pause(struct verb_call *call)

@@ -427,6 +427,8 @@ static int add_signals(struct supervisor *sup)
 		r = loop_add_timer(sup->loop, NSEC_NEVER, on_end_timer, sup, &sup->end_timer);
 	if (r == 0)
 		r = loop_add_timer(sup->loop, NSEC_NEVER, on_start_timer, sup, &sup->start_timer);
+	if (r == 0)
+		r = sup_pause_open(sup);
 	return r;
 }
 

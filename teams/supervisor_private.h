@@ -8,6 +8,7 @@
 #include "core/ring.h"
 #include "core/verb.h"
 #include "fabric/link_state.h"
+#include "teams/barrier.h"
 #include "teams/cgroup.h"
 #include "teams/engine.h"
 #include "teams/events.h"
@@ -48,13 +49,17 @@ struct fabric_call {
 	void (*fn)(struct supervisor *sup, struct fabric_call *call, json_t *msg);
 };
 
+/* How long fabric and machines have for an answer; said in muster(1). */
+#define ANSWER_NS (5 * NSEC_PER_SEC)
+
 /* The one team-wide pause or resume under way. */
 struct sup_op {
 	struct client *client;
 	json_int_t id;
-	bool is_active, is_pause;
-	size_t n_left; /* machines that did not say so yet */
-	char *error; /* owned: the first thing that went wrong */
+	bool is_pause;
+	json_int_t serial; /* of this one; what the fabric answers to another is not for it */
+	struct barrier barrier; /* active: the operation is under way */
+	struct loop_source *timer; /* barrier_due() */
 };
 
 struct supervisor {
@@ -154,6 +159,8 @@ void client_fail(struct client *client, json_int_t id, int status, const char *f
 	__attribute__((format(printf, 4, 5)));
 
 /* ---- pause and resume of the whole team: pause.c ---- */
+/* Before the first pause. Returns 0 or -errno. */
+int sup_pause_open(struct supervisor *sup);
 void sup_pause(struct client *client, json_int_t id, bool is_pause);
 /* @v did what it was told, or died; @error: or did not, and why. */
 void sup_vm_paused(struct supervisor *sup, struct vm *v, const char *error);

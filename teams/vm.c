@@ -353,7 +353,7 @@ static void on_undone(void *ctx, json_t *reply, const char *error)
 
 static void on_paused(void *ctx, json_t *reply, const char *error)
 {
-	struct vm *v = ctx;
+	struct vm *v = ((struct vm_pausing *)ctx)->vm;
 
 	/* It may do so yet, when it wakes: then it finds this behind it. */
 	if (error && !reply && v->control)
@@ -364,16 +364,25 @@ static void on_paused(void *ctx, json_t *reply, const char *error)
 static void on_resumed(void *ctx, json_t *reply, const char *error)
 {
 	(void)reply;
-	pause_over(ctx, VM_PAUSED, VM_READY, error);
+	pause_over(((struct vm_pausing *)ctx)->vm, VM_PAUSED, VM_READY, error);
 }
 
-void vm_pause(struct vm *v, bool is_pause)
+void vm_pause(struct vm *v, bool is_pause, nsec_t within_ns)
 {
 	rpc_reply_fn *fn = is_pause ? on_paused : on_resumed;
-	int r = vm_ask(v, json_pack("{s:s}", "do", is_pause ? "pause" : "resume"), fn);
+	int r = vm_ask_for(v, json_pack("{s:s}", "do", is_pause ? "pause" : "resume"), within_ns, fn, &v->pausing);
 
 	if (r < 0)
-		fn(v, NULL, r == -ENOBUFS ? "its machine does not read what it is told" : "its machine cannot be asked");
+		fn(&v->pausing, NULL,
+		   r == -ENOBUFS ? "its machine does not read what it is told" : "its machine cannot be asked");
+}
+
+void vm_pause_forget(struct vm *v)
+{
+	if (v->rpc)
+		rpc_forget(v->rpc, &v->pausing);
+	if (v->wait.client && (v->wait.until == VM_PAUSED || v->state == VM_PAUSED))
+		vm_wait_fail(v, "its machine did not answer");
 }
 
 void vm_tell(struct vm *v, json_t *msg)
@@ -604,7 +613,7 @@ int vm_init(struct vm *v, struct supervisor *sup, size_t index, char **ret_why)
 	CLEANUP(free) char *path = NULL;
 	int r;
 
-	*v = (struct vm){ .sup = sup, .tv = &sup->team->vms[index], .index = index,
+	*v = (struct vm){ .sup = sup, .tv = &sup->team->vms[index], .index = index, .pausing = { v },
 			  .vsock = { .fd = -1 } };
 	v->since_ns = clock_now();
 	events_source_init(&v->events, v->since_ns);

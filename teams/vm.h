@@ -55,7 +55,9 @@ struct vm {
 	bool has_exited; /* the process was reaped; its control's end is awaited */
 	int exit_status; /* of waitpid() */
 	bool wants_restart; /* after it ended */
-	bool owes_pause; /* the team's pause or resume waits for its word */
+	struct vm_pausing {
+		struct vm *vm;
+	} pausing; /* what questions to pause and to go on have for a context: they are forgotten alone */
 	unsigned n_restarts;
 	char *end_event, *end_text; /* from {"event":"ended"}; NULL: none came */
 	char *why; /* VM_FAILED: the reason; else of the last crash that a restart followed; NULL: none */
@@ -98,8 +100,10 @@ void vm_set_state(struct vm *v, enum vm_state state);
 /* Whoever waits for @v is told that it is in vain. */
 void vm_wait_fail(struct vm *v, const char *why);
 /* Has the processors stand still or go on: the state follows the machine's answer, and
- * sup_vm_paused() is called once, from here when it cannot be asked. */
-void vm_pause(struct vm *v, bool is_pause);
+ * sup_vm_paused() is called once, from here when it cannot be asked. @within_ns: how long it has. */
+void vm_pause(struct vm *v, bool is_pause, nsec_t within_ns);
+/* Nothing follows from what it still answers to vm_pause(). */
+void vm_pause_forget(struct vm *v);
 /* A word to the machine that needs no answer. */
 void vm_tell(struct vm *v, json_t *msg /* taken over */);
 /* ---- calls.c ---- */
@@ -108,6 +112,8 @@ void vm_calls_open(struct vm *v);
 void vm_calls_close(struct vm *v);
 /* Asks the machine; @fn gets @v. @msg is taken over. Returns 0 or -errno. */
 int vm_ask(struct vm *v, json_t *msg, rpc_reply_fn *fn);
+/* The same with a bound and a context of its own. */
+int vm_ask_for(struct vm *v, json_t *msg, nsec_t within_ns, rpc_reply_fn *fn, void *ctx);
 bool vm_has_machine(const struct vm *v);
 
 #endif
