@@ -152,6 +152,17 @@ void fabric_port_enter(struct fabric_port *p, const struct ring_record *rec, nse
 	take_record(p, rec, p->last_entry_ns);
 }
 
+void fabric_publish(struct fabric *f)
+{
+	for (size_t i = 0; i < f->n_dirty; i++) {
+		struct fabric_port *p = &f->ports[f->dirty[i]];
+
+		p->is_dirty = false;
+		p->ops->publish(p);
+	}
+	f->n_dirty = 0;
+}
+
 bool fabric_step(struct fabric *f, nsec_t now)
 {
 	unsigned n = 0;
@@ -169,13 +180,7 @@ bool fabric_step(struct fabric *f, nsec_t now)
 
 		n += p->ops->drain(p, FABRIC_BATCH, now);
 	}
-	for (size_t i = 0; i < f->n_dirty; i++) {
-		struct fabric_port *p = &f->ports[f->dirty[i]];
-
-		p->is_dirty = false;
-		p->ops->publish(p);
-	}
-	f->n_dirty = 0;
+	fabric_publish(f);
 	return n != 0;
 }
 

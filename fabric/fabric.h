@@ -51,6 +51,8 @@ struct fabric *fabric_free(struct fabric *f); /* accepts NULL; returns NULL */
 /* Serves what is due at @now and one batch of each active port, and makes it
  * visible. Returns true when there may be more to take at once. */
 bool fabric_step(struct fabric *f, nsec_t now);
+/* Makes visible what was delivered outside of a step: a change of a link may deliver. */
+void fabric_publish(struct fabric *f);
 /* The next instant something is due; NSEC_NEVER. */
 nsec_t fabric_next(const struct fabric *f);
 /* Puts the rings to sleep. Returns false when one has frames: step again. */

@@ -12,8 +12,6 @@
 #include "core/element_state.h"
 #include "fabric/fabric.h"
 
-#include <assert.h>
-
 static void words_state(struct fabric *f, struct state *s, nsec_t now)
 {
 	(void)state_begin(s, "fabr", 0, 1);
@@ -62,7 +60,7 @@ void fabric_state(struct fabric *f, struct state *s, nsec_t real)
 {
 	nsec_t now = fabric_time(f, real);
 
-	assert(f->n_dirty == 0);
+	fabric_publish(f);
 	words_state(f, s, now);
 	for (size_t i = 0; i < f->n_elements && state_ok(s); i++) {
 		struct element *e = f->elements[i];

@@ -361,6 +361,36 @@ START_TEST(a_truncated_fabric_is_refused)
 }
 END_TEST
 
+/* A change of a link may deliver a frame, which is published with the next step or the save. */
+START_TEST(what_a_change_delivered_is_saved)
+{
+	CLEANUP(bytes) struct bytes b = { 0 };
+	struct fabric_target t = { .ref = { .index = 0 }, .dir = LINK_DOWN };
+	struct ring_record rec;
+	struct rig rigs[2];
+	struct prng p;
+
+	prng_init(&p, 4, "change");
+	make_plans(&p, rigs);
+	for (unsigned i = 0; i < 2; i++)
+		ports[i][0].begins_down = false;
+	rig_init(&rigs[0], &plans[0]);
+	fabric_link_set(rigs[0].fabric, &t, NULL, &(struct shape_dir){ .delay_ns = 10 }, start);
+	link_take(rigs[0].fabric->ports[0].links[FABRIC_ACCESS_DOWN].link,
+		  traffic_random_frame(&p, rigs[0].fabric->pool, 2, start), start);
+	fabric_link_set(rigs[0].fabric, &t, NULL, &(struct shape_dir){ 0 }, start + 10);
+	ck_assert_uint_gt(rigs[0].fabric->n_dirty, 0);
+	save(&rigs[0], start + 10, &b);
+	rig_init(&rigs[1], &plans[1]);
+	ck_assert_ptr_null(load(&rigs[1], start, &b));
+	attach_machines(&rigs[1]);
+	ck_assert(ring_peek(&rigs[1].machines[0].rx, &rec));
+	attach_machines(&rigs[0]);
+	rig_done(&rigs[0]);
+	rig_done(&rigs[1]);
+}
+END_TEST
+
 START_TEST(links_that_are_not_as_they_were_told_are_refused)
 {
 	CLEANUP(bytes) struct bytes b = { 0 };
@@ -391,6 +421,7 @@ static Suite *make_suite(void)
 	tcase_add_test(c, a_loaded_fabric_goes_on_as_if_nothing_had_been);
 	tcase_add_test(c, a_forged_fabric_is_refused_or_works);
 	tcase_add_test(c, a_truncated_fabric_is_refused);
+	tcase_add_test(c, what_a_change_delivered_is_saved);
 	tcase_add_test(c, links_that_are_not_as_they_were_told_are_refused);
 	suite_add_tcase(s, c);
 	return s;
