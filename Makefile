@@ -100,10 +100,12 @@ $(O)/obj/%.o: %.c | $(O)/flags
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) $(EXTRA_CFLAGS_$*) -MMD -MP -c -o $@ $<
 
-# A change of flags rebuilds everything.
+# A change of flags rebuilds everything. What a target adds to its own flags would count for its prerequisites,
+# too, and so for this file: the text is taken here, once.
+FLAGS_TEXT := $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)
 $(O)/flags: FORCE
 	@mkdir -p $(O)
-	@echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS)' > $@
+	@echo '$(FLAGS_TEXT)' | cmp -s - $@ || echo '$(FLAGS_TEXT)' > $@
 $(foreach r,$(ROOMS),$(call obj,$(SRC_$(r)))) $(call obj,cli/main.c): $(O)/flags
 .PHONY: FORCE
 FORCE:

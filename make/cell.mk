@@ -7,8 +7,8 @@ EXTRA_CFLAGS_core/sandbox_filter := -I$(O)/gen
 
 $(CELL_TABLE): $(CELL_SRC) make/cell-table
 	@mkdir -p $(@D)
-	@make/cell-table $(CELL_SRC) >$@.new
-	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+	@new=$$(mktemp $@.XXXXXX) || exit 1; make/cell-table $(CELL_SRC) >$$new || { rm $$new; exit 1; }; \
+		if cmp -s $$new $@; then rm $$new; else chmod 644 $$new && mv $$new $@; fi
 $(O)/obj/core/sandbox_filter.o: $(CELL_TABLE)
 
 # Fuzzers and lint compile core with flags of their own.
