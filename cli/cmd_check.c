@@ -38,7 +38,9 @@ int cmd_check(const struct command *cmd, int argc, char **argv)
 		if (c == OPT_FORMAT && cli_format(cmd, optarg, &json) != 0)
 			return EXIT_USAGE;
 		untrusted |= c == OPT_UNTRUSTED;
-		if (c == OPT_SET && n_sets < SETS_MAX)
+		if (c == OPT_SET && n_sets == SETS_MAX)
+			return cli_usage(cmd, "--set at most %d times", SETS_MAX);
+		if (c == OPT_SET)
 			sets[n_sets++] = optarg;
 		verbose |= c == 'v';
 	}

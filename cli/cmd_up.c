@@ -48,7 +48,9 @@ int cmd_up(const struct command *cmd, int argc, char **argv)
 		if (c == OPT_FORMAT && cli_format(cmd, optarg, &opt.json) != 0)
 			return EXIT_USAGE;
 		untrusted |= c == OPT_UNTRUSTED;
-		if (c == OPT_SET && n_sets < SETS_MAX)
+		if (c == OPT_SET && n_sets == SETS_MAX)
+			return cli_usage(cmd, "--set at most %d times", SETS_MAX);
+		if (c == OPT_SET)
 			sets[n_sets++] = optarg;
 		if (c == OPT_NAME)
 			name = optarg;
@@ -60,6 +62,9 @@ int cmd_up(const struct command *cmd, int argc, char **argv)
 		return cli_usage(cmd, "one team file is needed");
 	if (name && !store_name_is_valid(name))
 		return cli_usage(cmd, "'%s' cannot be a team's name ([a-z0-9][a-z0-9-]{0,31})", name);
+	if (!cli_is_file(argv[optind]))
+		return cli_fail(EXIT_NO_SUCH, "team %s is not suspended; a team file's name has a '/' or ends in '.yaml': ./%s",
+				argv[optind], argv[optind]);
 	status = cli_load(argv[optind], sets, n_sets, name, untrusted, &team);
 	if (status == 0)
 		status = bring_up(team, &opt);
