@@ -19,14 +19,14 @@
  * guessed: a child tries it.
  *
  * Used by: supervisor.c, spawn.c, janitor.c, reap.c, vm.c, host_memory.c, doctor.c.
- * Depends on: core/bytes.h.
+ * Depends on: core/bytes.h, team_memory.c.
  * Sources: Linux Documentation/admin-guide/cgroup-v2.rst (Delegation, memory.events), cgroups(7). */
 #include "teams/cgroup.h"
 
 #include "core/bytes.h"
 #include "core/ring.h"
 #include "fabric/process.h"
-#include "teams/host_memory.h"
+#include "teams/team_memory.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -10,12 +10,13 @@
  * memory.max, memory.current). Memory that a group holds as page cache can be had back; it counts as used
  * here, which errs on the safe side only where a bound is set at all.
  *
- * Used by: supervisor.c, cgroup.c, doctor.c.   Depends on: core/bytes.h, cgroup.c. */
+ * Used by: supervisor.c, doctor.c.   Depends on: core/bytes.h, cgroup.c, team_memory.c. */
 #include "teams/host_memory.h"
 
 #include "core/bytes.h"
 #include "teams/cgroup.h"
 #include "teams/image.h"
+#include "teams/team_memory.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -81,15 +82,6 @@ int host_memory_available(const char *root, uint64_t *ret_bytes)
 		bound_by_groups(group, top_len, &left);
 	*ret_bytes = left;
 	return 0;
-}
-
-uint64_t team_memory_bytes(const struct team *team)
-{
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < team->n_vms; i++)
-		sum += team->vms[i].memory_bytes + (uint64_t)MACHINE_EXTRA_MIB * MIB;
-	return sum;
 }
 
 char *host_load_str(const struct team *team, uint64_t available_bytes, unsigned n_processors)

@@ -6,17 +6,11 @@
 
 #include <stdint.h>
 
-/* What a machine may hold beside its guest's memory: the bound the monitor is held to. */
-enum { MACHINE_EXTRA_MIB = 24 };
-
 /* What may still be used here: what is available and the free swap, less where a control group's
  * bound is nearer.
  * @root: "" for this host; a folder with "proc" and "sys/fs/cgroup" in a test.
  * Returns 0; -errno when it cannot be told. */
 int host_memory_available(const char *root, uint64_t *ret_bytes);
-
-/* What @team may come to use. */
-uint64_t team_memory_bytes(const struct team *team);
 
 /* What @team wants beyond what a host has, for people, a line each: memory, processors. NULL: it fits.
  * Guests take turns on processors, so only a VM with more than the host has, or 16 a host's one, is said.

@@ -133,6 +133,7 @@ static void release_machine(struct vm *v)
 	v->job = exec_free(v->job);
 	sup_vm_released(v->sup, v);
 	v->agent = agent_free(v->agent);
+	vsock_host_bind(&v->vsock, NULL);
 	v->control = control_free(v->control);
 	vm_calls_close(v);
 	console_unplug(&v->console);
@@ -293,6 +294,7 @@ static void keep_end(struct vm *v, json_t *msg)
 /* A machine that breaks the form or reads nothing, or that lives on without a socket, is ended. */
 static void control_ended(struct vm *v, struct control *c, int status)
 {
+	vsock_host_bind(&v->vsock, NULL);
 	v->control = control_free(c);
 	vm_calls_close(v);
 	if (status < 0 && !v->end_event) {
@@ -329,7 +331,7 @@ static void on_control(void *ctx, struct control *c, json_t *msg, int *fds, int 
 		text = json_string_value(json_object_get(msg, "why"));
 		v->engine_why = text ? str_printf("%.*s", END_TEXT_MAX, text) : NULL;
 	} else if (strcmp(event, "vsock-dial") == 0) {
-		vsock_host_dial(v, msg);
+		vsock_host_dial(&v->vsock, msg);
 	}
 }
 
@@ -553,6 +555,7 @@ int vm_start(struct vm *v, char **ret_why)
 	if (v->control) {
 		control_set_limits(v->control, &machine_limits);
 		vm_calls_open(v);
+		vsock_host_bind(&v->vsock, v->control);
 	}
 	if (r == 0)
 		r = agent_new(v->sup->loop, s.agent, &v->agent);
@@ -626,7 +629,7 @@ int vm_init(struct vm *v, struct supervisor *sup, size_t index, char **ret_why)
 		*ret_why = str_printf("%s: %s", path, strerror(-r));
 		return r;
 	}
-	vsock_host_open(v);
+	vsock_host_open(&v->vsock, sup->loop, sup->run_dir, v->tv->name);
 	v->console.on_panic = on_panic;
 	v->console.ctx = v;
 	return 0;
@@ -636,7 +639,7 @@ void vm_done(struct vm *v)
 {
 	if (!v->sup)
 		return;
-	vsock_host_close(v);
+	vsock_host_close(&v->vsock);
 	console_close(&v->console);
 	v->timer = loop_remove(v->timer);
 	ready_done(&v->ready);

@@ -16,7 +16,6 @@
 
 #include "core/bytes.h"
 #include "core/log.h"
-#include "teams/supervisor_private.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -31,7 +30,7 @@ enum {
 
 struct vsock_greeter {
 	struct vsock_greeter *next;
-	struct vm *vm;
+	struct vsock_host *host;
 	int fd; /* owned */
 	struct loop_source *source;
 	char line[LINE_SIZE];
@@ -40,7 +39,7 @@ struct vsock_greeter {
 
 static void greeter_free(struct vsock_greeter *g)
 {
-	struct vsock_host *h = &g->vm->vsock;
+	struct vsock_host *h = g->host;
 
 	for (struct vsock_greeter **p = &h->greeters; *p; p = &(*p)->next) {
 		if (*p != g)
@@ -79,11 +78,11 @@ static void hand_on(struct vsock_greeter *g)
 	json_int_t port = port_of(g->line);
 	json_t *msg;
 
-	if (port < 0 || !g->vm->control || control_waiting(g->vm->control) > WAITING_MAX)
+	if (port < 0 || !g->host->machine || control_waiting(g->host->machine) > WAITING_MAX)
 		return;
 	msg = json_pack("{s:s,s:I}", "do", "vsock-connect", "port", port);
-	if (control_send(g->vm->control, msg, &g->fd, 1) < 0)
-		log_warn("%s: a stream cannot be handed to its machine", g->vm->tv->name);
+	if (control_send(g->host->machine, msg, &g->fd, 1) < 0)
+		log_warn("%s: a stream cannot be handed to its machine", g->host->name);
 	json_decref(msg);
 }
 
@@ -115,8 +114,7 @@ static void on_greeting(void *ctx, int fd, uint32_t events)
 
 static void on_listen(void *ctx, int fd, uint32_t events)
 {
-	struct vm *v = ctx;
-	struct vsock_host *h = &v->vsock;
+	struct vsock_host *h = ctx;
 	struct vsock_greeter *g, **end = &h->greeters;
 	/* SYSCALLS(supervisor): accept4 */
 	int conn = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -129,57 +127,61 @@ static void on_listen(void *ctx, int fd, uint32_t events)
 	g = calloc(1, sizeof *g);
 	if (!g)
 		abort();
-	*g = (struct vsock_greeter){ .vm = v, .fd = conn };
+	*g = (struct vsock_greeter){ .host = h, .fd = conn };
 	while (*end)
 		end = &(*end)->next;
 	*end = g;
 	h->n_greeters++;
-	if (loop_add_fd(v->sup->loop, conn, EPOLLIN, on_greeting, g, &g->source) < 0)
+	if (loop_add_fd(h->loop, conn, EPOLLIN, on_greeting, g, &g->source) < 0)
 		greeter_free(g);
 }
 
-void vsock_host_open(struct vm *v)
+void vsock_host_open(struct vsock_host *h, struct loop *loop, const char *dir, const char *name)
 {
-	struct vsock_host *h = &v->vsock;
 	int r;
 
-	h->path = str_printf("%s/%s.vsock", v->sup->run_dir, v->tv->name);
+	*h = (struct vsock_host){ .loop = loop, .name = name, .machine = h->machine, .fd = -1 };
+	h->path = str_printf("%s/%s.vsock", dir, name);
 	r = control_listen(h->path, &h->fd);
 	if (r == 0)
-		r = loop_add_fd(v->sup->loop, h->fd, EPOLLIN, on_listen, v, &h->source);
+		r = loop_add_fd(loop, h->fd, EPOLLIN, on_listen, h, &h->source);
 	if (r == 0)
 		return;
-	log_warn("%s: no program of the host reaches its sockets: %s: %s", v->tv->name, h->path,
+	log_warn("%s: no program of the host reaches its sockets: %s: %s", name, h->path,
 		 strerror(-r));
-	vsock_host_close(v);
+	vsock_host_close(h);
 }
 
-void vsock_host_close(struct vm *v)
+void vsock_host_bind(struct vsock_host *h, struct control *machine)
 {
-	struct vsock_host *h = &v->vsock;
+	h->machine = machine;
+}
 
+void vsock_host_close(struct vsock_host *h)
+{
 	while (h->greeters)
 		greeter_free(h->greeters);
 	h->source = loop_remove(h->source);
 	cleanup_fd(&h->fd);
 	free(h->path);
-	*h = (struct vsock_host){ .fd = -1 };
+	h->path = NULL;
+	h->fd = -1;
 }
 
-void vsock_host_dial(struct vm *v, json_t *msg)
+void vsock_host_dial(struct vsock_host *h, json_t *msg)
 {
 	json_int_t port = json_integer_value(json_object_get(msg, "port"));
 	json_t *token = json_object_get(msg, "token"), *answer;
 	CLEANUP(fd) int fd = -1;
 
-	if (!token || !v->control)
+	if (!token || !h->machine)
 		return;
-	if (control_waiting(v->control) <= WAITING_MAX && v->vsock.path && port >= 0 && port <= UINT32_MAX) {
-		CLEANUP(free) char *path = str_printf("%s_%u", v->vsock.path, (unsigned)port);
+	if (control_waiting(h->machine) <= WAITING_MAX && h->path && port >= 0 && port <= UINT32_MAX) {
+		CLEANUP(free) char *path = str_printf("%s_%u", h->path, (unsigned)port);
 
 		(void)control_connect_now(path, &fd);
 	}
 	answer = json_pack("{s:s,s:O}", "do", "vsock-answer", "token", token);
-	(void)control_send(v->control, answer, &fd, fd >= 0);
+	(void)control_send(h->machine, answer, &fd, fd >= 0);
 	json_decref(answer);
 }

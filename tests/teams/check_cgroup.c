@@ -4,7 +4,7 @@
 
 #include "core/bytes.h"
 #include "teams/cgroup.h"
-#include "teams/host_memory.h"
+#include "teams/team_memory.h"
 
 #include <errno.h>
 #include <fcntl.h>

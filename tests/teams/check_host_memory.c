@@ -5,6 +5,7 @@
 #include "core/bytes.h"
 #include "core/proc.h"
 #include "teams/host_memory.h"
+#include "teams/team_memory.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,6 @@
 #include "teams/vsock.h"
 
 #include "core/bytes.h"
-#include "teams/supervisor_private.h"
 #include "tests/unit.h"
 
 #include <errno.h>
@@ -13,9 +12,9 @@
 #include <unistd.h>
 
 static char dir[64];
-static struct supervisor sup;
-static struct team_vm tv;
-static struct vm vm;
+static struct loop *loop;
+static struct vsock_host host;
+static struct control *ours; /* the supervisor's end of the machine's control socket */
 static struct control *machine; /* the machine's end of its control socket */
 static unsigned n_told;
 static json_t *told; /* the last message to the machine; owned */
@@ -50,7 +49,7 @@ static void on_supervisor(void *ctx, struct control *c, json_t *msg, int *fds, i
 static void turn(void)
 {
 	for (unsigned i = 0; i < 20; i++)
-		ck_assert_int_ge(loop_step(sup.loop, 0), 0);
+		ck_assert_int_ge(loop_step(loop, 0), 0);
 }
 
 static void setup(void)
@@ -59,26 +58,25 @@ static void setup(void)
 
 	(void)snprintf(dir, sizeof dir, "/tmp/check-vsock.XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
-	sup = (struct supervisor){ .run_dir = dir };
-	tv = (struct team_vm){ .name = "web", .vsock_cid = 7 };
-	vm = (struct vm){ .sup = &sup, .tv = &tv, .vsock.fd = -1 };
-	ck_assert_int_eq(loop_new(&sup.loop), 0);
+	ck_assert_int_eq(loop_new(&loop), 0);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	ck_assert_int_eq(control_new(sup.loop, pair[0], on_supervisor, NULL, &vm.control), 0);
-	ck_assert_int_eq(control_new(sup.loop, pair[1], on_machine, NULL, &machine), 0);
+	ck_assert_int_eq(control_new(loop, pair[0], on_supervisor, NULL, &ours), 0);
+	ck_assert_int_eq(control_new(loop, pair[1], on_machine, NULL, &machine), 0);
 	n_told = 0;
 	stream = -1;
-	vsock_host_open(&vm);
+	host = (struct vsock_host){ .fd = -1 };
+	vsock_host_open(&host, loop, dir, "web");
+	vsock_host_bind(&host, ours);
 }
 
 static void teardown(void)
 {
 	CLEANUP(free) char *path = str_printf("%s/web.vsock", dir);
 
-	vsock_host_close(&vm);
-	vm.control = control_free(vm.control);
+	vsock_host_close(&host);
+	ours = control_free(ours);
 	machine = control_free(machine);
-	sup.loop = loop_free(sup.loop);
+	loop = loop_free(loop);
 	cleanup_fd(&stream);
 	json_decref(told);
 	told = NULL;
@@ -132,7 +130,7 @@ START_TEST(a_greeting_hands_the_stream_on_with_what_follows_it)
 	ck_assert_int_ge(stream, 0);
 	ck_assert_int_eq(read(stream, buf, sizeof buf), 11);
 	ck_assert_mem_eq(buf, "first bytes", 11);
-	ck_assert_uint_eq(vm.vsock.n_greeters, 0);
+	ck_assert_uint_eq(host.n_greeters, 0);
 	/* The supervisor's own descriptor is closed: the stream ends with the machine's. */
 	cleanup_fd(&stream);
 	stream = -1;
@@ -174,7 +172,7 @@ START_TEST(only_a_whole_greeting_is_taken)
 		ck_assert_uint_eq(n_told, 0);
 		ck_assert(is_closed(fd));
 	}
-	ck_assert_uint_eq(vm.vsock.n_greeters, 0);
+	ck_assert_uint_eq(host.n_greeters, 0);
 	close(fd);
 }
 END_TEST
@@ -195,11 +193,11 @@ START_TEST(one_that_goes_before_it_spoke_is_forgotten)
 {
 	int fd = program();
 
-	ck_assert_uint_eq(vm.vsock.n_greeters, 1);
+	ck_assert_uint_eq(host.n_greeters, 1);
 	says(fd, "CONNECT 8");
 	close(fd);
 	turn();
-	ck_assert_uint_eq(vm.vsock.n_greeters, 0);
+	ck_assert_uint_eq(host.n_greeters, 0);
 	ck_assert_uint_eq(n_told, 0);
 }
 END_TEST
@@ -211,9 +209,9 @@ START_TEST(of_too_many_that_say_nothing_the_oldest_gives_way)
 
 	for (unsigned i = 0; i < PLACES; i++)
 		fd[i] = program();
-	ck_assert_uint_eq(vm.vsock.n_greeters, PLACES);
+	ck_assert_uint_eq(host.n_greeters, PLACES);
 	fd[PLACES] = program();
-	ck_assert_uint_eq(vm.vsock.n_greeters, PLACES);
+	ck_assert_uint_eq(host.n_greeters, PLACES);
 	ck_assert(is_closed(fd[0]));
 	says(fd[1], "CONNECT 1\n");
 	says(fd[PLACES], "CONNECT 64\n");
@@ -228,10 +226,10 @@ START_TEST(without_a_machine_a_greeting_is_refused)
 {
 	int fd = program();
 
-	vm.control = control_free(vm.control);
+	vsock_host_bind(&host, NULL);
 	says(fd, "CONNECT 80\n");
 	ck_assert(is_closed(fd));
-	ck_assert_uint_eq(vm.vsock.n_greeters, 0);
+	ck_assert_uint_eq(host.n_greeters, 0);
 	close(fd);
 }
 END_TEST
@@ -240,23 +238,21 @@ START_TEST(a_close_lets_go_of_all_who_wait)
 {
 	int fd = program();
 
-	vsock_host_close(&vm);
+	vsock_host_close(&host);
 	ck_assert(is_closed(fd));
-	ck_assert_ptr_null(vm.vsock.path);
-	ck_assert_int_eq(vm.vsock.fd, -1);
-	vsock_host_close(&vm); /* a second time, nothing */
+	ck_assert_ptr_null(host.path);
+	ck_assert_int_eq(host.fd, -1);
+	vsock_host_close(&host); /* a second time, nothing */
 	close(fd);
 }
 END_TEST
 
 START_TEST(a_socket_file_that_cannot_be_had_is_no_end)
 {
-	vsock_host_close(&vm);
-	sup.run_dir = (char *)"/nonexistent";
-	vsock_host_open(&vm);
-	ck_assert_int_eq(vm.vsock.fd, -1);
-	ck_assert_ptr_null(vm.vsock.path);
-	sup.run_dir = dir;
+	vsock_host_close(&host);
+	vsock_host_open(&host, loop, "/nonexistent", "web");
+	ck_assert_int_eq(host.fd, -1);
+	ck_assert_ptr_null(host.path);
 }
 END_TEST
 
@@ -264,7 +260,7 @@ END_TEST
 
 static void dials(json_t *msg)
 {
-	vsock_host_dial(&vm, msg);
+	vsock_host_dial(&host, msg);
 	json_decref(msg);
 	turn();
 	ck_assert_str_eq(json_string_value(json_object_get(told, "do")), "vsock-answer");
@@ -324,13 +320,13 @@ START_TEST(a_question_without_a_token_or_a_machine_does_nothing)
 {
 	json_t *msg = json_pack("{s:i}", "port", 80);
 
-	vsock_host_dial(&vm, msg);
+	vsock_host_dial(&host, msg);
 	turn();
 	ck_assert_uint_eq(n_told, 0);
 	json_decref(msg);
-	vm.control = control_free(vm.control);
+	vsock_host_bind(&host, NULL);
 	msg = json_pack("{s:i,s:i}", "port", 80, "token", 1);
-	vsock_host_dial(&vm, msg);
+	vsock_host_dial(&host, msg);
 	turn();
 	ck_assert_uint_eq(n_told, 0);
 	json_decref(msg);

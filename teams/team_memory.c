@@ -1,0 +1,13 @@
+/* teams/team_memory.c: what a team may come to hold of the host's memory.
+ *
+ * Used by: host_memory.c, cgroup.c.   Depends on: topologies/team.h. */
+#include "teams/team_memory.h"
+
+uint64_t team_memory_bytes(const struct team *team)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < team->n_vms; i++)
+		sum += team->vms[i].memory_bytes + ((uint64_t)MACHINE_EXTRA_MIB << 20);
+	return sum;
+}
