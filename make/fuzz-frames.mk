@@ -3,7 +3,8 @@
 #   make fuzz-frames N=200000 SEED=7
 #
 # Objects, flags and the driver are make/fuzz.mk's. `make check` runs what FUZZ_BUDGET allows.
-FUZZ_FRAMES := $(O)/fuzz/tests/fuzz_ring $(O)/fuzz/tests/fuzz_segment $(O)/fuzz/tests/fuzz_session
+FUZZ_FRAMES := $(O)/fuzz/tests/fuzz_ring $(O)/fuzz/tests/fuzz_segment $(O)/fuzz/tests/fuzz_session \
+	$(O)/fuzz/tests/fuzz_packet
 FUZZ_SESSION_CORPUS := $(wildcard tests/fuzz/corpus/session/*)
 FUZZ_FRAMES_OBJ := $(patsubst %.c,$(O)/fuzz/obj/%.o,$(wildcard core/*.c))
 
