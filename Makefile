@@ -51,13 +51,14 @@ ALL_CFLAGS += $(HARDEN)
 # ---- rooms: each is an archive -------------------------------------------
 # cpu is the part of vmm that executes instructions; it is an archive of its
 # own so that its tests link nothing of the devices.
-ROOMS := core topologies cpu vmm vswitch shaping dns fabric teams cli
+ROOMS := core topologies cpu vmm vswitch shaping dhcp dns fabric teams cli
 SRC_core := $(wildcard core/*.c)
 SRC_topologies := $(wildcard topologies/*.c)
 SRC_cpu := $(wildcard vmm/cpu/*.c vmm/cpu/soft/*.c vmm/cpu/soft/*/*.c vmm/cpu/kvm/*.c)
 SRC_vmm := $(wildcard vmm/*.c vmm/dev/*.c vmm/boot/*.c)
 SRC_vswitch := $(wildcard vswitch/*.c)
 SRC_shaping := $(wildcard shaping/*.c)
+SRC_dhcp := $(wildcard dhcp/*.c)
 SRC_dns := $(wildcard dns/*.c)
 SRC_fabric := $(wildcard fabric/*.c)
 SRC_teams := $(wildcard teams/*.c)
@@ -70,6 +71,7 @@ NEEDS_cpu := cpu core
 NEEDS_vmm := vmm cpu core
 NEEDS_vswitch := vswitch core
 NEEDS_shaping := shaping core
+NEEDS_dhcp := dhcp core
 NEEDS_dns := dns core
 NEEDS_fabric := fabric vswitch shaping core
 NEEDS_teams := teams vmm cpu fabric vswitch shaping topologies core
