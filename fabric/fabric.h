@@ -39,6 +39,9 @@ struct fabric {
 	struct heap events; /* the elements that want to run */
 	size_t *active, n_active; /* ports being drained */
 	size_t *dirty, n_dirty; /* ports to publish */
+	/* A port's other side came or went; NULL: nobody is told. @why: as fabric_port_peer() has it. */
+	void (*on_peer)(void *ctx, const struct fabric_port *p, bool is_there, const char *why);
+	void *on_peer_ctx;
 	bool is_paused;
 	nsec_t pause_began_ns, paused_ns; /* real instant; sum of the ended pauses */
 };
@@ -95,6 +98,8 @@ void fabric_link_reset(struct fabric *f, const struct fabric_target *t, nsec_t n
  * words so far. @is_flap_end: with @up, the end of a flap. */
 void fabric_link_state(struct fabric *f, const struct fabric_target *t, bool up, bool is_flap_end,
 		       nsec_t now);
+/* Whether the port has carrier: f->states has it so, and somebody is at its other side. */
+bool fabric_port_carrier(const struct fabric_port *p);
 /* Puts the port's carrier and links into the state that f->states has for them. */
 void fabric_port_state(struct fabric_port *p, nsec_t now);
 json_t *fabric_link_show(struct fabric *f, const struct fabric_target *t, nsec_t now);

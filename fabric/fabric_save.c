@@ -26,8 +26,10 @@ static void check_links(struct fabric_port *p, struct state *s)
 {
 	size_t port = (size_t)(p - p->fabric->ports);
 
-	p->is_up = link_states_carrier(p->fabric->states, port);
+	p->is_up = fabric_port_carrier(p);
 	vswitch_set_link(p->fabric->networks[p->network].sw, p->index, p->is_up);
+	if (p->ops->carrier)
+		p->ops->carrier(p, p->is_up);
 	for (size_t k = 0; k < FABRIC_ROLE_COUNT; k++) {
 		enum link_dir dir = p->links[k].is_up_dir ? LINK_UP : LINK_DOWN;
 

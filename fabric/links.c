@@ -81,16 +81,24 @@ void fabric_link_reset(struct fabric *f, const struct fabric_target *t, nsec_t n
 		put_shape(fl, &fl->origin->shape, now);
 }
 
+bool fabric_port_carrier(const struct fabric_port *p)
+{
+	return !p->lacks_peer && link_states_carrier(p->fabric->states, (size_t)(p - p->fabric->ports));
+}
+
 void fabric_port_state(struct fabric_port *p, nsec_t now)
 {
 	const struct link_states *states = p->fabric->states;
 	size_t port = (size_t)(p - p->fabric->ports);
-	bool carrier = link_states_carrier(states, port);
+	bool carrier = fabric_port_carrier(p);
 
 	/* Told of a loss of carrier, the switch forgets who is there. */
-	if (p->is_up != carrier)
+	if (p->is_up != carrier) {
+		p->is_up = carrier;
 		vswitch_set_link(p->fabric->networks[p->network].sw, p->index, carrier);
-	p->is_up = carrier;
+		if (p->ops->carrier)
+			p->ops->carrier(p, carrier);
+	}
 	for (size_t k = 0; k < FABRIC_ROLE_COUNT; k++) {
 		struct fabric_link *fl = &p->links[k];
 
@@ -99,6 +107,16 @@ void fabric_port_state(struct fabric_port *p, nsec_t now)
 			    now);
 		fabric_element_moved(fl->fabric, link_element(fl->link));
 	}
+}
+
+void fabric_port_peer(struct fabric_port *p, bool is_there, const char *why, nsec_t now)
+{
+	struct fabric *f = p->fabric;
+
+	p->lacks_peer = !is_there;
+	fabric_port_state(p, now);
+	if (f->on_peer)
+		f->on_peer(f->on_peer_ctx, p, is_there, why);
 }
 
 void fabric_link_state(struct fabric *f, const struct fabric_target *t, bool up, bool is_flap_end,
@@ -197,10 +215,10 @@ static json_t *port_json(const struct fabric_port *p)
 {
 	const struct fabric *f = p->fabric;
 	static const char *const roles[FABRIC_ROLE_COUNT] = { "up", "network", "down" };
-	json_t *j = json_pack("{s:s,s:s,s:b,s:b,s:o,s:o}", "port", p->plan->name, "network",
-			      f->plan->networks[p->network].name, "up", (int)p->is_up, "broken",
-			      (int)fabric_port_is_broken(p), "in",
-			      counters_json(&p->in), "out", counters_json(&p->out));
+	json_t *j = json_pack("{s:s,s:s,s:s,s:b,s:b,s:b,s:o,s:o}", "port", p->plan->name, "network",
+			      f->plan->networks[p->network].name, "kind", p->ops->kind, "up", (int)p->is_up, "peer",
+			      (int)!p->lacks_peer, "broken", (int)fabric_port_is_broken(p), "in", counters_json(&p->in),
+			      "out", counters_json(&p->out));
 
 	for (size_t k = 0; k < FABRIC_ROLE_COUNT; k++)
 		json_object_set_new(j, roles[k], counters_json(element_counters(p->links[k].input.element)));

@@ -51,8 +51,10 @@ struct port_ops {
 	/* The end of that; without a sleep it does nothing. */
 	void (*wake)(struct fabric_port *p);
 	int (*wait_fd)(const struct fabric_port *p); /* borrowed */
-	/* wait_fd() was found readable. */
+	/* wait_fd() has had something new since the last time. */
 	void (*kicked)(struct fabric_port *p);
+	/* The port's carrier is another now, for the other side to see. */
+	void (*carrier)(struct fabric_port *p, bool is_up);
 	/* True once the other side wrote nonsense; the port is dead then. */
 	bool (*is_broken)(const struct fabric_port *p);
 	/* Describes what waits beyond the port, for saved state. @real: now by the other side's clock. */
@@ -72,6 +74,7 @@ struct fabric_port {
 	bool is_active; /* drained without being asked; else asleep */
 	bool is_dirty; /* put into, not yet published */
 	bool is_up; /* carrier, as the switch was told */
+	bool lacks_peer; /* nobody is at the other side now: there is no carrier. open() and fabric_port_peer() say so */
 	nsec_t last_entry_ns; /* when its last frame entered, by the fabric's time */
 	struct fabric_input at_switch;
 	struct fabric_link links[FABRIC_ROLE_COUNT];
@@ -82,6 +85,9 @@ struct fabric_port {
 /* Takes one frame in, copied from @rec, which is judged here. Its counters say what became of it. */
 void fabric_port_enter(struct fabric_port *p, const struct ring_record *rec, nsec_t now);
 bool fabric_port_is_broken(const struct fabric_port *p);
+/* The other side came or went: the port's carrier follows, and who watches the fabric is told. From within drain()
+ * only. @why: of what went, for people; else NULL. */
+void fabric_port_peer(struct fabric_port *p, bool is_there, const char *why, nsec_t now);
 
 /* The operations of a kind; borrowed. */
 const struct port_ops *port_ops(enum fabric_port_kind kind);

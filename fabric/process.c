@@ -3,7 +3,8 @@
  * While frames come the rings are polled, and the kernel is asked for control
  * messages once in BUSY_ROUNDS rounds. When a round found nothing the rings
  * are put to sleep and the process waits in epoll for a kick, a message or the
- * next due time: an idle team costs nothing. Timers are exact because the
+ * next due time: an idle team costs nothing. Ports are waited for edge by edge: what one has not
+ * been drained of in a pause does not wake the process again. Timers are exact because the
  * thread's timer slack is 1 ns (prctl(2) PR_SET_TIMERSLACK; it is 50 us
  * otherwise).
  *
@@ -12,6 +13,7 @@
  * Used by: the supervisor, after fork.   Depends on: core/{control,loop,clock,log,sandbox}.h. */
 #include "fabric/process.h"
 
+#include "core/budget.h"
 #include "core/cleanup.h"
 #include "core/clock.h"
 #include "core/control.h"
@@ -29,6 +31,8 @@
 
 enum {
 	BUSY_ROUNDS = 64,
+	PEER_WORDS = 30,
+	PEER_WORDS_PER_S = 1, /* of peers that come and go: told at once, and for good */
 	MEMORY_BESIDE = 64 << 20, /* bytes, beside frames that wait: messages, spent frames, the heap's gaps */
 };
 
@@ -44,6 +48,8 @@ struct process {
 	struct loop *loop;
 	struct control *control;
 	struct kick *kicks;
+	struct budget peer_words;
+	uint64_t n_untold; /* peers that came or went too often to be told of */
 	bool quit;
 	int status;
 };
@@ -62,6 +68,28 @@ static void on_kick(void *ctx, int fd, uint32_t events)
 			 p->plan->name);
 		k->complained = true;
 	}
+}
+
+/* Told to the supervisor, who is not flooded by a peer that comes and goes. */
+static void on_peer(void *ctx, const struct fabric_port *port, bool is_there, const char *why)
+{
+	struct process *p = ctx;
+	json_t *event;
+
+	if (!p->control || !budget_take(&p->peer_words, clock_now(), 1)) {
+		p->n_untold++;
+		return;
+	}
+	log_info("%s: its %s peer %s%s%s", port->plan->name, port->ops->kind, is_there ? "is there" : "is gone",
+		 why ? ": " : "", why ? why : "");
+	event = json_pack("{s:s,s:I,s:b,s:I}", "event", "peer", "port", (json_int_t)(port - p->fabric->ports), "there",
+			  (int)is_there, "untold", (json_int_t)p->n_untold);
+	p->n_untold = 0;
+	if (why)
+		(void)json_object_set_new(event, "why", json_string(why));
+	if (control_send(p->control, event, NULL, 0) < 0)
+		p->quit = true;
+	json_decref(event);
 }
 
 static void on_control(void *ctx, struct control *c, json_t *msg, int *fds, int n_fds, int status)
@@ -92,6 +120,9 @@ static int set_up(struct process *p, const struct fabric_config *cfg)
 	r = fabric_new(cfg->plan, &p->fabric);
 	if (r < 0)
 		return r;
+	p->fabric->on_peer = on_peer;
+	p->fabric->on_peer_ctx = p;
+	budget_init(&p->peer_words, PEER_WORDS, PEER_WORDS_PER_S, clock_now());
 	r = loop_new(&p->loop);
 	if (r < 0)
 		return r;
@@ -108,7 +139,7 @@ static int set_up(struct process *p, const struct fabric_config *cfg)
 		if (!port->ops->wait_fd)
 			continue;
 		p->kicks[i] = (struct kick){ .fabric = p->fabric, .port = i };
-		r = loop_add_fd(p->loop, port->ops->wait_fd(port), EPOLLIN, on_kick, &p->kicks[i], &source);
+		r = loop_add_fd(p->loop, port->ops->wait_fd(port), EPOLLIN | EPOLLET, on_kick, &p->kicks[i], &source);
 		if (r < 0)
 			return r;
 	}

@@ -18,6 +18,10 @@
  *   {"id":N,"do":"counters"} -> whole books of every network and port
  *   {"id":N,"do":"pause"} {"id":N,"do":"resume"}: frames stay where they are
  *   {"id":N,"do":"quit"}: answers, then ends
+ * And, without being asked, of ports whose other side comes and goes:
+ *   {"event":"peer","port":I,"there":BOOL,"why":TEXT,"untold":N}
+ *     "why" says why it went. "untold" is how many such events were left out before
+ *     this one: of many in a short time, one a second is told.
  * When control_fd ends, the fabric ends. */
 #ifndef MUSTER_FABRIC_PROCESS_H
 #define MUSTER_FABRIC_PROCESS_H
