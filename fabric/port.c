@@ -1,6 +1,6 @@
 /* fabric/port.c: the table of the kinds of port, and the kind that leads nowhere.
  *
- * Used by: fabric/fabric.c.   Depends on: fabric/port_ring.c. */
+ * Used by: fabric/fabric.c.   Depends on: fabric/port_*.c. */
 #include "fabric/port.h"
 
 static enum loss_reason put_nowhere(struct fabric_port *p, struct frame *f, nsec_t now)
@@ -18,6 +18,7 @@ const struct port_ops *port_ops(enum fabric_port_kind kind)
 	static const struct port_ops *const kinds[FABRIC_PORT_KIND_COUNT] = {
 		[FABRIC_PORT_NONE] = &port_none_ops,
 		[FABRIC_PORT_RING] = &port_ring_ops,
+		[FABRIC_PORT_STREAM] = &port_stream_ops,
 	};
 
 	return kinds[kind];
