@@ -5,11 +5,11 @@
  * nobody when it left meanwhile. No answer is an answer too, {"ok":false,"error":…,
  * "status":1}, so that who asked has one case.
  *
- * Used by: supervisor.c, spawn.c, vm.c, link.c, pause.c.   Depends on: core/rpc.h. */
+ * Used by: spawn.c, vm_host.c, link.c, pause.c, status.c, serve.c.   Depends on: core/rpc.h. */
+#include "teams/calls.h"
+
 #include "core/bytes.h"
 #include "core/log.h"
-#include "core/rpc.h"
-#include "teams/supervisor_private.h"
 
 #include <errno.h>
 #include <string.h>
@@ -97,15 +97,22 @@ int sup_ask_fabric_for(struct supervisor *sup, json_t *msg, nsec_t within_ns, st
 	return 0;
 }
 
+void sup_calls_forget_client(struct supervisor *sup, const struct client *client)
+{
+	for (struct fabric_call *c = sup->fabric_calls; c; c = c->next)
+		if (c->client == client)
+			c->client = NULL;
+}
+
 /* ---- machines --------------------------------------------------------------------- */
 
-void vm_calls_open(struct vm *v)
+void vm_calls_open(struct vm_host *v)
 {
 	v->rpc = peer_new(v->sup->loop, v->control,
 			  str_printf("the machine of %s/%s", v->sup->team->name, v->tv->name));
 }
 
-void vm_calls_close(struct vm *v)
+void vm_calls_close(struct vm_host *v)
 {
 	struct rpc *r = take_ptr(v->rpc);
 
@@ -114,7 +121,7 @@ void vm_calls_close(struct vm *v)
 	(void)rpc_free(r);
 }
 
-int vm_ask_for(struct vm *v, json_t *msg, nsec_t within_ns, rpc_reply_fn *fn, void *ctx)
+int vm_ask_for(struct vm_host *v, json_t *msg, nsec_t within_ns, rpc_reply_fn *fn, void *ctx)
 {
 	if (v->rpc)
 		return rpc_call(v->rpc, msg, within_ns, fn, ctx);
@@ -122,7 +129,14 @@ int vm_ask_for(struct vm *v, json_t *msg, nsec_t within_ns, rpc_reply_fn *fn, vo
 	return -EPIPE;
 }
 
-int vm_ask(struct vm *v, json_t *msg, rpc_reply_fn *fn)
+int vm_ask(struct vm_host *v, json_t *msg, rpc_reply_fn *fn)
 {
 	return vm_ask_for(v, msg, ANSWER_NS, fn, v);
+}
+
+void vm_tell(struct vm_host *v, json_t *msg)
+{
+	if (v->control)
+		(void)control_send(v->control, msg, NULL, 0);
+	json_decref(msg);
 }

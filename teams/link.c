@@ -8,10 +8,13 @@
  * What a link is like is in sup->shapes (teams/link_shapes.h); the fabric is sent whole shapes as
  * JSON. What it shows of a link gets its text here, in a team file's words.
  *
- * Used by: serve.c.   Depends on: calls.c, fabric/process.h's control messages. */
+ * Used by: serve.c, supervisor.c.   Depends on: answer.c, calls.c, fabric/process.h's control messages. */
+#include "teams/link.h"
+
 #include "core/bytes.h"
 #include "core/log.h"
-#include "teams/supervisor_private.h"
+#include "teams/answer.h"
+#include "teams/calls.h"
 
 #include <errno.h>
 #include <string.h>

@@ -8,9 +8,14 @@
  * A question lives a little longer than its phase, so that the barrier's bound, which names all who
  * did not answer, comes before the question's.
  *
- * Used by: serve.c, vm.c. */
+ * Used by: serve.c, supervisor.c.   Depends on: calls.c, vm_host.c, team_state.c, barrier.c. */
+#include "teams/pause.h"
+
 #include "core/bytes.h"
-#include "teams/supervisor_private.h"
+#include "teams/answer.h"
+#include "teams/calls.h"
+#include "teams/team_state.h"
+#include "teams/vm_host.h"
 
 #include <errno.h>
 #include <string.h>
@@ -53,7 +58,7 @@ static void members(void *ctx, unsigned phase)
 		return;
 	}
 	for (size_t i = 0; i < sup->n_vms; i++)
-		if (sup->vms[i].state == from)
+		if (sup->vms[i].vm.state == from)
 			barrier_add(&sup->op.barrier, i);
 }
 
@@ -84,7 +89,7 @@ static void ask(void *ctx, const struct barrier_member *m)
 	bool is_pause = sup->op.is_pause;
 
 	if (!is_fabric(sup, m->phase))
-		vm_pause(&sup->vms[m->id], is_pause, QUESTION_NS);
+		vm_host_pause(&sup->vms[m->id], is_pause, QUESTION_NS);
 	else if (sup_ask_fabric_for(sup, json_pack("{s:s}", "do", is_pause ? "pause" : "resume"), QUESTION_NS, NULL,
 				    sup->op.serial, fabric_did) < 0)
 		ack(sup, m->phase, 0, "the fabric cannot be asked");
@@ -96,7 +101,7 @@ static void forget(void *ctx, const struct barrier_member *m)
 	struct supervisor *sup = ctx;
 
 	if (!is_fabric(sup, m->phase))
-		vm_pause_forget(&sup->vms[m->id]);
+		vm_host_pause_forget(&sup->vms[m->id]);
 }
 
 /* A team that does not stand still as a whole goes on as a whole. Who pauses late finds this behind it. */
@@ -106,8 +111,8 @@ static void undo(void *ctx, const struct barrier_member *m)
 
 	if (is_fabric(sup, m->phase))
 		(void)sup_ask_fabric(sup, json_pack("{s:s}", "do", "resume"), NULL, 0, fabric_was_told);
-	else if (vm_has_machine(&sup->vms[m->id]))
-		vm_pause(&sup->vms[m->id], false, ANSWER_NS);
+	else if (sup->vms[m->id].pid != 0)
+		vm_host_pause(&sup->vms[m->id], false, ANSWER_NS);
 }
 
 static char *name(void *ctx, const struct barrier_member *m)
@@ -140,7 +145,7 @@ static const struct barrier_plan resume_plan = { .n_phases = PHASES, .goes_on = 
 						 .members = members, .ask = ask, .forget = forget,
 						 .name = name, .done = done };
 
-void sup_vm_paused(struct supervisor *sup, struct vm *v, const char *error)
+void sup_vm_paused(struct supervisor *sup, struct vm_host *v, const char *error)
 {
 	ack(sup, sup->op.is_pause ? PHASES - 1 : 0, v->index, error);
 }
@@ -174,32 +179,15 @@ void sup_pause(struct client *client, json_int_t id, bool is_pause)
 	arm(sup);
 }
 
-void sup_forget_client(struct supervisor *sup, const struct client *client)
+void sup_pause_forget_client(struct supervisor *sup, const struct client *client)
 {
 	if (sup->op.client == client)
 		sup->op.client = NULL;
-	for (struct fabric_call *c = sup->fabric_calls; c; c = c->next)
-		if (c->client == client)
-			c->client = NULL;
-	for (size_t i = 0; i < sup->n_vms; i++)
-		if (sup->vms[i].wait.client == client)
-			sup->vms[i].wait.client = NULL;
 }
 
-char *sup_waits_for(struct supervisor *sup, const struct client *client)
+char *sup_pause_waits_for(const struct supervisor *sup, const struct client *client)
 {
-	if (barrier_is_active(&sup->op.barrier) && sup->op.client == client)
-		return str_printf("the team to %s", sup->op.is_pause ? "pause" : "go on");
-	for (size_t i = 0; i < sup->n_vms; i++) {
-		const struct vm *v = &sup->vms[i];
-		CLEANUP(free) char *what = NULL;
-
-		if (v->wait.client != client)
-			continue;
-		if (v->state == VM_BOOTING || v->state == VM_SETUP || v->state == VM_CHECKING)
-			what = ready_waits_for(&v->ready);
-		return str_printf("%s, which is %s%s%s", v->tv->name, vm_state_str(v->state),
-				  what ? ": it waits for " : "", what ? what : "");
-	}
-	return NULL;
+	if (!barrier_is_active(&sup->op.barrier) || sup->op.client != client)
+		return NULL;
+	return str_printf("the team to %s", sup->op.is_pause ? "pause" : "go on");
 }

@@ -8,13 +8,19 @@
  *
  * The socket lies in a folder of mode 0700, so who connects is the user.
  *
- * Used by: supervisor.c.   Depends on: vm.c, exec.c, pause.c, link.c. */
+ * Used by: supervisor.c.   Depends on: vm_host.c, exec.c, pause.c, link.c, status.c. */
+#include "teams/serve.h"
+
 #include "core/log.h"
-#include "core/verb.h"
-#include "teams/supervisor_private.h"
+#include "teams/answer.h"
+#include "teams/calls.h"
+#include "teams/link.h"
+#include "teams/pause.h"
+#include "teams/status.h"
+#include "teams/team_state.h"
+#include "teams/vm_host.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -34,26 +40,8 @@ struct exec_req {
 	struct client *client;
 	json_int_t id;
 	struct exec_job *job;
-	const struct vm *vm;
+	const struct vm_host *vm;
 };
-
-/* ---- answers ------------------------------------------------------------------------ */
-
-void client_ok(struct client *client, json_int_t id, json_t *body)
-{
-	verb_ok(client->control, id, body);
-}
-
-void client_fail(struct client *client, json_int_t id, int status, const char *fmt, ...)
-{
-	char text[4096];
-	va_list ap;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
-	verb_fail(client->control, id, status, text);
-}
 
 /* ---- requests ------------------------------------------------------------------------- */
 
@@ -153,15 +141,15 @@ static void on_exec_done(void *ctx, const struct exec_result *result)
 }
 
 /* Says why the agent of @v cannot be asked; true when it can. */
-static bool agent_is_there(struct client *c, json_int_t id, const struct vm *v)
+static bool agent_is_there(struct client *c, json_int_t id, const struct vm_host *v)
 {
-	if (v->state == VM_PAUSED)
+	if (v->vm.state == VM_PAUSED)
 		client_fail(c, id, 1, "%s is paused", v->tv->name);
-	else if (v->pid == 0)
-		client_fail(c, id, 1, "%s is %s", v->tv->name, vm_state_str(v->state));
+	else if (!v->vm.has_machine)
+		client_fail(c, id, 1, "%s is %s", v->tv->name, vm_state_str(v->vm.state));
 	else if (!v->agent || !agent_is_synced(v->agent))
 		client_fail(c, id, 1, "%s is %s: its guest agent does not answer yet", v->tv->name,
-			    vm_state_str(v->state));
+			    vm_state_str(v->vm.state));
 	else
 		return true;
 	return false;
@@ -170,7 +158,7 @@ static bool agent_is_there(struct client *c, json_int_t id, const struct vm *v)
 static void do_exec(struct verb_call *call)
 {
 	struct client *c = call->ctx;
-	struct vm *v = call->subject;
+	struct vm_host *v = call->subject;
 	json_t *timeout = json_object_get(call->msg, "timeout_ns");
 	struct exec_spec spec = {
 		.part = on_exec_part, .argv = json_object_get(call->msg, "argv"),
@@ -199,7 +187,7 @@ static void do_exec(struct verb_call *call)
 static void do_session(struct verb_call *call)
 {
 	struct client *c = call->ctx;
-	struct vm *v = call->subject;
+	struct vm_host *v = call->subject;
 	json_t *env = json_array();
 
 	if (!agent_is_there(c, call->id, v)) {
@@ -216,7 +204,7 @@ static void do_session(struct verb_call *call)
 struct agent_req {
 	struct client *client; /* NULL: it left */
 	json_int_t id;
-	struct vm *vm;
+	struct vm_host *vm;
 	struct agent_req *next;
 };
 static struct agent_req *agent_reqs; /* the supervisor's process has one team */
@@ -240,7 +228,7 @@ static void on_agent_reply(void *ctx, json_t *result, const char *error)
 static void do_agent(struct verb_call *call)
 {
 	struct client *c = call->ctx;
-	struct vm *v = call->subject;
+	struct vm_host *v = call->subject;
 	static const char *const allowed[] = { "guest-ping",	  "guest-file-open", "guest-file-read",
 					       "guest-file-write", "guest-file-close", "guest-set-time" };
 	const char *execute = json_string_value(json_object_get(call->msg, "execute"));
@@ -271,7 +259,7 @@ static void do_agent(struct verb_call *call)
 static void do_console(struct verb_call *call)
 {
 	struct client *c = call->ctx;
-	struct vm *v = call->subject;
+	struct vm_host *v = call->subject;
 
 	if (console_attach(&v->console, c->control) < 0)
 		client_fail(c, call->id, 1, "%s: too many are attached to its console", v->tv->name);
@@ -281,7 +269,7 @@ static void do_console(struct verb_call *call)
 
 static void do_type(struct verb_call *call)
 {
-	struct vm *v = call->subject;
+	struct vm_host *v = call->subject;
 	json_t *data = json_object_get(call->msg, "data");
 	CLEANUP(bytes) struct bytes in = { 0 };
 
@@ -292,20 +280,8 @@ static void do_type(struct verb_call *call)
 
 /* ---- one VM's state ------------------------------------------------------------------------- */
 
-/* @c waits until @v is in @until; at once when it is. */
-static void wait_for(struct client *c, json_int_t id, struct vm *v, enum vm_state until)
-{
-	if (v->wait.client)
-		client_fail(v->wait.client, v->wait.id, 1, "%s: another request came", v->tv->name);
-	v->wait = (struct vm_wait){ .client = c, .id = id, .until = until };
-	if (v->state == until) {
-		v->wait.client = NULL;
-		client_ok(c, id, NULL);
-	}
-}
-
 /* The VM whose agent does not answer what @c asked of it, or NULL. */
-static const struct vm *silent_guest(const struct client *c)
+static const struct vm_host *silent_guest(const struct client *c)
 {
 	for (const struct exec_req *req = c->execs; req; req = req->next)
 		if (req->job && exec_waits_for_agent(req->job, clock_now()))
@@ -320,9 +296,13 @@ static const struct vm *silent_guest(const struct client *c)
 static void do_ping(struct verb_call *call)
 {
 	struct client *c = call->ctx;
-	CLEANUP(free) char *waits = sup_waits_for(c->sup, c);
-	const struct vm *silent = waits ? NULL : silent_guest(c);
+	CLEANUP(free) char *waits = sup_pause_waits_for(c->sup, c);
+	const struct vm_host *silent = NULL;
 
+	if (!waits)
+		waits = vm_wait_str(c->sup, c);
+	if (!waits)
+		silent = silent_guest(c);
 	if (silent)
 		waits = str_printf("%s: its guest agent does not answer", silent->tv->name);
 	client_ok(c, call->id, waits ? json_pack("{s:s}", "waits", waits) : NULL);
@@ -331,74 +311,74 @@ static void do_ping(struct verb_call *call)
 static void do_stop(struct verb_call *call)
 {
 	struct client *c = call->ctx;
-	struct vm *v = call->subject;
+	struct vm_host *v = call->subject;
 
-	v->wants_restart = false;
-	wait_for(c, call->id, v, VM_STOPPED);
-	if (v->state != VM_STOPPED && v->state != VM_STOPPING)
-		vm_stop(v, json_is_true(json_object_get(call->msg, "now")));
+	vm_set_restart(&v->vm, false);
+	vm_wait_for(c, call->id, v, VM_STOPPED);
+	if (v->vm.state != VM_STOPPED && v->vm.state != VM_STOPPING)
+		vm_stop(&v->vm, json_is_true(json_object_get(call->msg, "now")), clock_now());
 }
 
 static void do_start(struct verb_call *call)
 {
 	struct client *c = call->ctx;
-	struct vm *v = call->subject;
+	struct vm_host *v = call->subject;
 	char *why = NULL;
 	/* One of a team that comes up has its turn; once it is up or kept, none has. */
-	bool is_left = (v->state == VM_WAITING || v->state == VM_DELAYED) && c->sup->state != SUP_STARTING;
+	bool is_left = (v->vm.state == VM_WAITING || v->vm.state == VM_DELAYED) && c->sup->state != SUP_STARTING;
 
-	if (v->state == VM_PAUSED) {
+	if (v->vm.state == VM_PAUSED) {
 		client_fail(c, call->id, 1, "%s is paused ('muster resume %s/%s' lets it go on)", v->tv->name,
 			    c->sup->team->name, v->tv->name);
 		return;
 	}
-	if (v->state == VM_STOPPING)
-		v->wants_restart = true; /* once it has ended */
-	if (v->pid == 0 && (v->state == VM_STOPPED || v->state == VM_FAILED || is_left)) {
-		if (vm_start(v, &why) < 0) {
+	if (v->vm.state == VM_STOPPING)
+		vm_set_restart(&v->vm, true); /* once it has ended */
+	if (!v->vm.has_machine && (v->vm.state == VM_STOPPED || v->vm.state == VM_FAILED || is_left)) {
+		if (vm_start(&v->vm, clock_now(), &why) < 0) {
 			client_fail(c, call->id, 1, "%s: %s", v->tv->name, why ? why : "it cannot be started");
 			free(why);
 			return;
 		}
 	}
-	if (v->state == VM_FAILED) {
+	if (v->vm.state == VM_FAILED) {
 		client_fail(c, call->id, 1, "%s failed and was kept; 'restart' starts it anew", v->tv->name);
 		return;
 	}
-	wait_for(c, call->id, v, VM_READY);
+	vm_wait_for(c, call->id, v, VM_READY);
 }
 
 static void do_restart(struct verb_call *call)
 {
 	struct client *c = call->ctx;
-	struct vm *v = call->subject;
+	struct vm_host *v = call->subject;
 
-	if (v->pid == 0) {
+	if (!v->vm.has_machine) {
 		do_start(call);
 		return;
 	}
-	vm_stop(v, json_is_true(json_object_get(call->msg, "now")));
-	v->wants_restart = true;
-	wait_for(c, call->id, v, VM_READY);
+	vm_stop(&v->vm, json_is_true(json_object_get(call->msg, "now")), clock_now());
+	vm_set_restart(&v->vm, true);
+	vm_wait_for(c, call->id, v, VM_READY);
 }
 
-static void pause_vm(struct client *c, json_int_t id, struct vm *v, bool is_pause)
+static void pause_vm(struct client *c, json_int_t id, struct vm_host *v, bool is_pause)
 {
 	enum vm_state from = is_pause ? VM_READY : VM_PAUSED, to = is_pause ? VM_PAUSED : VM_READY;
 
-	if (v->state != from && v->state != to) {
-		client_fail(c, id, 1, "%s is %s", v->tv->name, vm_state_str(v->state));
+	if (v->vm.state != from && v->vm.state != to) {
+		client_fail(c, id, 1, "%s is %s", v->tv->name, vm_state_str(v->vm.state));
 		return;
 	}
-	wait_for(c, id, v, to);
-	if (v->state == from)
-		vm_pause(v, is_pause, ANSWER_NS);
+	vm_wait_for(c, id, v, to);
+	if (v->vm.state == from)
+		vm_host_pause(v, is_pause, ANSWER_NS);
 }
 
 static void do_pause(struct verb_call *call)
 {
 	struct client *c = call->ctx;
-	struct vm *v = call->subject;
+	struct vm_host *v = call->subject;
 
 	if (v)
 		pause_vm(c, call->id, v, true);
@@ -409,7 +389,7 @@ static void do_pause(struct verb_call *call)
 static void do_resume(struct verb_call *call)
 {
 	struct client *c = call->ctx;
-	struct vm *v = call->subject;
+	struct vm_host *v = call->subject;
 
 	if (v)
 		pause_vm(c, call->id, v, false);
@@ -461,7 +441,7 @@ static const struct verb requests[] = {
 	  { { "vm", VERB_STRING, true }, { "now", VERB_BOOLEAN, false }, { 0 } } },
 };
 
-static struct vm *find_vm(struct supervisor *sup, const char *name)
+static struct vm_host *find_vm(struct supervisor *sup, const char *name)
 {
 	for (size_t i = 0; i < sup->n_vms; i++)
 		if (strcmp(sup->vms[i].tv->name, name) == 0)
@@ -507,7 +487,9 @@ static void client_free(struct client *c)
 	events_unfollow(&sup->events, c->control);
 	for (size_t i = 0; i < sup->n_vms; i++)
 		console_detach(&sup->vms[i].console, c->control);
-	sup_forget_client(sup, c);
+	sup_pause_forget_client(sup, c);
+	sup_calls_forget_client(sup, c);
+	vm_wait_forget(sup, c);
 	for (size_t i = 0; i < sup->n_clients; i++)
 		if (sup->clients[i] == c)
 			sup->clients[i--] = sup->clients[--sup->n_clients];
@@ -532,8 +514,8 @@ static void on_client(void *ctx, struct control *control, json_t *msg, int *fds,
 		return;
 	}
 	/* The `up` that is gone before all was up takes the team with it. */
-	if (c->is_first && (sup->opt.foreground || sup->state == SUP_STARTING))
-		sup_end(sup, sup->opt.foreground ? NULL : str_dup("interrupted"));
+	if (c->is_first && (sup->foreground || sup->state == SUP_STARTING))
+		sup_end(sup, sup->foreground ? NULL : str_dup("interrupted"));
 	client_free(c);
 }
 
@@ -560,7 +542,7 @@ int sup_add_client(struct supervisor *sup, int fd, bool is_first, struct client 
 	return 0;
 }
 
-void sup_vm_released(struct supervisor *sup, const struct vm *v)
+void sup_vm_released(struct supervisor *sup, const struct vm_host *v)
 {
 	for (size_t i = 0; i < sup->n_clients; i++) {
 		struct exec_req *next;

@@ -6,18 +6,19 @@
  * machine inherits its configuration as plain memory. Failures inside a child
  * travel as {"event":"ended","why":"error","text":…} on its control socket.
  *
- * Used by: supervisor.c, vm.c.   Depends on: vmm/machine.h, fabric/process.h. */
+ * Used by: supervisor.c, vm_host.c.   Depends on: calls.c, vmm/machine.h, fabric/process.h. */
+#include "teams/spawn.h"
+
 #include "core/bytes.h"
 #include "core/log.h"
 #include "core/proc.h"
-#include "core/rpc.h"
 #include "fabric/process.h"
+#include "teams/calls.h"
 #include "teams/host_lack.h"
 #include "teams/image.h"
 #include "teams/janitor.h"
 #include "teams/reap.h"
 #include "teams/setup.h"
-#include "teams/supervisor_private.h"
 #include "vmm/machine.h"
 
 #include <errno.h>
@@ -301,8 +302,7 @@ static int open_image(const char *root, const struct team_vm *tv, struct boot_fi
 	return r;
 }
 
-static int open_boot_files(struct supervisor *sup, struct vm *v, struct boot_files *b,
-			   char **ret_why)
+static int open_boot_files(struct supervisor *sup, struct vm_host *v, struct boot_files *b, char **ret_why)
 {
 	int r = open_image(sup->team->root, v->tv, b, ret_why);
 
@@ -321,7 +321,7 @@ static void say_error(int control_fd, const char *why, int r)
 }
 
 /* The machine's process, from its fork to its end. */
-static _Noreturn void machine_child(struct supervisor *sup, struct vm *v, struct boot_files *b,
+static _Noreturn void machine_child(struct supervisor *sup, struct vm_host *v, struct boot_files *b,
 				    const struct vm_sockets *mine)
 {
 	const struct team_vm *tv = v->tv;
@@ -397,7 +397,8 @@ static void close_sockets(struct vm_sockets *s)
 	(void)close(s->agent);
 }
 
-int sup_spawn_machine(struct supervisor *sup, struct vm *v, struct vm_sockets *ret, char **ret_why)
+int sup_spawn_machine(struct supervisor *sup, struct vm_host *v, struct vm_sockets *ret_sockets, pid_t *ret_pid,
+		      char **ret_why)
 {
 	struct boot_files b = { .kernel_fd = -1, .initrd_fd = -1, .pmem_fd = -1 };
 	struct vm_sockets theirs;
@@ -405,7 +406,7 @@ int sup_spawn_machine(struct supervisor *sup, struct vm *v, struct vm_sockets *r
 	int r = open_boot_files(sup, v, &b, ret_why);
 
 	if (r == 0) {
-		r = make_pairs(ret, &theirs);
+		r = make_pairs(ret_sockets, &theirs);
 		if (r < 0)
 			*ret_why = host_lack_str("its machine's sockets", r);
 	}
@@ -419,10 +420,10 @@ int sup_spawn_machine(struct supervisor *sup, struct vm *v, struct vm_sockets *r
 	close_sockets(&theirs);
 	boot_files_done(&b);
 	if (pid < 0) {
-		close_sockets(ret);
+		close_sockets(ret_sockets);
 		*ret_why = host_lack_str("no process for its machine", pid);
 		return pid;
 	}
-	v->pid = pid;
+	*ret_pid = pid;
 	return 0;
 }

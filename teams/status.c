@@ -7,10 +7,14 @@
  * what does not answer is said instead, and all else is there.
  *
  * Used by: serve.c.   Depends on: calls.c, the fabric's "counters" (fabric/process.h). */
+#include "teams/status.h"
+
 #include "core/addr.h"
 #include "core/bytes.h"
 #include "core/proc.h"
-#include "teams/supervisor_private.h"
+#include "teams/answer.h"
+#include "teams/calls.h"
+#include "teams/team_state.h"
 
 #include <unistd.h>
 
@@ -48,7 +52,7 @@ static json_t *nic_json(const struct supervisor *sup, size_t vm, size_t index)
 			 mac_str(&nic->mac, mac), "addresses", addresses, "mtu", (json_int_t)nic->mtu, "link", link_json(sup, vm, index));
 }
 
-static json_t *vm_json(const struct supervisor *sup, const struct vm *v, bool with_memory)
+static json_t *vm_json(const struct supervisor *sup, const struct vm_host *v, bool with_memory)
 {
 	nsec_t now = clock_now();
 	json_t *nics = json_array(), *o;
@@ -58,11 +62,10 @@ static json_t *vm_json(const struct supervisor *sup, const struct vm *v, bool wi
 		(void)json_array_append_new(nics, nic_json(sup, v->index, i));
 	if (with_memory && v->pid > 0)
 		(void)proc_memory(v->pid, &rss, &private);
-	o = json_pack("{s:s,s:s,s:s,s:I,s:I,s:o,s:f}", "name", v->tv->name, "state",
-		      vm_state_str(v->state), "engine", v->engine[0] ? v->engine : "-", "pid",
-		      (json_int_t)v->pid, "memory_bytes", (json_int_t)v->tv->memory_bytes,
-		      "nics", nics, "uptime_s",
-		      v->pid > 0 ? (double)(now - v->started_ns) / 1e9 : 0.0);
+	o = json_pack("{s:s,s:s,s:s,s:I,s:I,s:o,s:f}", "name", v->tv->name, "state", vm_state_str(v->vm.state),
+		      "engine", v->engine[0] ? v->engine : "-", "pid", (json_int_t)v->pid, "memory_bytes",
+		      (json_int_t)v->tv->memory_bytes, "nics", nics, "uptime_s",
+		      v->pid > 0 ? (double)(now - v->vm.started_ns) / 1e9 : 0.0);
 	if (with_memory)
 		(void)json_object_set_new(o, "resident_bytes", json_integer((json_int_t)private));
 	if (v->tv->group)
@@ -73,14 +76,14 @@ static json_t *vm_json(const struct supervisor *sup, const struct vm *v, bool wi
 								v->vsock.path));
 	if (v->engine_why && v->engine_why[0])
 		(void)json_object_set_new(o, "engine_why", json_string(v->engine_why));
-	if (v->boot_ns > 0)
-		(void)json_object_set_new(o, "ready_after_s", json_real((double)v->boot_ns / 1e9));
-	if (v->n_restarts > 0)
-		(void)json_object_set_new(o, "crashes", json_integer(v->n_restarts));
-	if (v->n_restarts > 0 && v->state != VM_FAILED && v->why)
-		(void)json_object_set_new(o, "last_crash", json_string(v->why));
-	if (v->state == VM_FAILED && v->why)
-		(void)json_object_set_new(o, "why", json_string(v->why));
+	if (v->vm.boot_ns > 0)
+		(void)json_object_set_new(o, "ready_after_s", json_real((double)v->vm.boot_ns / 1e9));
+	if (v->vm.n_restarts > 0)
+		(void)json_object_set_new(o, "crashes", json_integer(v->vm.n_restarts));
+	if (v->vm.n_restarts > 0 && v->vm.state != VM_FAILED && v->vm.why)
+		(void)json_object_set_new(o, "last_crash", json_string(v->vm.why));
+	if (v->vm.state == VM_FAILED && v->vm.why)
+		(void)json_object_set_new(o, "why", json_string(v->vm.why));
 	return o;
 }
 

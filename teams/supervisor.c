@@ -6,23 +6,25 @@
  * end in sup_end(), which only arms a timer: the stack is unwound at the
  * loop's next turn, never from within a callback of what is being undone.
  *
- * The order of VMs: a VM starts when every VM of its `after` has been ready;
- * those that wait for nobody start together, but no more boot at a time than
- * BOOTS_A_PROCESSOR allows: a hundred guests that boot at once leave the supervisor
- * itself no processor, and each of them runs out of its `ready` time. A VM boots until its
- * agent answers, which depends on no other VM, so nobody waits in a circle.
- *
  * Used by: the commands up and test (through supervisor_start()).
- * Depends on: spawn.c, vm.c, serve.c, events.c, undo.c. */
+ * Depends on: bringup.c, serve.c, pause.c, link.c, vm_host.c,
+ * spawn.c, events.c, undo.c. */
 #include "teams/supervisor.h"
 
 #include "core/bytes.h"
 #include "core/log.h"
 #include "core/proc.h"
 #include "core/sandbox.h"
+#include "teams/answer.h"
+#include "teams/bringup.h"
 #include "teams/host_lack.h"
 #include "teams/host_memory.h"
-#include "teams/supervisor_private.h"
+#include "teams/link.h"
+#include "teams/pause.h"
+#include "teams/serve.h"
+#include "teams/spawn.h"
+#include "teams/team_state.h"
+#include "teams/vm_host.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,134 +36,7 @@
 #include <sys/sysinfo.h>
 #include <sys/wait.h>
 
-enum { FLUSH_BOUND_MS = 1000, BOOTS_A_PROCESSOR = 2, BOOTS_LEAST = 4 };
-
-static const char *const state_names[] = { "starting", "up", "broken", "paused", "ending" };
-_Static_assert(sizeof state_names / sizeof *state_names == SUP_STATE_COUNT, "one name a state");
-
-const char *sup_state_str(enum sup_state state)
-{
-	return state_names[state];
-}
-
-void sup_set_state(struct supervisor *sup, enum sup_state state)
-{
-	json_t *event;
-
-	if (sup->state == state || sup->state == SUP_ENDING)
-		return;
-	sup->state = state;
-	if (state == SUP_UP && sup->up_ns == 0)
-		sup->up_ns = clock_now() - sup->started_ns;
-	event = json_pack("{s:s,s:s,s:f}", "event", "team", "state", sup_state_str(state), "seconds",
-			  (double)(clock_now() - sup->started_ns) / 1e9);
-	if (state == SUP_ENDING && sup->end_why)
-		(void)json_object_set_new(event, "why", json_string(sup->end_why));
-	events_emit(&sup->events, event);
-	/* Nobody's turn comes any more. */
-	for (size_t i = 0; i < sup->n_vms && (state == SUP_BROKEN || state == SUP_ENDING); i++)
-		if (state == SUP_ENDING)
-			vm_wait_fail(&sup->vms[i], "the team is ending");
-		else if (sup->vms[i].state == VM_WAITING || sup->vms[i].state == VM_DELAYED)
-			vm_wait_fail(&sup->vms[i], "another VM failed before its turn came");
-}
-
-void sup_end(struct supervisor *sup, char *why)
-{
-	if (sup->state == SUP_ENDING) {
-		free(why);
-		return;
-	}
-	sup->end_why = why;
-	sup_set_state(sup, SUP_ENDING);
-	loop_set_timer(sup->end_timer, 0);
-}
-
-/* ---- order ---------------------------------------------------------------------- */
-
-static bool may_start(const struct supervisor *sup, const struct vm *v)
-{
-	for (size_t i = 0; i < v->tv->n_after; i++)
-		if (sup->vms[v->tv->after[i]].boot_ns == 0)
-			return false;
-	return true;
-}
-
-/* How many VMs boot: their processors are busy and nobody talks to them yet. */
-static size_t n_booting(const struct supervisor *sup)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < sup->n_vms; i++)
-		n += sup->vms[i].state == VM_BOOTING;
-	return n;
-}
-
-/* Starts the next VM that may, one at a turn of the loop, so that `status` and `down` are served
- * meanwhile. */
-static void start_what_may(struct supervisor *sup)
-{
-	if (n_booting(sup) >= sup->boots_max)
-		return;
-	for (size_t i = 0; i < sup->n_vms && sup->state == SUP_STARTING; i++) {
-		struct vm *v = &sup->vms[sup->team->order ? sup->team->order[i] : i];
-
-		if (v->state != VM_WAITING || !may_start(sup, v))
-			continue;
-		loop_set_timer(sup->start_timer, clock_now() + 1);
-		vm_start_delayed(v);
-		return;
-	}
-}
-
-static void on_start_timer(void *ctx, nsec_t now)
-{
-	(void)now;
-	start_what_may(ctx);
-}
-
-static bool all_were_ready(const struct supervisor *sup)
-{
-	for (size_t i = 0; i < sup->n_vms; i++)
-		if (sup->vms[i].boot_ns == 0)
-			return false;
-	return true;
-}
-
-/* A VM failed. Before the team was up that ends the team; later it depends
- * on `on-crash`, and a `start` somebody waits for only fails that. */
-static void vm_failed(struct supervisor *sup, struct vm *v)
-{
-	char *why = str_printf("%s: %s", v->tv->name, v->why ? v->why : "it failed");
-	bool is_first = sup->state == SUP_STARTING;
-
-	log_warn("%s", why);
-	if (sup->opt.keep || (!is_first && v->tv->on_crash == ON_CRASH_IGNORE)) {
-		if (v->tv->on_crash != ON_CRASH_IGNORE)
-			sup_set_state(sup, SUP_BROKEN);
-		free(why);
-	} else {
-		sup_end(sup, why);
-	}
-}
-
-void sup_vm_changed(struct supervisor *sup, struct vm *v)
-{
-	if (sup->state == SUP_ENDING)
-		return;
-	if (v->state == VM_FAILED && v->pid != 0 && !sup->opt.keep)
-		return; /* comes again when the process is gone */
-	if (v->state == VM_FAILED) {
-		vm_failed(sup, v);
-	} else if (sup->state == SUP_STARTING && v->state == VM_STOPPED && v->boot_ns == 0) {
-		loop_set_timer(sup->start_timer, clock_now() + 1);
-	} else if (sup->state == SUP_STARTING) {
-		if (v->state != VM_BOOTING)
-			loop_set_timer(sup->start_timer, clock_now() + 1);
-		if (v->state == VM_READY && all_were_ready(sup))
-			sup_set_state(sup, SUP_UP);
-	}
-}
+enum { FLUSH_BOUND_MS = 1000 };
 
 /* ---- children and signals --------------------------------------------------------- */
 
@@ -190,7 +65,7 @@ static void child_ended(struct supervisor *sup, pid_t pid, int status)
 	}
 	for (size_t i = 0; i < sup->n_vms; i++)
 		if (pid == sup->vms[i].pid)
-			vm_reaped(&sup->vms[i], status);
+			vm_exited(&sup->vms[i].vm, status, clock_now());
 }
 
 static void on_sigchld(void *ctx, int signo)
@@ -299,7 +174,7 @@ static int make_cgroup(struct supervisor *sup, char **ret_why)
 static int make_vms(struct supervisor *sup, char **ret_why)
 {
 	for (size_t i = 0; i < sup->n_vms; i++) {
-		int r = vm_init(&sup->vms[i], sup, i, ret_why);
+		int r = vm_host_init(&sup->vms[i], sup, i, ret_why);
 
 		if (r < 0)
 			return r;
@@ -426,7 +301,7 @@ static int add_signals(struct supervisor *sup)
 	if (r == 0)
 		r = loop_add_timer(sup->loop, NSEC_NEVER, on_end_timer, sup, &sup->end_timer);
 	if (r == 0)
-		r = loop_add_timer(sup->loop, NSEC_NEVER, on_start_timer, sup, &sup->start_timer);
+		r = bringup_open(sup);
 	if (r == 0)
 		r = sup_pause_open(sup);
 	return r;
@@ -530,9 +405,7 @@ static _Noreturn void supervisor_run(struct supervisor *sup, int client_fd)
 		/* Here there is nothing that --keep could keep. */
 		sup_end(sup, why);
 	} else {
-		start_what_may(sup);
-		if (sup->n_vms == 0)
-			sup_set_state(sup, SUP_UP);
+		bringup_start(sup);
 	}
 	(void)loop_run(sup->loop);
 	flush_clients(sup);
@@ -562,16 +435,26 @@ int supervisor_check(const struct team *team, uint64_t freed_bytes, char **ret_w
 	return r;
 }
 
+static const struct sup_hooks hooks = { .vm_changed = bringup_vm_changed,
+					.vm_released = sup_vm_released,
+					.vm_paused = sup_vm_paused };
+
 int supervisor_start(const struct store *store, const struct team *team,
 		     const struct supervisor_options *opt, int lock_fd, int *ret_fd,
 		     pid_t *ret_pid, char **ret_why)
 {
-	size_t boots = (size_t)get_nprocs() * BOOTS_A_PROCESSOR;
-	struct supervisor sup = { .store = store, .team = team, .opt = *opt, .lock_fd = lock_fd,
-				  .log_fd = -1, .janitor_fd = -1, .listen_fd = -1,
+	struct supervisor sup = { .hooks = &hooks,
+				  .store = store,
+				  .team = team,
+				  .lock_fd = lock_fd,
+				  .foreground = opt->foreground,
+				  .keep = opt->keep,
+				  .log_fd = -1,
+				  .janitor_fd = -1,
+				  .listen_fd = -1,
 				  .cgroup = { .parent_fd = -1, .procs_fd = -1, .events_fd = -1 },
 				  .state = SUP_STARTING,
-				  .boots_max = boots > BOOTS_LEAST ? boots : BOOTS_LEAST };
+				  .boots_max = bringup_boots_max((unsigned)get_nprocs()) };
 	int fds[2], r = check_host(team, 0, &sup.engine, ret_why);
 	pid_t pid;
 

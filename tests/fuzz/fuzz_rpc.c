@@ -10,7 +10,7 @@
 #include "core/cleanup.h"
 #include "core/rpc.h"
 #include "core/verb.h"
-#include "teams/supervisor_private.h"
+#include "teams/serve.h"
 #include "tests/send_fds.h"
 #include "vmm/machine.h"
 

@@ -1,7 +1,7 @@
 /* tests/teams/check_protocol.c: docs/protocol.md names every verb with its arguments as the tables do. */
 #include "core/bytes.h"
 #include "core/verb.h"
-#include "teams/supervisor_private.h"
+#include "teams/serve.h"
 #include "tests/unit.h"
 #include "vmm/machine.h"
 

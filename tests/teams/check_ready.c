@@ -1,4 +1,4 @@
-/* tests/teams/check_ready.c: readiness on driven time, the states of a VM, the
+/* tests/teams/check_ready.c: readiness on driven time, the
  * matcher of tests, the reports, the undo stack. */
 #include "tests/unit.h"
 
@@ -7,7 +7,6 @@
 #include "teams/test_match.h"
 #include "teams/test_run.h"
 #include "teams/undo.h"
-#include "teams/vm.h"
 
 #include <string.h>
 
@@ -142,22 +141,6 @@ START_TEST(test_timeouts)
 	ck_assert_str_eq(r.why, "not ready after 60 s: it waits for its ready command: check\n"
 				"  last: exit status 1: refused");
 	ready_done(&r);
-}
-END_TEST
-
-START_TEST(test_states)
-{
-	ck_assert(vm_state_may(VM_WAITING, VM_BOOTING));
-	ck_assert(vm_state_may(VM_READY, VM_PAUSED));
-	ck_assert(!vm_state_may(VM_BOOTING, VM_PAUSED));
-	ck_assert(!vm_state_may(VM_STOPPED, VM_READY));
-	ck_assert(!vm_state_may(VM_PAUSED, VM_BOOTING));
-	for (int from = 0; from < VM_STATE_COUNT; from++) {
-		ck_assert_str_ne(vm_state_str((enum vm_state)from), "");
-		/* A failure ends every state but itself. */
-		if (from != VM_FAILED)
-			ck_assert(vm_state_may((enum vm_state)from, VM_FAILED));
-	}
 }
 END_TEST
 
@@ -302,7 +285,6 @@ static Suite *make_suite(void)
 	tcase_add_test(t, test_whole_way);
 	tcase_add_test(t, test_run_fails);
 	tcase_add_test(t, test_timeouts);
-	tcase_add_test(t, test_states);
 	tcase_add_loop_test(t, test_match_text, 0, (int)(sizeof matches / sizeof *matches));
 	tcase_add_test(t, test_expectation);
 	tcase_add_test(t, test_reports);
