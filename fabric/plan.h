@@ -28,15 +28,22 @@ struct fabric_plan_network {
 
 /* FABRIC_PORT_NONE: what arrives is lost, and nothing comes. FABRIC_PORT_RING: a pair of rings in
  * shared memory, with a process at their other end. FABRIC_PORT_STREAM: a listening Unix stream socket that does not
- * block, to which a program connects, such as QEMU. */
-enum fabric_port_kind { FABRIC_PORT_NONE, FABRIC_PORT_RING, FABRIC_PORT_STREAM, FABRIC_PORT_KIND_COUNT };
+ * block, to which a program connects, such as QEMU. FABRIC_PORT_TAP: the descriptor of a tap interface
+ * (IFF_TAP, IFF_NO_PI, IFF_VNET_HDR) that does not block. */
+enum fabric_port_kind {
+	FABRIC_PORT_NONE,
+	FABRIC_PORT_RING,
+	FABRIC_PORT_STREAM,
+	FABRIC_PORT_TAP,
+	FABRIC_PORT_KIND_COUNT
+};
 
 struct fabric_plan_port {
 	const char *name; /* as people know it */
 	const char *stream; /* names its random streams; it stays when the port is called otherwise */
 	enum fabric_port_kind kind;
 	const struct ring_pair_fds *rings; /* FABRIC_PORT_RING; borrowed */
-	int fd; /* FABRIC_PORT_STREAM: the listening socket; borrowed */
+	int fd; /* FABRIC_PORT_STREAM: the listening socket; FABRIC_PORT_TAP: the tap; borrowed */
 	size_t network; /* index into the plan's networks */
 	uint32_t mtu; /* of the port's own links, bytes */
 	struct fabric_plan_link up, down; /* its access link: to and from the network */

@@ -19,6 +19,7 @@ const struct port_ops *port_ops(enum fabric_port_kind kind)
 		[FABRIC_PORT_NONE] = &port_none_ops,
 		[FABRIC_PORT_RING] = &port_ring_ops,
 		[FABRIC_PORT_STREAM] = &port_stream_ops,
+		[FABRIC_PORT_TAP] = &port_tap_ops,
 	};
 
 	return kinds[kind];

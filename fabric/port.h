@@ -93,5 +93,6 @@ void fabric_port_peer(struct fabric_port *p, bool is_there, const char *why, nse
 const struct port_ops *port_ops(enum fabric_port_kind kind);
 extern const struct port_ops port_ring_ops; /* port_ring.c */
 extern const struct port_ops port_stream_ops; /* port_stream.c */
+extern const struct port_ops port_tap_ops; /* port_tap.c */
 
 #endif
