@@ -51,7 +51,7 @@ ALL_CFLAGS += $(HARDEN)
 # ---- rooms: each is an archive -------------------------------------------
 # cpu is the part of vmm that executes instructions; it is an archive of its
 # own so that its tests link nothing of the devices.
-ROOMS := core topologies cpu vmm vswitch shaping dhcp dns fabric teams cli
+ROOMS := core topologies cpu vmm vswitch shaping dhcp dns nat fabric teams cli
 SRC_core := $(wildcard core/*.c)
 SRC_topologies := $(wildcard topologies/*.c)
 SRC_cpu := $(wildcard vmm/cpu/*.c vmm/cpu/soft/*.c vmm/cpu/soft/*/*.c vmm/cpu/kvm/*.c)
@@ -60,6 +60,7 @@ SRC_vswitch := $(wildcard vswitch/*.c)
 SRC_shaping := $(wildcard shaping/*.c)
 SRC_dhcp := $(wildcard dhcp/*.c)
 SRC_dns := $(wildcard dns/*.c)
+SRC_nat := $(wildcard nat/*.c)
 SRC_fabric := $(wildcard fabric/*.c)
 SRC_teams := $(wildcard teams/*.c)
 SRC_cli := $(filter-out cli/main.c,$(wildcard cli/*.c))
@@ -73,6 +74,7 @@ NEEDS_vswitch := vswitch core
 NEEDS_shaping := shaping core
 NEEDS_dhcp := dhcp core
 NEEDS_dns := dns core
+NEEDS_nat := nat core
 NEEDS_fabric := fabric vswitch shaping core
 NEEDS_teams := teams vmm cpu fabric vswitch shaping topologies core
 NEEDS_cli := cli $(NEEDS_teams)

@@ -1,0 +1,220 @@
+/* nat/tcp_ack.c: acknowledgements: round trips, SACK, duplicate ACKs, the start and end of recovery.
+ *
+ * A guest with SACK is judged by its holes (nat/tcp_board.h). One without is judged by duplicate ACKs (RFC 6582).
+ * Links reorder on purpose. So a path that was seen to reorder is judged by time: a hole may wait a quarter of a round
+ * trip, and a quarter more each time a DSACK tells that a retransmission was for nothing. A recovery or timeout that
+ * turns out to be for nothing is undone: all that was sent again came twice (DSACK), or the ACK echoes a timestamp
+ * from before the retransmission (RFC 3522).
+ *
+ * Used by: nat/tcp_input.c, nat/tcp.c.   Depends on: nat/tcp_conn.h, nat/tcp_output.h.
+ * Sources: RFC 5681, 6298, 6582, 6675, 7323 §4, 2883, 3522, 8985. */
+#include "nat/tcp_ack.h"
+
+#include "nat/tcp_output.h"
+
+enum { DUP_ACKS = 3, REORDER_STEPS_MAX = 3 };
+
+static nsec_t reorder_window(const struct tcp_conn *c)
+{
+	return nsec_max(c->rtt.srtt / 4 * (1 + c->reorder_steps), NSEC_PER_MSEC);
+}
+
+static void undo(struct tcp_conn *c, nsec_t now)
+{
+	if (c->cong.mode != TCP_CONG_OPEN)
+		tcp_board_unlose(&c->board, c->nxt, now);
+	tcp_cong_undo(&c->cong);
+	c->undo_bytes = 0;
+	c->undo_ts_at = NSEC_NEVER;
+	c->common->count.n_undone++;
+}
+
+/* A duplicate ACK's first range may tell of data that came twice.   Source: RFC 2883 §4 */
+static void take_dsack(struct tcp_conn *c, const struct tcp_segment *seg, nsec_t now)
+{
+	const struct tcp_range *r = seg->opt.sack;
+	uint32_t len = r->end - r->start;
+	bool is_dsack = seq_before(r->start, r->end) && seq_before(r->start, seg->ack);
+
+	if (seg->opt.n_sack > 1 && !is_dsack)
+		is_dsack = !seq_before(r->start, r[1].start) && !seq_after(r->end, r[1].end);
+	if (!is_dsack || !c->undo_bytes)
+		return;
+	c->patient = true;
+	if (c->reorder_steps < REORDER_STEPS_MAX)
+		c->reorder_steps++;
+	c->undo_bytes -= len < c->undo_bytes ? len : c->undo_bytes;
+	if (!c->undo_bytes)
+		undo(c, now);
+}
+
+/* Returns how many bytes are newly known to have arrived. */
+static uint32_t take_sacks(struct tcp_conn *c, const struct tcp_segment *seg, nsec_t now)
+{
+	uint32_t n_new = 0;
+
+	if (!c->sack_ok || !seg->opt.n_sack)
+		return 0;
+	take_dsack(c, seg, now);
+	for (size_t i = 0; i < seg->opt.n_sack; i++)
+		n_new += tcp_board_sack(&c->board, c->una, c->nxt, seg->opt.sack[i], now);
+	return n_new;
+}
+
+static void begin_recovery(struct tcp_conn *c, nsec_t now)
+{
+	tcp_cong_recover(&c->cong, c->nxt - c->una, c->mss, c->nxt);
+	c->undo_bytes = 0;
+	c->undo_ts_at = NSEC_NEVER;
+	c->retransmit_now = true;
+	c->timer = TCP_TIMER_RETRANSMIT;
+	c->timer_at = now + tcp_rtt_timeout(&c->rtt, c->backoff);
+	c->common->count.n_recoveries++;
+}
+
+void tcp_ack_find_losses(struct tcp_conn *c, nsec_t now)
+{
+	uint32_t n_lost;
+
+	c->patient |= c->board.reordered;
+	c->reorder_at = NSEC_NEVER;
+	if (!c->sack_ok)
+		return;
+	n_lost = tcp_board_mark(&c->board, c->mss, c->patient, reorder_window(c), c->rtt.srtt, now, &c->reorder_at);
+	if (n_lost && c->cong.mode == TCP_CONG_OPEN)
+		begin_recovery(c, now);
+}
+
+static void sample_rtt(struct tcp_conn *c, const struct tcp_segment *seg, nsec_t now)
+{
+	if (c->rtt_at != NSEC_NEVER) {
+		if (seq_before(seg->ack, c->rtt_seq))
+			return;
+		if (now > c->rtt_at)
+			tcp_rtt_sample(&c->rtt, now - c->rtt_at);
+		c->rtt_at = NSEC_NEVER;
+	} else if (c->ts_ok && seg->opt.has_ts && seg->opt.ts_ecr) {
+		uint32_t ms = tcp_output_ts(c, now) - seg->opt.ts_ecr;
+
+		/* A guest may echo anything. */
+		if (ms < (uint32_t)(TCP_RTO_MAX / NSEC_PER_MSEC))
+			tcp_rtt_sample(&c->rtt, nsec_max(ms * NSEC_PER_MSEC, NSEC_PER_MSEC));
+	}
+}
+
+/* @acked new bytes were acknowledged in a recovery, or after a timeout. */
+static void go_on_recovering(struct tcp_conn *c, uint32_t acked)
+{
+	if (!seq_before(c->una, c->cong.recover)) {
+		c->cong.mode = TCP_CONG_OPEN;
+		c->dup_acks = 0;
+		c->undo_ts_at = NSEC_NEVER;
+		return;
+	}
+	if (c->sack_ok || c->cong.mode != TCP_CONG_RECOVERY)
+		return;
+	/* A partial ACK: the next segment is lost, too.   Source: RFC 6582 §3.2 step 3 */
+	acked = (acked + c->mss - 1) / c->mss;
+	c->dup_acks -= acked < c->dup_acks ? acked : c->dup_acks;
+	tcp_board_lose_first(&c->board, c->una, c->nxt, c->mss);
+	c->retransmit_now = true;
+}
+
+static void take_new(struct tcp_conn *c, const struct tcp_segment *seg, nsec_t now)
+{
+	uint32_t acked = seg->ack - c->una, n_data = acked;
+
+	/* The first ACK after a timeout answers the first transmission: the timeout was spurious. */
+	if (c->cong.mode == TCP_CONG_LOSS && c->backoff == 1 && c->undo_ts_at != NSEC_NEVER && c->ts_ok &&
+	    seg->opt.has_ts && seq_before(seg->opt.ts_ecr, tcp_output_ts(c, c->undo_ts_at)))
+		undo(c, now);
+	if (c->fin_sent && seg->ack == c->fin_seq + 1)
+		n_data--;
+	sample_rtt(c, seg, now);
+	c->una = seg->ack;
+	tcp_board_advance(&c->board, c->una);
+	if (n_data)
+		c->common->ops->consumed(c->ctx, n_data);
+	c->backoff = 0;
+	if (c->cong.mode == TCP_CONG_OPEN)
+		c->dup_acks = 0;
+	tcp_cong_acked(&c->cong, acked, c->mss);
+	if (c->cong.mode != TCP_CONG_OPEN)
+		go_on_recovering(c, acked);
+	c->timer = TCP_TIMER_NONE; /* tcp_output() starts it anew.   RFC 6298 §5.3 */
+	c->timer_at = NSEC_NEVER;
+}
+
+/* RFC 5681 §2's definition; a guest with SACK tells more. */
+static void take_duplicate(struct tcp_conn *c, nsec_t now)
+{
+	if (c->sack_ok || c->cong.mode == TCP_CONG_LOSS)
+		return;
+	c->dup_acks++;
+	if (c->dup_acks != DUP_ACKS || c->cong.mode != TCP_CONG_OPEN || seq_before(c->una, c->cong.recover))
+		return;
+	tcp_board_lose_first(&c->board, c->una, c->nxt, c->mss);
+	begin_recovery(c, now);
+}
+
+void tcp_ack_window(struct tcp_conn *c, const struct tcp_segment *seg, bool is_keep_alive, nsec_t now)
+{
+	uint32_t wnd = (uint32_t)seg->window << (c->wscale_ok ? c->snd_wscale : 0), edge = seg->ack + wnd;
+	bool was_closed = c->wl2 + c->wnd == c->una;
+
+	if (is_keep_alive) {
+		/* Its number is old on purpose; it may open the window, but not shut it. */
+		if (seg->ack != c->una || !seq_after(edge, c->wl2 + c->wnd))
+			return;
+	} else if (!seq_before(seg->seq, c->wl1) && (seg->seq != c->wl1 || !seq_before(seg->ack, c->wl2))) {
+		c->wl1 = seg->seq;
+	} else {
+		return;
+	}
+	c->wnd = wnd;
+	c->wl2 = seg->ack;
+	c->wnd_max = wnd > c->wnd_max ? wnd : c->wnd_max;
+	if (seq_before(edge, c->nxt)) {
+		/* The window shrank: what lies behind it was dropped. It is sent again when there is room. */
+		tcp_board_lose_above(&c->board, seq_max(edge, c->una), c->nxt, now);
+		c->rtt_at = NSEC_NEVER;
+	} else if (was_closed && wnd) {
+		c->backoff = 0;
+		c->timer = TCP_TIMER_NONE;
+		c->timer_at = NSEC_NEVER;
+	}
+}
+
+void tcp_ack(struct tcp_conn *c, const struct tcp_segment *seg, nsec_t now)
+{
+	uint32_t old_wnd = c->wnd, old_una = c->una;
+	bool is_new = seq_after(seg->ack, c->una);
+
+	if (is_new)
+		take_new(c, seg, now);
+	take_sacks(c, seg, now);
+	tcp_ack_window(c, seg, false, now);
+	if (!is_new && seg->ack == old_una && c->nxt != c->una && !tcp_segment_span(seg) && c->wnd == old_wnd)
+		take_duplicate(c, now);
+	tcp_ack_find_losses(c, now);
+}
+
+void tcp_ack_timeout(struct tcp_conn *c)
+{
+	bool again = c->cong.mode == TCP_CONG_LOSS && c->backoff > 0;
+
+	c->common->count.n_timeouts++;
+	c->dup_acks = 0;
+	c->reorder_at = NSEC_NEVER;
+	c->rtt_at = NSEC_NEVER;
+	if (!again) {
+		c->undo_bytes = 0;
+		c->undo_ts_at = NSEC_NEVER;
+	}
+	tcp_cong_timeout(&c->cong, c->nxt - c->una, c->mss, c->nxt, again);
+	tcp_board_lose_all(&c->board, c->una, c->nxt, !again && !tcp_board_reneged(&c->board, c->una));
+	if (c->backoff < UINT8_MAX)
+		c->backoff++;
+	c->timer = TCP_TIMER_NONE;
+	c->timer_at = NSEC_NEVER;
+}
