@@ -123,7 +123,7 @@ define unit_rule
 UNIT_HELP_$(1) := $(filter-out $(wildcard tests/$(1)/check_*.c),$(wildcard tests/$(1)/*.c))
 $(O)/tests/$(1)/check_%: $(O)/obj/tests/$(1)/check_%.o $$(call obj,$$(UNIT_HELP_$(1))) $(call lib,$(NEEDS_$(1)))
 	@mkdir -p $$(@D)
-	$(CC) $(ALL_LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(CHECK_LIBS) $(PKG_LIBS)
+	$(CC) $(ALL_LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(CHECK_LIBS) $(PKG_LIBS) $$(UNIT_LIBS)
 .PHONY: check-$(1)
 check-$(1): $(patsubst tests/%.c,$(O)/tests/%,$(wildcard tests/$(1)/check_*.c))
 	@tests/run-units $$^

@@ -5,8 +5,8 @@
  * tails of equal length are compared. It compresses names that are spelled alike, so that the case of a name
  * survives.
  *
- * Used by: dns/zone.c, dns/dns.c, dns/forward.c.   Depends on: core/wire.h.
- * Sources: RFC 1035 §3.1, §4.1; RFC 3597 §4; RFC 4343; RFC 6891 §6; RFC 9267. */
+ * Used by: dns/zone.c, dns/dns.c, dns/forward.c.   Depends on: core/{addr,wire}.h.
+ * Sources: RFC 1035 §3.1, §3.5, §4.1; RFC 3596 §2.5; RFC 3597 §4; RFC 4343; RFC 6891 §6; RFC 9267. */
 #include "dns/dns_msg.h"
 
 #include <ctype.h>
@@ -119,6 +119,30 @@ unsigned dns_name_labels(const struct dns_name *name)
 	return n;
 }
 
+void dns_name_reverse(const struct ip_addr *ip, struct dns_name *ret_name)
+{
+	static const char hex[] = "0123456789abcdef";
+	struct wire_writer w = wire_write_to(ret_name->b, sizeof ret_name->b);
+
+	for (unsigned i = 16; ip->family == IP_V6 && i > 0; i--) {
+		const uint8_t nibbles[] = { 1, (uint8_t)hex[ip->b[i - 1] & 15], 1, (uint8_t)hex[ip->b[i - 1] >> 4] };
+
+		wire_put_bytes(&w, nibbles, sizeof nibbles);
+	}
+	for (unsigned i = 4; ip->family == IP_V4 && i > 0; i--) {
+		char number[4];
+		int len = snprintf(number, sizeof number, "%u", ip->b[i - 1]);
+
+		wire_put_u8(&w, (uint8_t)len);
+		wire_put_bytes(&w, number, (size_t)len);
+	}
+	if (ip->family == IP_V6)
+		wire_put_bytes(&w, "\3ip6\4arpa", sizeof "\3ip6\4arpa");
+	else
+		wire_put_bytes(&w, "\7in-addr\4arpa", sizeof "\7in-addr\4arpa");
+	ret_name->len = (uint8_t)wire_put_len(&w);
+}
+
 /* ---- reading ---------------------------------------------------------------------- */
 
 static bool fail(struct dns_reader *d)
@@ -160,7 +184,7 @@ bool dns_get_name(struct dns_reader *d, struct dns_name *ret_name)
 			r = wire_read_from(d->msg + at, d->len - at);
 			continue;
 		}
-		if (len & POINTER || n + 1 + len + (len ? 1u : 0u) > DNS_NAME_MAX)
+		if (len & POINTER || n + 1 + len > DNS_NAME_MAX)
 			return fail(d);
 		ret_name->b[n++] = len;
 		if (len == 0)

@@ -5,6 +5,7 @@
 #ifndef MUSTER_DNS_DNS_MSG_H
 #define MUSTER_DNS_DNS_MSG_H
 
+#include "core/addr.h"
 #include "core/wire.h"
 
 #include <stdbool.h>
@@ -61,6 +62,8 @@ const char *dns_name_text(const struct dns_name *name, char *buf);
 bool dns_name_equal(const struct dns_name *a, const struct dns_name *b);
 /* Appends @tail to the labels of @name. Returns false, with @name as it was, beyond DNS_NAME_MAX. */
 bool dns_name_append(struct dns_name *name, const struct dns_name *tail);
+/* The name under which the PTR record of @ip stands.   Source: RFC 1035 §3.5, RFC 3596 §2.5 */
+void dns_name_reverse(const struct ip_addr *ip, struct dns_name *ret_name);
 /* Labels without the root's: 0 to 127. */
 unsigned dns_name_labels(const struct dns_name *name);
 
