@@ -26,7 +26,7 @@
  * again; a parent that died in between shows in getppid().
  *
  * Used by: vmm/machine_run.c, fabric/process.c, teams/janitor.c, teams/supervisor.c.
- * Depends on: core/sandbox_filter.h, core/proc.h, core/log.h.
+ * Depends on: core/sandbox_roles.h, core/sandbox_filter.h, core/proc.h, core/log.h.
  * Sources: user_namespaces(7), mount_namespaces(7), pivot_root(2), landlock(7),
  * capabilities(7), seccomp(2), Documentation/userspace-api/landlock.rst. */
 #include "core/sandbox.h"
@@ -72,38 +72,6 @@ enum { USER_BASE = 0x70000000, NOBODY = 65534 };
 static const rlim_t file_size_max = 64 << 20;
 /* What a machine may map beyond what it has when it is locked. */
 static const rlim_t more_memory_max = 256 << 20;
-
-#define RIGHT(c) (UINT64_C(1) << (c))
-
-static const struct policy {
-	const char *name;
-	bool has_nothing; /* namespaces, an empty root, nobody's rights */
-	bool forks; /* keeps Muster's variables and no limits: its children have them */
-	unsigned more_files; /* descriptors it can be handed later, and bounded memory; 0: no bounds */
-	bool may_grow_tasks; /* the kernel makes some on its behalf */
-	uint64_t rights; /* capabilities that root's keeps */
-} policies[] = {
-	/* Their guests' streams, and what comes with messages. */
-	[SANDBOX_MACHINE] = { "machine", .has_nothing = true, .more_files = 400 },
-	/* Since Linux 6.13 KVM makes a thread of its own at a machine's first KVM_RUN,
-	 * which counts as the user's (virt/kvm, call to vhost_task_create()). */
-	[SANDBOX_MACHINE_KVM] = { "machine-kvm", .has_nothing = true, .more_files = 400,
-				  .may_grow_tasks = true },
-	[SANDBOX_FABRIC] = { "fabric", .has_nothing = true },
-	/* It kills cells, which are other users, and removes below a folder that may be another user's (sudo -E). */
-	[SANDBOX_JANITOR] = { "janitor", .rights = RIGHT(CAP_KILL) | RIGHT(CAP_DAC_OVERRIDE) },
-#define SUPERVISOR_RIGHTS                                                                          \
-	(RIGHT(CAP_KILL) | RIGHT(CAP_DAC_OVERRIDE) | /* as the janitor; and files that users name */ \
-	 RIGHT(CAP_SYS_ADMIN) | RIGHT(CAP_SETUID) | RIGHT(CAP_SETGID)) /* its children's stages 1 to 3 */
-	[SANDBOX_SUPERVISOR] = { "supervisor", .forks = true, .rights = SUPERVISOR_RIGHTS },
-	[SANDBOX_SUPERVISOR_KVM] = { "supervisor-kvm", .forks = true, .rights = SUPERVISOR_RIGHTS },
-};
-_Static_assert(sizeof policies / sizeof *policies == SANDBOX_ROLE_COUNT, "one policy a role");
-
-const char *sandbox_role_str(enum sandbox_role role)
-{
-	return policies[role].name;
-}
 
 /* What the C library calls by itself: memory, and the end of a process; a
  * clock that the vDSO cannot read; a call that a stop signal interrupted. */
@@ -175,7 +143,7 @@ static void empty_bounding_set(void)
 }
 
 /* SYSCALLS(setup): capget capset getppid */
-static int drop_rights(const struct policy *p, char **ret_why)
+static int drop_rights(const struct sandbox_policy *p, char **ret_why)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct own[_LINUX_CAPABILITY_U32S_3] = { 0 };
@@ -318,7 +286,7 @@ void sandbox_bound_memory(enum sandbox_role role, uint64_t more_bytes)
 }
 
 /* SYSCALLS(setup): prctl */
-static int shut_process(const struct policy *p, char **ret_why)
+static int shut_process(const struct sandbox_policy *p, char **ret_why)
 {
 	const char *debug = getenv("MUSTER_DEBUG");
 	bool is_debugged = debug && strcmp(debug, "1") == 0;
@@ -338,7 +306,7 @@ static int shut_process(const struct policy *p, char **ret_why)
 
 int sandbox_isolate(enum sandbox_role role, const char *const dirs[], size_t n, char **ret_why)
 {
-	const struct policy *p = &policies[role];
+	const struct sandbox_policy *p = sandbox_policy(role);
 	pid_t parent;
 	int r;
 
@@ -381,7 +349,7 @@ static void bound_descriptors(unsigned more)
 /* SYSCALLS(setup): seccomp */
 int sandbox_lock(enum sandbox_role role, char **ret_why)
 {
-	const struct policy *p = &policies[role];
+	const struct sandbox_policy *p = sandbox_policy(role);
 	struct sock_fprog filter = sandbox_filter(role);
 
 	if (!sandbox_is_wanted(role))

@@ -11,7 +11,7 @@
  *	SYSCALLS(machine fabric): epoll_ctl mmap(2 !& PROT_EXEC)
  *
  * inside a C comment of one line, and make/cell-table collects them. The words
- * in brackets are roles (below), `setup` (made by a child before its cell is
+ * in brackets are roles (core/sandbox_roles.h), `setup` (made by a child before its cell is
  * locked) and `all` (every role). A call may be bound to arguments, counted
  * from 0: `N == A B` (the low 32 bits are one of these), `N & A` (has all these
  * bits), `N !& A` (has none), `N null` (64 bits of zero), `N self` (the process's
@@ -23,20 +23,11 @@
 #ifndef MUSTER_CORE_SANDBOX_H
 #define MUSTER_CORE_SANDBOX_H
 
+#include "core/sandbox_roles.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-enum sandbox_role {
-	SANDBOX_MACHINE, /* runs what a hostile guest wrote */
-	SANDBOX_MACHINE_KVM, /* the same, on KVM, with threads */
-	SANDBOX_FABRIC, /* reads what machines wrote */
-	SANDBOX_JANITOR, /* removes one folder and kills one group */
-	SANDBOX_SUPERVISOR, /* opens files and forks the others */
-	SANDBOX_SUPERVISOR_KVM, /* of a team with a machine on KVM */
-	SANDBOX_ROLE_COUNT
-};
-const char *sandbox_role_str(enum sandbox_role role);
 
 /* Whether processes of @role enter a cell in this program. False in builds
  * with sanitizers (their runtime opens and maps at will), and in test programs

@@ -2,7 +2,7 @@
 #ifndef MUSTER_CORE_SANDBOX_FILTER_H
 #define MUSTER_CORE_SANDBOX_FILTER_H
 
-#include "core/sandbox.h"
+#include "core/sandbox_roles.h"
 
 #include <linux/filter.h>
 

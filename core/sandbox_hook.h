@@ -3,7 +3,7 @@
 #ifndef MUSTER_CORE_SANDBOX_HOOK_H
 #define MUSTER_CORE_SANDBOX_HOOK_H
 
-#include "core/sandbox.h"
+#include "core/sandbox_roles.h"
 
 /* Before anything is given up. It may fork children, which return and enter
  * the cell as the process itself does. */

@@ -2,7 +2,7 @@
  * descriptors it needs.
  *
  * A child resets signals, binds its life to the supervisor's, takes its name,
- * and closes everything that is not on its list; only then does it start. The
+ * and closes everything that is not on its list (spawn_fds.c); only then does it start. The
  * machine inherits its configuration as plain memory. Failures inside a child
  * travel as {"event":"ended","why":"error","text":…} on its control socket.
  *
@@ -29,27 +29,13 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-/* What a child keeps. All have /dev/null as 0 and 1, and the team's log as 2; a janitor its pipe's end, the
- * lock and the folder above the team's control group; a fabric all rings and its control socket; a machine its
- * rings, its sockets, and its files, which it closes when they are mapped or unpacked. */
-static void keep_fd(struct bytes *keep, int fd)
+/* Closes all others. A list with more than its role's row is a mistake of ours. */
+static void keep_only(struct sandbox_fds *keep)
 {
-	if (fd >= 0)
-		bytes_append(keep, &fd, sizeof fd);
-}
-
-static void keep_ring(struct bytes *keep, const struct ring_pair_fds *ring)
-{
-	keep_fd(keep, ring->mem_fd);
-	keep_fd(keep, ring->up_kick_fd);
-	keep_fd(keep, ring->down_kick_fd);
-}
-
-/* Closes all others. @keep is gone then. */
-static void keep_only(struct bytes *keep)
-{
-	proc_close_fds_except((int *)(void *)keep->data, keep->len / sizeof(int));
-	bytes_done(keep);
+	if (sandbox_fds_close_others(keep) == 0)
+		return;
+	log_error("a descriptor is not in the %s's row", sandbox_role_str(keep->role));
+	_exit(1);
 }
 
 static void reset_signals(void)
@@ -96,7 +82,7 @@ static pid_t fork_child(struct supervisor *sup, bool dies_with_us, const char *r
 
 int sup_spawn_janitor(struct supervisor *sup, char **ret_why)
 {
-	struct bytes keep = { 0 };
+	struct sandbox_fds keep;
 	int fds[2];
 	pid_t group = getpid(), pid;
 	int r;
@@ -111,9 +97,7 @@ int sup_spawn_janitor(struct supervisor *sup, char **ret_why)
 		/* SYSCALLS(setup): setsid */
 		(void)setsid();
 		(void)signal(SIGTERM, SIG_IGN);
-		keep_fd(&keep, fds[0]);
-		keep_fd(&keep, sup->lock_fd);
-		keep_fd(&keep, sup->cgroup.parent_fd);
+		spawn_fds_janitor(sup, fds[0], &keep);
 		keep_only(&keep);
 		janitor_run(fds[0], group, sup->store, sup->team->name, &sup->cgroup);
 	}
@@ -177,12 +161,10 @@ int sup_make_rings(struct supervisor *sup, char **ret_why)
 static _Noreturn void fabric_child(struct supervisor *sup, int control_fd)
 {
 	struct fabric_config cfg = { .plan = sup->plan, .control_fd = control_fd, .cell = true };
-	struct bytes keep = { 0 };
+	struct sandbox_fds keep;
 
 	join_cgroup(sup);
-	for (size_t i = 0; i < sup->n_rings; i++)
-		keep_ring(&keep, &sup->rings[i]);
-	keep_fd(&keep, control_fd);
+	spawn_fds_fabric(sup, control_fd, &keep);
 	keep_only(&keep);
 	_exit(fabric_run(&cfg));
 }
@@ -235,17 +217,17 @@ void sup_kill_fabric(void *ctx)
 /* ---- machines ------------------------------------------------------------------- */
 
 struct boot_files {
-	int kernel_fd, initrd_fd, pmem_fd;
+	struct boot_fds fds;
 	char *cmdline;
 	struct bytes archive;
 };
 
 static void boot_files_close(struct boot_files *b)
 {
-	cleanup_fd(&b->kernel_fd);
-	cleanup_fd(&b->initrd_fd);
-	cleanup_fd(&b->pmem_fd);
-	b->kernel_fd = b->initrd_fd = b->pmem_fd = -1;
+	cleanup_fd(&b->fds.kernel);
+	cleanup_fd(&b->fds.initrd);
+	cleanup_fd(&b->fds.pmem);
+	b->fds = (struct boot_fds){ -1, -1, -1 };
 }
 
 static void boot_files_done(struct boot_files *b)
@@ -288,11 +270,11 @@ static int open_image(const char *root, const struct team_vm *tv, struct boot_fi
 		kernel = kernel ? kernel : image.kernel;
 		cmdline = image.cmdline;
 	}
-	r = open_file(tv->kernel ? root : NULL, kernel, &b->kernel_fd, ret_why);
+	r = open_file(tv->kernel ? root : NULL, kernel, &b->fds.kernel, ret_why);
 	if (r == 0 && initrd)
-		r = open_file(tv->initrd ? root : NULL, initrd, &b->initrd_fd, ret_why);
+		r = open_file(tv->initrd ? root : NULL, initrd, &b->fds.initrd, ret_why);
 	if (r == 0 && has_image && !tv->initrd && image.pmem)
-		r = open_file(NULL, image.pmem, &b->pmem_fd, ret_why);
+		r = open_file(NULL, image.pmem, &b->fds.pmem, ret_why);
 	if (cmdline || tv->cmdline)
 		b->cmdline = str_printf("%s%s%s", cmdline ? cmdline : "",
 					cmdline && tv->cmdline ? " " : "",
@@ -327,15 +309,27 @@ static _Noreturn void machine_child(struct supervisor *sup, struct vm_host *v, s
 	const struct team_vm *tv = v->tv;
 	CLEANUP(free) char *name = str_printf("%s/%s", sup->team->name, tv->name);
 	struct machine_nic nics[MACHINE_NIC_MAX] = { 0 };
-	struct bytes keep = { 0 };
+	struct sandbox_fds keep;
 	struct machine_config cfg = {
-		.name = name, .memory_bytes = tv->memory_bytes, .cpus = tv->cpus,
-		.clock_virtual = sup->team->clock_virtual, .seed = sup->team->seed,
+		.name = name,
+		.memory_bytes = tv->memory_bytes,
+		.cpus = tv->cpus,
+		.clock_virtual = sup->team->clock_virtual,
+		.seed = sup->team->seed,
 		.entropy_from_host = !sup->team->clock_virtual,
-		.kernel_fd = b->kernel_fd, .initrd_fd = b->initrd_fd, .pmem_fd = b->pmem_fd,
-		.initrd_append = b->archive.data, .initrd_append_len = b->archive.len,
-		.cmdline = b->cmdline, .nics = nics, .n_nics = tv->n_nics,
-		.generation_id = true, .vsock_cid = tv->vsock_cid, .serial_fd = mine->serial, .agent_fd = mine->agent, .control_fd = mine->control,
+		.kernel_fd = b->fds.kernel,
+		.initrd_fd = b->fds.initrd,
+		.pmem_fd = b->fds.pmem,
+		.initrd_append = b->archive.data,
+		.initrd_append_len = b->archive.len,
+		.cmdline = b->cmdline,
+		.nics = nics,
+		.n_nics = tv->n_nics,
+		.generation_id = true,
+		.vsock_cid = tv->vsock_cid,
+		.serial_fd = mine->serial,
+		.agent_fd = mine->agent,
+		.control_fd = mine->control,
 		.cell = true,
 	};
 	struct machine *m = NULL;
@@ -346,25 +340,21 @@ static _Noreturn void machine_child(struct supervisor *sup, struct vm_host *v, s
 	if (engine_is_kvm(tv, &sup->engine, &cfg.engine_why))
 		cfg.engine = MACHINE_ENGINE_KVM;
 	for (size_t i = 0; i < tv->n_nics && i < MACHINE_NIC_MAX; i++) {
-		nics[i] = (struct machine_nic){ .mac = tv->nics[i].mac, .mtu = tv->nics[i].mtu,
-						.speed_mbps = team_nic_speed(sup->team, &tv->nics[i]),
-						.link_up = link_states_carrier(sup->links, sup->first_ring[v->index] + i),
-						.ring = sup->rings[sup->first_ring[v->index] + i] };
-		keep_ring(&keep, &nics[i].ring);
+		nics[i] =
+			(struct machine_nic){ .mac = tv->nics[i].mac,
+					      .mtu = tv->nics[i].mtu,
+					      .speed_mbps = team_nic_speed(sup->team, &tv->nics[i]),
+					      .link_up = link_states_carrier(sup->links, sup->first_ring[v->index] + i),
+					      .ring = sup->rings[sup->first_ring[v->index] + i] };
 	}
-	keep_fd(&keep, mine->control);
-	keep_fd(&keep, mine->serial);
-	keep_fd(&keep, mine->agent);
-	keep_fd(&keep, b->kernel_fd);
-	keep_fd(&keep, b->initrd_fd);
-	keep_fd(&keep, b->pmem_fd);
+	spawn_fds_machine(sup, v, mine, &b->fds, &keep);
 	keep_only(&keep);
 	r = machine_new(&cfg, &m, &why);
 	if (r < 0) {
 		say_error(mine->control, why ? why : "the machine cannot be made", r);
 		_exit(1);
 	}
-	cleanup_fd(&b->pmem_fd); /* mapped, as the rings are; the other files are the machine's */
+	cleanup_fd(&b->fds.pmem); /* mapped, as the rings are; the other files are the machine's */
 	for (size_t i = 0; i < tv->n_nics && i < MACHINE_NIC_MAX; i++)
 		(void)close(nics[i].ring.mem_fd);
 	(void)machine_run(m, &why);
@@ -400,7 +390,7 @@ static void close_sockets(struct vm_sockets *s)
 int sup_spawn_machine(struct supervisor *sup, struct vm_host *v, struct vm_sockets *ret_sockets, pid_t *ret_pid,
 		      char **ret_why)
 {
-	struct boot_files b = { .kernel_fd = -1, .initrd_fd = -1, .pmem_fd = -1 };
+	struct boot_files b = { .fds = { -1, -1, -1 } };
 	struct vm_sockets theirs;
 	pid_t pid;
 	int r = open_boot_files(sup, v, &b, ret_why);

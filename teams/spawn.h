@@ -2,6 +2,7 @@
 #ifndef MUSTER_TEAMS_SPAWN_H
 #define MUSTER_TEAMS_SPAWN_H
 
+#include "teams/spawn_fds.h"
 #include "teams/supervisor_state.h"
 
 /* Each returns 0; -errno with a message, which the caller frees, and nothing is left of it. */
@@ -12,11 +13,7 @@ int sup_spawn_fabric(struct supervisor *sup, char **ret_why);
 void sup_release_janitor(void *sup);
 void sup_kill_fabric(void *sup);
 
-/* The supervisor's ends of a machine's sockets. */
-struct vm_sockets {
-	int control, serial, agent;
-};
-/* Forks @v's machine. @ret_sockets: the caller's to close. @ret_pid: the caller's to reap.
+/* Forks @v's machine. @ret_sockets: the supervisor's ends, the caller's to close. @ret_pid: the caller's to reap.
  * Returns 0; -errno with a message, as above. */
 int sup_spawn_machine(struct supervisor *sup, struct vm_host *v, struct vm_sockets *ret_sockets, pid_t *ret_pid,
 		      char **ret_why);

@@ -15,6 +15,7 @@
 #include "core/log.h"
 #include "core/proc.h"
 #include "core/sandbox.h"
+#include "core/sandbox_fds.h"
 #include "teams/answer.h"
 #include "teams/bringup.h"
 #include "teams/host_lack.h"
@@ -318,20 +319,22 @@ static void log_as_supervisor(const struct supervisor *sup)
  * once only. */
 static void detach(struct supervisor *sup, int client_fd)
 {
-	int keep[] = { sup->log_fd, sup->events.fd, sup->lock_fd, client_fd };
+	struct sandbox_fds keep = { .role = SANDBOX_SUPERVISOR };
 	int null;
 
 	(void)setsid();
-	proc_close_fds_except(keep, sizeof keep / sizeof *keep);
-	null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	for (int fd = 0; fd < 3 && null >= 0; fd++)
-		(void)dup2(fd < 2 ? null : sup->log_fd, fd);
-	if (null > 2)
-		(void)close(null);
-	if (sup->log_fd > STDERR_FILENO)
-		(void)close(sup->log_fd);
+	(void)dup2(sup->log_fd, STDERR_FILENO);
 	sup->log_fd = STDERR_FILENO;
 	log_as_supervisor(sup);
+	sandbox_fds_add(&keep, SANDBOX_FD_EVENTS, sup->events.fd);
+	sandbox_fds_add(&keep, SANDBOX_FD_LOCK, sup->lock_fd);
+	sandbox_fds_add(&keep, SANDBOX_FD_CONTROL, client_fd);
+	(void)sandbox_fds_close_others(&keep);
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (int fd = 0; fd < 2 && null >= 0; fd++)
+		(void)dup2(null, fd);
+	if (null > 2)
+		(void)close(null);
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGHUP, SIG_IGN);
 	if (chdir("/") < 0)

@@ -1,0 +1,45 @@
+/* teams/spawn_fds.c: which descriptors each process of a team keeps.
+ *
+ * Here are the numbers; which kinds a role has is in its row (core/sandbox_roles.c), and what is not there is not
+ * kept.
+ *
+ * Used by: spawn.c.   Depends on: core/sandbox_fds.h. */
+#include "teams/spawn_fds.h"
+
+static void add_ring(struct sandbox_fds *f, const struct ring_pair_fds *ring)
+{
+	sandbox_fds_add(f, SANDBOX_FD_RING, ring->mem_fd);
+	sandbox_fds_add(f, SANDBOX_FD_RING, ring->up_kick_fd);
+	sandbox_fds_add(f, SANDBOX_FD_RING, ring->down_kick_fd);
+}
+
+void spawn_fds_janitor(const struct supervisor *sup, int pipe_fd, struct sandbox_fds *ret_fds)
+{
+	*ret_fds = (struct sandbox_fds){ .role = SANDBOX_JANITOR };
+	sandbox_fds_add(ret_fds, SANDBOX_FD_PIPE, pipe_fd);
+	sandbox_fds_add(ret_fds, SANDBOX_FD_LOCK, sup->lock_fd);
+	sandbox_fds_add(ret_fds, SANDBOX_FD_GROUP, sup->cgroup.parent_fd);
+}
+
+void spawn_fds_fabric(const struct supervisor *sup, int control_fd, struct sandbox_fds *ret_fds)
+{
+	*ret_fds = (struct sandbox_fds){ .role = SANDBOX_FABRIC };
+	sandbox_fds_add(ret_fds, SANDBOX_FD_CONTROL, control_fd);
+	for (size_t i = 0; i < sup->n_rings; i++)
+		add_ring(ret_fds, &sup->rings[i]);
+}
+
+void spawn_fds_machine(const struct supervisor *sup, const struct vm_host *v, const struct vm_sockets *mine,
+		       const struct boot_fds *boot, struct sandbox_fds *ret_fds)
+{
+	/* Its row is that of a machine on KVM, too. */
+	*ret_fds = (struct sandbox_fds){ .role = SANDBOX_MACHINE };
+	for (size_t i = 0; i < v->tv->n_nics; i++)
+		add_ring(ret_fds, &sup->rings[sup->first_ring[v->index] + i]);
+	sandbox_fds_add(ret_fds, SANDBOX_FD_CONTROL, mine->control);
+	sandbox_fds_add(ret_fds, SANDBOX_FD_SERIAL, mine->serial);
+	sandbox_fds_add(ret_fds, SANDBOX_FD_AGENT, mine->agent);
+	sandbox_fds_add(ret_fds, SANDBOX_FD_KERNEL, boot->kernel);
+	sandbox_fds_add(ret_fds, SANDBOX_FD_INITRD, boot->initrd);
+	sandbox_fds_add(ret_fds, SANDBOX_FD_PMEM, boot->pmem);
+}
