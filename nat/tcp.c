@@ -181,6 +181,10 @@ static void run_timer(struct tcp_conn *c, nsec_t now)
 /* A guest that says nothing is asked whether it still knows the connection: after a reboot it answers with RST. */
 static void run_keep_alive(struct tcp_conn *c, nsec_t now)
 {
+	if (c->timer != TCP_TIMER_NONE) { /* what is in flight asks already */
+		c->keep_at = now + c->common->keep_idle;
+		return;
+	}
 	if (now - c->heard_at < c->common->keep_idle) {
 		c->keep_at = c->heard_at + c->common->keep_idle;
 		return;

@@ -274,10 +274,10 @@ static bool send_lost(struct tcp_conn *c, uint32_t *pipe, nsec_t now)
 	return true;
 }
 
-/* What may be sent of @unsent new bytes; notes when cwnd alone holds the rest back. */
-static uint32_t new_len(struct tcp_conn *c, uint32_t unsent, uint32_t pipe)
+/* What may be sent of @unsent new bytes from @nxt on; notes when cwnd alone holds the rest back. */
+static uint32_t new_len(struct tcp_conn *c, uint32_t nxt, uint32_t unsent, uint32_t pipe)
 {
-	uint32_t edge = edge_of(c), wnd = seq_before(c->nxt, edge) ? edge - c->nxt : 0;
+	uint32_t edge = edge_of(c), wnd = seq_before(nxt, edge) ? edge - nxt : 0;
 	uint32_t room = c->cong.cwnd > pipe ? c->cong.cwnd - pipe : 0, most = unit_max(c), len;
 
 	if (room < unsent && room < wnd)
@@ -303,13 +303,13 @@ static bool send_new(struct tcp_conn *c, uint32_t *pipe, bool *ret_more, nsec_t 
 	unsent = unsent > sent ? unsent - sent : 0;
 	fin &= held <= TCP_WINDOW_MAX;
 	while (unsent || fin) {
-		uint32_t len = new_len(c, unsent, *pipe), next;
+		uint32_t len = new_len(c, c->nxt, unsent, *pipe), next;
 		bool with_fin = fin && len == unsent && seq_before(c->nxt + len, edge_of(c));
 
 		if (!len && !with_fin)
 			break;
 		*pipe += len + with_fin;
-		next = new_len(c, unsent - len, *pipe);
+		next = new_len(c, c->nxt + len, unsent - len, *pipe);
 		if (!send_range(c, c->nxt, c->nxt + len + with_fin, with_fin, !next, now))
 			return false;
 		if (c->rtt_at == NSEC_NEVER && !c->board.n) {

@@ -27,8 +27,8 @@ struct player {
 	struct sent sent[SENT_MAX];
 	size_t n_sent;
 	uint32_t last_ts;
-	enum tcp_event event;
-	bool has_event;
+	enum tcp_event event[4];
+	size_t n_events;
 	uint8_t data[DATA_MAX];
 };
 
@@ -99,10 +99,9 @@ static void on_event(void *ctx, enum tcp_event event)
 {
 	struct player *p = ctx;
 
-	if (p->has_event)
-		fail_at(p, "an event the script does not ask for");
-	p->event = event;
-	p->has_event = true;
+	if (p->n_events == 4)
+		fail_at(p, "events without end");
+	p->event[p->n_events++] = event;
 }
 
 static const struct tcp_ops ops = { on_emit, on_avail, on_consumed, on_deliver, on_event };
@@ -292,9 +291,10 @@ static bool check_step(struct player *p, const char *verb, const char *arg)
 		if (strcmp(states[p->conn.state], arg))
 			fail_at(p, states[p->conn.state]);
 	} else if (!strcmp(verb, "event")) {
-		if (!p->has_event || strcmp(events[p->event], arg))
-			fail_at(p, p->has_event ? events[p->event] : "no event");
-		p->has_event = false;
+		if (!p->n_events || strcmp(events[p->event[0]], arg))
+			fail_at(p, p->n_events ? events[p->event[0]] : "no event");
+		p->n_events--;
+		memmove(p->event, p->event + 1, p->n_events * sizeof *p->event);
 	} else if (!strcmp(verb, "took")) {
 		if (p->took != n)
 			fail_at(p, "took another number");
@@ -377,8 +377,8 @@ static void play_line(struct player *p, char *line)
 		guest_sends(p, rest + 1);
 		return;
 	}
-	if (p->has_event && strcmp(verb, "event"))
-		fail_at(p, events[p->event]);
+	if (p->n_events && strcmp(verb, "event"))
+		fail_at(p, events[p->event[0]]);
 	act(p, verb, arg);
 }
 
@@ -398,8 +398,8 @@ void script_play(const struct script *s)
 	}
 	if (p->n_sent)
 		tell(p, p->sent, "not asked for");
-	if (p->has_event)
-		fail_at(p, events[p->event]);
+	if (p->n_events)
+		fail_at(p, events[p->event[0]]);
 	if (p->is_there)
 		tcp_conn_drop(&p->conn);
 	ck_assert_uint_eq(p->common.store.bytes, 0);
