@@ -542,8 +542,24 @@ int sup_add_client(struct supervisor *sup, int fd, bool is_first, struct client 
 	return 0;
 }
 
+/* The agent goes, and drops what it was asked. */
+static void fail_agent_reqs(const struct vm_host *v)
+{
+	struct agent_req *next;
+
+	for (struct agent_req *req = agent_reqs; req; req = next) {
+		next = req->next;
+		if (req->vm != v)
+			continue;
+		if (v->agent)
+			agent_forget(v->agent, req);
+		on_agent_reply(req, NULL, "the machine ended");
+	}
+}
+
 void sup_vm_released(struct supervisor *sup, const struct vm_host *v)
 {
+	fail_agent_reqs(v);
 	for (size_t i = 0; i < sup->n_clients; i++) {
 		struct exec_req *next;
 
