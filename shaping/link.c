@@ -38,6 +38,7 @@
  *
  * Used by: the fabric.   Depends on: core/{checksum,element,frame,prng,shape}.h.
  * Sources: team-file(5); tc-netem(8) for gemodel's meaning; tc-stab(8) for cells. */
+#include "shaping/link.h"
 #include "shaping/link_impl.h"
 
 #include "core/checksum.h"

@@ -4,8 +4,14 @@
 #ifndef MUSTER_SHAPING_LINK_IMPL_H
 #define MUSTER_SHAPING_LINK_IMPL_H
 
+#include "core/element.h"
 #include "core/prng.h"
-#include "shaping/link.h"
+#include "core/shape.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct link_budget;
 
 enum { LINK_WIRE_LEN_MAX = 1 << 20 /* bytes a frame may become by overhead and cells */ };
 

@@ -11,6 +11,7 @@
  *
  * Used by: the fabric.   Depends on: core/{element_state,prng,shape,state}.h. */
 #include "core/element_state.h"
+#include "shaping/link.h"
 #include "shaping/link_impl.h"
 
 /* Two years: beyond, jitter times its largest deviation would overflow. */

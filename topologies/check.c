@@ -4,8 +4,9 @@
  * could not be read is passed over in silence, so that one mistake is one
  * message. Names are looked up in hash tables: 2,000 VMs are checked in one go.
  *
- * Used by: team.c.   Depends on: load.h, suggest.h. Sources: team-file(5). */
+ * Used by: team_load.c.   Depends on: load.h, suggest.h. Sources: team-file(5). */
 #include "topologies/load.h"
+#include "topologies/tree.h"
 #include "topologies/suggest.h"
 
 #include "core/cleanup.h"

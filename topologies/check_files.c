@@ -6,6 +6,7 @@
  *
  * Used by: check.c.   Depends on: load.h, suggest.h, core/bytes.h. */
 #include "topologies/load.h"
+#include "topologies/tree.h"
 #include "topologies/suggest.h"
 
 #include "core/bytes.h"

@@ -6,6 +6,7 @@
  *
  * Used by: check.c.   Depends on: load.h, core/addr.h. Sources: team-file(5). */
 #include "topologies/load.h"
+#include "topologies/tree.h"
 
 #include <string.h>
 

@@ -5,6 +5,7 @@
  *
  * Used by: check.c.   Depends on: load.h. */
 #include "topologies/load.h"
+#include "topologies/tree.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -4,7 +4,7 @@
  * includes, in the order in which they are listed. A file that includes itself,
  * directly or not, is refused; names are one space over all files.
  *
- * Used by: team.c.   Depends on: tree.h, keys.h, core/bytes.h.
+ * Used by: team_load.c.   Depends on: tree.h, keys.h, core/bytes.h.
  * Sources: team-file(5). */
 #include "topologies/keys.h"
 

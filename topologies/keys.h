@@ -3,6 +3,7 @@
 #define MUSTER_TOPOLOGIES_KEYS_H
 
 #include "topologies/load.h"
+#include "topologies/tree.h"
 
 /* Reads @value into @obj; reports what is wrong itself. @key is for messages. */
 typedef void key_fn(struct load *l, const struct node *key, const struct node *value, void *obj);

@@ -14,7 +14,8 @@
 #include "topologies/arena.h"
 #include "topologies/strmap.h"
 #include "topologies/team.h"
-#include "topologies/tree.h"
+
+struct node; /* tree.h */
 
 enum {
 	LOAD_MESSAGES_MAX = 20, /* team-file(5) */

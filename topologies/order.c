@@ -7,6 +7,7 @@
  *
  * Used by: check.c.   Depends on: load.h. Sources: team-file(5). */
 #include "topologies/load.h"
+#include "topologies/tree.h"
 
 #include "core/bytes.h"
 

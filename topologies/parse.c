@@ -4,7 +4,7 @@
  * itself wins, key by key. Sections that cannot be read leave *_known false,
  * so that check.c does not call every name in them unknown.
  *
- * Used by: team.c.   Depends on: keys.h. Sources: team-file(5). */
+ * Used by: team_load.c.   Depends on: keys.h. Sources: team-file(5). */
 #include "topologies/keys.h"
 #include "topologies/values.h"
 

@@ -11,7 +11,7 @@
  * has no tenth host) the hosts below are taken. The cursor never goes back, so
  * planning is linear.
  *
- * Used by: team.c.   Depends on: load.h, core/addr.h.
+ * Used by: team_load.c.   Depends on: load.h, core/addr.h.
  * Sources: team-file(5); IEEE 802-2014 §8.4 (locally administered). */
 #include "topologies/load.h"
 

@@ -5,8 +5,9 @@
  * the way that do not exist are made, VMs and networks are not. Nodes on the
  * path are copied, as an alias may share them with others.
  *
- * Used by: team.c.   Depends on: tree.h, suggest.h. Sources: team-file(5). */
+ * Used by: team_load.c.   Depends on: tree.h, suggest.h. Sources: team-file(5). */
 #include "topologies/load.h"
+#include "topologies/tree.h"
 #include "topologies/suggest.h"
 
 #include <ctype.h>

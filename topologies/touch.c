@@ -7,6 +7,7 @@
  *
  * Used by: keys.c, parse*.c, include.c, check_files.c, check.c; cli.   Depends on: load.h. */
 #include "topologies/load.h"
+#include "topologies/tree.h"
 
 #include "core/bytes.h"
 #include "topologies/keys.h"

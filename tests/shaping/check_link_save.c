@@ -2,6 +2,7 @@
  * and a file that tells of no link is refused. */
 #include "core/bytes.h"
 #include "core/state.h"
+#include "shaping/link.h"
 #include "shaping/link_impl.h"
 #include "tests/forge.h"
 #include "tests/traffic.h"

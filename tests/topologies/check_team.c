@@ -3,6 +3,7 @@
 
 #include "core/bytes.h"
 #include "topologies/load.h"
+#include "topologies/tree.h"
 #include "topologies/shape.h"
 #include "topologies/suggest.h"
 #include "topologies/values.h"

@@ -1,4 +1,4 @@
-/* topologies/team.c: a team file, from its path to its plan.
+/* topologies/team_load.c: a team file, from its path to its plan.
  *
  * Reading and joining files, overrides, parsing and checking each add what they
  * find wrong; the plan is made only when nothing is. The team owns its arena,
@@ -6,6 +6,7 @@
  *
  * Used by: teams, cli.   Depends on: load.h. Sources: team-file(5). */
 #include "topologies/load.h"
+#include "topologies/tree.h"
 
 #include "core/bytes.h"
 #include "topologies/values.h"
@@ -45,8 +46,8 @@ static void override_name(struct load *l, const char *name)
 }
 
 /* The stages after reading. Ends the load in any case. */
-static int finish(struct load *l, struct node *root, const char *const *sets, size_t n_sets,
-		  const char *name_override, struct team **ret_team, struct diags *ret_diags)
+static int finish(struct load *l, struct node *root, const char *const *sets, size_t n_sets, const char *name_override,
+		  struct team **ret_team, struct diags *ret_diags)
 {
 	for (size_t i = 0; root && i < n_sets; i++)
 		sets_apply(l, root, sets[i]);
@@ -96,8 +97,8 @@ int team_load(const char *path, const char *const *sets, size_t n_sets, const ch
 	return error ? error : r;
 }
 
-int team_load_buffer(const char *name, const char *text, size_t len, const char *const *sets,
-		     size_t n_sets, struct team **ret_team, struct diags *ret_diags)
+int team_load_buffer(const char *name, const char *text, size_t len, const char *const *sets, size_t n_sets,
+		     struct team **ret_team, struct diags *ret_diags)
 {
 	struct load l;
 
