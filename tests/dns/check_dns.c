@@ -221,7 +221,7 @@ static const struct odd odds[] = {
 	ODD("two questions", "FORMERR ra", 0x12, 0x34, 1, 0, 0, 2, 0, 0, 0, 0, 0, 0, WEB, 0, 28, 0, 1, WEB, 0, 28, 0, 1),
 	ODD("a question cut short", "FORMERR ra", HEAD(0x0100), WEB, 0, 28, 0),
 	ODD("a query that only claims EDNS (CVE-2017-13704)", "FORMERR ra", EDNS_HEAD, WEB, 0, 28, 0, 1),
-	ODD("bytes behind the query (CVE-2022-0934's kin)", "FORMERR ra", HEAD(0x0100), WEB, 0, 28, 0, 1, 0),
+	ODD("bytes behind the query", "FORMERR ra", HEAD(0x0100), WEB, 0, 28, 0, 1, 0),
 	ODD("class CH", "REFUSED ra", HEAD(0x0100), WEB, 0, 16, 0, 3),
 	ODD("class NONE", "REFUSED ra", HEAD(0x0100), WEB, 0, 28, 0, 254),
 	ODD("class ANY", "NOERROR aa ra web 60 AAAA fd00::10", HEAD(0x0100), WEB, 0, 28, 0, 255),

@@ -29,6 +29,7 @@ struct got {
 static struct sent sent[LOG_COUNT];
 static struct got got[LOG_COUNT];
 static size_t n_sent, n_got;
+static uint8_t last[DNS_MSG_MAX]; /* the last answer's bytes */
 static struct forward *f;
 static nsec_t now;
 static const struct forward_resolver resolvers[] = {
@@ -73,6 +74,7 @@ static void on_answer(void *arg, const struct forward_client *client, const uint
 
 	(void)arg;
 	(void)dns_msg_parse(msg, len, &m);
+	memcpy(last, msg, len);
 	g->token = client->token;
 	g->id = m.header.id;
 	g->len = len;
@@ -509,6 +511,38 @@ START_TEST(edns_asks_for_no_more_than_passes_whole)
 }
 END_TEST
 
+/* CVE-2023-50387, CVE-2020-25681…25687: nothing is validated, and so nothing of signatures is computed or sorted: they
+ * pass as they are. */
+START_TEST(signatures_pass_as_they_are)
+{
+	static uint8_t buf[DNS_MSG_MAX];
+	struct forward_client tcp = { 1, 1, DNS_OVER_TCP };
+	struct dns_msg m;
+	struct dns_writer w;
+	size_t len;
+
+	(void)forward_query(f, &tcp, buf, dns_query_make(buf, 9, "a.example.org", DNS_A, 1232), now);
+	(void)dns_msg_parse(sent[0].msg, sent[0].len, &m);
+	dns_write_begin(&w, buf, sizeof buf, m.header.id, DNS_QR | DNS_RA | DNS_AD);
+	(void)dns_write_question(&w, &m.question);
+	for (unsigned i = 0; i < 600; i++) { /* keys and signatures, of bytes that are none */
+		struct dns_mark mark = dns_write_rr(&w, NULL, i % 2 ? 46 : 48, 60);
+
+		for (unsigned j = 0; j < 80; j++)
+			wire_put_u8(&w.w, (uint8_t)(i * j));
+		ck_assert(dns_write_rr_end(&w, &mark, DNS_ANSWER_SECTION));
+	}
+	ck_assert(dns_write_opt(&w, 1232, 0, true));
+	len = dns_write_end(&w);
+	forward_answer(f, sent[0].slot, &resolvers[0], buf, len, now);
+	ck_assert_uint_eq(n_got, 1);
+	ck_assert_uint_eq(got[0].len, len);
+	ck_assert_uint_eq(load_be16(last), 9);
+	ck_assert_mem_eq(last + 2, buf + 2, len - 2);
+	expect_nothing_left();
+}
+END_TEST
+
 START_TEST(what_is_no_query_is_not_forwarded)
 {
 	struct forward_client c = { 1, 1, DNS_OVER_TCP };
@@ -622,6 +656,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, a_truncated_answer_is_asked_for_over_tcp);
 	tcase_add_test(tc, a_tcp_that_fails_is_followed_by_the_next_resolver);
 	tcase_add_test(tc, edns_asks_for_no_more_than_passes_whole);
+	tcase_add_test(tc, signatures_pass_as_they_are);
 	tcase_add_test(tc, what_is_no_query_is_not_forwarded);
 	tcase_add_test(tc, a_flood_hurts_its_own_source_only);
 	tcase_add_test(tc, a_source_has_a_limit);
