@@ -396,6 +396,22 @@ START_TEST(the_resolver_that_answers_is_asked_first)
 }
 END_TEST
 
+START_TEST(a_resolver_that_is_slow_is_asked_later)
+{
+	(void)ask(1, 1, "a.example.org");
+	wait_for_it();
+	(void)ask(2, 2, "b.example.org"); /* before anybody answered */
+	ck_assert_uint_eq(sent[2].resolver, 1);
+	answer_with(0, 0, 1); /* the first one answers after all */
+	(void)ask(3, 3, "c.example.org");
+	ck_assert_uint_eq(sent[3].resolver, 0);
+	answer_with(2, 0, 1);
+	answer_with(3, 0, 1);
+	ck_assert_uint_eq(n_got, 3);
+	expect_nothing_left();
+}
+END_TEST
+
 START_TEST(a_resolver_that_refuses_is_passed_over)
 {
 	(void)ask(1, 1, "a.example.org");
@@ -650,6 +666,7 @@ static Suite *make_suite(void)
 	tcase_add_test(tc, the_next_resolver_is_asked_and_servfail_comes_last);
 	tcase_add_test(tc, the_table_recovers_from_a_dead_resolver);
 	tcase_add_test(tc, the_resolver_that_answers_is_asked_first);
+	tcase_add_test(tc, a_resolver_that_is_slow_is_asked_later);
 	tcase_add_test(tc, a_resolver_that_refuses_is_passed_over);
 	tcase_add_test(tc, an_error_without_a_question_is_a_failed_try);
 	tcase_add_test(tc, a_malformed_answer_is_servfail);
