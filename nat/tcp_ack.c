@@ -29,6 +29,22 @@ static void undo(struct tcp_conn *c, nsec_t now)
 	c->common->count.n_undone++;
 }
 
+static void be_patient(struct tcp_conn *c)
+{
+	c->patient = true;
+	if (c->reorder_steps < REORDER_STEPS_MAX)
+		c->reorder_steps++;
+}
+
+/* The first ACK after a retransmission answers what was sent before it.   Source: RFC 3522 §3.2 */
+static bool was_spurious(const struct tcp_conn *c, const struct tcp_segment *seg)
+{
+	if (c->cong.mode == TCP_CONG_OPEN || c->undo_ts_at == NSEC_NEVER || c->undo_ts_at == TCP_UNDO_ARMED ||
+	    c->backoff > 1)
+		return false;
+	return c->ts_ok && seg->opt.has_ts && seq_before(seg->opt.ts_ecr, tcp_output_ts(c, c->undo_ts_at));
+}
+
 /* A duplicate ACK's first range may tell of data that came twice.   Source: RFC 2883 §4 */
 static void take_dsack(struct tcp_conn *c, const struct tcp_segment *seg, nsec_t now)
 {
@@ -40,9 +56,7 @@ static void take_dsack(struct tcp_conn *c, const struct tcp_segment *seg, nsec_t
 		is_dsack = !seq_before(r->start, r[1].start) && !seq_after(r->end, r[1].end);
 	if (!is_dsack || !c->undo_bytes)
 		return;
-	c->patient = true;
-	if (c->reorder_steps < REORDER_STEPS_MAX)
-		c->reorder_steps++;
+	be_patient(c);
 	c->undo_bytes -= len < c->undo_bytes ? len : c->undo_bytes;
 	if (!c->undo_bytes)
 		undo(c, now);
@@ -65,7 +79,7 @@ static void begin_recovery(struct tcp_conn *c, nsec_t now)
 {
 	tcp_cong_recover(&c->cong, c->nxt - c->una, c->mss, c->nxt);
 	c->undo_bytes = 0;
-	c->undo_ts_at = NSEC_NEVER;
+	c->undo_ts_at = TCP_UNDO_ARMED;
 	c->retransmit_now = true;
 	c->timer = TCP_TIMER_RETRANSMIT;
 	c->timer_at = now + tcp_rtt_timeout(&c->rtt, c->backoff);
@@ -124,10 +138,13 @@ static void take_new(struct tcp_conn *c, const struct tcp_segment *seg, nsec_t n
 {
 	uint32_t acked = seg->ack - c->una, n_data = acked;
 
-	/* The first ACK after a timeout answers the first transmission: the timeout was spurious. */
-	if (c->cong.mode == TCP_CONG_LOSS && c->backoff == 1 && c->undo_ts_at != NSEC_NEVER && c->ts_ok &&
-	    seg->opt.has_ts && seq_before(seg->opt.ts_ecr, tcp_output_ts(c, c->undo_ts_at)))
+	if (was_spurious(c, seg)) {
+		if (c->cong.mode == TCP_CONG_RECOVERY)
+			be_patient(c);
 		undo(c, now);
+	}
+	if (c->undo_ts_at != TCP_UNDO_ARMED)
+		c->undo_ts_at = NSEC_NEVER; /* only the first ACK tells */
 	if (c->fin_sent && seg->ack == c->fin_seq + 1)
 		n_data--;
 	sample_rtt(c, seg, now);
@@ -150,7 +167,8 @@ static void take_duplicate(struct tcp_conn *c, nsec_t now)
 {
 	if (c->sack_ok || c->cong.mode == TCP_CONG_LOSS)
 		return;
-	c->dup_acks++;
+	if ((uint64_t)c->dup_acks * c->mss < c->nxt - c->una) /* no more of them can have arrived */
+		c->dup_acks++;
 	if (c->dup_acks != DUP_ACKS || c->cong.mode != TCP_CONG_OPEN || seq_before(c->una, c->cong.recover))
 		return;
 	tcp_board_lose_first(&c->board, c->una, c->nxt, c->mss);
@@ -209,7 +227,7 @@ void tcp_ack_timeout(struct tcp_conn *c)
 	c->rtt_at = NSEC_NEVER;
 	if (!again) {
 		c->undo_bytes = 0;
-		c->undo_ts_at = NSEC_NEVER;
+		c->undo_ts_at = TCP_UNDO_ARMED;
 	}
 	tcp_cong_timeout(&c->cong, c->nxt - c->una, c->mss, c->nxt, again);
 	tcp_board_lose_all(&c->board, c->una, c->nxt, !again && !tcp_board_reneged(&c->board, c->una));

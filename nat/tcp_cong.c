@@ -73,6 +73,8 @@ void tcp_cong_acked(struct tcp_cong *cg, uint32_t acked, uint32_t mss)
 
 static void reduce(struct tcp_cong *cg, uint32_t flight, uint32_t mss)
 {
+	/* While a hole waits, new data follows each SACK: what is in flight beyond cwnd does not count (RFC 3042 §2). */
+	flight = flight < cg->cwnd ? flight : cg->cwnd;
 	cg->prior_cwnd = cg->cwnd;
 	cg->prior_ssthresh = cg->ssthresh;
 	cg->ssthresh = at_least(flight / 2, 2 * mss);

@@ -72,6 +72,9 @@ enum tcp_timer { TCP_TIMER_NONE, TCP_TIMER_RETRANSMIT, TCP_TIMER_PROBE };
 
 enum { TCP_RECENT = 3 };
 
+/* A recovery began, and has sent nothing yet. */
+#define TCP_UNDO_ARMED INT64_MIN
+
 struct tcp_conn {
 	struct tcp_common *common; /* borrowed */
 	void *ctx; /* the owner's, for its ops */
@@ -109,7 +112,7 @@ struct tcp_conn {
 	/* Timers; NSEC_NEVER: not set. */
 	nsec_t timer_at, delack_at, reorder_at, time_wait_at, keep_at;
 	nsec_t challenge_at; /* begin of the second that n_challenges counts for */
-	nsec_t undo_ts_at; /* when the first segment was sent again in this episode */
+	nsec_t undo_ts_at; /* when this recovery sent its first segment again; TCP_UNDO_ARMED; NSEC_NEVER: it is answered */
 
 	uint16_t mtu;
 	uint8_t state; /* enum tcp_state */

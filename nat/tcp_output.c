@@ -264,8 +264,8 @@ static bool send_lost(struct tcp_conn *c, uint32_t *pipe, nsec_t now)
 		c->retransmit_now = false;
 		c->rtt_at = NSEC_NEVER; /* Karn: what is in flight has no clear time any more */
 		c->undo_bytes += len;
-		if (c->undo_ts_at == NSEC_NEVER)
-			c->undo_ts_at = now;
+		if (c->undo_ts_at == TCP_UNDO_ARMED)
+			c->undo_ts_at = start == c->una ? now : NSEC_NEVER; /* only its own ACK tells */
 		*pipe += len;
 		c->common->count.n_retransmits++;
 		if (!tcp_board_sent(&c->board, h, start + len, c->nxt, now))
@@ -344,8 +344,10 @@ static void send_data(struct tcp_conn *c, nsec_t now)
 			more = true;
 	}
 	more |= tcp_board_lost(&c->board) != NULL;
-	if (pipe || c->nxt != c->una) {
-		bool stuck = !pipe && more; /* nothing that would be acknowledged is on its way */
+	if (c->nxt != c->una) {
+		/* Nothing that would be acknowledged is on its way. Duplicate ACKs do not count here: the segment that
+		 * they ask for may be lost. */
+		bool stuck = more && !tcp_board_pipe(&c->board, c->nxt);
 
 		if (stuck ? c->timer != TCP_TIMER_PROBE : c->timer != TCP_TIMER_RETRANSMIT)
 			start_timer(c, stuck ? TCP_TIMER_PROBE : TCP_TIMER_RETRANSMIT, now);
