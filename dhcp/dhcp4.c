@@ -111,8 +111,9 @@ static bool on_link(const struct dhcp4_config *c, uint32_t addr)
 	return net_of(c, addr) == net_of(c, c->server);
 }
 
-/* Where a reply goes (RFC 2131 §4.1). A NAK is a broadcast, made so by the relay where there is one. */
-static struct dhcp4_reply address_reply(const struct dhcp4 *s, enum dhcp4_type type)
+/* Where a reply goes (RFC 2131 §4.1). A NAK has neither address, so it is a broadcast, made so by the relay where
+ * there is one. */
+static struct dhcp4_reply address_reply(const struct dhcp4 *s)
 {
 	const struct dhcp4_head *in = &s->msg.head, *out = &s->build.head;
 	struct dhcp4_reply r = { .from = s->config->server, .to_port = DHCP4_CLIENT_PORT };
@@ -122,9 +123,9 @@ static struct dhcp4_reply address_reply(const struct dhcp4 *s, enum dhcp4_type t
 		r.to = in->giaddr;
 		r.to_port = DHCP4_SERVER_PORT;
 		r.is_to_relay = true;
-	} else if (type != DHCP4_NAK && out->ciaddr) {
+	} else if (out->ciaddr) {
 		r.to = out->ciaddr;
-	} else if (type == DHCP4_NAK || in->flags & DHCP4_FLAG_BROADCAST || !out->yiaddr) {
+	} else if (in->flags & DHCP4_FLAG_BROADCAST || !out->yiaddr) {
 		r.to = ALL;
 		memset(r.to_mac.b, 0xff, MAC_LEN);
 	} else {
@@ -158,7 +159,7 @@ static void hold(struct dhcp4 *s, enum dhcp4_type type, const struct dhcp4_reply
 /* Ends the reply that is built. @seq: 0, or the record that it waits for. */
 static void finish(struct dhcp4 *s, enum dhcp4_type type, uint64_t seq)
 {
-	struct dhcp4_reply r = address_reply(s, type);
+	struct dhcp4_reply r = address_reply(s);
 	unsigned n_left_out;
 
 	dhcp4_reply_end(&s->msg, &s->build);

@@ -573,6 +573,23 @@ START_TEST(host_names)
 }
 END_TEST
 
+/* What belongs to the exchange is never taken from the configuration. */
+START_TEST(own_options_are_not_configured)
+{
+	static const uint8_t codes[] = { 50, 51, 52, 53, 54, 55, 57, 58, 59, 61, 80, 82 };
+	static struct dhcp4_option_value own[sizeof codes];
+
+	for (size_t i = 0; i < sizeof codes; i++)
+		own[i] = (struct dhcp4_option_value){ codes[i], true, 4, (const uint8_t *)"\x01\x01\x01\x01" };
+	config.options = own;
+	config.n_options = sizeof codes;
+	say(DHCP4_INFORM, 5, NET + 40, 0, 0, 0);
+	ck_assert(out.type == DHCP4_ACK && u32_of(54) == SERVER);
+	for (size_t i = 0; i < sizeof codes; i++)
+		ck_assert(!dhcp4_has(&out, codes[i]) || codes[i] == 53 || codes[i] == 54);
+}
+END_TEST
+
 /* No reply is longer than the client takes, and what does not fit goes to file and sname. */
 START_TEST(sizes)
 {
@@ -644,6 +661,7 @@ static Suite *make_suite(void)
 		who_is_not_served,
 		times_that_do_not_go_together,
 		host_names,
+		own_options_are_not_configured,
 		sizes,
 		a_saved_server_goes_on,
 	};

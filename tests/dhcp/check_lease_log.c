@@ -158,6 +158,18 @@ START_TEST(a_record_that_is_not_the_next_ends_the_log)
 }
 END_TEST
 
+/* Records are missing between, though the checksums go on. */
+START_TEST(a_gap_in_the_numbers_ends_the_log)
+{
+	size_t end = files[0].len;
+
+	logbook.seq += 3;
+	add(LEASE_RECORD_BOUND, 1, NET + 10, 3600 * S, 0);
+	ck_assert(load(0) == 0 && found.len == end && !of(1));
+	ck_assert_str_eq(found.why, "a record that is none");
+}
+END_TEST
+
 START_TEST(what_is_refused)
 {
 	static const struct {
@@ -286,6 +298,7 @@ static Suite *make_suite(void)
 	tcase_add_test(c, a_torn_tail_is_cut);
 	tcase_add_test(c, a_changed_byte_ends_the_log);
 	tcase_add_test(c, a_record_that_is_not_the_next_ends_the_log);
+	tcase_add_test(c, a_gap_in_the_numbers_ends_the_log);
 	tcase_add_test(c, what_is_refused);
 	tcase_add_test(c, addresses_that_are_gone_are_dropped);
 	tcase_add_test(c, compaction_is_all_or_nothing);
