@@ -129,6 +129,47 @@ static char *traffic_text(json_t *counters, const char *frames, const char *byte
 	return str_printf("%lld (%s)", number(counters, frames), cli_size((uint64_t)number(counters, bytes), size));
 }
 
+/* The caller frees. */
+static char *station_name(json_t *station)
+{
+	return str_printf("%s.%s", json_string_value(json_object_get(station, "network")),
+			  json_string_value(json_object_get(station, "name")));
+}
+
+/* One row. @name: taken over. */
+static void add_counters(struct bytes *cells, char *name, json_t *c)
+{
+	char *row[N_COUNTER_COLUMNS] = {
+		name,
+		traffic_text(c, "sent_frames", "sent_bytes"),
+		traffic_text(c, "received_frames", "received_bytes"),
+		cli_lost(json_object_get(c, "lost")),
+		str_printf("%lld", number(c, "lost_in_rings")),
+		str_printf("%lld", number(c, "corrupted_frames")),
+		str_printf("%lld", number(c, "duplicated_frames")),
+		str_printf("%lld", number(c, "reordered_frames")),
+	};
+
+	bytes_append(cells, row, sizeof row);
+}
+
+/* What is beside the VMs: one line each. */
+static void print_stations(json_t *stations)
+{
+	json_t *station;
+	size_t i;
+
+	json_array_foreach (stations, i, station) {
+		CLEANUP(free) char *name = station_name(station);
+		bool carrier = json_is_true(json_object_get(json_object_get(station, "link"), "carrier"));
+
+		cli_print(stdout, "station %s: %s %s, link %s%s\n", name,
+			  json_string_value(json_object_get(station, "kind")),
+			  json_string_value(json_object_get(station, "what")), carrier ? "up" : "down",
+			  json_is_false(json_object_get(station, "peer")) ? ", nobody is there" : "");
+	}
+}
+
 /* A second table: what each NIC sent and received, as its guest sees it, and what became of it. */
 static void print_counters(json_t *status)
 {
@@ -144,22 +185,13 @@ static void print_counters(json_t *status)
 	}
 	bytes_append(&cells, head, sizeof head);
 	json_array_foreach(vms, i, vm)
-		json_array_foreach(json_object_get(vm, "nics"), k, nic) {
-			json_t *c = json_object_get(nic, "counters");
-			char *row[N_COUNTER_COLUMNS] = {
-				str_printf("%s.%s", json_string_value(json_object_get(vm, "name")),
-					   json_string_value(json_object_get(nic, "name"))),
-				traffic_text(c, "sent_frames", "sent_bytes"),
-				traffic_text(c, "received_frames", "received_bytes"),
-				cli_lost(json_object_get(c, "lost")),
-				str_printf("%lld", number(c, "lost_in_rings")),
-				str_printf("%lld", number(c, "corrupted_frames")),
-				str_printf("%lld", number(c, "duplicated_frames")),
-				str_printf("%lld", number(c, "reordered_frames")),
-			};
-
-			bytes_append(&cells, row, sizeof row);
-		}
+		json_array_foreach (json_object_get(vm, "nics"), k, nic)
+			add_counters(&cells,
+				     str_printf("%s.%s", json_string_value(json_object_get(vm, "name")),
+						json_string_value(json_object_get(nic, "name"))),
+				     json_object_get(nic, "counters"));
+	json_array_foreach (json_object_get(status, "stations"), i, nic)
+		add_counters(&cells, station_name(nic), json_object_get(nic, "counters"));
 	n = cells.len / sizeof(char *);
 	(void)printf("\n");
 	cli_print_table((const char *const *)(const void *)cells.data, n / N_COUNTER_COLUMNS, N_COUNTER_COLUMNS);
@@ -190,6 +222,7 @@ static void print_text(json_t *status)
 		free(t.cells[i]);
 	free(t.cells);
 	print_engines(vms);
+	print_stations(json_object_get(status, "stations"));
 	json_array_foreach(vms, i, vm)
 		if (json_object_get(vm, "last_crash"))
 			cli_print(stdout, "%s: crashed and was started anew (crashes: %lld), the last time: %s\n",

@@ -13,7 +13,9 @@ static int refusal(const struct sandbox_fds *f, enum sandbox_fd what)
 
 	if ((sandbox_policy(f->role)->inherits & bit) == 0)
 		return -EPERM;
-	return what != SANDBOX_FD_RING && (f->given & bit) != 0 ? -EEXIST : 0;
+	if (what == SANDBOX_FD_RING || what == SANDBOX_FD_STATION)
+		return 0;
+	return (f->given & bit) != 0 ? -EEXIST : 0;
 }
 
 void sandbox_fds_add(struct sandbox_fds *f, enum sandbox_fd what, int fd)

@@ -21,7 +21,8 @@ enum sandbox_role {
  * team's log as 2. */
 enum sandbox_fd {
 	SANDBOX_FD_CONTROL, /* socket: the process's control connection */
-	SANDBOX_FD_RING, /* memory and two eventfds a NIC; the one kind of which there are many */
+	SANDBOX_FD_RING, /* memory and two eventfds a NIC; there are many */
+	SANDBOX_FD_STATION, /* listening socket or tap of a station that is no VM; there are many */
 	SANDBOX_FD_SERIAL, /* socket: the guest's serial line */
 	SANDBOX_FD_AGENT, /* socket: the guest agent's port */
 	SANDBOX_FD_KERNEL, /* file: closed when it is unpacked */

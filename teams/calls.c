@@ -32,6 +32,23 @@ void sup_fabric_bind(struct supervisor *sup)
 	sup->fabric_rpc = peer_new(sup->loop, sup->fabric, str_printf("the fabric of team %s", sup->team->name));
 }
 
+/* The fabric tells of a station whose other side came or went. */
+static void peer_event(struct supervisor *sup, json_t *msg)
+{
+	const char *event = json_string_value(json_object_get(msg, "event"));
+	json_int_t port = json_integer_value(json_object_get(msg, "port"));
+	json_t *why = json_object_get(msg, "why"), *told;
+
+	if (!event || strcmp(event, "peer") != 0 || port < 0 || (size_t)port >= sup->plan->n_ports)
+		return;
+	told = json_pack("{s:s,s:s,s:b,s:I}", "event", "station", "target", sup->plan->ports[port].name, "there",
+			 (int)json_is_true(json_object_get(msg, "there")), "untold",
+			 json_integer_value(json_object_get(msg, "untold")));
+	if (why)
+		(void)json_object_set(told, "why", why);
+	events_emit(&sup->events, told);
+}
+
 void sup_on_fabric(void *ctx, struct control *c, json_t *msg, int *fds, int n_fds, int status)
 {
 	struct supervisor *sup = ctx;
@@ -39,8 +56,8 @@ void sup_on_fabric(void *ctx, struct control *c, json_t *msg, int *fds, int n_fd
 	(void)fds;
 	(void)n_fds;
 	if (msg) {
-		if (sup->fabric_rpc)
-			(void)rpc_take(sup->fabric_rpc, msg);
+		if (sup->fabric_rpc && !rpc_take(sup->fabric_rpc, msg))
+			peer_event(sup, msg);
 		return;
 	}
 	if (status < 0)

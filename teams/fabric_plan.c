@@ -2,7 +2,8 @@
  *
  * The fabric knows networks, ports and shapes, and no team file. A port is named as its
  * NIC is ("vm.eth0"); its random streams are named by the NIC's number ("vm.0"), so that
- * a NIC that gets a name in the file loses the same frames as before.
+ * a NIC that gets a name in the file loses the same frames as before. A station's port and its
+ * streams are named as it is ("lan.host"), which is no VM's: VMs and networks share one name space.
  *
  * Used by: spawn.c, link.c, status.c.   Depends on: fabric/plan.h, topologies/team.h. */
 #include "teams/fabric_plan.h"
@@ -33,6 +34,20 @@ static void put_port(struct fabric_plan_port *port, const struct fabric_memory *
 	};
 }
 
+static void put_station(struct fabric_plan_port *port, const struct fabric_memory *m, const struct team_network *net,
+			const struct team_station *station, size_t network)
+{
+	*port = (struct fabric_plan_port){
+		.name = str_printf("%s.%s", net->name, station->name),
+		.stream = str_printf("%s.%s", net->name, station->name),
+		.network = network,
+		.mtu = net->mtu,
+		.fd = -1,
+		.up = link_of(m, &station->shape.up, net->mtu),
+		.down = link_of(m, &station->shape.down, net->mtu),
+	};
+}
+
 static void fill(struct fabric_plan *plan, const struct team *team)
 {
 	struct fabric_memory m;
@@ -55,6 +70,10 @@ static void fill(struct fabric_plan *plan, const struct team *team)
 	for (size_t v = 0; v < team->n_vms; v++)
 		for (size_t i = 0; i < team->vms[v].n_nics; i++)
 			put_port(&plan->ports[plan->n_ports++], &m, &team->vms[v], &team->vms[v].nics[i], i);
+	for (size_t n = 0; n < team->n_networks; n++)
+		for (size_t i = 0; i < team->networks[n].n_stations; i++)
+			put_station(&plan->ports[plan->n_ports++], &m, &team->networks[n],
+				    &team->networks[n].stations[i], n);
 }
 
 int fabric_plan_new(const struct team *team, struct fabric_plan **ret_plan)
@@ -64,7 +83,7 @@ int fabric_plan_new(const struct team *team, struct fabric_plan **ret_plan)
 	if (!plan)
 		return -ENOMEM;
 	plan->networks = calloc(team->n_networks + 1, sizeof *plan->networks);
-	plan->ports = calloc(fabric_plan_port(team, team->n_vms, 0) + 1, sizeof *plan->ports);
+	plan->ports = calloc(fabric_plan_station(team, team->n_networks, 0) + 1, sizeof *plan->ports);
 	if (!plan->networks || !plan->ports) {
 		fabric_plan_free(plan);
 		return -ENOMEM;
@@ -97,20 +116,37 @@ size_t fabric_plan_port(const struct team *team, size_t vm, size_t nic)
 	return n;
 }
 
+size_t fabric_plan_station(const struct team *team, size_t network, size_t station)
+{
+	size_t n = fabric_plan_port(team, team->n_vms, 0) + station;
+
+	for (size_t i = 0; i < network; i++)
+		n += team->networks[i].n_stations;
+	return n;
+}
+
 struct fabric_ref fabric_plan_ref(const struct team *team, const struct link_ref *ref)
 {
-	return (struct fabric_ref){ .is_network = ref->is_network,
-				    .index = ref->is_network ? ref->network :
+	if (ref->is_network)
+		return (struct fabric_ref){ .is_network = true, .index = ref->network };
+	return (struct fabric_ref){ .index = ref->is_station ? fabric_plan_station(team, ref->network, ref->station) :
 							       fabric_plan_port(team, ref->vm, ref->nic) };
 }
 
 struct link_ref fabric_plan_link(const struct team *team, const struct fabric_ref *ref)
 {
 	struct link_ref link = { .is_network = ref->is_network, .network = ref->is_network ? ref->index : 0 };
-	size_t left = ref->is_network ? 0 : ref->index;
+	size_t left = ref->is_network ? 0 : ref->index, n_nics = fabric_plan_port(team, team->n_vms, 0);
 
 	if (ref->is_network)
 		return link;
+	if (left >= n_nics) {
+		link.is_station = true;
+		for (left -= n_nics; left >= team->networks[link.network].n_stations; link.network++)
+			left -= team->networks[link.network].n_stations;
+		link.station = left;
+		return link;
+	}
 	while (left >= team->vms[link.vm].n_nics)
 		left -= team->vms[link.vm++].n_nics;
 	link.nic = left;

@@ -10,7 +10,13 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum { FDS_A_NIC = 3, FDS_A_VM = 10, FDS_SPARE = 64, FDS_CLIENTS = 1024 /* commands at once, where the host lets us */ };
+enum {
+	FDS_A_NIC = 3,
+	FDS_A_STATION = 4,
+	FDS_A_VM = 10,
+	FDS_SPARE = 64,
+	FDS_CLIENTS = 1024 /* commands at once, where the host lets us */
+};
 
 static const struct {
 	int error;
@@ -47,13 +53,15 @@ char *host_lack_str(const char *what, int r)
 
 int host_files_check(const struct team *team, char **ret_why)
 {
-	size_t n_nics = 0, need;
+	size_t n_nics = 0, n_stations = 0, need;
 	struct rlimit limit;
 	bool is_enough;
 
 	for (size_t i = 0; i < team->n_vms; i++)
 		n_nics += team->vms[i].n_nics;
-	need = n_nics * FDS_A_NIC + team->n_vms * FDS_A_VM + FDS_SPARE;
+	for (size_t i = 0; i < team->n_networks; i++)
+		n_stations += team->networks[i].n_stations;
+	need = n_nics * FDS_A_NIC + n_stations * FDS_A_STATION + team->n_vms * FDS_A_VM + FDS_SPARE;
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= need + FDS_CLIENTS)
 		return 0;
 	is_enough = limit.rlim_cur >= need;

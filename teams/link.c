@@ -76,7 +76,8 @@ static void carrier(struct supervisor *sup, const struct link_ref *ref)
 
 	for (size_t i = 0; i < sup->n_vms; i++)
 		for (size_t j = 0; j < sup->vms[i].tv->n_nics; j++, port++) {
-			bool is_meant = ref->is_network ? sup->vms[i].tv->nics[j].network == ref->network :
+			bool is_meant = ref->is_station ? false :
+					ref->is_network ? sup->vms[i].tv->nics[j].network == ref->network :
 							  ref->vm == i && ref->nic == j;
 
 			if (is_meant)
@@ -98,10 +99,8 @@ static json_t *state_json(const struct fabric_ref *ref, enum link_dir dir, bool 
 
 static void emit_flap_end(struct supervisor *sup, const struct link_ref *ref, enum link_dir dir)
 {
-	const struct team *t = sup->team;
-	CLEANUP(free) char *target = ref->is_network ? str_dup(t->networks[ref->network].name) :
-						       str_printf("%s.%s", t->vms[ref->vm].name,
-								  t->vms[ref->vm].nics[ref->nic].name);
+	const char *target = ref->is_network ? sup->team->networks[ref->network].name :
+					       sup->plan->ports[fabric_plan_ref(sup->team, ref).index].name;
 	json_t *event = json_pack("{s:s,s:s,s:s}", "event", "link", "target", target, "op", "flap-end");
 
 	if (dir != LINK_BOTH)
@@ -270,7 +269,8 @@ void sup_link(struct client *client, json_int_t id, json_t *msg)
 		if (group)
 			client_fail(client, id, 3, "%s", group);
 		else
-			client_fail(client, id, 3, "no network or NIC '%s' in team %s", target, sup->team->name);
+			client_fail(client, id, 3, "no network or NIC '%s' in team %s", target,
+				    sup->team->name);
 		return;
 	}
 	r = change(sup, &ref, op, msg, client, id);

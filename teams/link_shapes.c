@@ -27,21 +27,22 @@ struct both_dirs {
 
 struct link_shapes {
 	const struct team *team; /* borrowed */
-	struct both_dirs *nics; /* VMs in file order, their NICs in order */
+	struct both_dirs *ports; /* NICs and stations, as fabric_plan_ref() numbers them */
 	struct both_dirs *networks;
 };
 
 /* What the file has for @ref. */
 static const struct shape *origin(const struct link_shapes *s, const struct link_ref *ref)
 {
+	if (ref->is_station)
+		return &s->team->networks[ref->network].stations[ref->station].shape;
 	return ref->is_network ? &s->team->networks[ref->network].shape :
 				 &s->team->vms[ref->vm].nics[ref->nic].shape;
 }
 
 static struct both_dirs *place_of(const struct link_shapes *s, const struct link_ref *ref)
 {
-	return ref->is_network ? &s->networks[ref->network] :
-				 &s->nics[fabric_plan_port(s->team, ref->vm, ref->nic)];
+	return ref->is_network ? &s->networks[ref->network] : &s->ports[fabric_plan_ref(s->team, ref).index];
 }
 
 int link_shapes_new(const struct team *team, struct link_shapes **ret_shapes)
@@ -51,17 +52,19 @@ int link_shapes_new(const struct team *team, struct link_shapes **ret_shapes)
 	if (!s)
 		return -ENOMEM;
 	s->team = team;
-	s->nics = calloc(fabric_plan_port(team, team->n_vms, 0) + 1, sizeof *s->nics);
+	s->ports = calloc(fabric_plan_station(team, team->n_networks, 0) + 1, sizeof *s->ports);
 	s->networks = calloc(team->n_networks + 1, sizeof *s->networks);
-	if (!s->nics || !s->networks) {
+	if (!s->ports || !s->networks) {
 		link_shapes_free(s);
 		return -ENOMEM;
 	}
 	for (size_t i = 0; i < team->n_networks; i++)
 		link_shapes_reset(s, &(struct link_ref){ .is_network = true, .network = i }, LINK_BOTH);
-	for (size_t v = 0; v < team->n_vms; v++)
-		for (size_t i = 0; i < team->vms[v].n_nics; i++)
-			link_shapes_reset(s, &(struct link_ref){ .vm = v, .nic = i }, LINK_BOTH);
+	for (size_t i = 0; i < fabric_plan_station(team, team->n_networks, 0); i++) {
+		struct link_ref ref = fabric_plan_link(team, &(struct fabric_ref){ .index = i });
+
+		link_shapes_reset(s, &ref, LINK_BOTH);
+	}
 	*ret_shapes = s;
 	return 0;
 }
@@ -70,7 +73,7 @@ struct link_shapes *link_shapes_free(struct link_shapes *s)
 {
 	if (!s)
 		return NULL;
-	free(s->nics);
+	free(s->ports);
 	free(s->networks);
 	free(s);
 	return NULL;
@@ -129,7 +132,7 @@ static int apply_all(struct shape_dir *shape, enum link_dir dir, const char *con
 static int check(const struct link_shapes *s, const struct link_ref *ref, enum link_dir dir,
 		 const struct shape_dir *shape, char **ret_why)
 {
-	const struct team_nic *nic = ref->is_network ? NULL : &s->team->vms[ref->vm].nics[ref->nic];
+	const struct team_nic *nic = ref->is_network || ref->is_station ? NULL : &s->team->vms[ref->vm].nics[ref->nic];
 	uint32_t mtu = s->team->networks[nic ? nic->network : ref->network].mtu;
 	const char *key;
 

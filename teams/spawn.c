@@ -155,6 +155,7 @@ int sup_make_rings(struct supervisor *sup, char **ret_why)
 		sup->plan->ports[i].kind = FABRIC_PORT_RING;
 		sup->plan->ports[i].rings = &sup->rings[i];
 	}
+	stations_put(sup->stations, sup->n_stations, &sup->plan->ports[sup->n_rings]);
 	return 0;
 }
 

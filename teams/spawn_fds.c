@@ -27,6 +27,8 @@ void spawn_fds_fabric(const struct supervisor *sup, int control_fd, struct sandb
 	sandbox_fds_add(ret_fds, SANDBOX_FD_CONTROL, control_fd);
 	for (size_t i = 0; i < sup->n_rings; i++)
 		add_ring(ret_fds, &sup->rings[i]);
+	for (size_t i = 0; i < sup->n_stations; i++)
+		sandbox_fds_add(ret_fds, SANDBOX_FD_STATION, sup->stations[i].fd);
 }
 
 void spawn_fds_machine(const struct supervisor *sup, const struct vm_host *v, const struct vm_sockets *mine,

@@ -23,16 +23,16 @@ static const char *up_or_down(const struct link_states *links, const struct fabr
 	return link_states_is_up(links, ref, dir) ? "up" : "down";
 }
 
-/* Of a NIC: what it and its network are by themselves, and what follows. */
-static json_t *link_json(const struct supervisor *sup, size_t vm, size_t nic)
+/* Of a port: what it and its network are by themselves, and what follows. @who: "nic" or "station". */
+static json_t *link_json(const struct supervisor *sup, size_t port, const char *who)
 {
-	struct fabric_ref ref = { .index = fabric_plan_port(sup->team, vm, nic) };
-	struct fabric_ref network = { .is_network = true, .index = sup->team->vms[vm].nics[nic].network };
+	struct fabric_ref ref = { .index = port };
+	struct fabric_ref network = { .is_network = true, .index = sup->plan->ports[port].network };
 
-	return json_pack("{s:b,s:s,s:s,s:s,s:s}", "carrier", (int)link_states_carrier(sup->links, ref.index), "nic",
+	return json_pack("{s:b,s:s,s:s,s:s,s:s}", "carrier", (int)link_states_carrier(sup->links, ref.index), who,
 			 up_or_down(sup->links, &ref, LINK_BOTH), "network",
-			 up_or_down(sup->links, &network, LINK_BOTH), "up",
-			 up_or_down(sup->links, &ref, LINK_UP), "down", up_or_down(sup->links, &ref, LINK_DOWN));
+			 up_or_down(sup->links, &network, LINK_BOTH), "up", up_or_down(sup->links, &ref, LINK_UP),
+			 "down", up_or_down(sup->links, &ref, LINK_DOWN));
 }
 
 static json_t *nic_json(const struct supervisor *sup, size_t vm, size_t index)
@@ -49,7 +49,8 @@ static json_t *nic_json(const struct supervisor *sup, size_t vm, size_t index)
 	}
 	return json_pack("{s:s,s:o,s:s,s:s,s:o,s:I,s:o}", "name", nic->name, "guest_name",
 			 json_sprintf("eth%zu", index), "network", t->networks[nic->network].name, "mac",
-			 mac_str(&nic->mac, mac), "addresses", addresses, "mtu", (json_int_t)nic->mtu, "link", link_json(sup, vm, index));
+			 mac_str(&nic->mac, mac), "addresses", addresses, "mtu", (json_int_t)nic->mtu, "link",
+			 link_json(sup, fabric_plan_port(t, vm, index), "nic"));
 }
 
 static json_t *vm_json(const struct supervisor *sup, const struct vm_host *v, bool with_memory)
@@ -87,6 +88,27 @@ static json_t *vm_json(const struct supervisor *sup, const struct vm_host *v, bo
 	return o;
 }
 
+/* A station of a network that is no VM. With counters, "peer" says whether its other side is there. */
+static json_t *stations_json(const struct supervisor *sup)
+{
+	const struct team *t = sup->team;
+	json_t *list = json_array();
+
+	for (size_t i = 0; sup->links && i < t->n_networks; i++)
+		for (size_t k = 0; k < t->networks[i].n_stations; k++) {
+			const struct team_station *s = &t->networks[i].stations[k];
+			CLEANUP(free) char *what = str_utf8(s->what);
+
+			(void)json_array_append_new(list,
+						    json_pack("{s:s,s:s,s:s,s:s,s:o}", "name", s->name, "network",
+							      t->networks[i].name, "kind",
+							      s->kind == STATION_TAP ? "tap" : "qemu", "what", what,
+							      "link",
+							      link_json(sup, fabric_plan_station(t, i, k), "station")));
+		}
+	return list;
+}
+
 json_t *sup_status(struct supervisor *sup, bool with_memory)
 {
 	CLEANUP(free) char *file = str_utf8(sup->team->file ? sup->team->file : "");
@@ -94,11 +116,11 @@ json_t *sup_status(struct supervisor *sup, bool with_memory)
 
 	for (size_t i = 0; i < sup->n_vms; i++)
 		(void)json_array_append_new(vms, vm_json(sup, &sup->vms[i], with_memory));
-	return json_pack("{s:s,s:s,s:s,s:b,s:I,s:I,s:I,s:f,s:o}", "team", sup->team->name, "state",
+	return json_pack("{s:s,s:s,s:s,s:b,s:I,s:I,s:I,s:f,s:o,s:o}", "team", sup->team->name, "state",
 			 sup_state_str(sup->state), "file", file, "untrusted", sup->team->root != NULL,
-			 "supervisor_pid", (json_int_t)getpid(), "fabric_pid",
-			 (json_int_t)sup->fabric_pid, "janitor_pid", (json_int_t)sup->janitor_pid, "uptime_s",
-			 (double)(clock_now() - sup->started_ns) / 1e9, "vms", vms);
+			 "supervisor_pid", (json_int_t)getpid(), "fabric_pid", (json_int_t)sup->fabric_pid,
+			 "janitor_pid", (json_int_t)sup->janitor_pid, "uptime_s",
+			 (double)(clock_now() - sup->started_ns) / 1e9, "vms", vms, "stations", stations_json(sup));
 }
 
 /* ---- with counters ---------------------------------------------------------------- */
@@ -146,15 +168,21 @@ static json_t *port_counters(json_t *port)
 			 "duplicated_frames", duplicated, "reordered_frames", reordered);
 }
 
-/* Puts the counters of @ports to the NICs of @status: both are VMs in file order, their NICs in order. */
+/* Puts the counters of @ports to the NICs of @status, then to its stations: both have one order. */
 static void put_counters(json_t *status, json_t *ports)
 {
-	json_t *vms = json_object_get(status, "vms"), *vm, *nic;
+	json_t *vms = json_object_get(status, "vms"), *vm, *nic, *station;
 	size_t i, k, port = 0;
 
 	json_array_foreach(vms, i, vm)
 		json_array_foreach(json_object_get(vm, "nics"), k, nic)
 			(void)json_object_set_new(nic, "counters", port_counters(json_array_get(ports, port++)));
+	json_array_foreach (json_object_get(status, "stations"), i, station) {
+		json_t *of = json_array_get(ports, port++);
+
+		(void)json_object_set_new(station, "counters", port_counters(of));
+		(void)json_object_set(station, "peer", json_object_get(of, "peer"));
+	}
 }
 
 static void on_counters(struct supervisor *sup, struct fabric_call *call, json_t *msg)

@@ -183,16 +183,54 @@ static int make_vms(struct supervisor *sup, char **ret_why)
 	return 0;
 }
 
-/* What the supervisor writes to: the teams' state, and the folder above the runtime folder, which goes with the
- * last team and so cannot be a mount itself. */
+static char *folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return str_printf("%.*s", slash > path ? (int)(slash - path) : 1, path);
+}
+
+/* What the supervisor writes to: the teams' state, the folder above the runtime folder, which goes with the
+ * last team and so cannot be a mount itself, and the folders of sockets that it removes at the end. */
 static int narrow_view(struct supervisor *sup, enum sandbox_role role, char **ret_why)
 {
-	CLEANUP(free) char *above = str_dup(sup->store->run);
-	char *slash = strrchr(above, '/');
-	const char *dirs[] = { above, sup->store->home };
+	char **dirs = calloc(2 + sup->n_stations, sizeof *dirs);
+	size_t n = 0;
+	int r;
 
-	*slash = '\0';
-	return sandbox_narrow_view(role, dirs, sizeof dirs / sizeof *dirs, ret_why);
+	if (!dirs)
+		return -ENOMEM;
+	dirs[n++] = folder_of(sup->store->run);
+	dirs[n++] = str_dup(sup->store->home);
+	for (size_t i = 0; i < sup->n_stations; i++)
+		if (sup->stations[i].of->kind == STATION_QEMU)
+			dirs[n++] = folder_of(sup->stations[i].of->what);
+	r = sandbox_narrow_view(role, (const char *const *)dirs, n, ret_why);
+	while (n > 0)
+		free(dirs[--n]);
+	free(dirs);
+	return r;
+}
+
+static void close_stations(void *ctx)
+{
+	struct supervisor *sup = ctx;
+
+	stations_close(sup->stations, sup->n_stations);
+	sup->stations = NULL;
+	sup->n_stations = 0;
+}
+
+static int open_stations(struct supervisor *sup, char **ret_why)
+{
+	bool lacks = false;
+	int r = stations_open(sup->team, &sup->stations, &sup->n_stations, &lacks, ret_why);
+
+	if (r < 0)
+		close_stations(sup);
+	if (lacks)
+		sup->end_status = HOST_LACK_STATUS;
+	return r;
 }
 
 static int enter_cell(struct supervisor *sup, char **ret_why)
@@ -219,6 +257,7 @@ static int make_all(struct supervisor *sup, char **ret_why)
 		undo_fn *undo;
 	} steps[] = {
 		{ make_cgroup, undo_cgroup }, /* before the view of the host's files is narrowed */
+		{ open_stations, close_stations }, /* before its rights are gone */
 		{ enter_cell, NULL },
 		{ sup_spawn_janitor, sup_release_janitor },
 		{ make_run_dir, undo_run_dir },
@@ -404,7 +443,8 @@ static _Noreturn void supervisor_run(struct supervisor *sup, int client_fd)
 	(void)events_follow(&sup->events, first->control);
 	r = make_all(sup, &why);
 	if (r < 0) {
-		sup->end_status = host_lacks(r) ? HOST_LACK_STATUS : 1;
+		if (sup->end_status == 0)
+			sup->end_status = host_lacks(r) ? HOST_LACK_STATUS : 1;
 		/* Here there is nothing that --keep could keep. */
 		sup_end(sup, why);
 	} else {

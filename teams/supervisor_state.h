@@ -27,6 +27,7 @@
 #include "teams/exec.h"
 #include "teams/fabric_plan.h"
 #include "teams/link_shapes.h"
+#include "teams/stations.h"
 #include "teams/store.h"
 #include "teams/undo.h"
 #include "teams/vm.h"
@@ -147,6 +148,8 @@ struct supervisor {
 	struct link_states *links; /* what is up; outlives the machines */
 	struct link_shapes *shapes; /* what the links are like now */
 	struct loop_source *flap_timer; /* the next flap's end */
+	struct station *stations; /* in the order of their ports, behind the NICs' */
+	size_t n_stations;
 	struct ring_pair_fds *rings; /* one a NIC of the team */
 	size_t n_rings;
 	size_t *first_ring; /* VM index to its first ring */

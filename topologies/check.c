@@ -160,10 +160,10 @@ static void check_networks(struct load *l)
 		const struct team_network *n = &t->networks[i];
 		const struct network_src *src = &l->network_src[i];
 
-		if (n->type == NETWORK_WIRE && n->n_nics != 2 && l->vms_known)
+		if (n->type == NETWORK_WIRE && n->n_nics + n->n_stations != 2 && l->vms_known)
 			load_error(l, &n->place, "the wire '%s' joins exactly two NICs, not %zu", n->name,
-				   n->n_nics);
-		else if (!n->n_nics && l->vms_known)
+				   n->n_nics + n->n_stations);
+		else if (!n->n_nics && !n->n_stations && l->vms_known)
 			load_warning(l, &n->place, "no NIC is on the network '%s'", n->name);
 		check_service(l, n, &n->subnet, &n->gateway, src->gateway);
 		check_service(l, n, &n->subnet6, &n->gateway6, src->gateway6);
@@ -222,6 +222,7 @@ void check_team(struct load *l)
 	order_vms(l);
 	check_networks(l);
 	check_nets(l);
+	check_stations(l);
 	check_shapes(l);
 	check_untrusted(l);
 	check_tests(l);

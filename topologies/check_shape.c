@@ -51,6 +51,13 @@ void check_shapes(struct load *l)
 
 		check_dir(l, &n->shape.up, n->mtu, shape, NULL, "up", &n->place);
 		check_dir(l, &n->shape.down, n->mtu, shape, NULL, "down", &n->place);
+		for (size_t k = 0; k < n->n_stations; k++) {
+			const struct team_station *s = &n->stations[k];
+			const struct station_src *src = &l->network_src[i].stations[k];
+
+			check_dir(l, &s->shape.up, n->mtu, src->shape, src->up, "up", &s->place);
+			check_dir(l, &s->shape.down, n->mtu, src->shape, src->down, "down", &s->place);
+		}
 	}
 	for (size_t i = 0; i < t->n_vms; i++) {
 		for (size_t k = 0; k < t->vms[i].n_nics; k++) {

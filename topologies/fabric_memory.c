@@ -24,6 +24,15 @@ static uint64_t wish(const struct shape_dir *d, uint32_t mtu)
 	return need < SHARE_MAX ? need : SHARE_MAX;
 }
 
+/* What the links of one port wish. @mtu: its own links'. */
+static uint64_t port_wish(const struct team_network *net, const struct shape *own, uint32_t mtu)
+{
+	uint64_t up = wish(&net->shape.up, net->mtu), down = wish(&net->shape.down, net->mtu);
+
+	/* One port of the network has the other direction: the larger one for all. */
+	return wish(&own->up, mtu) + wish(&own->down, mtu) + (up > down ? up : down);
+}
+
 void team_fabric_memory(const struct team *t, struct fabric_memory *ret)
 {
 	struct fabric_memory m = { .spare_bytes = SPARE_BYTES };
@@ -31,13 +40,13 @@ void team_fabric_memory(const struct team *t, struct fabric_memory *ret)
 	for (size_t v = 0; v < t->n_vms; v++)
 		for (size_t i = 0; i < t->vms[v].n_nics; i++) {
 			const struct team_nic *nic = &t->vms[v].nics[i];
-			const struct team_network *net = &t->networks[nic->network];
-			uint64_t up = wish(&net->shape.up, net->mtu), down = wish(&net->shape.down, net->mtu);
 
-			m.wished_bytes += wish(&nic->shape.up, nic->mtu) + wish(&nic->shape.down, nic->mtu);
-			/* One port of the network has the other direction: the larger one for all. */
-			m.wished_bytes += up > down ? up : down;
+			m.wished_bytes += port_wish(&t->networks[nic->network], &nic->shape, nic->mtu);
 		}
+	for (size_t n = 0; n < t->n_networks; n++)
+		for (size_t i = 0; i < t->networks[n].n_stations; i++)
+			m.wished_bytes +=
+				port_wish(&t->networks[n], &t->networks[n].stations[i].shape, t->networks[n].mtu);
 	m.total_bytes = m.spare_bytes + (m.wished_bytes < SHARES_MAX ? m.wished_bytes : SHARES_MAX);
 	*ret = m;
 }

@@ -58,12 +58,14 @@ void parse_shape(struct load *l, const struct node *value, struct shape *shape);
 void parse_shape_dir(struct load *l, const struct node *value, struct shape *shape, bool is_up);
 /* One key=value of a link action, checked; NULL after a message. */
 const char *parse_shape_set(struct load *l, const struct node *key, const struct node *value);
-/* parse_network.c, parse_vm.c, parse_nic.c, parse_test.c */
+/* parse_network.c, parse_attach.c, parse_vm.c, parse_nic.c, parse_test.c */
 void parse_network(struct load *l, const struct node *key, const struct node *value, size_t i);
+void parse_attach(struct load *l, const struct node *value, struct team_network *net, struct network_src *src);
 void parse_vm(struct load *l, const struct node *value, struct team_vm *vm, struct vm_src *src);
 void parse_nics(struct load *l, const struct node *value, struct team_vm *vm, struct vm_src *src);
 void parse_test(struct load *l, const struct node *value, size_t i);
 extern const char *const engine_names[ENGINE_COUNT];
+extern const char *const station_kind_names[STATION_KIND_COUNT];
 extern const char *const network_type_names[NETWORK_TYPE_COUNT];
 void parse_engine(struct load *l, const struct node *value, enum engine_kind *ret);
 

@@ -56,8 +56,12 @@ struct vm_src {
 	struct nic_src *nics;
 	const struct node **files; /* beside vm->files */
 };
+struct station_src {
+	const struct node *name, *kind, *what, *of_netns, *shape, *up, *down;
+};
 struct network_src {
 	const struct node *name, *gateway, *gateway6, *mtu, *shape;
+	struct station_src *stations; /* beside network->stations */
 };
 struct test_src {
 	const struct node *on, *target;
@@ -112,6 +116,8 @@ void parse_team(struct load *l, struct node *root);
 void check_team(struct load *l);
 /* check_net.c: NICs, addresses, MACs; after the NICs' networks are known. */
 void check_nets(struct load *l);
+/* check_attach.c: stations that are no VMs. */
+void check_stations(struct load *l);
 /* touch.c: the file touches @what, a copy of which is kept. */
 void load_touch(struct load *l, enum touch_kind kind, const char *what);
 /* Whether @key may touch that; reports when not. */

@@ -190,6 +190,14 @@ static void net_bridge(struct load *l, const struct node *key, const struct node
 	(void)keys_read(l, &KEY_TABLE("'bridge'", bridge_keys), v, NULL);
 }
 
+static void net_attach(struct load *l, const struct node *key, const struct node *v, void *obj)
+{
+	struct network_ctx *c = obj;
+
+	(void)key;
+	parse_attach(l, v, c->net, c->src);
+}
+
 static const struct key network_keys[] = {
 	{ "type", net_type, 0 },
 	{ "subnet", net_subnet, 0 },
@@ -203,7 +211,7 @@ static const struct key network_keys[] = {
 	{ "ra", any_text, KEY_UNSUPPORTED },
 	{ "host", net_host, KEY_UNSUPPORTED | KEY_TOUCHES(TOUCH_INTERFACE) },
 	{ "bridge", net_bridge, KEY_UNSUPPORTED | KEY_TOUCHES(TOUCH_INTERFACE) },
-	{ "attach", any_list, KEY_UNSUPPORTED | KEY_TOUCHES(TOUCH_INTERFACE) },
+	{ "attach", net_attach, KEY_TOUCHES(TOUCH_INTERFACE) },
 	{ "storm-guard", any_text, KEY_UNSUPPORTED },
 	{ "vlan-aware", any_bool, KEY_UNSUPPORTED },
 	{ "isolate", any_list, KEY_UNSUPPORTED },

@@ -41,6 +41,12 @@ static void text_network(struct bytes *out, const struct team_network *n)
 		bytes_printf(out, " gateway %s", ip_str_bare(&n->gateway6, buf));
 	bytes_printf(out, " mtu %u, %zu NIC%s\n", n->mtu, n->n_nics, n->n_nics == 1 ? "" : "s");
 	line_shape(out, "    ", &n->shape);
+	for (size_t i = 0; i < n->n_stations; i++) {
+		const struct team_station *s = &n->stations[i];
+
+		bytes_printf(out, "    %-16s %s %s\n", s->name, station_kind_names[s->kind], s->what);
+		line_shape(out, "      ", &s->shape);
+	}
 }
 
 static void text_nic(struct bytes *out, const struct team *t, const struct team_nic *nic)
@@ -139,10 +145,21 @@ static json_t *shape_json(const struct shape *s)
 	return j;
 }
 
+static json_t *station_json(const struct team_station *s)
+{
+	return json_pack("{s:s,s:s,s:o,s:o}", "name", s->name, "kind", station_kind_names[s->kind], "what",
+			 str_or_null(s->what), "shape", shape_json(&s->shape));
+}
+
 static json_t *network_json(const struct team_network *n)
 {
-	json_t *j = json_object();
+	json_t *j = json_object(), *stations = json_array();
 
+	for (size_t i = 0; i < n->n_stations; i++)
+		json_array_append_new(stations, station_json(&n->stations[i]));
+	if (n->n_stations)
+		json_object_set(j, "attach", stations);
+	json_decref(stations);
 	json_object_set_new(j, "name", json_string(n->name));
 	json_object_set_new(j, "type", json_string(network_type_names[n->type]));
 	json_object_set_new(j, "subnet", ip_json(&n->subnet, false));

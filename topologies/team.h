@@ -33,6 +33,17 @@ struct shape {
 	uint32_t preset_mtu; /* 0 without a preset */
 };
 
+/* A station of a network that is no VM of the team. STATION_TAP: the host's kernel, through a tap interface.
+ * STATION_QEMU: a program that connects to a Unix stream socket, such as QEMU. */
+enum station_kind { STATION_TAP, STATION_QEMU, STATION_KIND_COUNT };
+struct team_station {
+	struct place place;
+	const char *name; /* elsewhere "NETWORK.NAME" */
+	enum station_kind kind;
+	const char *what; /* the interface, or the absolute path of the socket */
+	struct shape shape; /* up: station to network; down: network to station */
+};
+
 struct team_network {
 	const char *name;
 	struct place place;
@@ -41,6 +52,8 @@ struct team_network {
 	struct ip_addr gateway, gateway6; /* service addresses when named; IP_NONE: the first host */
 	uint32_t mtu;
 	struct shape shape;
+	struct team_station *stations;
+	size_t n_stations;
 	size_t n_nics; /* planned */
 };
 
@@ -198,10 +211,11 @@ json_t *team_plan_json(const struct team *t);
 char *team_touches_text(const struct team *t);
 json_t *team_touches_json(const struct team *t);
 
-/* "NET", "VM.N" or "VM.NAME" to a place in the model. Returns 0 or -ENOENT. */
+/* "NET", "NET.STATION", "VM.N" or "VM.NAME" to a place in the model. Returns 0 or -ENOENT. */
 struct link_ref {
-	bool is_network;
-	size_t network; /* is_network */
+	bool is_network, is_station; /* neither: a NIC */
+	size_t network; /* of both */
+	size_t station; /* is_station */
 	size_t vm, nic; /* else */
 };
 int team_link_find(const struct team *t, const char *text, struct link_ref *ret_ref);

@@ -149,6 +149,18 @@ char *team_group_str(const struct team *t, const char *name)
 	return str_printf("'%.*s' stands for %zu VMs, %s to %s; name one of them", (int)len, name, n, first, last);
 }
 
+static int find_station(const struct team *t, const char *text, const char *dot, struct link_ref *ret_ref)
+{
+	for (size_t i = 0; i < t->n_networks; i++)
+		for (size_t k = 0; k < t->networks[i].n_stations; k++)
+			if (same(t->networks[i].name, text, (size_t)(dot - text)) &&
+			    !strcmp(t->networks[i].stations[k].name, dot + 1)) {
+				*ret_ref = (struct link_ref){ .is_station = true, .network = i, .station = k };
+				return 0;
+			}
+	return -ENOENT;
+}
+
 int team_link_find(const struct team *t, const char *text, struct link_ref *ret_ref)
 {
 	const char *dot = strchr(text, '.');
@@ -168,5 +180,5 @@ int team_link_find(const struct team *t, const char *text, struct link_ref *ret_
 		*ret_ref = (struct link_ref){ .vm = i, .nic = nic };
 		return 0;
 	}
-	return -ENOENT;
+	return dot ? find_station(t, text, dot, ret_ref) : -ENOENT;
 }

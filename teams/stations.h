@@ -1,0 +1,31 @@
+/* teams/stations.h: what the stations of a team are on the host: tap interfaces and listening sockets. */
+#ifndef MUSTER_TEAMS_STATIONS_H
+#define MUSTER_TEAMS_STATIONS_H
+
+#include "fabric/plan.h"
+#include "topologies/team.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* One station as the host has it. */
+struct station {
+	const struct team_station *of; /* borrowed */
+	int fd; /* owned; -1: not open */
+	dev_t device; /* of the socket that was made, with its inode */
+	ino_t inode;
+};
+
+/* Opens what every station of @team is, networks in file order, their stations in order. To be called before the
+ * process enters its cell. *ret_stations is the caller's, for stations_close(); so are those that were opened before a
+ * failure. @ret_lacks: set to true where the host does not allow what is asked for; else untouched.
+ * Returns 0 or -errno, with a message that names the remedy in *ret_why, which the caller frees. */
+int stations_open(const struct team *team, struct station **ret_stations, size_t *ret_n, bool *ret_lacks,
+		  char **ret_why);
+/* Closes all; sockets that were made leave their paths. Accepts NULL. */
+void stations_close(struct station *stations, size_t n);
+/* Fills kind and descriptor of each station's port, @ports in the order of the stations. */
+void stations_put(const struct station *stations, size_t n, struct fabric_plan_port *ports);
+
+#endif

@@ -1,0 +1,225 @@
+/* tests/teams/check_stations.c: sockets of stations: what is at a path is left, unless it is a socket that nobody
+ * listens at; and the numbers of stations' ports. Taps are tests/lab/lab-attach's. */
+#include "core/bytes.h"
+#include "teams/fabric_plan.h"
+#include "teams/link_shapes.h"
+#include "teams/stations.h"
+#include "tests/unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static struct team_station stations[3];
+static struct team_network networks[2];
+static struct team_nic nic;
+static struct team_vm vm;
+static struct team team;
+static char dir[] = "/tmp/check_stations.XXXXXX", path[64];
+static struct station *opened;
+static size_t n_opened;
+
+static void setup(void)
+{
+	memcpy(dir + sizeof dir - 7, "XXXXXX", 6);
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	(void)snprintf(path, sizeof path, "%s/s", dir);
+	stations[0] = (struct team_station){ .name = "x", .kind = STATION_QEMU, .what = path };
+	stations[1] = (struct team_station){ .name = "y", .kind = STATION_TAP, .what = "t1" };
+	stations[2] = (struct team_station){ .name = "z", .kind = STATION_TAP, .what = "t2" };
+	stations[2].shape.up.delay_ns = 5;
+	networks[0] = (struct team_network){ .name = "lan", .mtu = 1500, .stations = stations, .n_stations = 1 };
+	networks[1] = (struct team_network){ .name = "wan", .mtu = 9000, .stations = stations + 1, .n_stations = 0 };
+	nic = (struct team_nic){ .name = "eth0", .mtu = 1500 };
+	vm = (struct team_vm){ .name = "a", .nics = &nic, .n_nics = 1 };
+	team = (struct team){ .name = "t", .networks = networks, .n_networks = 2, .vms = &vm, .n_vms = 1 };
+	opened = NULL;
+	n_opened = 0;
+}
+
+static void teardown(void)
+{
+	stations_close(opened, n_opened);
+	(void)unlink(path);
+	(void)rmdir(dir);
+}
+
+/* Returns what stations_open() does; its message has @part. */
+static int open_all(const char *part)
+{
+	char *why = NULL;
+	bool lacks = false;
+	int r = stations_open(&team, &opened, &n_opened, &lacks, &why);
+
+	ck_assert(!lacks);
+	if (part)
+		ck_assert_msg(why && strstr(why, part), "%s", why ? why : "(no message)");
+	else
+		ck_assert_ptr_null(why);
+	free(why);
+	return r;
+}
+
+static int listener(void)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	(void)snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+	ck_assert_int_eq(listen(fd, 1), 0);
+	return fd;
+}
+
+static bool is_there(void)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0;
+}
+
+START_TEST(a_socket_is_the_users_and_goes)
+{
+	struct fabric_plan_port port = { .fd = -1 };
+	struct stat st;
+
+	ck_assert_int_eq(open_all(NULL), 0);
+	ck_assert_int_eq(lstat(path, &st), 0);
+	ck_assert(S_ISSOCK(st.st_mode));
+	ck_assert_uint_eq(st.st_mode & 0777, 0600);
+	ck_assert_uint_eq(n_opened, 1);
+	ck_assert(fcntl(opened[0].fd, F_GETFL) & O_NONBLOCK);
+	stations_put(opened, n_opened, &port);
+	ck_assert_int_eq(port.kind, FABRIC_PORT_STREAM);
+	ck_assert_int_eq(port.fd, opened[0].fd);
+	stations_close(opened, n_opened);
+	opened = NULL;
+	n_opened = 0;
+	ck_assert(!is_there());
+}
+END_TEST
+
+START_TEST(a_file_is_never_overwritten)
+{
+	struct stat st;
+
+	ck_assert_int_eq(file_write_all(path, "mine", 4, 0600), 0);
+	ck_assert_int_eq(open_all("is no socket"), -EEXIST);
+	stations_close(opened, n_opened);
+	opened = NULL;
+	n_opened = 0;
+	ck_assert_int_eq(lstat(path, &st), 0);
+	ck_assert_int_eq(st.st_size, 4);
+}
+END_TEST
+
+/* A link is no socket either, whatever it leads to. */
+START_TEST(a_link_is_not_followed)
+{
+	ck_assert_int_eq(symlink("/dev/null", path), 0);
+	ck_assert_int_eq(open_all("is no socket"), -EEXIST);
+	ck_assert(is_there());
+}
+END_TEST
+
+START_TEST(a_socket_in_use_is_left)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = listener(), client = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	ck_assert_int_eq(open_all("another program listens"), -EADDRINUSE);
+	(void)snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
+	ck_assert_int_eq(connect(client, (struct sockaddr *)&a, sizeof a), 0);
+	(void)close(client);
+	(void)close(fd);
+}
+END_TEST
+
+START_TEST(a_stale_socket_is_replaced)
+{
+	(void)close(listener());
+	ck_assert(is_there());
+	ck_assert_int_eq(open_all(NULL), 0);
+	ck_assert(is_there());
+}
+END_TEST
+
+START_TEST(what_took_the_path_since_is_left)
+{
+	ck_assert_int_eq(open_all(NULL), 0);
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(file_write_all(path, "other", 5, 0600), 0);
+	stations_close(opened, n_opened);
+	opened = NULL;
+	n_opened = 0;
+	ck_assert(is_there());
+}
+END_TEST
+
+START_TEST(a_folder_that_is_not_there_is_said)
+{
+	stations[0].what = "/nonexistent/s";
+	ck_assert_int_eq(open_all("lan.x: /nonexistent/s: No such file"), -ENOENT);
+}
+END_TEST
+
+/* Ports of stations come behind the NICs', and have one number and back. */
+START_TEST(stations_have_ports_and_shapes)
+{
+	struct link_ref z = { .is_station = true, .network = 1, .station = 1 };
+	struct fabric_plan *plan;
+	struct link_shapes *shapes;
+	const char *sets[] = { "rate=1Mbit" };
+	char *why = NULL;
+
+	networks[1].n_stations = 2;
+	ck_assert_int_eq(fabric_plan_new(&team, &plan), 0);
+	ck_assert_uint_eq(plan->n_ports, 4);
+	ck_assert_str_eq(plan->ports[0].name, "a.eth0");
+	ck_assert_str_eq(plan->ports[1].name, "lan.x");
+	ck_assert_str_eq(plan->ports[3].name, "wan.z");
+	ck_assert_str_eq(plan->ports[3].stream, "wan.z");
+	ck_assert_uint_eq(plan->ports[3].network, 1);
+	ck_assert_uint_eq(plan->ports[3].mtu, 9000);
+	ck_assert_int_eq(plan->ports[3].up.shape.delay_ns, 5);
+	for (size_t i = 0; i < 4; i++) {
+		struct link_ref ref = fabric_plan_link(&team, &(struct fabric_ref){ .index = i });
+
+		ck_assert(ref.is_station == (i > 0) && !ref.is_network);
+		ck_assert_uint_eq(fabric_plan_ref(&team, &ref).index, i);
+	}
+	ck_assert_uint_eq(fabric_plan_ref(&team, &z).index, 3);
+	ck_assert_int_eq(link_shapes_new(&team, &shapes), 0);
+	ck_assert_int_eq(link_shapes_get(shapes, &z, LINK_UP)->delay_ns, 5);
+	ck_assert_int_eq(link_shapes_set(shapes, &z, LINK_UP, sets, 1, &why), 0);
+	ck_assert_uint_eq(link_shapes_get(shapes, &z, LINK_UP)->rate_bps, 1000000);
+	ck_assert_uint_eq(link_shapes_get(shapes, &(struct link_ref){ 0 }, LINK_UP)->rate_bps, 0);
+	link_shapes_free(shapes);
+	fabric_plan_free(plan);
+}
+END_TEST
+
+static Suite *make_suite(void)
+{
+	Suite *s = suite_create("stations");
+	TCase *t = tcase_create("stations");
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, a_socket_is_the_users_and_goes);
+	tcase_add_test(t, a_file_is_never_overwritten);
+	tcase_add_test(t, a_link_is_not_followed);
+	tcase_add_test(t, a_socket_in_use_is_left);
+	tcase_add_test(t, a_stale_socket_is_replaced);
+	tcase_add_test(t, what_took_the_path_since_is_left);
+	tcase_add_test(t, a_folder_that_is_not_there_is_said);
+	tcase_add_test(t, stations_have_ports_and_shapes);
+	suite_add_tcase(s, t);
+	return s;
+}
+
+UNIT_MAIN(make_suite);
