@@ -145,6 +145,14 @@ int cli_format(const struct command *cmd, const char *arg, bool *ret_json)
 	return 0;
 }
 
+int cli_set(const struct command *cmd, const char *arg, struct cli_sets *sets)
+{
+	if (sets->n == CLI_SETS_MAX)
+		return cli_usage(cmd, "--set at most %d times", CLI_SETS_MAX);
+	sets->list[sets->n++] = arg;
+	return 0;
+}
+
 /* JSON keeps DEL as it is; in an escape's place it only occurs in strings. */
 char *cli_json_text(json_t *value, size_t flags)
 {

@@ -88,6 +88,14 @@ enum { OPT_HELP = 1000, OPT_FORMAT, OPT_ALL, OPT_NAME, OPT_FOREGROUND, OPT_SET, 
 #define CLI_OPT_END { NULL, 0, NULL, 0 }
 /* --format json | text. Returns 0 or EXIT_USAGE (said). */
 int cli_format(const struct command *cmd, const char *arg, bool *ret_json);
+/* The arguments of --set, in their order (borrowed). Takes one more; returns 0, or EXIT_USAGE (said) where there
+ * would be more than CLI_SETS_MAX. */
+enum { CLI_SETS_MAX = 256 };
+struct cli_sets {
+	const char *list[CLI_SETS_MAX];
+	size_t n;
+};
+int cli_set(const struct command *cmd, const char *arg, struct cli_sets *sets);
 
 /* As JSON of one line, or of many: ASCII alone, for terminals and files. The caller frees it. */
 char *cli_json_text(json_t *value, size_t flags);

@@ -5,8 +5,6 @@
 
 #include <sys/sysinfo.h>
 
-enum { SETS_MAX = 256 };
-
 /* Warns of what this host has too little of. */
 static void say_load(const struct team *team)
 {
@@ -25,8 +23,7 @@ int cmd_check(const struct command *cmd, int argc, char **argv)
 	static const struct option options[] = { CLI_OPT_HELP, CLI_OPT_FORMAT,
 						 { "untrusted", no_argument, NULL, OPT_UNTRUSTED },
 						 { "set", required_argument, NULL, OPT_SET }, CLI_OPT_END };
-	const char *sets[SETS_MAX];
-	size_t n_sets = 0;
+	struct cli_sets sets = { 0 };
 	bool untrusted = false;
 	bool json = false, verbose = false;
 	struct team *team = NULL;
@@ -38,15 +35,13 @@ int cmd_check(const struct command *cmd, int argc, char **argv)
 		if (c == OPT_FORMAT && cli_format(cmd, optarg, &json) != 0)
 			return EXIT_USAGE;
 		untrusted |= c == OPT_UNTRUSTED;
-		if (c == OPT_SET && n_sets == SETS_MAX)
-			return cli_usage(cmd, "--set at most %d times", SETS_MAX);
-		if (c == OPT_SET)
-			sets[n_sets++] = optarg;
+		if (c == OPT_SET && cli_set(cmd, optarg, &sets) != 0)
+			return EXIT_USAGE;
 		verbose |= c == 'v';
 	}
 	if (argc - optind != 1)
 		return cli_usage(cmd, "one team file is needed");
-	status = cli_load(argv[optind], sets, n_sets, NULL, untrusted, &team);
+	status = cli_load(argv[optind], sets.list, sets.n, NULL, untrusted, &team);
 	if (status != 0)
 		return status;
 	if (verbose)

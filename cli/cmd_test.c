@@ -14,12 +14,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { SETS_MAX = 256 };
-
 struct test_options {
 	struct up_options up;
-	const char *target, *name, *junit, *only, *sets[SETS_MAX];
-	size_t n_sets;
+	const char *target, *name, *junit, *only;
+	struct cli_sets sets;
 	bool untrusted;
 	nsec_t timeout_ns; /* 0: none */
 	int junit_fd; /* -1: none */
@@ -149,7 +147,7 @@ static int test_file(struct test_options *opt)
 	nsec_t start = clock_now();
 	struct team *team = NULL;
 	struct up up;
-	int status = cli_load(opt->target, opt->sets, opt->n_sets, opt->name, opt->untrusted, &team);
+	int status = cli_load(opt->target, opt->sets.list, opt->sets.n, opt->name, opt->untrusted, &team);
 
 	if (status == 0)
 		status = select_tests(team, opt->only);
@@ -179,7 +177,7 @@ static int test_team(struct test_options *opt)
 	if (status != 0)
 		return status;
 	file = json_string_value(json_object_get(reply, "file"));
-	status = cli_load(file ? file : "", opt->sets, opt->n_sets, opt->target,
+	status = cli_load(file ? file : "", opt->sets.list, opt->sets.n, opt->target,
 			  opt->untrusted || json_is_true(json_object_get(reply, "untrusted")), &team);
 	if (status == 0)
 		status = select_tests(team, opt->only);
@@ -211,10 +209,8 @@ static int read_options(const struct command *cmd, int argc, char **argv, struct
 	while ((c = cli_getopt(cmd, argc, argv, ":", options)) != -1) {
 		if (c == OPT_HELP || c == '?')
 			return c == '?' ? EXIT_USAGE : EXIT_DONE;
-		if (c == OPT_SET && opt->n_sets < SETS_MAX)
-			opt->sets[opt->n_sets++] = optarg;
-		else if (c == OPT_SET)
-			return cli_usage(cmd, "--set at most %d times", SETS_MAX);
+		if (c == OPT_SET && cli_set(cmd, optarg, &opt->sets) != 0)
+			return EXIT_USAGE;
 		if (c == OPT_NAME)
 			opt->name = optarg;
 		if (c == OPT_JUNIT)
@@ -246,7 +242,7 @@ int cmd_test(const struct command *cmd, int argc, char **argv)
 		return cli_usage(cmd, "'%s' cannot be a team's name ([a-z0-9][a-z0-9-]{0,31})", opt.name);
 	opt.target = argv[optind];
 	is_file = cli_is_file(opt.target);
-	if (!is_file && (opt.name || opt.keep || opt.n_sets > 0))
+	if (!is_file && (opt.name || opt.keep || opt.sets.n > 0))
 		return cli_usage(cmd, "--name, --keep and --set are for a FILE; '%s' is a team ('./%s' is a file)",
 				 opt.target, opt.target);
 	opt.up.sup.foreground = !opt.keep;

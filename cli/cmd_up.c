@@ -2,8 +2,6 @@
 #include "cli/commands.h"
 #include "cli/up.h"
 
-enum { SETS_MAX = 256 };
-
 static int bring_up(const struct team *team, const struct up_options *opt)
 {
 	char seconds[32];
@@ -36,8 +34,8 @@ int cmd_up(const struct command *cmd, int argc, char **argv)
 		CLI_OPT_END,
 	};
 	struct up_options opt = { 0 };
-	const char *sets[SETS_MAX], *name = NULL;
-	size_t n_sets = 0;
+	struct cli_sets sets = { 0 };
+	const char *name = NULL;
 	bool untrusted = false;
 	struct team *team = NULL;
 	int c, status;
@@ -48,10 +46,8 @@ int cmd_up(const struct command *cmd, int argc, char **argv)
 		if (c == OPT_FORMAT && cli_format(cmd, optarg, &opt.json) != 0)
 			return EXIT_USAGE;
 		untrusted |= c == OPT_UNTRUSTED;
-		if (c == OPT_SET && n_sets == SETS_MAX)
-			return cli_usage(cmd, "--set at most %d times", SETS_MAX);
-		if (c == OPT_SET)
-			sets[n_sets++] = optarg;
+		if (c == OPT_SET && cli_set(cmd, optarg, &sets) != 0)
+			return EXIT_USAGE;
 		if (c == OPT_NAME)
 			name = optarg;
 		opt.sup.foreground |= c == OPT_FOREGROUND;
@@ -65,7 +61,7 @@ int cmd_up(const struct command *cmd, int argc, char **argv)
 	if (!cli_is_file(argv[optind]))
 		return cli_fail(EXIT_NO_SUCH, "team %s is not suspended; a team file's name has a '/' or ends in '.yaml': ./%s",
 				argv[optind], argv[optind]);
-	status = cli_load(argv[optind], sets, n_sets, name, untrusted, &team);
+	status = cli_load(argv[optind], sets.list, sets.n, name, untrusted, &team);
 	if (status == 0)
 		status = bring_up(team, &opt);
 	(void)team_free(team);
