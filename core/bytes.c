@@ -163,6 +163,16 @@ int file_open_regular(const char *root, const char *path, uint64_t max, int *ret
 	return 0;
 }
 
+int folder_open(const char *root, const char *path, int *ret_fd)
+{
+	int fd = open_below(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return fd;
+	*ret_fd = fd;
+	return 0;
+}
+
 const char *file_strerror(int r)
 {
 	switch (r) {

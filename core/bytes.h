@@ -36,6 +36,9 @@ static inline void cleanup_bytes(struct bytes *b)
  * Returns 0; -EISDIR, -EMEDIUMTYPE (a FIFO, a device, a socket), -EFBIG, -EXDEV (out of @root) or
  * -errno; file_strerror() has words for them.   Source: openat2(2). */
 int file_open_regular(const char *root, const char *path, uint64_t max, int *ret_fd, uint64_t *ret_size);
+/* Opens a folder for reading, below @root as above, unless that is NULL.
+ * Returns 0; -ENOTDIR, -EXDEV or -errno. */
+int folder_open(const char *root, const char *path, int *ret_fd);
 /* The size of the regular file that is open as @fd; a cell may ask, too. Returns 0, -EMEDIUMTYPE or
  * -errno. */
 int fd_file_size(int fd, uint64_t *ret_size);

@@ -17,7 +17,7 @@
  * thousands of mistakes, of which few are shown. */
 enum { SUGGEST_ERRORS_MAX = 10 * LOAD_MESSAGES_MAX };
 
-static const char *vm_near(const struct load *l, const char *name, char *buf, size_t size)
+const char *check_vm_near(const struct load *l, const char *name, char *buf, size_t size)
 {
 	struct suggestion near = { .word = name };
 
@@ -54,8 +54,7 @@ static bool want_vms(struct load *l, const struct node *n, size_t *ret_first, si
 	if (find_vms(l, n->text, ret_first, ret_n))
 		return true;
 	if (l->vms_known)
-		load_error(l, &n->place, "no VM is called '%s'%s", n->text,
-			   vm_near(l, n->text, buf, sizeof buf));
+		load_error(l, &n->place, "no VM is called '%s'%s", n->text, check_vm_near(l, n->text, buf, sizeof buf));
 	return false;
 }
 
@@ -212,6 +211,7 @@ static void check_name_space(struct load *l)
 
 void check_team(struct load *l)
 {
+	plan_service_defaults(l);
 	for (size_t i = 0; i < l->team->n_vms; i++) {
 		resolve_nics(l, i);
 		check_nic_names(l, i);
@@ -223,6 +223,7 @@ void check_team(struct load *l)
 	check_networks(l);
 	check_nets(l);
 	check_stations(l);
+	check_services(l);
 	check_shapes(l);
 	check_untrusted(l);
 	check_tests(l);

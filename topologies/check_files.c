@@ -35,6 +35,21 @@ static uint64_t want_file(struct load *l, const struct node *n, const char *path
 	return size;
 }
 
+bool check_folder(struct load *l, const struct node *n, const char *path)
+{
+	CLEANUP(fd) int fd = -1;
+	int r;
+
+	if (l->hermetic)
+		return true;
+	r = folder_open(l->team->root, path, &fd);
+	if (r < 0)
+		load_error(l, &n->place, "'%s': %s", n->text, r == -ENOTDIR ? "it is not a folder" : file_strerror(r));
+	else
+		load_touch(l, TOUCH_READS, path);
+	return r == 0;
+}
+
 /* ---- paths in the guest -------------------------------------------------------- */
 
 static bool is_below(const char *path, const char *dir)

@@ -74,15 +74,16 @@ static void check_addresses(struct seen *s, const struct team_nic *nic, const st
 	}
 }
 
-static void check_mode(struct load *l, const struct team_nic *nic, struct nic_src *src)
+static void check_mode(struct load *l, struct team_nic *nic, struct nic_src *src)
 {
 	const struct team_network *n = &l->team->networks[nic->network];
 	bool has_subnet = n->subnet.family != IP_NONE || n->subnet6.family != IP_NONE;
 
 	if (src->mode == ADDRESS_DEFAULT)
-		src->mode = has_subnet ? ADDRESS_AUTO : ADDRESS_NONE;
+		src->mode = n->services.dhcp.enabled ? ADDRESS_DHCP : has_subnet ? ADDRESS_AUTO : ADDRESS_NONE;
 	else if (src->mode == ADDRESS_AUTO && !has_subnet)
 		load_error(l, &src->mode_node->place, "'%s' has no subnet to take an address from", n->name);
+	nic->dhcp = src->mode == ADDRESS_DHCP;
 }
 
 /* Whether @gw can be reached without a router from one of the NIC's addresses. */
@@ -94,7 +95,11 @@ static bool on_link(const struct load *l, const struct team_nic *nic, const stru
 	for (size_t i = 0; i < nic->n_addresses; i++)
 		if (nic->addresses[i].family == gw->family && ip_in_net(gw, &nic->addresses[i]))
 			return true;
-	return src->mode == ADDRESS_AUTO && subnet->family != IP_NONE && ip_in_net(gw, subnet);
+	/* A server among the VMs may give addresses of a network that has no subnet here. */
+	if (src->mode == ADDRESS_DHCP && subnet->family == IP_NONE)
+		return true;
+	return (src->mode == ADDRESS_AUTO || src->mode == ADDRESS_DHCP) && subnet->family != IP_NONE &&
+	       ip_in_net(gw, subnet);
 }
 
 static void check_gateway(struct load *l, const struct team_nic *nic, const struct nic_src *src,

@@ -38,21 +38,27 @@ bool asks_for_nothing(const struct node *v)
 	return v->kind == NODE_LIST && !v->n;
 }
 
+bool load_takes_unsupported(const struct load *l)
+{
+	return l->env && l->env->take_unsupported;
+}
+
 static void read_key(struct load *l, const struct key *k, const struct pair *p, void *obj)
 {
+	bool is_unsupported = k->flags & KEY_UNSUPPORTED && !load_takes_unsupported(l);
 	size_t n_errors = l->n_errors;
 
 	if (node_is_null(p->value)) {
 		load_error(l, &p->key->place, "'%s' has no value", k->name);
 		return;
 	}
-	if (k->flags & KEY_UNSUPPORTED && asks_for_nothing(p->value))
+	if (is_unsupported && asks_for_nothing(p->value))
 		return;
 	if (!touch_allowed(l, p->key, (enum touch_kind)(k->flags >> 8)))
 		return;
 	if (k->fn)
 		k->fn(l, p->key, p->value, obj);
-	if (k->flags & KEY_UNSUPPORTED && l->n_errors == n_errors)
+	if (is_unsupported && l->n_errors == n_errors)
 		load_error(l, &p->key->place, "'%s' is not supported yet", k->name);
 }
 

@@ -52,6 +52,25 @@ bool want_texts(struct load *l, const struct node *n, const char *what, const ch
 /* Reports @why (from values.h) at @n and frees it. */
 void report_why(struct load *l, const struct node *n, char *why);
 
+/* What the key functions of a network fill in. */
+struct network_ctx {
+	struct team_network *net;
+	struct network_src *src;
+};
+
+/* parse_network.c: true, false, or a map of @t, which means true. */
+void bool_or_map(struct load *l, const struct node *v, const struct key_table *t, void *obj, bool *ret_on);
+/* parse_dhcp.c, parse_options.c, parse_dns.c, parse_nat.c: values of a network's keys. */
+void parse_dhcp(struct load *l, const struct node *v, struct network_ctx *c);
+void parse_dhcp_options(struct load *l, const struct node *v, struct team_dhcp *d);
+void parse_dns(struct load *l, const struct node *v, struct network_ctx *c);
+void parse_nat(struct load *l, const struct node *v, struct network_ctx *c);
+/* A list of addresses without prefix length into the arena. */
+bool want_hosts(struct load *l, const struct node *v, const char *what, struct ip_addr **ret, size_t *ret_n);
+/* A domain name; NULL after a message. */
+const char *want_domain(struct load *l, const struct node *v, bool underscores);
+extern const char *const ra_names[RA_COUNT];
+
 /* parse_shape.c: a preset's name, or a map. */
 void parse_shape(struct load *l, const struct node *value, struct shape *shape);
 /* The keys of one direction, over what is there. */

@@ -23,6 +23,8 @@ enum {
 	LOAD_VMS_MAX = 10000,
 	LOAD_AFTER_MAX = 1000000, /* VMs that all `after` of a file name */
 	LOAD_NICS_MAX = 24, /* of one VM: slots of the machine's PCI bus */
+	LOAD_RANGES_MAX = 64, /* of one network's DHCP */
+	LOAD_FORWARDS_MAX = 1024, /* of a team */
 };
 
 /* A text that messages quote. */
@@ -43,7 +45,7 @@ struct message {
 	const char *what;
 };
 
-enum address_mode { ADDRESS_DEFAULT, ADDRESS_AUTO, ADDRESS_NONE, ADDRESS_LIST, ADDRESS_BAD };
+enum address_mode { ADDRESS_DEFAULT, ADDRESS_DHCP, ADDRESS_AUTO, ADDRESS_NONE, ADDRESS_LIST, ADDRESS_BAD };
 struct nic_src {
 	const struct node *node, *network, *mac, *gateway, *mtu, *name, *shape, *up, *down;
 	enum address_mode mode;
@@ -62,6 +64,10 @@ struct station_src {
 struct network_src {
 	const struct node *name, *gateway, *gateway6, *mtu, *shape;
 	struct station_src *stations; /* beside network->stations */
+	const struct node *dhcp, *dns, *nat, *ra; /* values; NULL: not given */
+	/* Beside the arrays of the network's services. */
+	const struct node **ranges, **reservations, **records, **forwards;
+	const char **forward_names; /* what `to` names without its port; NULL: an address */
 };
 struct test_src {
 	const struct node *on, *target;
@@ -84,6 +90,7 @@ struct load {
 	struct strmap groups; /* name of a VM with `count` -> index of its first */
 	size_t n_after; /* of all VMs */
 	size_t touches_size;
+	struct strmap touched; /* "kind what" of the team's touches */
 	bool networks_known, vms_known; /* false: a section was unreadable */
 };
 
@@ -118,8 +125,14 @@ void check_team(struct load *l);
 void check_nets(struct load *l);
 /* check_attach.c: stations that are no VMs. */
 void check_stations(struct load *l);
+/* "; did you mean 'X'?" of the VMs' names into @buf, or "". */
+const char *check_vm_near(const struct load *l, const char *name, char *buf, size_t size);
+/* check_services.c: services against their networks, VMs and each other. After check_nets(). */
+void check_services(struct load *l);
 /* touch.c: the file touches @what, a copy of which is kept. */
 void load_touch(struct load *l, enum touch_kind kind, const char *what);
+/* Whether keys that nothing serves yet are read like others. */
+bool load_takes_unsupported(const struct load *l);
 /* Whether @key may touch that; reports when not. */
 bool touch_allowed(struct load *l, const struct node *key, enum touch_kind kind);
 /* The bounds of an untrusted file. */
@@ -128,14 +141,22 @@ void check_untrusted(struct load *l);
 void check_shapes(struct load *l);
 /* check_files.c: images, kernels, files for guests, and the memory they need. */
 void check_files(struct load *l);
+/* Whether @path is a folder that can be read, which the file touches then; reports at @n when not. */
+bool check_folder(struct load *l, const struct node *n, const char *path);
 /* order.c: fills team->order, or reports the loop. Needs `after` resolved. */
 void order_vms(struct load *l);
 /* MACs and names only depend on the file; addresses can run out (an error). */
 void plan_team(struct load *l);
+/* A locally administered MAC, a hash of @what, that @macs does not have; adds it. */
+void plan_mac(struct load *l, struct strmap *macs, const char *what, struct mac_addr *ret_mac);
+/* plan_services.c: what is on, and where; needs no other part of the team, and is called before checking. */
+void plan_service_defaults(struct load *l);
+/* Pools, gateways and resolvers; after all NICs have their addresses and @macs. */
+void plan_services(struct load *l, struct strmap *macs);
 
 /* Reads a team from memory, without looking at any other file: for tests and
- * the fuzzer. Like team_load() otherwise. */
-int team_load_buffer(const char *name, const char *text, size_t len, const char *const *sets,
-		     size_t n_sets, struct team **ret_team, struct diags *ret_diags);
+ * the fuzzer. Like team_load() otherwise; @env may be NULL. */
+int team_load_buffer(const char *name, const char *text, size_t len, const char *const *sets, size_t n_sets,
+		     const struct team_env *env, struct team **ret_team, struct diags *ret_diags);
 
 #endif

@@ -1,4 +1,4 @@
-/* topologies/parse_network.c: a network, and the forms of services to come.
+/* topologies/parse_network.c: a network; its services are in parse_dhcp.c, parse_dns.c and parse_nat.c.
  *
  * A service that does not exist yet is refused at its key, but only after its
  * form was looked at: who writes for a later version hears of both.
@@ -10,12 +10,7 @@
 #include <string.h>
 
 const char *const network_type_names[NETWORK_TYPE_COUNT] = { "switch", "hub", "wire" };
-
-/* What the key functions fill in. */
-struct network_ctx {
-	struct team_network *net;
-	struct network_src *src;
-};
+const char *const ra_names[RA_COUNT] = { "off", "slaac", "stateless", "stateful" };
 
 static void net_type(struct load *l, const struct node *key, const struct node *v, void *obj)
 {
@@ -99,24 +94,14 @@ static void net_shape(struct load *l, const struct node *key, const struct node 
 	parse_shape(l, v, &c->net->shape);
 }
 
-/* true, false, or a map of @t. */
-static void bool_or_map(struct load *l, const struct node *v, const struct key_table *t)
+void bool_or_map(struct load *l, const struct node *v, const struct key_table *t, void *obj, bool *ret_on)
 {
-	bool b;
-
-	if (v->kind == NODE_MAP)
-		(void)keys_read(l, t, v, NULL);
-	else
-		(void)want_bool(l, v, &b);
-}
-
-static void any_time(struct load *l, const struct node *key, const struct node *v, void *obj)
-{
-	nsec_t ns;
-
-	(void)key;
-	(void)obj;
-	(void)want_time(l, v, &ns);
+	if (v->kind != NODE_MAP) {
+		(void)want_bool(l, v, ret_on);
+		return;
+	}
+	*ret_on = true;
+	(void)keys_read(l, t, v, obj);
 }
 
 static void any_bool(struct load *l, const struct node *key, const struct node *v, void *obj)
@@ -140,47 +125,45 @@ static void any_list(struct load *l, const struct node *key, const struct node *
 	(void)want_list(l, v, key->text);
 }
 
-static const struct key dhcp_keys[] = {
-	{ "range", any_text, 0 }, { "lease", any_time, 0 },  { "router", any_text, 0 },
-	{ "dns", any_list, 0 },	  { "domain", any_text, 0 }, { "reservations", any_list, 0 },
-	{ "options", NULL, 0 },	  { "renew", any_time, 0 },  { "rebind", any_time, 0 },
-	{ "ntp", any_list, 0 },	  { "boot", NULL, 0 },
-};
-static const struct key dns_keys[] = { { "domain", any_text, 0 }, { "records", any_list, 0 }, { "forward", NULL, 0 } };
-static const struct key nat_keys[] = {
-	{ "forward", any_list, KEY_TOUCHES(TOUCH_LISTENS) },
-	{ "reach", NULL, 0 },
-	{ "host-loopback", any_bool, KEY_TOUCHES(TOUCH_REACHES) },
-};
 static const struct key host_keys[] = { { "address", any_text, 0 }, { "interface", any_text, 0 } };
 static const struct key bridge_keys[] = { { "interface", any_text, KEY_REQUIRED } };
 
 static void net_dhcp(struct load *l, const struct node *key, const struct node *v, void *obj)
 {
 	(void)key;
-	(void)obj;
-	bool_or_map(l, v, &KEY_TABLE("'dhcp'", dhcp_keys));
+	parse_dhcp(l, v, obj);
 }
 
 static void net_dns(struct load *l, const struct node *key, const struct node *v, void *obj)
 {
 	(void)key;
-	(void)obj;
-	bool_or_map(l, v, &KEY_TABLE("'dns'", dns_keys));
+	parse_dns(l, v, obj);
 }
 
 static void net_nat(struct load *l, const struct node *key, const struct node *v, void *obj)
 {
 	(void)key;
-	(void)obj;
-	bool_or_map(l, v, &KEY_TABLE("'nat'", nat_keys));
+	parse_nat(l, v, obj);
+}
+
+static void net_ra(struct load *l, const struct node *key, const struct node *v, void *obj)
+{
+	struct network_ctx *c = obj;
+	size_t i;
+
+	(void)key;
+	c->src->ra = v;
+	if (want_word(l, v, "'ra'", ra_names, RA_COUNT, &i))
+		c->net->services.ra = (enum team_ra)i;
 }
 
 static void net_host(struct load *l, const struct node *key, const struct node *v, void *obj)
 {
+	bool on;
+
 	(void)key;
 	(void)obj;
-	bool_or_map(l, v, &KEY_TABLE("'host'", host_keys));
+	bool_or_map(l, v, &KEY_TABLE("'host'", host_keys), NULL, &on);
 }
 
 static void net_bridge(struct load *l, const struct node *key, const struct node *v, void *obj)
@@ -208,7 +191,7 @@ static const struct key network_keys[] = {
 	{ "dhcp", net_dhcp, KEY_UNSUPPORTED },
 	{ "dns", net_dns, KEY_UNSUPPORTED },
 	{ "nat", net_nat, KEY_UNSUPPORTED },
-	{ "ra", any_text, KEY_UNSUPPORTED },
+	{ "ra", net_ra, KEY_UNSUPPORTED },
 	{ "host", net_host, KEY_UNSUPPORTED | KEY_TOUCHES(TOUCH_INTERFACE) },
 	{ "bridge", net_bridge, KEY_UNSUPPORTED | KEY_TOUCHES(TOUCH_INTERFACE) },
 	{ "attach", net_attach, KEY_TOUCHES(TOUCH_INTERFACE) },

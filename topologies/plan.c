@@ -7,13 +7,14 @@
  * Addresses: on each network a cursor starts at the subnet's tenth host and
  * gives each NIC without an address, in file order, the next free one; free is
  * what no NIC has, and not the service address (the first host, or the network's
- * `gateway`). In a subnet that is used up (or
+ * `gateway`), reserved or in a range that DHCP gives out. In a subnet that is used up (or
  * has no tenth host) the hosts below are taken. The cursor never goes back, so
  * planning is linear.
  *
  * Used by: team_load.c.   Depends on: load.h, core/addr.h.
  * Sources: team-file(5); IEEE 802-2014 §8.4 (locally administered). */
 #include "topologies/load.h"
+#include "topologies/ranges.h"
 
 #include <string.h>
 
@@ -37,19 +38,18 @@ static uint64_t mix(uint64_t h)
 	return h ^ h >> 31;
 }
 
-static void plan_mac(struct plan *p, const struct team_vm *vm, struct team_nic *nic)
+void plan_mac(struct load *l, struct strmap *macs, const char *what, struct mac_addr *ret_mac)
 {
 	char buf[MAC_STR_SIZE];
 
 	for (unsigned salt = 0;; salt++) {
-		uint64_t h = mix(strmap_hash(arena_printf(p->l->arena, "%s/%s/%zu/%u", p->l->team->name,
-							  vm->name, nic->index, salt)));
+		uint64_t h = mix(strmap_hash(arena_printf(l->arena, "%s/%u", what, salt)));
 
-		nic->mac.b[0] = 0x02;
+		ret_mac->b[0] = 0x02;
 		for (int i = 1; i < MAC_LEN; i++)
-			nic->mac.b[i] = (uint8_t)(h >> (8 * i));
-		(void)mac_str(&nic->mac, buf);
-		if (strmap_add(&p->macs, arena_dup(p->l->arena, buf, strlen(buf)), 0, NULL))
+			ret_mac->b[i] = (uint8_t)(h >> (8 * i));
+		(void)mac_str(ret_mac, buf);
+		if (strmap_add(macs, arena_dup(l->arena, buf, strlen(buf)), 0, NULL))
 			return;
 	}
 }
@@ -82,6 +82,10 @@ static void take_what_is_given(struct plan *p)
 			take(p, i, &first);
 		if (n->gateway6.family == IP_NONE && n->subnet6.family != IP_NONE && !ip_nth(&n->subnet6, 1, &first))
 			take(p, i, &first);
+		for (size_t k = 0; k < n->services.dhcp.n_reservations; k++) {
+			take(p, i, &n->services.dhcp.reservations[k].address);
+			take(p, i, &n->services.dhcp.reservations[k].address6);
+		}
 	}
 	for (size_t i = 0; i < t->n_vms; i++) {
 		for (size_t k = 0; k < t->vms[i].n_nics; k++) {
@@ -110,6 +114,21 @@ static bool host_at(const struct ip_addr *subnet, uint64_t n, struct ip_addr *re
 	return n > 0 && !ip_is_broadcast(ret);
 }
 
+/* Whether the @ret_next-th address of @subnet is in a range of DHCP: then *ret_next is behind that. */
+static bool skip_range(const struct plan *p, size_t network, const struct ip_addr *subnet, uint64_t *ret_next)
+{
+	const struct team_dhcp *d = &p->l->team->networks[network].services.dhcp;
+	struct ip_addr ip;
+
+	for (size_t i = 0; subnet->family == IP_V4 && i < d->n_ranges; i++) {
+		if (ip_nth(subnet, *ret_next, &ip) || !range_has(&d->ranges[i], &ip))
+			continue;
+		*ret_next = (uint64_t)(ip_number(&d->ranges[i].last) - ip_number(subnet)) + 1;
+		return true;
+	}
+	return false;
+}
+
 /* The next free host of @subnet. False: there is none. */
 static bool next_free(struct plan *p, size_t network, const struct ip_addr *subnet, struct ip_addr *ret)
 {
@@ -127,6 +146,8 @@ static bool next_free(struct plan *p, size_t network, const struct ip_addr *subn
 			c->wrapped = true;
 			continue;
 		}
+		if (skip_range(p, network, subnet, &c->next))
+			continue;
 		c->next++;
 		if (strmap_add(&p->taken, taken_key(p, network, ret), 0, NULL))
 			return true;
@@ -169,10 +190,12 @@ void plan_team(struct load *l)
 			struct team_nic *nic = &t->vms[i].nics[k];
 
 			if (!nic->mac_given)
-				plan_mac(&p, &t->vms[i], nic);
+				plan_mac(l, &p.macs, arena_printf(l->arena, "%s/%s/%zu", t->name, t->vms[i].name, k),
+					 &nic->mac);
 			if (!nic->mtu)
 				nic->mtu = t->networks[nic->network].mtu;
 			plan_addresses(&p, nic, &l->vm_src[i].nics[k]);
 		}
 	}
+	plan_services(l, &p.macs);
 }

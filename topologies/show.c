@@ -2,6 +2,7 @@
  *
  * Used by: cli (`muster check -v`), tests.   Depends on: values.h, jansson. */
 #include "topologies/keys.h"
+#include "topologies/show.h"
 #include "topologies/values.h"
 
 #include "core/bytes.h"
@@ -26,7 +27,7 @@ static void line_shape(struct bytes *out, const char *indent, const struct shape
 		bytes_printf(out, ":\n%s  up: %s\n%s  down: %s\n", indent, up, indent, down);
 }
 
-static void text_network(struct bytes *out, const struct team_network *n)
+static void text_network(struct bytes *out, const struct team *t, const struct team_network *n)
 {
 	char buf[IP_STR_SIZE];
 
@@ -47,6 +48,7 @@ static void text_network(struct bytes *out, const struct team_network *n)
 		bytes_printf(out, "    %-16s %s %s\n", s->name, station_kind_names[s->kind], s->what);
 		line_shape(out, "      ", &s->shape);
 	}
+	show_services_text(out, t, n);
 }
 
 static void text_nic(struct bytes *out, const struct team *t, const struct team_nic *nic)
@@ -57,6 +59,8 @@ static void text_nic(struct bytes *out, const struct team *t, const struct team_
 		     mac_str(&nic->mac, mac));
 	for (size_t i = 0; i < nic->n_addresses; i++)
 		bytes_printf(out, " %s", ip_str(&nic->addresses[i], ip));
+	if (nic->dhcp)
+		bytes_append_str(out, " dhcp");
 	if (nic->gateway.family != IP_NONE)
 		bytes_printf(out, " gateway %s", ip_str_bare(&nic->gateway, ip));
 	if (nic->gateway6.family != IP_NONE)
@@ -84,6 +88,8 @@ static void text_vm(struct bytes *out, const struct team *t, const struct team_v
 	bytes_append_str(out, "\n");
 	for (size_t i = 0; i < vm->n_nics; i++)
 		text_nic(out, t, &vm->nics[i]);
+	for (size_t i = 0; i < vm->n_dns && vm->dns_planned; i++)
+		bytes_printf(out, "%s%s%s", i ? " " : "    dns    ", vm->dns[i], i + 1 == vm->n_dns ? "\n" : "");
 	for (size_t i = 0; i < vm->n_files; i++)
 		bytes_printf(out, "    file   %s (%04o)\n", vm->files[i].path, vm->files[i].mode);
 	for (size_t i = 0; i < vm->n_run; i++)
@@ -102,7 +108,7 @@ char *team_plan_text(const struct team *t)
 		bytes_printf(&out, "%s\n", t->description);
 	bytes_append_str(&out, "networks:\n");
 	for (size_t i = 0; i < t->n_networks; i++)
-		text_network(&out, &t->networks[i]);
+		text_network(&out, t, &t->networks[i]);
 	bytes_append_str(&out, "VMs, in the order in which they start:\n");
 	for (size_t i = 0; i < t->n_vms; i++)
 		text_vm(&out, t, &t->vms[t->order[i]]);
@@ -116,14 +122,14 @@ char *team_plan_text(const struct team *t)
 	return (char *)out.data;
 }
 
-static json_t *str_or_null(const char *s)
+json_t *show_str_json(const char *s)
 {
 	CLEANUP(free) char *text = s ? str_utf8(s) : NULL;
 
 	return s ? json_string(text) : json_null();
 }
 
-static json_t *ip_json(const struct ip_addr *ip, bool bare)
+json_t *show_ip_json(const struct ip_addr *ip, bool bare)
 {
 	char buf[IP_STR_SIZE];
 
@@ -139,7 +145,7 @@ static json_t *shape_json(const struct shape *s)
 	if (!s->is_set)
 		return json_null();
 	j = json_object();
-	json_object_set_new(j, "preset", str_or_null(s->preset));
+	json_object_set_new(j, "preset", show_str_json(s->preset));
 	json_object_set_new(j, "up", shape_dir_json(&s->up));
 	json_object_set_new(j, "down", shape_dir_json(&s->down));
 	return j;
@@ -148,10 +154,10 @@ static json_t *shape_json(const struct shape *s)
 static json_t *station_json(const struct team_station *s)
 {
 	return json_pack("{s:s,s:s,s:o,s:o}", "name", s->name, "kind", station_kind_names[s->kind], "what",
-			 str_or_null(s->what), "shape", shape_json(&s->shape));
+			 show_str_json(s->what), "shape", shape_json(&s->shape));
 }
 
-static json_t *network_json(const struct team_network *n)
+static json_t *network_json(const struct team *t, const struct team_network *n)
 {
 	json_t *j = json_object(), *stations = json_array();
 
@@ -162,13 +168,14 @@ static json_t *network_json(const struct team_network *n)
 	json_decref(stations);
 	json_object_set_new(j, "name", json_string(n->name));
 	json_object_set_new(j, "type", json_string(network_type_names[n->type]));
-	json_object_set_new(j, "subnet", ip_json(&n->subnet, false));
-	json_object_set_new(j, "subnet6", ip_json(&n->subnet6, false));
-	json_object_set_new(j, "gateway", ip_json(&n->gateway, true));
-	json_object_set_new(j, "gateway6", ip_json(&n->gateway6, true));
+	json_object_set_new(j, "subnet", show_ip_json(&n->subnet, false));
+	json_object_set_new(j, "subnet6", show_ip_json(&n->subnet6, false));
+	json_object_set_new(j, "gateway", show_ip_json(&n->gateway, true));
+	json_object_set_new(j, "gateway6", show_ip_json(&n->gateway6, true));
 	json_object_set_new(j, "mtu", json_integer(n->mtu));
 	json_object_set_new(j, "nics", json_integer((json_int_t)n->n_nics));
 	json_object_set_new(j, "shape", shape_json(&n->shape));
+	show_services_json(j, t, n);
 	return j;
 }
 
@@ -178,13 +185,14 @@ static json_t *nic_json(const struct team *t, const struct team_nic *nic)
 	char mac[MAC_STR_SIZE];
 
 	for (size_t i = 0; i < nic->n_addresses; i++)
-		json_array_append_new(addresses, ip_json(&nic->addresses[i], false));
+		json_array_append_new(addresses, show_ip_json(&nic->addresses[i], false));
 	json_object_set_new(j, "name", json_string(nic->name));
 	json_object_set_new(j, "network", json_string(t->networks[nic->network].name));
 	json_object_set_new(j, "mac", json_string(mac_str(&nic->mac, mac)));
 	json_object_set_new(j, "addresses", addresses);
-	json_object_set_new(j, "gateway", ip_json(&nic->gateway, true));
-	json_object_set_new(j, "gateway6", ip_json(&nic->gateway6, true));
+	json_object_set_new(j, "dhcp", json_boolean(nic->dhcp));
+	json_object_set_new(j, "gateway", show_ip_json(&nic->gateway, true));
+	json_object_set_new(j, "gateway6", show_ip_json(&nic->gateway6, true));
 	json_object_set_new(j, "mtu", json_integer(nic->mtu));
 	json_object_set_new(j, "link", json_string(nic->link_down ? "down" : "up"));
 	json_object_set_new(j, "shape", shape_json(&nic->shape));
@@ -212,14 +220,14 @@ static json_t *vm_json(const struct team *t, const struct team_vm *vm)
 		json_array_append_new(files, json_pack("{s:s,s:i}", "path", vm->files[i].path, "mode",
 						       (int)vm->files[i].mode));
 	json_object_set_new(j, "name", json_string(vm->name));
-	json_object_set_new(j, "image", str_or_null(vm->image));
-	json_object_set_new(j, "kernel", str_or_null(vm->kernel));
-	json_object_set_new(j, "initrd", str_or_null(vm->initrd));
-	json_object_set_new(j, "cmdline", str_or_null(vm->cmdline));
+	json_object_set_new(j, "image", show_str_json(vm->image));
+	json_object_set_new(j, "kernel", show_str_json(vm->kernel));
+	json_object_set_new(j, "initrd", show_str_json(vm->initrd));
+	json_object_set_new(j, "cmdline", show_str_json(vm->cmdline));
 	json_object_set_new(j, "memory_bytes", json_integer((json_int_t)vm->memory_bytes));
 	json_object_set_new(j, "cpus", json_integer(vm->cpus));
 	json_object_set_new(j, "engine", json_string(engine_names[vm->engine]));
-	json_object_set_new(j, "hostname", str_or_null(vm->hostname));
+	json_object_set_new(j, "hostname", show_str_json(vm->hostname));
 	json_object_set_new(j, "nics", nics);
 	json_object_set_new(j, "after", after);
 	json_object_set_new(j, "start_delay_ns", json_integer(vm->start_delay_ns));
@@ -237,7 +245,7 @@ json_t *team_plan_json(const struct team *t)
 	struct fabric_memory memory;
 
 	for (size_t i = 0; i < t->n_networks; i++)
-		json_array_append_new(networks, network_json(&t->networks[i]));
+		json_array_append_new(networks, network_json(t, &t->networks[i]));
 	for (size_t i = 0; i < t->n_vms; i++)
 		json_array_append_new(vms, vm_json(t, &t->vms[i]));
 	for (size_t i = 0; i < t->n_vms; i++)
@@ -245,7 +253,7 @@ json_t *team_plan_json(const struct team *t)
 	for (size_t i = 0; i < t->n_tests; i++)
 		json_array_append_new(tests, json_string(t->tests[i].name));
 	json_object_set_new(j, "team", json_string(t->name));
-	json_object_set_new(j, "description", str_or_null(t->description));
+	json_object_set_new(j, "description", show_str_json(t->description));
 	json_object_set_new(j, "seed", json_integer((json_int_t)t->seed));
 	json_object_set_new(j, "engine", json_string(engine_names[t->engine]));
 	json_object_set_new(j, "networks", networks);

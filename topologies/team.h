@@ -1,4 +1,4 @@
-/* topologies/team.h: the model: what a team file says, checked and planned.
+/* topologies/team.h: the model: what a team file says, checked and planned. services.h is a part of it.
  *
  * A pure value: parsing a file makes one, everything else only reads it. All
  * strings and arrays belong to the team (one arena; team_free() ends them).
@@ -10,6 +10,7 @@
 #include "core/addr.h"
 #include "core/clock.h"
 #include "core/shape.h"
+#include "topologies/services.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -55,6 +56,7 @@ struct team_network {
 	struct team_station *stations;
 	size_t n_stations;
 	size_t n_nics; /* planned */
+	struct team_services services;
 };
 
 struct team_nic {
@@ -66,7 +68,8 @@ struct team_nic {
 	bool mac_given;
 	struct ip_addr *addresses; /* given or planned */
 	size_t n_addresses;
-	struct ip_addr gateway; /* IP_NONE: none */
+	bool dhcp; /* the guest asks for its addresses */
+	struct ip_addr gateway; /* given, or planned: the service address; IP_NONE: none, or told by DHCP */
 	struct ip_addr gateway6;
 	uint32_t mtu; /* the network's, unless given */
 	struct shape shape; /* up: VM to network; down: network to VM */
@@ -97,8 +100,9 @@ struct team_vm {
 	struct team_nic *nics;
 	size_t n_nics;
 	const char *hostname;
-	const char **dns; /* addresses as text */
+	const char **dns; /* addresses as text: given, or planned: service addresses */
 	size_t n_dns;
+	bool dns_planned;
 	struct team_file *files;
 	size_t n_files;
 	const char **run;
@@ -191,6 +195,9 @@ enum image_state { IMAGE_UNKNOWN, IMAGE_BUILDABLE, IMAGE_BUILT };
 struct team_env {
 	void *ctx;
 	bool untrusted; /* the file is a stranger's: see touch.c */
+	/* Keys that nothing serves yet are read, checked and planned like others. For tests of the grammar: what is
+	 * planned so cannot be brought up. */
+	bool take_unsupported;
 	enum image_state (*image_state)(void *ctx, const char *name);
 	/* The least memory a VM of that image boots with, in bytes; 0: not known. */
 	uint64_t (*image_memory)(void *ctx, const char *name);

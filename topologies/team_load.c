@@ -29,6 +29,7 @@ static void load_init(struct load *l, const char *name)
 	*l = (struct load){ .arena = arena };
 	l->team = arena_alloc(arena, sizeof *l->team);
 	l->team->arena = arena;
+	strmap_init(&l->touched, arena);
 	l->team->file = arena_dup(arena, name, strlen(name));
 }
 
@@ -98,12 +99,15 @@ int team_load(const char *path, const char *const *sets, size_t n_sets, const ch
 }
 
 int team_load_buffer(const char *name, const char *text, size_t len, const char *const *sets, size_t n_sets,
-		     struct team **ret_team, struct diags *ret_diags)
+		     const struct team_env *env, struct team **ret_team, struct diags *ret_diags)
 {
 	struct load l;
 
 	load_init(&l, name);
 	l.hermetic = true;
+	l.env = env;
+	if (env && env->untrusted)
+		l.team->root = "/";
 	return finish(&l, include_load_text(&l, name, text, len), sets, n_sets, NULL, ret_team, ret_diags);
 }
 

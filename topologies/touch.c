@@ -45,9 +45,8 @@ void load_touch(struct load *l, enum touch_kind kind, const char *what)
 {
 	struct team *t = l->team;
 
-	for (size_t i = 0; i < t->n_touches; i++)
-		if (t->touches[i].kind == kind && !strcmp(t->touches[i].what, what))
-			return;
+	if (!strmap_add(&l->touched, arena_printf(l->arena, "%d %s", kind, what), 0, NULL))
+		return;
 	if (t->n_touches == l->touches_size) {
 		struct touch *grown;
 

@@ -7,6 +7,7 @@
 
 #include "core/addr.h"
 #include "core/clock.h"
+#include "topologies/services.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,6 +37,20 @@ int value_bool(const char *s, bool *ret_b, char **ret_why);
 /* [a-z0-9][a-z0-9-]{0,31}. @any_case: also A-Z and _, but not all digits and not "localhost":
  * the name of a network, a VM or a NIC. */
 int value_name(const char *s, bool any_case, char **ret_why);
+
+/* ---- values_net.c ---- */
+
+/* "www.lab.test", up to 253 characters, labels of up to 63; a dot at the end is taken.
+ * @underscores: labels may begin with '_', as those of services do. */
+int value_domain(const char *s, bool underscores, char **ret_why);
+/* "10.0.0.100-10.0.0.199", IPv4. */
+int value_range(const char *s, struct team_range *ret_range, char **ret_why);
+/* "80", 1 to 65535. */
+int value_port(const char *s, uint16_t *ret_port, char **ret_why);
+/* "server:80", "10.0.0.9:53", "[fd00::9]:80". @ret_host: what stands before the port; the caller frees it. */
+int value_endpoint(const char *s, char **ret_host, uint16_t *ret_port, char **ret_why);
+/* "0x00ff" or "00:ff": 1 to @size bytes. False: it is not of that form. */
+bool value_hex(const char *s, uint8_t *buf, size_t size, size_t *ret_len);
 
 /* The shortest exact form: "1.544Mbit", "20ms", "64KiB", "0.1%". The caller frees. */
 char *value_rate_str(uint64_t bps);

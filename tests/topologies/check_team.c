@@ -126,7 +126,7 @@ static struct team *load(const char *text, const char *const *sets, size_t n_set
 	struct bytes said = { 0 };
 	struct team *t = NULL;
 	struct diags d;
-	int r = team_load_buffer("t.yaml", text, strlen(text), sets, n_sets, &t, &d);
+	int r = team_load_buffer("t.yaml", text, strlen(text), sets, n_sets, NULL, &t, &d);
 
 	ck_assert_int_eq(r, t ? 0 : -EINVAL);
 	for (size_t i = 0; i < d.n; i++)
@@ -357,12 +357,12 @@ START_TEST(test_large)
 	for (int i = 0; i < 2000; i++)
 		bytes_printf(&b, "  v%d: {nics: [{network: lan}, {network: lan}], after: [v%d]}\n", i,
 			     i < 1999 ? i + 1 : 0);
-	ck_assert_int_eq(team_load_buffer("t", (char *)b.data, b.len, NULL, 0, &t, &d), -EINVAL);
+	ck_assert_int_eq(team_load_buffer("t", (char *)b.data, b.len, NULL, 0, NULL, &t, &d), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(d.list[0].text, "a loop in 'after': v0 -> v1"));
 	diags_done(&d);
 	b.len = (size_t)(strstr((char *)b.data, "  v1999") - (char *)b.data);
 	bytes_append_str(&b, "  v1999: {nics: [{network: lan}]}\n");
-	ck_assert_int_eq(team_load_buffer("t", (char *)b.data, b.len, NULL, 0, &t, &d), 0);
+	ck_assert_int_eq(team_load_buffer("t", (char *)b.data, b.len, NULL, 0, NULL, &t, &d), 0);
 	ck_assert_uint_eq(t->n_vms, 2000);
 	ck_assert_uint_eq(t->order[0], 1999);
 	diags_done(&d);
