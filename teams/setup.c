@@ -13,9 +13,10 @@
  * Folders are made for every path, but never those whose mode is special and
  * which every image has (/root).
  *
- * Used by: vm.c.   Depends on: vmm/boot/cpio.h, core/addr.h. */
+ * Used by: vm.c.   Depends on: setup_dhcp.h, vmm/boot/cpio.h, core/addr.h. */
 #include "teams/setup.h"
 
+#include "teams/setup_dhcp.h"
 #include "vmm/boot/cpio.h"
 
 #include <errno.h>
@@ -131,6 +132,7 @@ void setup_script(const struct team *t, size_t vm, struct bytes *out)
 	script_late(v, out);
 	for (size_t i = 0; i < v->n_nics; i++)
 		script_nic(&v->nics[i], had, out);
+	setup_dhcp(v, out);
 	bytes_append_str(out, "rm -f " SETUP_RUNS "\n");
 }
 
@@ -261,6 +263,7 @@ int setup_archive(const struct team *t, size_t vm, struct bytes *ret_archive, ch
 		void (*make)(const struct team *, size_t, struct bytes *);
 	} own[] = {
 		{ "/etc/muster/setup.sh", 0755, setup_script },
+		{ SETUP_DHCP, 0755, setup_dhcp_script },
 		{ "/etc/hosts", 0644, setup_hosts },
 		{ "/etc/resolv.conf", 0644, setup_resolv_conf },
 	};
@@ -274,6 +277,8 @@ int setup_archive(const struct team *t, size_t vm, struct bytes *ret_archive, ch
 	for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
 		CLEANUP(bytes) struct bytes content = { 0 };
 
+		if (own[i].make == setup_dhcp_script && !setup_wants_dhcp(v))
+			continue;
 		own[i].make(t, vm, &content);
 		add_file(&archive, own[i].path, own[i].mode, &content);
 	}

@@ -76,6 +76,49 @@ START_TEST(test_script)
 }
 END_TEST
 
+/* NICs that ask DHCP ask at once, and are waited for one by one; one without a link is not waited for. */
+START_TEST(test_dhcp)
+{
+	CLEANUP(bytes) struct bytes out = { 0 };
+	CLEANUP(bytes) struct bytes archive = { 0 };
+	CLEANUP(free) char *why = NULL;
+	const char *at;
+
+	nics[0].dhcp = nics[1].dhcp = true;
+	nics[0].n_addresses = 0;
+	nics[1].n_addresses = 0;
+	nics[0].gateway = nics[0].gateway6 = nics[1].gateway = (struct ip_addr){ 0 };
+	nics[1].link_down = true;
+	vms[0].n_dns = 0;
+	vms[0].ready_timeout_ns = 60 * NSEC_PER_SEC;
+	setup_script(&team, 0, &out);
+	at = strstr((char *)out.data, "try ip link set eth1 up\n");
+	ck_assert_ptr_nonnull(at);
+	ck_assert_str_eq(
+		at, "try ip link set eth1 up\n"
+		    "export MUSTER_DNS=dhcp\n"
+		    "ask() {\n"
+		    "\tudhcpc -i \"$@\" -T 2 -s /etc/muster/dhcp.sh -p /run/udhcpc.$1.pid -x hostname:\"$(hostname)\" "
+		    "-O staticroutes -O search -O mtu >/dev/null 2>&1\n"
+		    "}\n"
+		    "ask eth0 -t 20 -n &\nasks0=$!\n"
+		    "ask eth1 -t 1 -b &\nasks1=$!\n"
+		    "wait $asks0 || failed \"eth0 has no lease: no DHCP server answered\"\n"
+		    "wait $asks1 || failed \"eth1 has no lease: no DHCP server answered\"\n"
+		    "rm -f /run/muster-setup.runs\n");
+	ck_assert_int_eq(setup_archive(&team, 0, &archive, &why), 0);
+	ck_assert_ptr_nonnull(memmem(archive.data, archive.len, "etc/muster/dhcp.sh", 19));
+	bytes_done(&archive);
+	ck_assert_int_eq(setup_archive(&team, 1, &archive, &why), 0);
+	ck_assert_ptr_null(memmem(archive.data, archive.len, "etc/muster/dhcp.sh", 19));
+	/* Name servers of the file's own are kept. */
+	bytes_done(&out);
+	vms[0].n_dns = 1;
+	setup_script(&team, 0, &out);
+	ck_assert_ptr_nonnull(strstr((char *)out.data, "export MUSTER_DNS=file\n"));
+}
+END_TEST
+
 START_TEST(test_texts)
 {
 	CLEANUP(bytes) struct bytes hosts = { 0 };
@@ -230,6 +273,7 @@ static Suite *make_suite(void)
 
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, test_script);
+	tcase_add_test(t, test_dhcp);
 	tcase_add_test(t, test_texts);
 	tcase_add_test(t, test_archive);
 	tcase_add_test(t, test_console);
