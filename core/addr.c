@@ -184,3 +184,15 @@ const char *ip_netmask_str(const struct ip_addr *ip, char *buf)
 		       mask_byte(len, 2), mask_byte(len, 3));
 	return buf;
 }
+
+bool ip_is_unspecified(const struct ip_addr *ip)
+{
+	static const uint8_t zeros[16];
+
+	return memcmp(ip->b, zeros, ip->family == IP_V4 ? 4 : 16) == 0;
+}
+
+bool ip_is_link_local(const struct ip_addr *ip)
+{
+	return ip->family == IP_V6 && ip->b[0] == 0xfe && (ip->b[1] & 0xc0) == 0x80;
+}

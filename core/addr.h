@@ -41,6 +41,10 @@ const char *ip_str(const struct ip_addr *ip, char *buf);
 /* The address alone, "10.0.0.1". */
 const char *ip_str_bare(const struct ip_addr *ip, char *buf);
 bool ip_equal(const struct ip_addr *a, const struct ip_addr *b); /* prefix ignored */
+/* True for 0.0.0.0 and ::. */
+bool ip_is_unspecified(const struct ip_addr *ip);
+/* True for fe80::/10 (RFC 4291 §2.5.6). */
+bool ip_is_link_local(const struct ip_addr *ip);
 /* True when @ip lies in the prefix of @net (the families are equal). */
 bool ip_in_net(const struct ip_addr *ip, const struct ip_addr *net);
 /* True when all host bits of @ip are 0. */

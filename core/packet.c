@@ -133,11 +133,18 @@ static bool parse_upper(struct packet *p, struct wire_reader r, bool is_whole)
 	if (p->is_fragment && (p->frag_offset || is_whole))
 		return true;
 	switch (p->proto) {
-	case PROTO_UDP: p->payload_len = 0; return parse_udp(p, r, is_whole && !p->is_fragment);
-	case PROTO_TCP: p->payload_len = 0; return parse_tcp(p, r, is_whole && !p->is_fragment);
-	case PROTO_ICMP: return p->kind != PACKET_IPV4 || parse_icmp(p, r);
-	case PROTO_ICMPV6: return p->kind != PACKET_IPV6 || parse_icmp(p, r);
-	default: return true;
+	case PROTO_UDP:
+		p->payload_len = 0;
+		return parse_udp(p, r, is_whole && !p->is_fragment);
+	case PROTO_TCP:
+		p->payload_len = 0;
+		return parse_tcp(p, r, is_whole && !p->is_fragment);
+	case PROTO_ICMP:
+		return p->kind != PACKET_IPV4 || parse_icmp(p, r);
+	case PROTO_ICMPV6:
+		return p->kind != PACKET_IPV6 || parse_icmp(p, r);
+	default:
+		return true;
 	}
 }
 
@@ -208,8 +215,10 @@ static bool is_extension(uint8_t proto)
 	case EXT_DESTINATION:
 	case EXT_MOBILITY:
 	case EXT_HIP:
-	case EXT_SHIM6: return true;
-	default: return false;
+	case EXT_SHIM6:
+		return true;
+	default:
+		return false;
 	}
 }
 
@@ -295,8 +304,7 @@ static bool parse_arp(struct packet *p, struct wire_reader r)
 	return !r.failed;
 }
 
-static enum packet_verdict parse(const uint8_t *data, size_t len, const struct frame_offload *offload,
-				 struct packet *p)
+static enum packet_verdict parse(const uint8_t *data, size_t len, const struct frame_offload *offload, struct packet *p)
 {
 	struct wire_reader r = wire_read_from(data, len);
 	bool is_good = true;
@@ -347,6 +355,12 @@ enum packet_verdict packet_parse_ip(const void *data, size_t len, bool is_whole,
 
 /* ---- checksums ------------------------------------------------------------- */
 
+bool packet_ip_checksum_ok(const struct packet *p)
+{
+	return p->kind != PACKET_IPV4 || p->offload.gso_type ||
+	       checksum_fold(checksum_add(0, p->data + p->l3, p->l4 - p->l3)) == 0;
+}
+
 bool packet_checksums_ok(const struct packet *p)
 {
 	uint32_t len = p->l4_len;
@@ -354,8 +368,7 @@ bool packet_checksums_ok(const struct packet *p)
 
 	if (p->kind != PACKET_IPV4 && p->kind != PACKET_IPV6)
 		return true;
-	if (p->kind == PACKET_IPV4 && !p->offload.gso_type &&
-	    checksum_fold(checksum_add(0, p->data + p->l3, p->l4 - p->l3)) != 0)
+	if (!packet_ip_checksum_ok(p))
 		return false;
 	if (p->is_fragment || p->offload.gso_type || (p->offload.flags & (FLAG_NEEDS_CSUM | FLAG_DATA_VALID)))
 		return true;
@@ -365,14 +378,16 @@ bool packet_checksums_ok(const struct packet *p)
 			return p->kind == PACKET_IPV4;
 		len = PACKET_UDP_LEN + p->payload_len;
 		break;
-	case PROTO_TCP: break;
+	case PROTO_TCP:
+		break;
 	case PROTO_ICMP:
 		return p->kind != PACKET_IPV4 || checksum_fold(checksum_add(0, p->data + p->l4, len)) == 0;
 	case PROTO_ICMPV6:
 		if (p->kind != PACKET_IPV6)
 			return true;
 		break;
-	default: return true;
+	default:
+		return true;
 	}
 	sum = packet_pseudo_sum(&p->src, &p->dst, p->proto, len);
 	return checksum_fold(checksum_add(sum, p->data + p->l4, len)) == 0;

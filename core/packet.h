@@ -51,8 +51,16 @@ enum {
 	PACKET_ICMP_LEN = 8, /* ICMP and ICMPv6 alike: type, code, checksum and four bytes */
 };
 
-enum { TCP_FIN = 0x01, TCP_SYN = 0x02, TCP_RST = 0x04, TCP_PSH = 0x08, TCP_ACK = 0x10, TCP_URG = 0x20,
-       TCP_ECE = 0x40, TCP_CWR = 0x80 };
+enum {
+	TCP_FIN = 0x01,
+	TCP_SYN = 0x02,
+	TCP_RST = 0x04,
+	TCP_PSH = 0x08,
+	TCP_ACK = 0x10,
+	TCP_URG = 0x20,
+	TCP_ECE = 0x40,
+	TCP_CWR = 0x80
+};
 
 enum packet_verdict { PACKET_OK, PACKET_MALFORMED };
 
@@ -132,6 +140,8 @@ enum packet_verdict packet_parse_ip(const void *data, size_t len, bool is_whole,
  * (RFC 8200 §8.1). A packet with segments left in a routing header has its last address in the pseudo header,
  * so it counts as wrong. Must not be called on a packet of packet_parse_ip() that is not whole. */
 bool packet_checksums_ok(const struct packet *p);
+/* The same for the IPv4 header alone: what a router checks. True for other packets. */
+bool packet_ip_checksum_ok(const struct packet *p);
 
 /* ---- packet_put.c: writers ------------------------------------------------- */
 

@@ -53,8 +53,8 @@ static struct element *first_event(const struct fabric *f)
 	return (struct element *)((char *)heap_first(&f->events) - offsetof(struct element, event));
 }
 
-/* The fabric owns @e from now on. There is room for it. */
-static void add_element(struct fabric *f, struct element *e)
+/* There is room for it. */
+void fabric_add_element(struct fabric *f, struct element *e)
 {
 	heap_item_init(&e->event, (uint32_t)f->n_elements);
 	f->elements[f->n_elements++] = e;
@@ -94,8 +94,26 @@ static void into_port(void *ctx, struct frame *frame, nsec_t now)
 	}
 }
 
-/* Takes one record in. A giant, which no wire of the network's MTU would carry, is malformed as
- * it is to a switch; up to two VLAN tags are no part of the MTU. */
+static void lose_entering(struct fabric_port *p, struct frame *frame, enum loss_reason why)
+{
+	p->in.lost_frames[why]++;
+	frame_free(frame);
+}
+
+/* A frame that was counted goes to the network. A giant, which no wire of the network's MTU would carry, is
+ * malformed as it is to a switch; up to two VLAN tags are no part of the MTU. */
+static void enter(struct fabric_port *p, struct frame *frame, nsec_t now)
+{
+	if (frame->len > p->mtu + ETH_HEADER_LEN && frame_payload_len(frame) > p->mtu) {
+		lose_entering(p, frame, LOSS_MALFORMED);
+		return;
+	}
+	p->in.delivered_frames++;
+	p->in.delivered_bytes += frame->len;
+	into_element(&p->links[FABRIC_ACCESS_UP].input, frame, now);
+}
+
+/* Takes one record in. */
 static void take_record(struct fabric_port *p, const struct ring_record *rec, nsec_t now)
 {
 	struct frame *frame;
@@ -120,16 +138,18 @@ static void take_record(struct fabric_port *p, const struct ring_record *rec, ns
 		frame->offload = rec->offload;
 		is_sound = frame_offload_check(frame);
 	}
-	if (is_sound && rec->len > p->mtu + ETH_HEADER_LEN)
-		is_sound = frame_payload_len(frame) <= p->mtu;
-	if (!is_sound) {
-		p->in.lost_frames[LOSS_MALFORMED]++;
-		frame_free(frame);
-		return;
-	}
-	p->in.delivered_frames++;
-	p->in.delivered_bytes += rec->len;
-	into_element(&p->links[FABRIC_ACCESS_UP].input, frame, now);
+	if (is_sound)
+		enter(p, frame, now);
+	else
+		lose_entering(p, frame, LOSS_MALFORMED);
+}
+
+void fabric_port_enter_frame(struct fabric_port *p, struct frame *f, nsec_t now)
+{
+	p->in.entered_frames++;
+	p->in.entered_bytes += f->len;
+	f->rx_time_ns = now;
+	enter(p, f, now);
 }
 
 /* When the record entered, by the fabric's time. */
@@ -262,7 +282,7 @@ static int make_link(struct fabric_port *p, enum fabric_link_role role, const st
 	if (r < 0)
 		return r;
 	link_set_budget(fl->link, &p->fabric->budget, fl->origin->share_bytes);
-	add_element(p->fabric, link_element(fl->link));
+	fabric_add_element(p->fabric, link_element(fl->link));
 	fl->input = (struct fabric_input){ p->fabric, link_element(fl->link), 0 };
 	return 0;
 }
@@ -313,7 +333,7 @@ static int make_networks(struct fabric *f)
 		r = vswitch_new(plan->networks[i].type, net->n_ports, plan->seed, f->pool, &net->sw);
 		if (r < 0)
 			return r;
-		add_element(f, vswitch_element(net->sw));
+		fabric_add_element(f, vswitch_element(net->sw));
 	}
 	for (size_t i = 0; i < plan->n_ports; i++)
 		f->networks[f->ports[i].network].ports[f->ports[i].index] = i;
@@ -322,7 +342,7 @@ static int make_networks(struct fabric *f)
 
 static int assemble(struct fabric *f)
 {
-	size_t n_elements = f->plan->n_networks + f->n_ports * FABRIC_ROLE_COUNT;
+	size_t n_elements = f->plan->n_networks + f->n_ports * (FABRIC_ROLE_COUNT + 1); /* a kind may add one */
 	int r = frame_pool_new(POOL_FRAMES, &f->pool);
 
 	f->elements = calloc(n_elements + 1, sizeof(struct element *));

@@ -68,9 +68,6 @@ nsec_t fabric_time(const struct fabric *f, nsec_t real);
 void fabric_pause(struct fabric *f, nsec_t real);
 void fabric_resume(struct fabric *f, nsec_t real);
 
-/* After anything was done to an element: its place among the events. */
-void fabric_element_moved(struct fabric *f, struct element *e);
-
 /* ---- fabric_save.c ---------------------------------------------------- */
 
 /* Describes the fabric for saved state (core/state.h), in sections of its own: what frames wait

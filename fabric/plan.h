@@ -5,6 +5,7 @@
 #ifndef MUSTER_FABRIC_PLAN_H
 #define MUSTER_FABRIC_PLAN_H
 
+#include "core/addr.h"
 #include "core/ring.h"
 #include "core/shape.h"
 #include "vswitch/vswitch.h"
@@ -29,13 +30,22 @@ struct fabric_plan_network {
 /* FABRIC_PORT_NONE: what arrives is lost, and nothing comes. FABRIC_PORT_RING: a pair of rings in
  * shared memory, with a process at their other end. FABRIC_PORT_STREAM: a listening Unix stream socket that does not
  * block, to which a program connects, such as QEMU. FABRIC_PORT_TAP: the descriptor of a tap interface
- * (IFF_TAP, IFF_NO_PI, IFF_VNET_HDR) that does not block. */
+ * (IFF_TAP, IFF_NO_PI, IFF_VNET_HDR) that does not block. FABRIC_PORT_SERVICE: the network's service station. */
 enum fabric_port_kind {
 	FABRIC_PORT_NONE,
 	FABRIC_PORT_RING,
 	FABRIC_PORT_STREAM,
 	FABRIC_PORT_TAP,
+	FABRIC_PORT_SERVICE,
 	FABRIC_PORT_KIND_COUNT
+};
+
+/* The addresses of a network's service station. */
+struct fabric_plan_service {
+	struct mac_addr mac; /* locally administered; no other station of the network has it */
+	struct ip_addr ipv4; /* with its prefix; IP_NONE: it speaks no IPv4 */
+	bool has_ipv6; /* it has a link-local address, made from the MAC */
+	struct ip_addr ipv6; /* with its prefix, beside the link-local one; IP_NONE: none */
 };
 
 struct fabric_plan_port {
@@ -44,6 +54,7 @@ struct fabric_plan_port {
 	enum fabric_port_kind kind;
 	const struct ring_pair_fds *rings; /* FABRIC_PORT_RING; borrowed */
 	int fd; /* FABRIC_PORT_STREAM: the listening socket; FABRIC_PORT_TAP: the tap; borrowed */
+	const struct fabric_plan_service *service; /* FABRIC_PORT_SERVICE; borrowed */
 	size_t network; /* index into the plan's networks */
 	uint32_t mtu; /* of the port's own links, bytes */
 	struct fabric_plan_link up, down; /* its access link: to and from the network */

@@ -20,6 +20,7 @@ const struct port_ops *port_ops(enum fabric_port_kind kind)
 		[FABRIC_PORT_RING] = &port_ring_ops,
 		[FABRIC_PORT_STREAM] = &port_stream_ops,
 		[FABRIC_PORT_TAP] = &port_tap_ops,
+		[FABRIC_PORT_SERVICE] = &port_service_ops,
 	};
 
 	return kinds[kind];

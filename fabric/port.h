@@ -15,6 +15,7 @@
 struct fabric;
 struct state;
 struct fabric_port;
+struct station;
 
 /* An input of an element, as what comes before it knows it. */
 struct fabric_input {
@@ -84,6 +85,8 @@ struct fabric_port {
 
 /* Takes one frame in, copied from @rec, which is judged here. Its counters say what became of it. */
 void fabric_port_enter(struct fabric_port *p, const struct ring_record *rec, nsec_t now);
+/* The same for a frame that the fabric itself made, such as a service does; it is taken over. */
+void fabric_port_enter_frame(struct fabric_port *p, struct frame *f, nsec_t now);
 bool fabric_port_is_broken(const struct fabric_port *p);
 /* The other side came or went: the port's carrier follows, and who watches the fabric is told. From within drain()
  * only. @why: of what went, for people; else NULL. */
@@ -94,5 +97,13 @@ const struct port_ops *port_ops(enum fabric_port_kind kind);
 extern const struct port_ops port_ring_ops; /* port_ring.c */
 extern const struct port_ops port_stream_ops; /* port_stream.c */
 extern const struct port_ops port_tap_ops; /* port_tap.c */
+extern const struct port_ops port_service_ops; /* port_service.c */
+
+/* The station of a service port, borrowed; NULL for other kinds. */
+struct station *fabric_port_station(const struct fabric_port *p);
+/* The fabric owns @e from now on and runs it when it says. Of its port kind's open() only: at most one a port. */
+void fabric_add_element(struct fabric *f, struct element *e);
+/* After anything was done to an element: its place among the events. */
+void fabric_element_moved(struct fabric *f, struct element *e);
 
 #endif

@@ -1,13 +1,17 @@
-# Fuzz harnesses of core's frames: what a machine can write to the fabric, and a guest to a session.
+# Fuzz harnesses of frames: what a machine can write to the fabric, a guest to a session, and guests to the service
+# station of their network.
 #
 #   make fuzz-frames N=200000 SEED=7
 #
 # Objects, flags and the driver are make/fuzz.mk's. `make check` runs what FUZZ_BUDGET allows.
 FUZZ_FRAMES := $(O)/fuzz/tests/fuzz_ring $(O)/fuzz/tests/fuzz_segment $(O)/fuzz/tests/fuzz_session \
-	$(O)/fuzz/tests/fuzz_packet
+	$(O)/fuzz/tests/fuzz_packet $(O)/fuzz/tests/fuzz_station
 FUZZ_SESSION_CORPUS := $(wildcard tests/fuzz/corpus/session/*)
 FUZZ_FRAMES_OBJ := $(patsubst %.c,$(O)/fuzz/obj/%.o,$(wildcard core/*.c))
 
+FUZZ_STATION_OBJ := $(patsubst %.c,$(O)/fuzz/obj/%.o,$(wildcard fabric/station_*.c) fabric/neighbours.c)
+
+$(O)/fuzz/tests/fuzz_station: $(FUZZ_STATION_OBJ)
 $(FUZZ_FRAMES): $(O)/fuzz/tests/fuzz_%: $(O)/fuzz/obj/tests/fuzz/fuzz_%.o \
 		$(O)/fuzz/obj/tests/fuzz/driver_main.o $(FUZZ_FRAMES_OBJ)
 	@mkdir -p $(@D)

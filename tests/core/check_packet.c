@@ -25,14 +25,20 @@ static struct ip_addr addr(const char *text)
 
 static struct packet_ip v4(uint8_t proto)
 {
-	return (struct packet_ip){ .src = addr("10.0.0.1"), .dst = addr("10.0.0.2"), .proto = proto, .ttl = 64,
-				   .tos = 0x28, .id = 0x1234, .dont_fragment = true };
+	return (struct packet_ip){ .src = addr("10.0.0.1"),
+				   .dst = addr("10.0.0.2"),
+				   .proto = proto,
+				   .ttl = 64,
+				   .tos = 0x28,
+				   .id = 0x1234,
+				   .dont_fragment = true };
 }
 
 static struct packet_ip v6(uint8_t proto)
 {
-	return (struct packet_ip){ .src = addr("fd00::1"), .dst = addr("fd00::2"), .proto = proto, .ttl = 63,
-				   .tos = 0x2e };
+	return (struct packet_ip){
+		.src = addr("fd00::1"), .dst = addr("fd00::2"), .proto = proto, .ttl = 63, .tos = 0x2e
+	};
 }
 
 static void begin(uint16_t ethertype)
@@ -390,7 +396,8 @@ START_TEST(a_pseudo_sum_is_what_needs_csum_completes)
 		memcpy(f->data, bytes, f->len = (uint32_t)wire_put_len(&w));
 		store_be16(f->data + p.l4 + at,
 			   (uint16_t)~checksum_fold(packet_pseudo_sum(&p.src, &p.dst, p.proto, p.l4_len)));
-		f->offload = (struct frame_offload){ .flags = NEEDS_CSUM, .csum_start = (uint16_t)p.l4,
+		f->offload = (struct frame_offload){ .flags = NEEDS_CSUM,
+						     .csum_start = (uint16_t)p.l4,
 						     .csum_offset = (uint16_t)at };
 		ck_assert_int_eq(frame_checksum_complete(f), 0);
 		ck_assert_mem_eq(f->data, bytes, f->len);

@@ -10,12 +10,12 @@
 
 enum { FRAME_MAX = 256, KINDS = 7 };
 
-#define HOLDS(what)                                               \
-	do {                                                      \
-		if (!(what)) {                                    \
-			fprintf(stderr, "not so: %s\n", #what);   \
-			abort();                                  \
-		}                                                 \
+#define HOLDS(what)                                             \
+	do {                                                    \
+		if (!(what)) {                                  \
+			fprintf(stderr, "not so: %s\n", #what); \
+			abort();                                \
+		}                                               \
 	} while (0)
 
 /* A good packet of each kind, to begin from. Returns its length. */
@@ -24,11 +24,14 @@ static size_t good_packet(unsigned kind, uint8_t *to)
 	static const uint8_t protos[KINDS] = { PROTO_UDP, PROTO_TCP, PROTO_ICMP, PROTO_UDP, PROTO_TCP, PROTO_ICMPV6 };
 	struct wire_writer w = wire_write_to(to, FRAME_MAX);
 	struct mac_addr mac = { { 2 } };
-	struct packet_ip ip = { .src = { IP_V4, 32, { 10 } }, .dst = { IP_V4, 32, { 10, 1 } }, .proto = protos[kind],
-				.ttl = 9 };
+	struct packet_ip ip = {
+		.src = { IP_V4, 32, { 10 } }, .dst = { IP_V4, 32, { 10, 1 } }, .proto = protos[kind], .ttl = 9
+	};
 	struct packet_tcp tcp = { .src_port = 1, .options = "\1\1\1", .options_len = 4 };
 	struct packet_arp arp = { .op = 1, .sender = ip.src, .target = ip.dst };
-	static const uint8_t extensions[24] = { 60, 0, 1, 4, 0, 0, 0, 0, 44, 0, 1, 4, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4 };
+	static const uint8_t extensions[24] = {
+		60, 0, 1, 4, 0, 0, 0, 0, 44, 0, 1, 4, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4
+	};
 	size_t ext = 0;
 
 	if (kind >= 3)
@@ -37,9 +40,13 @@ static size_t good_packet(unsigned kind, uint8_t *to)
 		ext = sizeof extensions;
 	packet_put_eth(&w, &mac, &mac, kind == 6 ? ETYPE_ARP : kind < 3 ? ETYPE_IPV4 : ETYPE_IPV6);
 	switch (kind) {
-	case 6: packet_put_arp(&w, &arp); break;
+	case 6:
+		packet_put_arp(&w, &arp);
+		break;
 	case 0:
-	case 3: packet_put_ip_udp(&w, &ip, 1, 2, to, 20); break;
+	case 3:
+		packet_put_ip_udp(&w, &ip, 1, 2, to, 20);
+		break;
 	case 1:
 	case 4:
 		packet_put_ip(&w, &ip, ext + 24 + 20);
