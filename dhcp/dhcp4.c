@@ -220,7 +220,7 @@ static void build_lease(struct dhcp4 *s, const struct request *q, enum dhcp4_typ
 	struct dhcp4_times times = dhcp4_times_of(s->config, lease_s);
 
 	dhcp4_reply_begin(s->config, &s->msg, type, &s->build);
-	s->build.head.yiaddr = l->addr;
+	s->build.head.yiaddr = (uint32_t)l->addr;
 	s->build.head.ciaddr = type == DHCP4_ACK ? q->ciaddr : 0;
 	dhcp4_reply_times(&times, &s->build);
 	dhcp4_reply_options(s->config, &s->msg, told_hostname(s, q), &s->build);

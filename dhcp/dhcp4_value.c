@@ -3,7 +3,7 @@
  * A pointer of a compressed name leads to before the place where the run of labels it ends began. So each jump
  * goes strictly back, and reading ends however the pointers are laid.
  *
- * Used by: dhcp/dhcp4.c.   Depends on: core/wire.h.
+ * Used by: dhcp/dhcp4.c, dhcp/dhcp6.c, dhcp/ra.c.   Depends on: core/wire.h.
  * Sources: RFC 1035 §3.1, §4.1.4; RFC 3397 §2; RFC 3442; RFC 4702 §2.1, §2.3. */
 #include "dhcp/dhcp4_value.h"
 
@@ -57,12 +57,12 @@ static int find_suffix(const uint8_t *buf, size_t len, const char *text)
 	return -1;
 }
 
-static void put_name(struct wire_writer *w, const char *text)
+static void put_name(struct wire_writer *w, const char *text, bool compressed)
 {
 	size_t known = wire_put_len(w); /* whole names only */
 
 	while (*text) {
-		int at = find_suffix(w->base, known, text);
+		int at = compressed ? find_suffix(w->base, known, text) : -1;
 		size_t label = strcspn(text, ".");
 
 		if (at >= 0) {
@@ -76,16 +76,26 @@ static void put_name(struct wire_writer *w, const char *text)
 	wire_put_u8(w, 0);
 }
 
-size_t dhcp4_search_write(const char *const *names, size_t n_names, uint8_t *buf, size_t size)
+static size_t put_names(const char *const *names, size_t n_names, bool compressed, uint8_t *buf, size_t size)
 {
 	struct wire_writer w = wire_write_to(buf, size);
 
 	for (size_t i = 0; i < n_names; i++) {
 		if (!dhcp4_is_name(names[i]))
 			return 0;
-		put_name(&w, names[i]);
+		put_name(&w, names[i], compressed);
 	}
 	return w.failed ? 0 : wire_put_len(&w);
+}
+
+size_t dhcp4_search_write(const char *const *names, size_t n_names, uint8_t *buf, size_t size)
+{
+	return put_names(names, n_names, true, buf, size);
+}
+
+size_t dhcp4_names_write(const char *const *names, size_t n_names, uint8_t *buf, size_t size)
+{
+	return put_names(names, n_names, false, buf, size);
 }
 
 bool dhcp4_name_read(const uint8_t *buf, size_t len, bool compressed, size_t *at, char text[DHCP4_NAME_SIZE])

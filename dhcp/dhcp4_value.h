@@ -28,6 +28,10 @@ bool dhcp4_is_name(const char *name);
  * @size is too small. */
 size_t dhcp4_search_write(const char *const *names, size_t n_names, uint8_t *buf, size_t size);
 
+/* Names one behind the other, none compressed, as IPv6's options have them (RFC 8415 §10, RFC 8106 §5.2). Returns
+ * the length; 0 when a name is none or @size is too small. */
+size_t dhcp4_names_write(const char *const *names, size_t n_names, uint8_t *buf, size_t size);
+
 /* Reads the name at *@at of @buf as text; a pointer may lead to before its own place only.
  * @compressed: pointers are allowed. Moves *@at behind the name. False, with *@at as it was, when it is cut off,
  * a label is too long or has a NUL, a pointer does not lead back, or the text has more than 253 bytes. */

@@ -3,7 +3,7 @@
  * All numbers are little-endian.
  *
  *	header   8 bytes "MUSTERLL", u32 format, u32 0, u64 network, u64 generation
- *	record   u16 length of what follows up to the checksum, u64 sequence, u8 kind, u32 address, MAC, i64 at, i64 until,
+ *	record   u16 length of what follows up to the checksum, u64 sequence, u8 kind, u64 address, MAC, i64 at, i64 until,
  *	         u8 n, identifier, u8 n, host name, then u64 checksum
  *
  * A checksum (XXH3, 64 bits) is over the one before it and its own record; the first is over the header. So a record
@@ -12,7 +12,7 @@
  *
  * The instant of the last record is where the clock stood; a lease is loaded with what it then had left.
  *
- * Used by: the host of dhcp/dhcp4.c.   Depends on: core/wire.h, core/bytes.h, xxhash. */
+ * Used by: the hosts of dhcp/dhcp4.c and dhcp/dhcp6.c.   Depends on: core/wire.h, core/bytes.h, xxhash. */
 #include "dhcp/lease_log.h"
 
 #include "core/wire.h"
@@ -23,7 +23,7 @@
 #include <xxhash.h>
 
 static const char magic[8] = "MUSTERLL";
-enum { FORMAT = 1, CHECKSUM_LEN = 8, LENGTH_LEN = 2, FIXED_LEN = 8 + 1 + 4 + MAC_LEN + 8 + 8 + 1 + 1 };
+enum { FORMAT = 2, CHECKSUM_LEN = 8, LENGTH_LEN = 2, FIXED_LEN = 8 + 1 + 8 + MAC_LEN + 8 + 8 + 1 + 1 };
 
 static uint64_t chain(uint64_t before, const uint8_t *data, size_t len)
 {
@@ -59,7 +59,7 @@ uint64_t lease_log_append(struct lease_log *log, const struct lease_record *reco
 	wire_put_le16(&w, (uint16_t)(FIXED_LEN + record->client.id_len + name_len));
 	wire_put_le64(&w, ++log->seq);
 	wire_put_u8(&w, (uint8_t)record->kind);
-	wire_put_le32(&w, record->addr);
+	wire_put_le64(&w, record->addr);
 	wire_put_bytes(&w, record->client.mac.b, MAC_LEN);
 	put_i64(&w, record->at);
 	put_i64(&w, record->until);
@@ -159,7 +159,7 @@ static bool read_body(struct reading *f, struct wire_reader body)
 	uint64_t seq = wire_get_le64(&body);
 
 	rec->kind = wire_get_u8(&body);
-	rec->addr = wire_get_le32(&body);
+	rec->addr = wire_get_le64(&body);
 	mac = wire_get(&body, MAC_LEN);
 	rec->at = (int64_t)wire_get_le64(&body);
 	rec->until = (int64_t)wire_get_le64(&body);

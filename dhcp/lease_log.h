@@ -29,7 +29,7 @@ enum lease_record_kind {
 
 struct lease_record {
 	enum lease_record_kind kind;
-	uint32_t addr;
+	uint64_t addr;
 	struct lease_client client;
 	const char *hostname; /* "" or borrowed */
 	nsec_t until; /* of BOUND; NSEC_NEVER: for ever */

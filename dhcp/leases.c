@@ -1,4 +1,4 @@
-/* dhcp/leases.c: the leases of one IPv4 network: who has which address, until when.
+/* dhcp/leases.c: the leases of one network and family: who has which address, until when.
  *
  * Each entry is in the table by address, while it is owned in the tables by client and by MAC, in the queue of its
  * state, and while it has an end in the heap. The chains of a MAC hold LEASES_PER_MAC entries at most. Queues are in
@@ -7,7 +7,7 @@
  *
  * The hash is keyed with random bytes of the network's: a client cannot choose identifiers that meet in one chain.
  *
- * Used by: dhcp/dhcp4.c, dhcp/lease_log.c.   Depends on: core/{heap,prng,state}.h, xxhash.
+ * Used by: dhcp/dhcp4.c, dhcp/dhcp6.c, dhcp/lease_log.c.   Depends on: core/{heap,prng,state}.h, xxhash.
  * Sources: RFC 2131 §4.3.1 (choice of an address). */
 #include "dhcp/leases.h"
 
@@ -52,7 +52,7 @@ static uint64_t hash_of(const struct leases *t, const void *data, size_t len)
 	return XXH3_64bits_withSecret(data, len, t->secret, sizeof t->secret);
 }
 
-static size_t addr_bucket(const struct leases *t, uint32_t addr)
+static size_t addr_bucket(const struct leases *t, uint64_t addr)
 {
 	return hash_of(t, &addr, sizeof addr) & (t->n_buckets - 1);
 }
@@ -185,7 +185,7 @@ static int grow(struct leases *t)
 	return 0;
 }
 
-struct lease *leases_at(const struct leases *t, uint32_t addr)
+struct lease *leases_at(const struct leases *t, uint64_t addr)
 {
 	struct lease *l = t->by_addr[addr_bucket(t, addr)];
 
@@ -218,8 +218,8 @@ static int compare_id(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b
 
 static int order_addr(const void *a, const void *b)
 {
-	uint32_t x = (*(const struct lease_reservation *const *)a)->addr;
-	uint32_t y = (*(const struct lease_reservation *const *)b)->addr;
+	uint64_t x = (*(const struct lease_reservation *const *)a)->addr;
+	uint64_t y = (*(const struct lease_reservation *const *)b)->addr;
 
 	return x < y ? -1 : x > y;
 }
@@ -284,20 +284,26 @@ static int index_reservations(struct leases *t)
 		       -EINVAL;
 }
 
-static bool is_reserved(const struct leases *t, uint32_t addr)
+static bool is_reserved(const struct leases *t, uint64_t addr)
 {
 	return look_up(&t->res_addr, &(struct lease_reservation){ .addr = addr }, order_addr) != NULL;
 }
 
+/* How much of an identifier is the client's, not an IAID. */
+static size_t client_id_len(const struct leases *t, size_t id_len)
+{
+	return id_len > t->config->iaid_len ? id_len - t->config->iaid_len : 0;
+}
+
 const struct lease_reservation *leases_reservation(const struct leases *t, const struct lease_client *c)
 {
-	struct lease_reservation key = { .mac = c->mac, .id = c->id, .id_len = c->id_len };
-	const struct lease_reservation *r = c->id_len ? look_up(&t->res_id, &key, order_id) : NULL;
+	struct lease_reservation key = { .mac = c->mac, .id = c->id, .id_len = (uint8_t)client_id_len(t, c->id_len) };
+	const struct lease_reservation *r = key.id_len ? look_up(&t->res_id, &key, order_id) : NULL;
 
 	return r ? r : look_up(&t->res_mac, &key, order_mac);
 }
 
-static bool in_ranges(const struct leases *t, uint32_t addr)
+static bool in_ranges(const struct leases *t, uint64_t addr)
 {
 	for (size_t i = 0; i < t->config->n_ranges; i++)
 		if (addr >= t->config->ranges[i].first && addr <= t->config->ranges[i].last)
@@ -305,7 +311,7 @@ static bool in_ranges(const struct leases *t, uint32_t addr)
 	return false;
 }
 
-bool leases_covers(const struct leases *t, uint32_t addr)
+bool leases_covers(const struct leases *t, uint64_t addr)
 {
 	return in_ranges(t, addr) || is_reserved(t, addr);
 }
@@ -329,7 +335,7 @@ int leases_new(const struct lease_config *config, struct prng *prng, struct leas
 			leases_free(t);
 			return -EINVAL;
 		}
-		t->n_pool += (uint64_t)g->last - g->first + 1;
+		t->n_pool += g->last - g->first + 1;
 	}
 	r = index_reservations(t);
 	if (r == 0)
@@ -359,7 +365,7 @@ struct leases *leases_free(struct leases *t)
 	return NULL;
 }
 
-static int make_entry(struct leases *t, uint32_t addr, struct lease **ret_lease)
+static int make_entry(struct leases *t, uint64_t addr, struct lease **ret_lease)
 {
 	struct lease *l;
 	size_t b;
@@ -375,7 +381,7 @@ static int make_entry(struct leases *t, uint32_t addr, struct lease **ret_lease)
 	l->addr = addr;
 	l->state = LEASE_UNUSED;
 	l->is_reserved = is_reserved(t, addr);
-	heap_item_init(&l->due, addr);
+	heap_item_init(&l->due, (uint32_t)addr);
 	b = addr_bucket(t, addr);
 	l->same_addr = t->by_addr[b];
 	t->by_addr[b] = l;
@@ -393,7 +399,7 @@ static bool is_live(const struct lease *l)
 }
 
 /* The entry of @addr, made when there is none yet; NULL when that fails, then *r says why. */
-static struct lease *entry_of(struct leases *t, uint32_t addr, int *r)
+static struct lease *entry_of(struct leases *t, uint64_t addr, int *r)
 {
 	struct lease *l = leases_at(t, addr);
 
@@ -402,7 +408,17 @@ static struct lease *entry_of(struct leases *t, uint32_t addr, int *r)
 	return l;
 }
 
-/* The reserved address, unless it is in quarantine or another station holds it. */
+/* True when @l is held by another IAID of the client @c. */
+static bool is_other_iaid(const struct leases *t, const struct lease *l, const struct lease_client *c)
+{
+	size_t len = client_id_len(t, c->id_len);
+
+	return t->config->iaid_len && l->is_owned && is_live(l) && mac_equal(&l->mac, &c->mac) &&
+	       l->id_len == c->id_len && memcmp(l->id, c->id, len) == 0 &&
+	       memcmp(l->id + len, c->id + len, l->id_len - len) != 0;
+}
+
+/* The reserved address, unless it is in quarantine, or another station or IAID holds it. */
 static struct lease *take_reserved(struct leases *t, const struct lease_client *c, int *r)
 {
 	const struct lease_reservation *res = leases_reservation(t, c);
@@ -412,7 +428,7 @@ static struct lease *take_reserved(struct leases *t, const struct lease_client *
 		return NULL;
 	if (l->state == LEASE_BOUND && !mac_equal(&l->mac, &c->mac))
 		return NULL;
-	return l;
+	return is_other_iaid(t, l, c) ? NULL : l;
 }
 
 /* True when @c may be given @l's address, as far as reservations and ranges go. */
@@ -448,7 +464,7 @@ static struct lease *take_same_mac(struct leases *t, const struct lease_client *
 	return n >= LEASES_PER_MAC ? best : NULL;
 }
 
-static struct lease *take_wanted(struct leases *t, uint32_t wanted, int *r)
+static struct lease *take_wanted(struct leases *t, uint64_t wanted, int *r)
 {
 	struct lease *l;
 
@@ -469,7 +485,7 @@ static struct lease *take_fresh(struct leases *t, int *r)
 		const struct lease_range *g = &t->config->ranges[t->fresh_range];
 
 		while (t->fresh_at <= g->last - g->first) {
-			uint32_t addr = g->first + (uint32_t)t->fresh_at++;
+			uint64_t addr = g->first + t->fresh_at++;
 
 			if (leases_at(t, addr) || is_reserved(t, addr))
 				continue;
@@ -516,7 +532,7 @@ static void hand_over(struct leases *t, struct lease *l, const struct lease_clie
 	own(t, l, c);
 }
 
-int leases_offer(struct leases *t, const struct lease_client *c, uint32_t wanted, nsec_t now, struct lease **ret_lease)
+int leases_offer(struct leases *t, const struct lease_client *c, uint64_t wanted, nsec_t now, struct lease **ret_lease)
 {
 	struct lease *l;
 	bool is_bound;
@@ -574,7 +590,7 @@ void leases_decline(struct leases *t, struct lease *l, nsec_t now)
 		set_state(t, t->queues[LEASE_DECLINED].head, LEASE_UNUSED, now);
 }
 
-int leases_restore(struct leases *t, const struct lease_client *c, uint32_t addr, const char *hostname, nsec_t until)
+int leases_restore(struct leases *t, const struct lease_client *c, uint64_t addr, const char *hostname, nsec_t until)
 {
 	struct lease *l;
 	int r = 0;
@@ -616,7 +632,7 @@ size_t leases_count(const struct leases *t, enum lease_state state)
 
 static int order_lease(const void *a, const void *b)
 {
-	uint32_t x = (*(const struct lease *const *)a)->addr, y = (*(const struct lease *const *)b)->addr;
+	uint64_t x = (*(const struct lease *const *)a)->addr, y = (*(const struct lease *const *)b)->addr;
 
 	return x < y ? -1 : x > y;
 }
@@ -641,7 +657,7 @@ int leases_sorted(const struct leases *t, const struct lease ***ret_leases, size
 
 /* One entry's fields, as they are written. */
 struct saved {
-	uint32_t addr;
+	uint64_t addr;
 	uint8_t state, id_len, hostname_len;
 	bool is_owned;
 	struct mac_addr mac;
@@ -652,7 +668,7 @@ struct saved {
 
 static void saved_fields(struct saved *e, struct state *s, nsec_t now)
 {
-	state_u32(s, &e->addr);
+	state_u64(s, &e->addr);
 	state_u8(s, &e->state);
 	state_expect(s, e->state < LEASE_STATE_COUNT, "a lease in a state that is none");
 	state_bool(s, &e->is_owned);
@@ -718,7 +734,11 @@ void leases_state(struct leases *t, struct state *s, nsec_t now)
 	state_u32(s, &n);
 	state_u32(s, &range);
 	state_u64(s, &t->fresh_at);
-	state_expect(s, range <= t->config->n_ranges && t->fresh_at <= (uint64_t)UINT32_MAX + 1,
+	state_expect(s,
+		     range <= t->config->n_ranges &&
+			     (t->fresh_at == 0 ||
+			      (range < t->config->n_ranges &&
+			       t->fresh_at - 1 <= t->config->ranges[range].last - t->config->ranges[range].first)),
 		     "a place outside the network's ranges");
 	if (!state_is_load(s)) {
 		for (size_t q = 0; q < QUEUE_COUNT; q++)

@@ -1,4 +1,4 @@
-/* dhcp/leases.h: the leases of one IPv4 network: who has which address, until when.
+/* dhcp/leases.h: the leases of one network and family: who has which address, until when.
  *
  * A client is a client identifier *and* a MAC: cloned systems share an identifier, and each wants an address of its
  * own. An entry is made when an address is first handed out and stays: a client that comes back finds its address
@@ -7,7 +7,9 @@
  * Who gives way when the pool is used up: offers nobody took, then leases that ended, the oldest first, then offers
  * that still wait. A bound lease never does, but for one of the same MAC (LEASES_PER_MAC).
  *
- * Times are instants on the network's clock. Addresses are in host order. */
+ * Times are instants on the network's clock. An address is an IPv4 address in host order, or the lower 64 bits of an
+ * IPv6 address whose upper 64 bits all addresses of the table share. In an IPv6 table an identifier is a DUID and
+ * behind it the four bytes of an IAID: a client may hold an address for each. */
 #ifndef MUSTER_DHCP_LEASES_H
 #define MUSTER_DHCP_LEASES_H
 
@@ -47,7 +49,7 @@ struct lease_client {
 };
 
 struct lease {
-	uint32_t addr;
+	uint64_t addr;
 	enum lease_state state;
 	bool is_owned; /* the next three are a client's */
 	bool is_reserved; /* the address is in a reservation */
@@ -63,12 +65,13 @@ struct lease {
 };
 
 struct lease_range {
-	uint32_t first, last; /* both included */
+	uint64_t first, last; /* both included; not all 2^64 */
 };
 
-/* The address goes to the client with this identifier (id_len > 0), or else with this MAC (has_mac). */
+/* The address goes to the client with this identifier (id_len > 0), or else with this MAC (has_mac). An identifier
+ * is without IAID here; the address goes to the first IAID of the client that asks. */
 struct lease_reservation {
-	uint32_t addr;
+	uint64_t addr;
 	bool has_mac;
 	struct mac_addr mac;
 	uint8_t id_len;
@@ -84,6 +87,7 @@ struct lease_config {
 	size_t n_reservations;
 	nsec_t offer_ns, quarantine_ns; /* > 0 */
 	size_t max; /* entries; 0: LEASES_MAX */
+	uint8_t iaid_len; /* bytes at the end of an identifier that are an IAID: 4, or 0 in an IPv4 table */
 };
 
 struct leases;
@@ -96,16 +100,16 @@ struct leases *leases_free(struct leases *t); /* accepts NULL; returns NULL */
 /* The entry of a client, borrowed; NULL when it has none. */
 struct lease *leases_find(const struct leases *t, const struct lease_client *c);
 /* The entry of an address, borrowed; NULL when it was never handed out. */
-struct lease *leases_at(const struct leases *t, uint32_t addr);
+struct lease *leases_at(const struct leases *t, uint64_t addr);
 /* The reservation of a client, borrowed; NULL. */
 const struct lease_reservation *leases_reservation(const struct leases *t, const struct lease_client *c);
 /* True when @addr is one that this table hands out: in a range, or reserved. */
-bool leases_covers(const struct leases *t, uint32_t addr);
+bool leases_covers(const struct leases *t, uint64_t addr);
 
 /* An address for @c: its reserved one, its last one, @wanted (0: none), a fresh one, or the oldest that may be
  * used again. It is offered until @now + offer_ns; an entry that is bound to @c stays bound.
  * @ret_lease: borrowed. Returns 0; -ENOSPC when there is none; -ENOMEM. */
-int leases_offer(struct leases *t, const struct lease_client *c, uint32_t wanted, nsec_t now, struct lease **ret_lease);
+int leases_offer(struct leases *t, const struct lease_client *c, uint64_t wanted, nsec_t now, struct lease **ret_lease);
 /* Binds an entry that its client owns. @hostname: cut to LEASE_NAME_SIZE; NULL: as it was. */
 void leases_bind(struct leases *t, struct lease *l, const char *hostname, nsec_t until);
 void leases_release(struct leases *t, struct lease *l, nsec_t now);
@@ -114,7 +118,7 @@ void leases_decline(struct leases *t, struct lease *l, nsec_t now);
 
 /* Makes @addr bound to @c, whatever the table held about both, as a log says it. Returns 0; -ERANGE when
  * the table does not hand it out, or not to @c; -ENOSPC; -ENOMEM. */
-int leases_restore(struct leases *t, const struct lease_client *c, uint32_t addr, const char *hostname, nsec_t until);
+int leases_restore(struct leases *t, const struct lease_client *c, uint64_t addr, const char *hostname, nsec_t until);
 
 /* Ends what is due. Returns an entry that was bound and expired, borrowed, to be called again; NULL at the end. */
 struct lease *leases_expire(struct leases *t, nsec_t now);

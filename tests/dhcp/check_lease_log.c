@@ -47,7 +47,7 @@ static struct lease_client client(uint8_t n)
 	return (struct lease_client){ .mac = { { 2, 0, 0, 0, 0, n } }, .id_len = n % 3, .id = ids[n & 1] };
 }
 
-static void add(enum lease_record_kind kind, uint8_t n, uint32_t addr, nsec_t until, nsec_t at)
+static void add(enum lease_record_kind kind, uint8_t n, uint64_t addr, nsec_t until, nsec_t at)
 {
 	(void)lease_log_append(
 		&logbook,
@@ -230,10 +230,10 @@ END_TEST
 enum { CLIENTS = 8, STEPS = 300 };
 struct seen {
 	size_t len;
-	uint32_t addr[CLIENTS]; /* 0: not bound */
+	uint64_t addr[CLIENTS]; /* 0: not bound */
 };
 
-static void random_step(struct prng *p, uint32_t *addr, nsec_t now)
+static void random_step(struct prng *p, uint64_t *addr, nsec_t now)
 {
 	uint8_t n = (uint8_t)prng_below(p, CLIENTS);
 	struct lease_client c = client(n);

@@ -45,16 +45,16 @@ static struct lease_client client(uint32_t n)
 						 (uint8_t)n } } };
 }
 
-static uint32_t offer(uint32_t n, uint32_t wanted, nsec_t now)
+static uint64_t offer(uint32_t n, uint64_t wanted, nsec_t now)
 {
 	struct lease_client c = client(n);
 
 	return leases_offer(t, &c, wanted, now, &l) == 0 ? l->addr : 0;
 }
 
-static uint32_t bind_to(uint32_t n, nsec_t now, nsec_t until)
+static uint64_t bind_to(uint32_t n, nsec_t now, nsec_t until)
 {
-	uint32_t addr = offer(n, 0, now);
+	uint64_t addr = offer(n, 0, now);
 
 	if (addr)
 		leases_bind(t, l, NULL, until);
@@ -152,7 +152,7 @@ END_TEST
 
 START_TEST(one_mac_has_few_addresses)
 {
-	uint32_t first = 0;
+	uint64_t first = 0;
 
 	range.last = NET + 200;
 	teardown();
@@ -285,7 +285,7 @@ END_TEST
 
 enum { CLIENTS = 12, STEPS = 60000 };
 static struct {
-	uint32_t addr; /* 0: not bound */
+	uint64_t addr; /* 0: not bound */
 	nsec_t until;
 } model[CLIENTS];
 
@@ -396,7 +396,7 @@ END_TEST
 /* The same steps on a table that was saved and loaded give the same addresses. */
 START_TEST(a_loaded_table_goes_on_alike)
 {
-	uint32_t got[2][40];
+	uint64_t got[2][40];
 
 	for (int loaded = 0; loaded < 2; loaded++) {
 		teardown();
@@ -417,6 +417,38 @@ START_TEST(a_loaded_table_goes_on_alike)
 }
 END_TEST
 
+/* An IPv6 table: wide addresses, and a client with a reservation that asks for two IAIDs. */
+START_TEST(a_reserved_address_is_for_one_iaid)
+{
+	static const uint64_t wide = 0x505400fffe123456;
+	static const struct lease_reservation reserved = { .addr = wide, .id = (const uint8_t *)"duid", .id_len = 4 };
+	struct lease_client one = client(1), two = client(1), late = client(1);
+
+	teardown();
+	config = (struct lease_config){ .reservations = &reserved, .n_reservations = 1, .iaid_len = 4 };
+	range = (struct lease_range){ wide + 1, wide + 0x100000000 };
+	begin();
+	one.id = (const uint8_t *)"duid\0\0\0\1";
+	two.id = (const uint8_t *)"duid\0\0\0\2";
+	late.id = (const uint8_t *)"duix\0\0\0\1";
+	one.id_len = two.id_len = late.id_len = 8;
+	ck_assert_int_eq(leases_offer(t, &one, 0, 0, &l), 0);
+	ck_assert_uint_eq(l->addr, wide);
+	ck_assert_int_eq(leases_offer(t, &two, 0, 0, &other), 0);
+	ck_assert_uint_eq(other->addr, wide + 1);
+	ck_assert_ptr_eq(leases_find(t, &one), l); /* it keeps what it was offered */
+	ck_assert_int_eq(leases_offer(t, &late, wide + 0x90000000, 0, &other), 0);
+	ck_assert_uint_eq(other->addr, wide + 0x90000000);
+	ck_assert_ptr_null(leases_reservation(t, &late));
+	leases_release(t, l, S);
+	ck_assert_int_eq(leases_offer(t, &two, 0, 2 * S, &other), 0); /* now nobody's */
+	ck_assert_uint_eq(other->addr, wide);
+	save_and_load();
+	ck_assert_uint_eq(leases_at(t, wide)->addr, wide);
+	ck_assert_ptr_nonnull(leases_at(t, wide + 0x90000000));
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("leases");
@@ -433,6 +465,7 @@ static Suite *make_suite(void)
 	tcase_add_test(c, quarantine_is_bounded_and_ends);
 	tcase_add_test(c, reserved_addresses);
 	tcase_add_test(c, a_reserved_mac_takes_its_address_with_any_identifier);
+	tcase_add_test(c, a_reserved_address_is_for_one_iaid);
 	tcase_add_test(c, what_overlaps_is_refused);
 	tcase_add_test(c, a_large_pool_costs_what_is_used);
 	tcase_add_loop_test(c, random_clients_never_share, 0, 4);
