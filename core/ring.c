@@ -403,14 +403,16 @@ static void record_state(struct ring *writer, struct ring_record *rec, struct st
 		ring_commit(writer, rec->len, &rec->offload, rec->time_ns);
 }
 
-/* Writes the records that wait. Returns false when one of them is malformed. */
+/* Writes the records that wait, no more than a ring holds: its writer is to have stopped, and may not have.
+ * Returns false when one of them is malformed. */
 static bool save_records(struct ring *reader, struct state *s, nsec_t now)
 {
+	const uint32_t start = reader->head;
 	struct ring_record rec;
 	bool more;
 
 	do {
-		more = ring_peek(reader, &rec);
+		more = reader->head - start < reader->size && ring_peek(reader, &rec);
 		state_bool(s, &more);
 		if (more)
 			record_state(NULL, &rec, s, now);

@@ -140,6 +140,11 @@ void rpc_bind(struct rpc *r, struct control *control)
 
 int rpc_call(struct rpc *r, json_t *msg, nsec_t timeout_ns, rpc_reply_fn *fn, void *ctx)
 {
+	return rpc_call_fds(r, msg, NULL, 0, timeout_ns, fn, ctx);
+}
+
+int rpc_call_fds(struct rpc *r, json_t *msg, const int *fds, int n_fds, nsec_t timeout_ns, rpc_reply_fn *fn, void *ctx)
+{
 	struct call *c, **end = &r->first;
 	int err = r->control ? 0 : -EPIPE;
 
@@ -147,7 +152,7 @@ int rpc_call(struct rpc *r, json_t *msg, nsec_t timeout_ns, rpc_reply_fn *fn, vo
 		err = -ENOBUFS;
 	if (err == 0) {
 		(void)json_object_set_new(msg, "id", json_integer(++r->last_id));
-		err = control_send(r->control, msg, NULL, 0);
+		err = control_send(r->control, msg, fds, n_fds);
 	}
 	json_decref(msg);
 	if (err < 0)

@@ -37,6 +37,8 @@ void rpc_bind(struct rpc *r, struct control *control);
  * Returns 0, and @fn is called later, never from here; -EPIPE without a connection; -ENOBUFS
  * when RPC_CALLS_MAX wait or the peer does not read; -errno. */
 int rpc_call(struct rpc *r, json_t *msg, nsec_t timeout_ns, rpc_reply_fn *fn, void *ctx);
+/* The same, with @n_fds descriptors, which are duplicated. */
+int rpc_call_fds(struct rpc *r, json_t *msg, const int *fds, int n_fds, nsec_t timeout_ns, rpc_reply_fn *fn, void *ctx);
 /* A message that came from the peer. Returns whether it was an answer (known or not). */
 bool rpc_take(struct rpc *r, json_t *msg);
 /* No reply with this @ctx will come any more. */

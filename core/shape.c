@@ -82,7 +82,7 @@ static bool get_time(json_t *j, const char *key, nsec_t *ret)
 {
 	uint64_t v = 0;
 
-	if (!get_number(j, key, INT64_MAX, &v))
+	if (!get_number(j, key, (uint64_t)SHAPE_TIME_MAX, &v))
 		return false;
 	*ret = (nsec_t)v;
 	return true;
@@ -147,7 +147,7 @@ int shape_dir_from_json(json_t *j, struct shape_dir *ret_shape)
 	struct shape_dir d = { .queue_in_packets = json_object_get(j, "queue_packets") };
 	uint64_t overhead = 0;
 
-	if (!json_is_object(j) || !get_number(j, "rate_bps", INT64_MAX, &d.rate_bps) ||
+	if (!json_is_object(j) || !get_number(j, "rate_bps", SHAPE_RATE_MAX, &d.rate_bps) ||
 	    !get_time(j, "delay_ns", &d.delay_ns) || !get_time(j, "jitter_ns", &d.jitter_ns) ||
 	    !get_distribution(j, &d) || !get_loss(j, &d) || !get_share(j, "corrupt", &d.corrupt) ||
 	    !get_share(j, "duplicate", &d.duplicate) || !get_share(j, "reorder", &d.reorder) ||

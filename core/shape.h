@@ -17,6 +17,11 @@ enum link_dir { LINK_BOTH, LINK_UP, LINK_DOWN };
 enum shape_distribution { SHAPE_UNIFORM, SHAPE_NORMAL, SHAPE_PARETO, SHAPE_DISTRIBUTION_COUNT };
 extern const char *const shape_distribution_names[SHAPE_DISTRIBUTION_COUNT];
 
+/* Two years, in ns, of delay and of jitter: a jitter times its largest deviation is an instant yet (shaping/link.c). */
+#define SHAPE_TIME_MAX ((nsec_t)1 << 56)
+/* Bits a second. The part of a bit that an instant in ns leaves open is a short while at any other rate. */
+#define SHAPE_RATE_MAX UINT64_C(1000000000000000)
+
 /* All zero is a plain wire. Shares and chances are 0 to 1. */
 struct shape_dir {
 	uint64_t rate_bps; /* 0: unlimited */

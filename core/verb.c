@@ -4,7 +4,7 @@
  * refused, so that a mistyped one is no default. Descriptors that a verb does not take are refused
  * as the argument "fds" nobody knows, and closed by core/control.c.
  *
- * Used by: teams/serve.c, vmm/machine_io.c.   Depends on: core/bytes.h, core/control.h, core/escape.h. */
+ * Used by: teams/serve.c, fabric/requests.c, vmm/machine_io.c.   Depends on: core/bytes.h, core/control.h, core/escape.h. */
 #include "core/verb.h"
 
 #include "core/escape.h"
@@ -12,7 +12,15 @@
 #include <errno.h>
 #include <string.h>
 
-static const char *const kind_names[] = { "a string", "an integer", "a boolean", "an array of strings", "an object" };
+static const char *const kind_names[] = {
+	[VERB_STRING] = "a string",
+	[VERB_INTEGER] = "an integer",
+	[VERB_U32] = "an integer of 0 to 2^32 - 1",
+	[VERB_U56] = "an integer of 0 to 2^56",
+	[VERB_BOOLEAN] = "a boolean",
+	[VERB_STRINGS] = "an array of strings",
+	[VERB_OBJECT] = "an object",
+};
 _Static_assert(sizeof kind_names / sizeof *kind_names == VERB_KIND_COUNT, "one name a kind");
 
 static bool are_strings(const json_t *array)
@@ -26,6 +34,11 @@ static bool are_strings(const json_t *array)
 	return json_is_array(array);
 }
 
+static bool is_up_to(const json_t *v, json_int_t max)
+{
+	return json_is_integer(v) && json_integer_value(v) >= 0 && json_integer_value(v) <= max;
+}
+
 static bool is_of(const json_t *v, enum verb_kind kind)
 {
 	switch (kind) {
@@ -33,6 +46,10 @@ static bool is_of(const json_t *v, enum verb_kind kind)
 		return json_is_string(v);
 	case VERB_INTEGER:
 		return json_is_integer(v);
+	case VERB_U32:
+		return is_up_to(v, UINT32_MAX);
+	case VERB_U56:
+		return is_up_to(v, VERB_U56_MAX);
 	case VERB_BOOLEAN:
 		return json_is_boolean(v);
 	case VERB_STRINGS:
@@ -86,26 +103,63 @@ int verb_check(const json_t *msg, const struct verb_arg *common, const struct ve
 
 /* ---- answers -------------------------------------------------------------------- */
 
-void verb_ok(struct control *control, json_int_t id, json_t *body)
+/* @body: taken over; may be NULL. */
+static json_t *ok_json(json_int_t id, json_t *body)
 {
 	json_t *msg = body ? json_copy(body) : json_object();
 
 	json_decref(body);
 	(void)json_object_set_new(msg, "id", json_integer(id));
 	(void)json_object_set_new(msg, "ok", json_true());
+	return msg;
+}
+
+static json_t *fail_json(json_int_t id, int status, const char *text)
+{
+	CLEANUP(free) char *harmless = escape_str(text); /* what is no UTF-8 would be no answer */
+
+	return json_pack("{s:I,s:b,s:i,s:s}", "id", id, "ok", 0, "status", status, "error", harmless);
+}
+
+/* @msg: taken over. */
+static void send_to(struct control *control, json_t *msg)
+{
 	if (control)
 		(void)control_send(control, msg, NULL, 0);
 	json_decref(msg);
 }
 
+/* @msg: taken over. */
+static void send_answer(struct verb_call *call, json_t *msg)
+{
+	if (call->table->is_quiet && !json_object_get(call->msg, "id")) {
+		json_decref(msg);
+	} else if (call->answer) {
+		call->answer(call->answer_ctx, msg);
+		json_decref(msg);
+	} else {
+		send_to(call->control, msg);
+	}
+}
+
+void verb_answer(struct verb_call *call, json_t *body)
+{
+	send_answer(call, ok_json(call->id, body));
+}
+
+void verb_refuse(struct verb_call *call, int status, const char *text)
+{
+	send_answer(call, fail_json(call->id, status, text));
+}
+
+void verb_ok(struct control *control, json_int_t id, json_t *body)
+{
+	send_to(control, ok_json(id, body));
+}
+
 void verb_fail(struct control *control, json_int_t id, int status, const char *text)
 {
-	CLEANUP(free) char *harmless = escape_str(text); /* what is no UTF-8 would be no answer */
-	json_t *msg = json_pack("{s:I,s:b,s:i,s:s}", "id", id, "ok", 0, "status", status, "error", harmless);
-
-	if (control)
-		(void)control_send(control, msg, NULL, 0);
-	json_decref(msg);
+	send_to(control, fail_json(id, status, text));
 }
 
 /* ---- the dispatcher --------------------------------------------------------------- */
@@ -151,10 +205,10 @@ static int check_call(const struct verb_table *t, struct verb_call *call, char *
 bool verb_dispatch(const struct verb_table *t, struct verb_call *call)
 {
 	CLEANUP(free) char *why = NULL;
-	json_t *id = json_object_get(call->msg, "id");
 	int status;
 
-	call->id = json_integer_value(id);
+	call->table = t;
+	call->id = json_integer_value(json_object_get(call->msg, "id"));
 	status = check_call(t, call, &why);
 	if (status == 0) {
 		call->verb->fn(call);
@@ -162,8 +216,7 @@ bool verb_dispatch(const struct verb_table *t, struct verb_call *call)
 	}
 	if (call->n_refused)
 		(*call->n_refused)++;
-	if (id || !t->is_quiet)
-		verb_fail(call->control, call->id, status, why ? why : "refused");
+	verb_refuse(call, status, why ? why : "refused");
 	return false;
 }
 

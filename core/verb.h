@@ -16,7 +16,9 @@
 
 enum verb_kind {
 	VERB_STRING,
-	VERB_INTEGER,
+	VERB_INTEGER, /* of 64 bits */
+	VERB_U32, /* an integer of 0 to 2^32 - 1: an index, a port */
+	VERB_U56, /* an integer of 0 to 2^56: nanoseconds up to two years, bytes */
 	VERB_BOOLEAN,
 	VERB_STRINGS, /* an array of strings */
 	VERB_OBJECT,
@@ -31,9 +33,13 @@ struct verb_arg {
 	bool is_needed;
 };
 
+#define VERB_U56_MAX ((json_int_t)1 << 56)
+
 struct verb_call;
 struct verb_table;
 typedef void verb_fn(struct verb_call *call);
+/* Takes an answer. @answer: lent for the call. */
+typedef void verb_answer_fn(void *ctx, json_t *answer);
 
 struct verb {
 	const char *name; /* of "do" */
@@ -59,11 +65,14 @@ struct verb_table {
 /* One request. Lent to the handler for the call. */
 struct verb_call {
 	void *ctx, *subject; /* the table's own: who is asked, and about what (set by its admit) */
-	struct control *control; /* where the answer goes; NULL: nowhere */
+	struct control *control; /* where the answer goes unless there is @answer; NULL: nowhere */
+	verb_answer_fn *answer; /* NULL: the answer goes to @control */
+	void *answer_ctx;
 	json_t *msg;
 	int *fds, n_fds; /* as control_fn's: one taken over is set to -1 */
 	uint64_t *n_refused; /* requests refused so far; may be NULL */
 	/* filled by verb_dispatch() */
+	const struct verb_table *table;
 	const struct verb *verb;
 	json_int_t id; /* 0: none came */
 };
@@ -75,9 +84,14 @@ enum { VERB_REFUSED = 2 /* the exit status of a request that is wrong in itself 
  * Returns whether the handler ran; @call->control may be gone then. */
 bool verb_dispatch(const struct verb_table *table, struct verb_call *call);
 
-/* Answers. @control NULL: nothing is sent. @body: members of the answer, taken over; may be NULL. */
-void verb_ok(struct control *control, json_int_t id, json_t *body);
+/* Answers a call from within its handler. Nothing is sent where the table is quiet and no id came.
+ * @body: members of the answer, taken over; may be NULL. */
+void verb_answer(struct verb_call *call, json_t *body);
 /* @status: the exit status of the command. @text: for people; escaped here. */
+void verb_refuse(struct verb_call *call, int status, const char *text);
+
+/* The same for a handler that answers later. @control NULL: nothing is sent. */
+void verb_ok(struct control *control, json_int_t id, json_t *body);
 void verb_fail(struct control *control, json_int_t id, int status, const char *text);
 
 /* Appends @table's part of docs/protocol.md: a heading, and a row for each verb. */

@@ -44,6 +44,7 @@ struct fabric {
 	void *on_peer_ctx;
 	bool is_paused;
 	nsec_t pause_began_ns, paused_ns; /* real instant; sum of the ended pauses */
+	uint64_t n_refused; /* requests */
 };
 
 /* Assembles. @plan: borrowed, outlives the fabric. Returns 0 or -errno: -EINVAL for a wire that
@@ -77,6 +78,21 @@ void fabric_resume(struct fabric *f, nsec_t real);
  * freed. */
 void fabric_state(struct fabric *f, struct state *s, nsec_t real);
 
+/* ---- fabric_file.c ---------------------------------------------------- */
+
+/* How long a saved state of a fabric of @plan can be, in bytes. */
+uint64_t fabric_state_max(const struct fabric_plan *plan);
+/* Writes the state to @fd (borrowed; a file or a pipe), between two steps. The other sides of the ports have
+ * stopped; @real: the driver's clock. The fabric is left as it was.
+ * Returns 0; -EBUSY unless the fabric is paused; -EMEDIUMTYPE; -errno of a write. @ret_why: the caller frees it. */
+int fabric_save_to(struct fabric *f, int fd, nsec_t real, uint64_t *ret_bytes, char **ret_why);
+/* Reads a state from @fd (borrowed; a file or a pipe), to its end, into a paused fabric of the same plan. The
+ * other sides of the ports attach afterwards; what the fabric held is lost.
+ * @ret_is_lost: set to true when the fabric can only be freed, else untouched and the fabric is as before.
+ * Returns 0; -EBUSY unless the fabric is paused; -EMEDIUMTYPE; -EFBIG: longer than fabric_state_max(); -EBADMSG:
+ * refused; -errno of a read. @ret_why: names the section that is refused; the caller frees it. */
+int fabric_load_from(struct fabric *f, int fd, nsec_t real, bool *ret_is_lost, char **ret_why);
+
 /* ---- links.c: what the control socket asks of links ------------------ */
 
 /* One network's links, or one port's, in one direction or both. */
@@ -103,10 +119,5 @@ json_t *fabric_link_show(struct fabric *f, const struct fabric_target *t, nsec_t
 /* Bytes of memory of all frames that wait and fly. */
 uint64_t fabric_held_bytes(const struct fabric *f);
 json_t *fabric_counters(struct fabric *f, nsec_t now);
-
-/* ---- requests.c ------------------------------------------------------- */
-
-/* Answers one request. *ret_quit: set to true by "quit", else untouched. */
-json_t *fabric_request(struct fabric *f, json_t *msg, nsec_t real, bool *ret_quit);
 
 #endif

@@ -8,7 +8,7 @@
  * A fabric is loaded into one that was made from the same plan. Its ports are awake afterwards,
  * since frames may wait in their rings.
  *
- * Used by: tests.   Depends on: core/element_state.h, fabric/fabric.h. */
+ * Used by: fabric/fabric_file.c.   Depends on: core/element_state.h, fabric/fabric.h. */
 #include "core/element_state.h"
 #include "fabric/fabric.h"
 

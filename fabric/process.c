@@ -21,7 +21,7 @@
 #include "core/loop.h"
 #include "core/proc.h"
 #include "core/sandbox.h"
-#include "fabric/fabric.h"
+#include "fabric/requests.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -35,6 +35,9 @@ enum {
 	PEER_WORDS_PER_S = 1, /* of peers that come and go: told at once, and for good */
 	MEMORY_BESIDE = 64 << 20, /* bytes, beside frames that wait: messages, spent frames, the heap's gaps */
 };
+
+/* A supervisor that asks on and on and reads nothing is not heard meanwhile. */
+static const struct control_limits control_limits = { CONTROL_LEN_MAX, CONTROL_OUT_MAX, 1 << 20 };
 
 /* A port's kick, as the loop knows it. */
 struct kick {
@@ -92,23 +95,31 @@ static void on_peer(void *ctx, const struct fabric_port *port, bool is_there, co
 	json_decref(event);
 }
 
+/* An answer that cannot be sent ends the fabric: its supervisor would wait for it. */
+static void send_answer(void *ctx, json_t *answer)
+{
+	struct process *p = ctx;
+
+	if (control_send(p->control, answer, NULL, 0) < 0)
+		p->quit = true;
+}
+
 static void on_control(void *ctx, struct control *c, json_t *msg, int *fds, int n_fds, int status)
 {
 	struct process *p = ctx;
-	json_t *answer;
+	struct fabric_asked asked = { .fabric = p->fabric, .real = clock_now() };
+	struct verb_call call = { .answer = send_answer, .answer_ctx = p, .msg = msg, .fds = fds, .n_fds = n_fds };
 
-	(void)fds;
-	(void)n_fds;
 	if (!msg) {
 		p->quit = true;
 		p->status = status < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 		p->control = control_free(c);
 		return;
 	}
-	answer = fabric_request(p->fabric, msg, clock_now(), &p->quit);
-	if (control_send(c, answer, NULL, 0) < 0)
-		p->quit = true;
-	json_decref(answer);
+	fabric_request(&asked, &call);
+	p->quit |= asked.quits;
+	if (asked.has_failed)
+		p->status = EXIT_FAILURE;
 }
 
 static int set_up(struct process *p, const struct fabric_config *cfg)
@@ -129,6 +140,7 @@ static int set_up(struct process *p, const struct fabric_config *cfg)
 	r = control_new(p->loop, cfg->control_fd, on_control, p, &p->control);
 	if (r < 0)
 		return r;
+	control_set_limits(p->control, &control_limits);
 	p->kicks = calloc(cfg->plan->n_ports + 1, sizeof *p->kicks);
 	if (!p->kicks)
 		return -ENOMEM;
@@ -188,7 +200,8 @@ static int enter_cell(const struct fabric *f)
 	CLEANUP(free) char *why = NULL;
 	int r;
 
-	sandbox_bound_memory(SANDBOX_FABRIC, fabric_memory_max(f->plan->total_bytes));
+	/* A state that is saved or loaded is held besides, in a buffer that doubles as it grows. */
+	sandbox_bound_memory(SANDBOX_FABRIC, fabric_memory_max(f->plan->total_bytes) + 2 * fabric_state_max(f->plan));
 	r = sandbox_isolate(SANDBOX_FABRIC, NULL, 0, &why);
 
 	if (r == 0)

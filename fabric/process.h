@@ -1,24 +1,8 @@
 /* fabric/process.h: the process in which a team's elements run: rings, switches
  * and links, on one loop.
  *
- * Control messages on control_fd (each request has "id", the answer repeats
- * it: {"id":N,"ok":true,...} or {"id":N,"ok":false,"error":"text"}):
- *   {"id":N,"do":"link-show","network":I} or {"port":I}
- *       -> "links":[{"port":NAME,"dir":"up|down","shape":{..},"counters":{..},"up":true,
- *                     "ring":{..} (a port's own links: counters between its far end and the link),
- *                     "state":{"nic":"up|down","network":..,"direction":..,"carrier":true}}]
- *   {"id":N,"do":"link-set","network":I | "port":I,"dir":"up|down|both","up":SHAPE,"down":SHAPE}
- *     whole shapes, as core/shape.h has them, for the directions that "dir" names
- *   {"id":N,"do":"link-reset", ...} {"id":N,"do":"link-state", ...,"up":BOOL,"flap":BOOL}
- *     link-state is one word about the target (fabric/link_state.h); "flap" with "up" is
- *     the end of a flap, which opens what the flap closed and nothing else.
- *     set and reset answer as link-show does. A network's link of a port is that
- *     towards the port; its "dir" is the network shape's direction that it has:
- *     "down" for the network's first port in the plan, "up" for the others.
- *   {"id":N,"do":"counters"} -> whole books of every network and port
- *   {"id":N,"do":"pause"} {"id":N,"do":"resume"}: frames stay where they are
- *   {"id":N,"do":"quit"}: answers, then ends
- * And, without being asked, of ports whose other side comes and goes:
+ * Who forks it sends requests on control_fd (fabric/requests.h), and ignores SIGPIPE before.
+ * Without being asked it tells of ports whose other side comes and goes:
  *   {"event":"peer","port":I,"there":BOOL,"why":TEXT,"untold":N}
  *     "why" says why it went. "untold" is how many such events were left out before
  *     this one: of many in a short time, one a second is told.

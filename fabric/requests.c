@@ -1,144 +1,244 @@
 /* fabric/requests.c: the fabric's side of its control protocol.
  *
- * A request is checked whole before anything is done; what is wrong with it is
- * the answer's "error". The form is in fabric/process.h.
+ * The table checks names, kinds and ranges (core/verb.h). What is left is checked by each handler before it
+ * does anything, and told with the refusal.
  *
- * Used by: fabric/process.c.   Depends on: core/shape.h. */
-#include "fabric/fabric.h"
+ * Used by: fabric/process.c.   Depends on: core/shape.h, core/verb.h. */
+#include "fabric/requests.h"
+
+#include "core/bytes.h"
 
 #include <errno.h>
 #include <string.h>
 
-static json_t *answer_ok(json_t *msg)
-{
-	json_t *a = json_pack("{s:b}", "ok", 1);
-	json_t *id = json_object_get(msg, "id");
+enum { NOT_NOW = 1 /* the exit status of a request that is right and cannot be served */ };
 
-	if (id)
-		json_object_set(a, "id", id);
-	return a;
+static struct fabric *fabric_of(const struct verb_call *call)
+{
+	const struct fabric_asked *asked = call->ctx;
+
+	return asked->fabric;
 }
 
-static json_t *answer_error(json_t *msg, const char *text)
+static nsec_t now_of(const struct verb_call *call)
 {
-	json_t *a = answer_ok(msg);
+	const struct fabric_asked *asked = call->ctx;
 
-	json_object_set_new(a, "ok", json_false());
-	json_object_set_new(a, "error", json_string(text));
-	return a;
+	return fabric_time(asked->fabric, asked->real);
 }
 
-/* A member that counts things. Returns 0; -ENOENT when absent; -EINVAL. */
-static int get_index(json_t *msg, const char *key, size_t *ret_index)
+/* What is wrong in the request itself, beyond what the table knows; counted as the table's refusals are. */
+static void refuse(struct verb_call *call, const char *why)
 {
-	json_t *j = json_object_get(msg, key);
+	(*call->n_refused)++;
+	verb_refuse(call, VERB_REFUSED, why);
+}
 
-	if (!j)
-		return -ENOENT;
-	if (!json_is_integer(j) || json_integer_value(j) < 0)
-		return -EINVAL;
-	*ret_index = (size_t)json_integer_value(j);
-	return 0;
+/* ---- links ------------------------------------------------------------------------ */
+
+static bool read_dir(const char *text, enum link_dir *ret_dir)
+{
+	static const char *const names[] = { [LINK_BOTH] = "both", [LINK_UP] = "up", [LINK_DOWN] = "down" };
+
+	for (size_t i = 0; text && i < sizeof names / sizeof names[0]; i++)
+		if (strcmp(text, names[i]) == 0) {
+			*ret_dir = (enum link_dir)i;
+			return true;
+		}
+	return !text;
 }
 
 /* Reads what the request is about. Returns NULL, or what is wrong. */
-static const char *get_target(const struct fabric *f, json_t *msg, struct fabric_target *ret_target)
+static const char *read_target(const struct verb_call *call, struct fabric_target *ret_target)
 {
+	json_t *network = json_object_get(call->msg, "network"), *port = json_object_get(call->msg, "port");
 	struct fabric_target t = { .dir = LINK_BOTH };
-	const char *dir = json_string_value(json_object_get(msg, "dir"));
-	int r = get_index(msg, "network", &t.ref.index);
 
-	t.ref.is_network = r == 0;
-	if (r == -EINVAL || (r < 0 && get_index(msg, "port", &t.ref.index) < 0))
-		return "the request names neither a network nor a port";
-	if (dir && strcmp(dir, "up") == 0)
-		t.dir = LINK_UP;
-	else if (dir && strcmp(dir, "down") == 0)
-		t.dir = LINK_DOWN;
-	else if (dir && strcmp(dir, "both") != 0)
+	if (!network == !port)
+		return "a network or a port is needed, and not both";
+	t.ref.is_network = network != NULL;
+	t.ref.index = (size_t)json_integer_value(network ? network : port);
+	if (!read_dir(json_string_value(json_object_get(call->msg, "dir")), &t.dir))
 		return "dir is up, down or both";
-	if (fabric_target_check(f, &t) < 0)
+	if (fabric_target_check(fabric_of(call), &t) < 0)
 		return "no such network or port";
 	*ret_target = t;
 	return NULL;
 }
 
-static json_t *link_show(struct fabric *f, json_t *msg, const struct fabric_target *t, nsec_t now)
+/* Returns whether *@ret_target is there; else the asker was told why not. */
+static bool get_target(struct verb_call *call, struct fabric_target *ret_target)
 {
-	json_t *a = answer_ok(msg);
+	const char *wrong = read_target(call, ret_target);
 
-	json_object_set_new(a, "links", fabric_link_show(f, t, now));
-	return a;
+	if (wrong)
+		refuse(call, wrong);
+	return !wrong;
 }
 
-static json_t *link_set(struct fabric *f, json_t *msg, const struct fabric_target *t, nsec_t now)
+static void answer_links(struct verb_call *call, const struct fabric_target *t)
+{
+	verb_answer(call, json_pack("{s:o}", "links", fabric_link_show(fabric_of(call), t, now_of(call))));
+}
+
+static void do_link_show(struct verb_call *call)
+{
+	struct fabric_target t;
+
+	if (get_target(call, &t))
+		answer_links(call, &t);
+}
+
+static void do_link_set(struct verb_call *call)
 {
 	struct shape_dir up = { 0 }, down = { 0 };
-
-	if (t->dir != LINK_DOWN && shape_dir_from_json(json_object_get(msg, "up"), &up) < 0)
-		return answer_error(msg, "up is no shape");
-	if (t->dir != LINK_UP && shape_dir_from_json(json_object_get(msg, "down"), &down) < 0)
-		return answer_error(msg, "down is no shape");
-	fabric_link_set(f, t, &up, &down, now);
-	return link_show(f, msg, t, now);
-}
-
-static json_t *link_reset(struct fabric *f, json_t *msg, const struct fabric_target *t, nsec_t now)
-{
-	fabric_link_reset(f, t, now);
-	return link_show(f, msg, t, now);
-}
-
-static json_t *link_state(struct fabric *f, json_t *msg, const struct fabric_target *t, nsec_t now)
-{
-	json_t *up = json_object_get(msg, "up"), *flap = json_object_get(msg, "flap");
-
-	if (!json_is_boolean(up) || (flap && !json_is_boolean(flap)))
-		return answer_error(msg, "up and flap are true or false");
-	fabric_link_state(f, t, json_is_true(up), json_is_true(flap), now);
-	return answer_ok(msg);
-}
-
-static const struct {
-	const char *name;
-	json_t *(*fn)(struct fabric *f, json_t *msg, const struct fabric_target *t, nsec_t now);
-} link_verbs[] = {
-	{ "link-show", link_show },
-	{ "link-set", link_set },
-	{ "link-reset", link_reset },
-	{ "link-state", link_state },
-};
-
-json_t *fabric_request(struct fabric *f, json_t *msg, nsec_t real, bool *ret_quit)
-{
-	const char *verb = json_string_value(json_object_get(msg, "do"));
-	nsec_t now = fabric_time(f, real);
 	struct fabric_target t;
-	const char *wrong;
 
-	if (!verb)
-		return answer_error(msg, "the request has no \"do\"");
-	(void)fabric_step(f, now); /* what is due comes before the change */
-	for (size_t i = 0; i < sizeof link_verbs / sizeof link_verbs[0]; i++) {
-		if (strcmp(verb, link_verbs[i].name) != 0)
-			continue;
-		wrong = get_target(f, msg, &t);
-		return wrong ? answer_error(msg, wrong) : link_verbs[i].fn(f, msg, &t, now);
+	if (!get_target(call, &t))
+		return;
+	if (t.dir != LINK_DOWN && shape_dir_from_json(json_object_get(call->msg, "up"), &up) < 0) {
+		refuse(call, "up is no shape");
+		return;
 	}
-	if (strcmp(verb, "counters") == 0) {
-		json_t *a = answer_ok(msg), *c = fabric_counters(f, now);
+	if (t.dir != LINK_UP && shape_dir_from_json(json_object_get(call->msg, "down"), &down) < 0) {
+		refuse(call, "down is no shape");
+		return;
+	}
+	fabric_link_set(fabric_of(call), &t, &up, &down, now_of(call));
+	answer_links(call, &t);
+}
 
-		json_object_update(a, c);
-		json_decref(c);
-		return a;
-	}
-	if (strcmp(verb, "pause") == 0)
-		fabric_pause(f, real);
-	else if (strcmp(verb, "resume") == 0)
-		fabric_resume(f, real);
-	else if (strcmp(verb, "quit") == 0)
-		*ret_quit = true;
+static void do_link_reset(struct verb_call *call)
+{
+	struct fabric_target t;
+
+	if (!get_target(call, &t))
+		return;
+	fabric_link_reset(fabric_of(call), &t, now_of(call));
+	answer_links(call, &t);
+}
+
+static void do_link_state(struct verb_call *call)
+{
+	struct fabric_target t;
+
+	if (!get_target(call, &t))
+		return;
+	fabric_link_state(fabric_of(call), &t, json_is_true(json_object_get(call->msg, "up")),
+			  json_is_true(json_object_get(call->msg, "flap")), now_of(call));
+	verb_answer(call, NULL);
+}
+
+/* ---- the whole fabric --------------------------------------------------------------- */
+
+static void do_counters(struct verb_call *call)
+{
+	json_t *books = fabric_counters(fabric_of(call), now_of(call));
+
+	(void)json_object_set_new(books, "refused", json_integer((json_int_t)*call->n_refused));
+	verb_answer(call, books);
+}
+
+static void do_pause(struct verb_call *call)
+{
+	const struct fabric_asked *asked = call->ctx;
+
+	fabric_pause(asked->fabric, asked->real);
+	verb_answer(call, NULL);
+}
+
+static void do_resume(struct verb_call *call)
+{
+	const struct fabric_asked *asked = call->ctx;
+
+	fabric_resume(asked->fabric, asked->real);
+	verb_answer(call, NULL);
+}
+
+static void do_quit(struct verb_call *call)
+{
+	struct fabric_asked *asked = call->ctx;
+
+	asked->quits = true;
+	verb_answer(call, NULL);
+}
+
+/* The descriptor that came with the request; -1: none, and the asker was told. */
+static int get_file(struct verb_call *call)
+{
+	if (call->n_fds > 0)
+		return call->fds[0];
+	refuse(call, "no descriptor came with the request");
+	return -1;
+}
+
+static void do_save(struct verb_call *call)
+{
+	const struct fabric_asked *asked = call->ctx;
+	CLEANUP(free) char *why = NULL;
+	int fd = get_file(call);
+	uint64_t n = 0;
+
+	if (fd < 0)
+		return;
+	if (fabric_save_to(asked->fabric, fd, asked->real, &n, &why) < 0)
+		verb_refuse(call, NOT_NOW, why);
 	else
-		return answer_error(msg, "unknown request");
-	return answer_ok(msg);
+		verb_answer(call, json_pack("{s:I}", "bytes", (json_int_t)n));
+}
+
+static void do_restore(struct verb_call *call)
+{
+	struct fabric_asked *asked = call->ctx;
+	CLEANUP(free) char *why = NULL;
+	int fd = get_file(call);
+
+	if (fd < 0)
+		return;
+	if (fabric_load_from(asked->fabric, fd, asked->real, &asked->has_failed, &why) < 0)
+		verb_refuse(call, NOT_NOW, why);
+	else
+		verb_answer(call, NULL);
+	asked->quits |= asked->has_failed;
+}
+
+/* ---- the table ---------------------------------------------------------------------- */
+
+static const struct verb_arg common_args[] = { { "id", VERB_INTEGER, false }, { 0 } };
+
+/* clang-format off */
+#define TARGET { "network", VERB_U32, false }, { "port", VERB_U32, false }
+static const struct verb verbs[] = {
+	{ "link-show", "shows the links of a network or a port; `dir` of each: up down both", do_link_show, 0, 0,
+	  { TARGET, { "dir", VERB_STRING, false }, { 0 } } },
+	{ "link-set", "gives the links of `dir` whole shapes, then shows them", do_link_set, 0, 0,
+	  { TARGET, { "dir", VERB_STRING, false }, { "up", VERB_OBJECT, false }, { "down", VERB_OBJECT, false },
+	    { 0 } } },
+	{ "link-reset", "gives them the shapes that they began with, then shows them", do_link_reset, 0, 0,
+	  { TARGET, { "dir", VERB_STRING, false }, { 0 } } },
+	{ "link-state", "says that the target is up or down; `flap`: by the end of a flap", do_link_state, 0, 0,
+	  { TARGET, { "dir", VERB_STRING, false }, { "up", VERB_BOOLEAN, true }, { "flap", VERB_BOOLEAN, false },
+	    { 0 } } },
+	{ "counters", "the books of all networks and ports", do_counters, 0, 0, { { 0 } } },
+	{ "pause", "frames stay where they are, and time stands still for them", do_pause, 0, 0, { { 0 } } },
+	{ "resume", "they go on", do_resume, 0, 0, { { 0 } } },
+	{ "save", "writes the state of a paused fabric to the descriptor, a file or a pipe; answers its `bytes`",
+	  do_save, 0, 1, { { 0 } } },
+	{ "restore", "reads a state from the descriptor into a paused fabric of the same plan", do_restore, 0, 1, { { 0 } } },
+	{ "quit", "answers, then ends", do_quit, 0, 0, { { 0 } } },
+};
+/* clang-format on */
+
+const struct verb_table fabric_verbs = { .who = "The fabric, to its supervisor",
+					 .verbs = verbs,
+					 .n_verbs = sizeof verbs / sizeof *verbs,
+					 .common = common_args };
+
+void fabric_request(struct fabric_asked *asked, struct verb_call *call)
+{
+	call->ctx = asked;
+	call->n_refused = &asked->fabric->n_refused;
+	/* What is due comes before a change. */
+	(void)fabric_step(asked->fabric, fabric_time(asked->fabric, asked->real));
+	(void)verb_dispatch(&fabric_verbs, call);
 }

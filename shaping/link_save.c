@@ -14,9 +14,6 @@
 #include "shaping/link.h"
 #include "shaping/link_impl.h"
 
-/* Two years: beyond, jitter times its largest deviation would overflow. */
-static const nsec_t delay_max = (nsec_t)1 << 56;
-
 static void shares_state(struct shape_dir *d, struct state *s)
 {
 	double *const each[] = { &d->loss, &d->ge_p, &d->ge_r, &d->ge_bad, &d->ge_good,
@@ -31,9 +28,9 @@ static void shape_state(struct shape_dir *d, struct state *s)
 	uint8_t distribution = (uint8_t)d->distribution;
 
 	state_u64(s, &d->rate_bps);
-	state_expect(s, d->rate_bps <= INT64_MAX, "a rate out of its range");
-	state_span(s, &d->delay_ns, delay_max);
-	state_span(s, &d->jitter_ns, delay_max);
+	state_expect(s, d->rate_bps <= SHAPE_RATE_MAX, "a rate out of its range");
+	state_span(s, &d->delay_ns, SHAPE_TIME_MAX);
+	state_span(s, &d->jitter_ns, SHAPE_TIME_MAX);
 	state_u8(s, &distribution);
 	state_expect(s, distribution < SHAPE_DISTRIBUTION_COUNT, "a distribution that is none");
 	d->distribution = (enum shape_distribution)distribution;

@@ -8,7 +8,7 @@
  * What a link is like is in sup->shapes (teams/link_shapes.h); the fabric is sent whole shapes as
  * JSON. What it shows of a link gets its text here, in a team file's words.
  *
- * Used by: serve.c, supervisor.c.   Depends on: answer.c, calls.c, fabric/process.h's control messages. */
+ * Used by: serve.c, supervisor.c.   Depends on: answer.c, calls.c, fabric/requests.h. */
 #include "teams/link.h"
 
 #include "core/bytes.h"
@@ -224,7 +224,8 @@ static int change(struct supervisor *sup, const struct link_ref *ref, const char
 	for (enum link_word w = 0; w < LINK_WORD_COUNT; w++)
 		if (strcmp(op, words[w]) == 0)
 			return say(sup, ref, dir_of(json_object_get(msg, "dir")), w,
-				   json_integer_value(json_object_get(msg, "ns")), client, id);
+				   w == LINK_WORD_FLAP ? json_integer_value(json_object_get(msg, "ns")) : 0, client,
+				   id);
 	return ask_shapes(sup, ref, op, msg, client, id);
 }
 

@@ -400,6 +400,7 @@ static void do_resume(struct verb_call *call)
 /* What every request may have. */
 static const struct verb_arg common_args[] = { { "id", VERB_INTEGER, false }, { "vm", VERB_STRING, false }, { 0 } };
 
+/* clang-format off */
 static const struct verb requests[] = {
 	{ "ping", "answers with what this connection waits for, if anything", do_ping, 0, 0, { { 0 } } },
 	{ "status", "the team, its VMs and links; with `counters` each NIC's too, with `memory` each VM's",
@@ -417,7 +418,7 @@ static const struct verb requests[] = {
 	{ "exec", "runs a command; `stream` messages, then its exit status",
 	  do_exec, 0, 0,
 	  { { "vm", VERB_STRING, true }, { "argv", VERB_STRINGS, true },
-	    { "input", VERB_STRING, false }, { "timeout_ns", VERB_INTEGER, false }, { 0 } } },
+	    { "input", VERB_STRING, false }, { "timeout_ns", VERB_U56, false }, { 0 } } },
 	{ "agent", "passes a request on to the guest agent; few are",
 	  do_agent, 0, 0,
 	  { { "vm", VERB_STRING, true }, { "execute", VERB_STRING, true }, { "arguments", VERB_OBJECT, false }, { 0 } } },
@@ -440,6 +441,7 @@ static const struct verb requests[] = {
 	  do_restart, 0, 0,
 	  { { "vm", VERB_STRING, true }, { "now", VERB_BOOLEAN, false }, { 0 } } },
 };
+/* clang-format on */
 
 static struct vm_host *find_vm(struct supervisor *sup, const char *name)
 {

@@ -6,7 +6,7 @@
  * The counters of NICs are the fabric's. Who asks for them waits for its answer, a second at most:
  * what does not answer is said instead, and all else is there.
  *
- * Used by: serve.c.   Depends on: calls.c, the fabric's "counters" (fabric/process.h). */
+ * Used by: serve.c.   Depends on: calls.c, the fabric's "counters" (fabric/requests.h). */
 #include "teams/status.h"
 
 #include "core/addr.h"

@@ -220,15 +220,12 @@ void machine_set_paused(struct machine *m, bool paused)
 
 /* ---- what the supervisor may ask ------------------------------------------------- */
 
-/* A request without an id wants no answer. */
 static void answer(struct verb_call *call, const char *error)
 {
-	if (!json_object_get(call->msg, "id"))
-		return;
 	if (error)
-		verb_fail(call->control, call->id, 1, error);
+		verb_refuse(call, 1, error);
 	else
-		verb_ok(call->control, call->id, NULL);
+		verb_answer(call, NULL);
 }
 
 /* Twice the same is done once. */
@@ -297,6 +294,7 @@ static void do_device(struct verb_call *call)
 
 static const struct verb_arg common_args[] = { { "id", VERB_INTEGER, false }, { 0 } };
 
+/* clang-format off */
 static const struct verb verbs[] = {
 	{ "pause", "processors and clocks stand still", do_pause, 0, 0, { { 0 } } },
 	{ "resume", "they go on", do_resume, 0, 0, { { 0 } } },
@@ -308,13 +306,14 @@ static const struct verb verbs[] = {
 		  "from a cell the descriptor is a pipe's, as files are bounded there",
 	  do_save, 0, 1, { { 0 } } },
 	{ "link", "sets the carrier of a NIC", do_device, 0, 0,
-	  { { "nic", VERB_INTEGER, true }, { "up", VERB_BOOLEAN, true }, { 0 } } },
-	{ "balloon", "sets what the guest shall give back", do_device, 0, 0, { { "bytes", VERB_INTEGER, true }, { 0 } } },
+	  { { "nic", VERB_U32, true }, { "up", VERB_BOOLEAN, true }, { 0 } } },
+	{ "balloon", "sets what the guest shall give back", do_device, 0, 0, { { "bytes", VERB_U56, true }, { 0 } } },
 	{ "vsock-connect", "hands a host's stream to the guest's port",
-	  do_device, 0, 1, { { "port", VERB_INTEGER, true }, { 0 } } },
+	  do_device, 0, 1, { { "port", VERB_U32, true }, { 0 } } },
 	{ "vsock-answer", "hands the stream that the guest dialled; without one nobody is there",
-	  do_device, 0, 1, { { "token", VERB_INTEGER, true }, { 0 } } },
+	  do_device, 0, 1, { { "token", VERB_U32, true }, { 0 } } },
 };
+/* clang-format on */
 
 const struct verb_table machine_verbs = { .who = "A machine, to its supervisor", .verbs = verbs,
 					  .n_verbs = sizeof verbs / sizeof *verbs,

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -132,6 +133,37 @@ START_TEST(test_an_asker_may_free_or_ask_from_within)
 }
 END_TEST
 
+/* A question's descriptors arrive with it, as copies: the asker's stay its own. */
+START_TEST(test_descriptors_ride_with_a_question)
+{
+	union {
+		char buf[CMSG_SPACE(2 * sizeof(int))];
+		struct cmsghdr align;
+	} u = { 0 };
+	char text[100] = "";
+	struct iovec iov = { .iov_base = text, .iov_len = sizeof text - 1 };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf, .msg_controllen = sizeof u.buf };
+	int fd = memfd_create("asked", MFD_CLOEXEC), came;
+
+	ck_assert_int_eq(rpc_call_fds(rpc, json_pack("{s:s}", "do", "x"), &fd, 1, NSEC_PER_SEC * 3600, on_reply, &told),
+			 0);
+	ck_assert_int_gt(recvmsg(pair[1], &msg, MSG_CMSG_CLOEXEC), 0);
+	ck_assert_str_eq(text, "{\"do\":\"x\",\"id\":1,\"fds\":1}\n");
+	ck_assert_uint_eq(u.align.cmsg_len, CMSG_LEN(sizeof came));
+	memcpy(&came, CMSG_DATA(&u.align), sizeof came);
+	ck_assert_int_ne(came, fd);
+	ck_assert_int_eq(write(came, "hello", 5), 5);
+	ck_assert_int_eq(pread(fd, text, 5, 0), 5);
+	(void)close(came);
+	ck_assert_int_eq(close(fd), 0);
+	answer("{\"id\":1,\"ok\":true}\n");
+	ck_assert_int_eq(told.n, 1);
+	ck_assert_str_eq(told.error, "");
+	rpc_bind(rpc, NULL);
+	ck_assert_int_eq(rpc_call_fds(rpc, json_object(), &came, 1, 1, on_reply, &told), -EPIPE);
+}
+END_TEST
+
 START_TEST(test_the_forgotten_are_not_told)
 {
 	ck_assert_int_eq(ask(1), 0);
@@ -169,6 +201,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, test_a_deadline_names_who_did_not_answer);
 	tcase_add_test(t, test_the_peers_end_answers_all);
 	tcase_add_loop_test(t, test_an_asker_may_free_or_ask_from_within, 0, 2);
+	tcase_add_test(t, test_descriptors_ride_with_a_question);
 	tcase_add_test(t, test_the_forgotten_are_not_told);
 	tcase_add_test(t, test_questions_are_bounded);
 	suite_add_tcase(s, t);

@@ -12,6 +12,7 @@ static const struct shape_dir shapes[] = {
 	{ .has_ge = true, .ge_p = 0.01, .ge_r = 0.25, .ge_bad = 1, .ge_good = 0.001 },
 	{ .rate_bps = 10000000000, .queue_in_packets = true, .queue = 100000, .overhead_bytes = 65535 },
 	{ .rate_bps = 1, .queue = 1, .cell_payload = 48, .cell_size = 53 },
+	{ .rate_bps = SHAPE_RATE_MAX, .delay_ns = SHAPE_TIME_MAX, .jitter_ns = SHAPE_TIME_MAX },
 };
 
 static void check_same(const struct shape_dir *a, const struct shape_dir *b)
@@ -43,11 +44,32 @@ START_TEST(a_shape_comes_back_as_it_went)
 END_TEST
 
 static const char *const wrong[] = {
-	"[]", "{\"rate_bps\":-1}", "{\"rate_bps\":\"1\"}", "{\"rate_bps\":1.5}", "{\"delay_ns\":-1}",
-	"{\"jitter_ns\":true}", "{\"distribution\":\"flat\"}", "{\"distribution\":1}", "{\"loss\":1.01}",
-	"{\"loss\":-0.1}", "{\"loss\":null}", "{\"loss\":{\"p\":2}}", "{\"corrupt\":\"1\"}", "{\"duplicate\":2}",
-	"{\"reorder\":[]}", "{\"queue_bytes\":-5}", "{\"queue_packets\":\"5\"}", "{\"overhead_bytes\":65536}",
-	"{\"cell\":[48]}", "{\"cell\":[53,48]}", "{\"cell\":[0,53]}", "{\"cell\":[48,65536]}", "{\"cell\":48}",
+	"[]",
+	"{\"rate_bps\":-1}",
+	"{\"rate_bps\":\"1\"}",
+	"{\"rate_bps\":1.5}",
+	"{\"delay_ns\":-1}",
+	"{\"jitter_ns\":true}",
+	"{\"distribution\":\"flat\"}",
+	"{\"distribution\":1}",
+	"{\"loss\":1.01}",
+	"{\"loss\":-0.1}",
+	"{\"loss\":null}",
+	"{\"loss\":{\"p\":2}}",
+	"{\"corrupt\":\"1\"}",
+	"{\"duplicate\":2}",
+	"{\"reorder\":[]}",
+	"{\"queue_bytes\":-5}",
+	"{\"queue_packets\":\"5\"}",
+	"{\"overhead_bytes\":65536}",
+	"{\"cell\":[48]}",
+	"{\"cell\":[53,48]}",
+	"{\"cell\":[0,53]}",
+	"{\"cell\":[48,65536]}",
+	"{\"cell\":48}",
+	"{\"delay_ns\":72057594037927937}",
+	"{\"jitter_ns\":9223372036854775807}",
+	"{\"rate_bps\":1000000000000001}",
 };
 
 START_TEST(what_is_no_shape_is_refused)

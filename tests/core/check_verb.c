@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 static const struct verb_arg common[] = { { "id", VERB_INTEGER, false }, { "vm", VERB_STRING, true }, { 0 } };
-static const struct verb_arg own[] = {
-	{ "argv", VERB_STRINGS, true }, { "now", VERB_BOOLEAN, false }, { "set", VERB_OBJECT, false }, { 0 }
-};
+static const struct verb_arg own[] = { { "argv", VERB_STRINGS, true }, { "now", VERB_BOOLEAN, false },
+				       { "set", VERB_OBJECT, false },  { "port", VERB_U32, false },
+				       { "ns", VERB_U56, false },      { 0 } };
 
 static const struct {
 	const char *msg, *why; /* NULL: it is right */
@@ -33,6 +33,13 @@ static const struct {
 	{ "{\"vm\":\"a\",\"argv\":\"ls\"}", "'argv' is not an array of strings" },
 	{ "{\"vm\":\"a\",\"argv\":[],\"now\":0}", "'now' is not a boolean" },
 	{ "{\"vm\":\"a\",\"argv\":[],\"set\":[]}", "'set' is not an object" },
+	{ "{\"vm\":\"a\",\"argv\":[],\"port\":4294967295,\"ns\":72057594037927936}", NULL },
+	{ "{\"vm\":\"a\",\"argv\":[],\"port\":0,\"ns\":0}", NULL },
+	{ "{\"vm\":\"a\",\"argv\":[],\"port\":4294967296}", "'port' is not an integer of 0 to 2^32 - 1" },
+	{ "{\"vm\":\"a\",\"argv\":[],\"port\":-1}", "'port' is not an integer of 0 to 2^32 - 1" },
+	{ "{\"vm\":\"a\",\"argv\":[],\"port\":1.0}", "'port' is not an integer of 0 to 2^32 - 1" },
+	{ "{\"vm\":\"a\",\"argv\":[],\"ns\":72057594037927937}", "'ns' is not an integer of 0 to 2^56" },
+	{ "{\"vm\":\"a\",\"argv\":[],\"ns\":-9223372036854775808}", "'ns' is not an integer of 0 to 2^56" },
 	{ "{\"vm\":\"a\",\"argv\":[],\"nwo\":true}", "unknown argument 'nwo'" },
 	{ "{\"vm\":\"a\",\"argv\":[],\"fds\":1}", "unknown argument 'fds'" },
 };
@@ -213,6 +220,48 @@ START_TEST(test_descriptors_stay_with_their_request)
 }
 END_TEST
 
+static void do_answer(struct verb_call *call)
+{
+	verb_answer(call, json_pack("{s:i}", "n", 5));
+}
+
+static void keep_text(void *ctx, json_t *answer)
+{
+	char **text = ctx;
+
+	ck_assert_ptr_null(*text);
+	*text = json_dumps(answer, JSON_COMPACT | JSON_SORT_KEYS);
+}
+
+/* Answers and refusals go to who called, where there is no connection; a quiet table says nothing without an id. */
+START_TEST(test_an_answer_without_a_connection)
+{
+	static const struct {
+		const char *msg, *answer;
+		bool is_quiet;
+	} calls[] = {
+		{ "{\"do\":\"go\",\"id\":3}", "{\"id\":3,\"n\":5,\"ok\":true}", false },
+		{ "{\"do\":\"go\"}", "{\"id\":0,\"n\":5,\"ok\":true}", false },
+		{ "{\"do\":\"go\"}", NULL, true },
+		{ "{\"do\":\"gone\",\"id\":3}",
+		  "{\"error\":\"unknown request 'gone'\",\"id\":3,\"ok\":false,\"status\":2}", true },
+	};
+	static const struct verb only[] = { { "go", "what it does", do_answer, 0, 0, { { 0 } } } };
+
+	for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+		struct verb_table t = { "A test", only, 1, id_only, calls[i].is_quiet, NULL };
+		CLEANUP(free) char *text = NULL;
+		struct verb_call call = { .answer = keep_text,
+					  .answer_ctx = &text,
+					  .msg = json_loads(calls[i].msg, 0, NULL) };
+
+		(void)verb_dispatch(&t, &call);
+		ck_assert_pstr_eq(text, calls[i].answer);
+		json_decref(call.msg);
+	}
+}
+END_TEST
+
 START_TEST(test_a_handler_may_free_the_connection)
 {
 	char answer[512];
@@ -256,6 +305,7 @@ static Suite *make_suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_loop_test(t, test_dispatch, 0, (int)(sizeof asked / sizeof *asked));
 	tcase_add_test(t, test_descriptors_stay_with_their_request);
+	tcase_add_test(t, test_an_answer_without_a_connection);
 	tcase_add_test(t, test_a_handler_may_free_the_connection);
 	tcase_add_test(t, test_endless_line);
 	suite_add_tcase(s, t);

@@ -1,6 +1,7 @@
 /* tests/fabric/check_fabric.c: the fabric on virtual time, with rings in memory. */
 #include "core/bytes.h"
 #include "fabric/fabric.h"
+#include "tests/fabric/asking.h"
 #include "tests/fabric/shares.h"
 #include "tests/unit.h"
 
@@ -134,12 +135,9 @@ static void check_books(void)
 
 static json_t *ask(const char *request)
 {
-	json_t *msg = json_loads(request, 0, NULL), *answer;
-	bool quit = false;
+	json_t *answer = asking(fabric, NULL, request, -1, now);
 
-	ck_assert_ptr_nonnull(msg);
-	answer = fabric_request(fabric, msg, now, &quit);
-	json_decref(msg);
+	ck_assert_ptr_nonnull(answer);
 	return answer;
 }
 

@@ -4,6 +4,7 @@
  * nothing is left over. */
 #include "core/prng.h"
 #include "fabric/fabric.h"
+#include "tests/fabric/asking.h"
 #include "tests/fabric/shares.h"
 #include "tests/unit.h"
 
@@ -135,8 +136,7 @@ static void random_request(nsec_t now)
 	};
 	const char *shape = shapes[prng_below(&rng, sizeof shapes / sizeof shapes[0])];
 	char text[400], target[60];
-	json_t *msg, *answer;
-	bool quit = false;
+	json_t *answer;
 
 	if (prng_below(&rng, 2))
 		(void)snprintf(target, sizeof target, "\"network\":%u", (unsigned)prng_below(&rng, N_NETWORKS + 1));
@@ -154,12 +154,9 @@ static void random_request(nsec_t now)
 			       target, prng_below(&rng, 2) ? "both" : "up", shape, shape);
 		break;
 	}
-	msg = json_loads(text, 0, NULL);
-	ck_assert_ptr_nonnull(msg);
-	answer = fabric_request(fabric, msg, now, &quit);
+	answer = asking(fabric, NULL, text, -1, now);
 	ck_assert(json_is_boolean(json_object_get(answer, "ok")));
 	json_decref(answer);
-	json_decref(msg);
 }
 
 static void receive_some(void)

@@ -2,14 +2,16 @@
  *
  * Input: the first byte chooses a table of verbs. Of the rest two bytes each are a step: the head of a
  * request, an argument of its verb, its end, a piece of anything, a turn of the loop, or descriptors
- * that ride with what is sent next. The tables are those of the supervisor and of a machine; their handlers are replaced by one
- * that checks what it was promised: arguments of their kind, the needed ones there, descriptors open
- * and no more than the verb takes. At the end no descriptor is left, and each question of ours was
+ * that ride with what is sent next. The tables are those of the supervisor, of a fabric and of a machine;
+ * before or instead of their handlers runs one that checks what it was promised: arguments of their kind,
+ * the needed ones there, descriptors open and no more than the verb takes. A fabric's handlers run after it,
+ * on a fabric with a frame in flight. At the end no descriptor is left, and each question of ours was
  * answered exactly once. */
 #include "core/bytes.h"
 #include "core/cleanup.h"
 #include "core/rpc.h"
 #include "core/verb.h"
+#include "fabric/requests.h"
 #include "teams/serve.h"
 #include "tests/send_fds.h"
 #include "vmm/machine.h"
@@ -23,7 +25,7 @@
 
 enum { VERBS_MAX = 32, ASKED = 3, FDS_SEEN = 64 };
 
-static const struct verb_table *const tables[] = { &serve_verbs, &machine_verbs };
+static const struct verb_table *const tables[] = { &serve_verbs, &fabric_verbs, &machine_verbs };
 enum { N_TABLES = sizeof tables / sizeof *tables };
 
 /* What breaks a message, or answers a question of ours. */
@@ -34,8 +36,26 @@ static const char *const pieces[] = {
 	",\"more\":1", " ", "\\", "{\"do\":\"gone\",\"id\":4}\n",
 };
 enum { N_PIECES = sizeof pieces / sizeof *pieces };
-static const char *const values[] = { "\"text\"", "1", "true", "[\"a\"]", "{}", "null", "[1]", "-9223372036854775808",
-				      "1e9", "\"\\u0000\"", "\"\\ud800\"", "99999999999999999999", "[]", "false", "" };
+/* The first ones are right for the kinds, in their order. */
+static const char *const values[] = { "\"text\"",
+				      "1",
+				      "0",
+				      "72057594037927936",
+				      "true",
+				      "[\"a\"]",
+				      "{\"rate_bps\":1000,\"delay_ns\":72057594037927936}",
+				      "{}",
+				      "\"up\"",
+				      "null",
+				      "[1]",
+				      "-9223372036854775808",
+				      "1e9",
+				      "\"\\u0000\"",
+				      "\"\\ud800\"",
+				      "99999999999999999999",
+				      "[]",
+				      "false",
+				      "" };
 enum { N_VALUES = sizeof values / sizeof *values };
 
 static struct loop *loop;
@@ -45,6 +65,8 @@ static struct verb copies[N_TABLES][VERBS_MAX];
 static struct verb_table checked[N_TABLES];
 static const struct verb_table *table;
 static uint64_t n_refused, n_ran;
+static unsigned n_answered; /* by the handlers of a fabric */
+static struct fabric *fabric;
 static unsigned told[ASKED];
 static int peer;
 
@@ -60,6 +82,10 @@ static bool is_promised(const json_t *v, enum verb_kind kind)
 	switch (kind) {
 	case VERB_STRING: return json_is_string(v);
 	case VERB_INTEGER: return json_is_integer(v);
+	case VERB_U32:
+		return json_is_integer(v) && json_integer_value(v) >= 0 && json_integer_value(v) <= UINT32_MAX;
+	case VERB_U56:
+		return json_is_integer(v) && json_integer_value(v) >= 0 && json_integer_value(v) <= VERB_U56_MAX;
 	case VERB_BOOLEAN: return json_is_boolean(v);
 	case VERB_OBJECT: return json_is_object(v);
 	case VERB_STRINGS:
@@ -82,6 +108,51 @@ static void check_args(const json_t *msg, const struct verb_arg *a)
 	}
 }
 
+/* ---- a fabric ---------------------------------------------------------------------- */
+
+static const struct ring_record broadcast = { .data = (const uint8_t[60]){ 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2 },
+					      .len = 60 };
+static struct fabric_plan_network networks[] = { { .name = "lan", .mtu = 1500 } };
+static struct fabric_plan_port ports[] = { { .name = "a", .stream = "a", .mtu = 1500 },
+					   { .name = "b", .stream = "b", .mtu = 1500 } };
+static const struct fabric_plan plan = { .name = "t",
+					 .networks = networks,
+					 .n_networks = 1,
+					 .ports = ports,
+					 .n_ports = 2,
+					 .spare_bytes = 1 << 20,
+					 .total_bytes = 1 << 20 };
+static nsec_t now; /* the driver's */
+
+static void on_fabric_answer(void *ctx, json_t *answer)
+{
+	(void)ctx;
+	MUST(json_is_integer(json_object_get(answer, "id")) && json_is_boolean(json_object_get(answer, "ok")));
+	MUST(json_is_true(json_object_get(answer, "ok")) == !json_object_get(answer, "error"));
+	n_answered++;
+	(void)control_send(conn, answer, NULL, 0);
+}
+
+/* The call once more, from the dispatcher on, to the handler that is the table's own; then a frame and time. */
+static void ask_fabric(struct verb_call *call)
+{
+	struct fabric_asked asked = { .fabric = fabric, .real = now };
+	struct verb_call own = { .answer = on_fabric_answer, .msg = call->msg, .fds = call->fds, .n_fds = call->n_fds };
+	unsigned before = n_answered;
+
+	if (!fabric)
+		MUST(fabric_new(&plan, &fabric) == 0);
+	asked.fabric = fabric;
+	fabric_request(&asked, &own);
+	MUST(n_answered == before + 1);
+	if (!fabric->is_paused)
+		fabric_port_enter(&fabric->ports[0], &broadcast, fabric_time(fabric, now));
+	MUST(asked.has_failed || fabric_next(fabric) >= fabric_time(fabric, now));
+	now += NSEC_PER_MSEC;
+	if (asked.quits)
+		fabric = fabric_free(fabric);
+}
+
 static void check_call(struct verb_call *call)
 {
 	n_ran++;
@@ -91,6 +162,10 @@ static void check_call(struct verb_call *call)
 	MUST(call->n_fds <= call->verb->fds_max);
 	for (int i = 0; i < call->n_fds; i++)
 		MUST(fcntl(call->fds[i], F_GETFD) >= 0);
+	if (table->who == fabric_verbs.who) {
+		ask_fabric(call);
+		return;
+	}
 	if (call->n_fds > 0 && call->id == 1)
 		(void)close(take_fd(&call->fds[0]));
 	verb_ok(call->control, call->id, NULL);
@@ -256,6 +331,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		return 0;
 	table = &checked[data[0] % N_TABLES];
 	memset(told, 0, sizeof told);
+	now = NSEC_PER_SEC;
 	before = open_fds();
 	MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
 	peer = pair[1];
@@ -271,6 +347,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	rpc = rpc_free(rpc);
 	conn = control_free(conn);
 	(void)close(peer);
+	fabric = fabric_free(fabric);
 	for (size_t i = 0; i < ASKED; i++)
 		MUST(told[i] == 1);
 	MUST(open_fds() == before);

@@ -1,6 +1,7 @@
 /* tests/teams/check_protocol.c: docs/protocol.md names every verb with its arguments as the tables do. */
 #include "core/bytes.h"
 #include "core/verb.h"
+#include "fabric/requests.h"
 #include "teams/serve.h"
 #include "tests/unit.h"
 #include "vmm/machine.h"
@@ -8,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct verb_table *const tables[] = { &serve_verbs, &machine_verbs };
+static const struct verb_table *const tables[] = { &serve_verbs, &fabric_verbs, &machine_verbs };
 
 static void read_page(struct bytes *out)
 {
