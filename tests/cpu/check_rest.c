@@ -5,6 +5,7 @@
 #include "tests/cpu/lockstep.h"
 #include "tests/unit.h"
 #include "vmm/cpu/soft/translate/build.h"
+#include "vmm/cpu/soft/translate/translate.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>

@@ -17,7 +17,6 @@
  * Sources: SDM vol. 3 §4.7, §4.10; §6.15 (#PF, #AC). */
 #include "vmm/cpu/soft/mmu/mmu.h"
 
-#include "vmm/cpu/soft/mmu/mmu_walk.h"
 #include "vmm/cpu/soft/sysreg.h"
 
 /* ---- records for flushes ----------------------------------------------------------- */

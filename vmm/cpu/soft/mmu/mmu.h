@@ -21,15 +21,13 @@
 #ifndef MUSTER_VMM_CPU_SOFT_MMU_MMU_H
 #define MUSTER_VMM_CPU_SOFT_MMU_MMU_H
 
+#include "vmm/cpu/soft/mmu/mmu_walk.h"
 #include "vmm/cpu/soft/soft.h"
 
 #include <string.h>
 
 #define TLB_INDEX(lin) (((lin) >> MEM_PAGE_SHIFT) & (TLB_SIZE - 1))
 #define TLB_INVALID(index) ((uint64_t)((index) ^ 1) << MEM_PAGE_SHIFT)
-
-enum mmu_access { MMU_READ = 0, MMU_WRITE = 1, MMU_FETCH = 2, MMU_SYSTEM = 4 /* at CPL 0 whatever the CPL */,
-		  MMU_PEEK = 8 /* A and D stay as they are */ };
 
 /* Makes every entry invalid and the records for flushes empty; for a new processor. */
 void mmu_init(struct soft *s);

@@ -10,11 +10,12 @@
  * A table page may hold decoded code too; then the A or D bit that we set is a
  * store into code like any other.
  *
- * Used by: mmu.c, sys_cr.c.   Sources: SDM vol. 3 §4.2 to §4.8. */
+ * Used by: mmu.h, sys_cr.c.   Sources: SDM vol. 3 §4.2 to §4.8. */
 #include "vmm/cpu/soft/mmu/mmu_walk.h"
 
-#include "vmm/cpu/soft/mmu/mmu.h"
 #include "vmm/cpu/soft/sysreg.h"
+
+#include <string.h>
 
 struct paging {
 	unsigned levels; /* 2, 3, 4 */

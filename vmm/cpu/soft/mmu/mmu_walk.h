@@ -4,6 +4,9 @@
 
 #include "vmm/cpu/soft/soft.h"
 
+enum mmu_access { MMU_READ = 0, MMU_WRITE = 1, MMU_FETCH = 2, MMU_SYSTEM = 4 /* at CPL 0 whatever the CPL */,
+		  MMU_PEEK = 8 /* A and D stay as they are */ };
+
 /* What is physically addressable: CPUID 80000008h says the same. */
 enum { MMU_PHYS_BITS = 40 };
 

@@ -13,7 +13,7 @@
 #ifndef MUSTER_VMM_CPU_SOFT_TRANSLATE_BUILD_H
 #define MUSTER_VMM_CPU_SOFT_TRANSLATE_BUILD_H
 
-#include "vmm/cpu/soft/translate/translate.h"
+#include "vmm/cpu/soft/block/block.h"
 #include "vmm/cpu/soft/translate/asm.h"
 
 enum { TRACE_BLOCKS = 8, TRACE_INSNS = 96 /* the most of one trace */,

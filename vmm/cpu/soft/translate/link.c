@@ -19,6 +19,7 @@
  *
  * Used by: translate.c, emit*.c.   Depends on: uop_flow.c. */
 #include "vmm/cpu/soft/translate/build.h"
+#include "vmm/cpu/soft/translate/translate.h"
 
 /* Its stub is behind it. There are three to a trace, so they are kept small. */
 struct edge {

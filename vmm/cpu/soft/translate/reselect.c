@@ -15,6 +15,7 @@
  * Sources: R. S. Boyer, J S. Moore, MJRTY (the vote); E. Duesterwald, V. Bala, Software profiling for hot path
  * prediction, 2000 (a path that is taken is a path that is often taken). */
 #include "vmm/cpu/soft/translate/build.h"
+#include "vmm/cpu/soft/translate/translate.h"
 
 enum { AROUND = 12 /* blocks */, AROUND_DEEP = 3 /* edges */, SHARE = 8 /* the part of all entries that is often */,
        LOOKS = 8 /* paths that are watched at most */ };

@@ -18,6 +18,8 @@
  * exit stubs with their data.
  *
  * Used by: block, run. Sources: memfd_create(2). */
+#include "vmm/cpu/soft/translate/translate.h"
+
 #include "vmm/cpu/soft/translate/build.h"
 
 #include <stdlib.h>
