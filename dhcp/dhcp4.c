@@ -6,10 +6,10 @@
  * reply is held until the record is durable. Where no record can be written new leases are refused, and bound ones
  * are acknowledged for the time that was recorded before.
  *
- * Held replies are in the order of their sequence numbers, DHCP4_HELD_MAX at most. Replies are built in buffers of
+ * Held replies are in the order of their sequence numbers, HELD_MAX at most. Replies are built in buffers of
  * the server's own, never in the request.
  *
- * Used by: fabric's station.   Depends on: dhcp/{dhcp4_msg,dhcp4_reply,leases,lease_log}.h, core/state.h.
+ * Used by: fabric's station.   Depends on: dhcp/{dhcp4_msg,dhcp4_reply,held,leases,lease_log}.h, core/state.h.
  * Sources: RFC 2131 §4.1, §4.3; RFC 3011; RFC 3046; RFC 3527; RFC 4039; RFC 6842. */
 #include "dhcp/dhcp4.h"
 
@@ -17,6 +17,7 @@
 #include "core/state.h"
 #include "core/wire.h"
 #include "dhcp/dhcp4_reply.h"
+#include "dhcp/held.h"
 #include "dhcp/lease_log.h"
 
 #include <errno.h>
@@ -25,13 +26,10 @@
 
 enum { HTYPE_ETHERNET = 1, ALL = 0xffffffff };
 
-/* A reply that waits. */
-struct held {
-	struct held *next;
-	uint64_t seq;
+/* A reply that waits; its payload is the queue's. */
+struct held_head {
 	enum dhcp4_type type;
 	struct dhcp4_reply reply;
-	uint8_t payload[];
 };
 
 struct dhcp4 {
@@ -39,8 +37,7 @@ struct dhcp4 {
 	const struct dhcp4_host *host;
 	struct leases *leases;
 	struct dhcp4_counters counters;
-	struct held *held, **held_end;
-	size_t n_held;
+	struct held_queue held;
 	bool told_empty, told_unrecorded;
 	struct dhcp4_msg msg; /* the one that is answered */
 	struct dhcp4_build build;
@@ -70,7 +67,6 @@ int dhcp4_new(const struct dhcp4_config *config, const struct dhcp4_host *host, 
 		return -ENOMEM;
 	s->config = config;
 	s->host = host;
-	s->held_end = &s->held;
 	r = leases_new(&config->leases, prng, &s->leases);
 	if (r < 0) {
 		free(s);
@@ -84,10 +80,7 @@ struct dhcp4 *dhcp4_free(struct dhcp4 *s)
 {
 	if (!s)
 		return NULL;
-	for (struct held *h = s->held, *next; h; h = next) {
-		next = h->next;
-		free(h);
-	}
+	held_done(&s->held);
 	leases_free(s->leases);
 	free(s);
 	return NULL;
@@ -142,18 +135,10 @@ static void send_now(struct dhcp4 *s, enum dhcp4_type type, const struct dhcp4_r
 
 static void hold(struct dhcp4 *s, enum dhcp4_type type, const struct dhcp4_reply *r, uint64_t seq)
 {
-	struct held *h = s->n_held < DHCP4_HELD_MAX ? malloc(sizeof *h + r->len) : NULL;
+	const struct held_head head = { type, *r };
 
-	if (!h) {
+	if (!held_put(&s->held, seq, &head, sizeof head, r->payload, r->len))
 		s->counters.n_held_dropped++;
-		return;
-	}
-	*h = (struct held){ .seq = seq, .type = type, .reply = *r };
-	memcpy(h->payload, r->payload, r->len);
-	h->reply.payload = h->payload;
-	*s->held_end = h;
-	s->held_end = &h->next;
-	s->n_held++;
 }
 
 /* Ends the reply that is built. @seq: 0, or the record that it waits for. */
@@ -173,14 +158,14 @@ static void finish(struct dhcp4 *s, enum dhcp4_type type, uint64_t seq)
 
 void dhcp4_durable(struct dhcp4 *s, uint64_t seq)
 {
-	while (s->held && s->held->seq <= seq) {
-		struct held *h = s->held;
+	struct held *h;
 
-		s->held = h->next;
-		if (!s->held)
-			s->held_end = &s->held;
-		s->n_held--;
-		send_now(s, h->type, &h->reply);
+	while ((h = held_take(&s->held, seq))) {
+		struct held_head head;
+
+		memcpy(&head, h->head, sizeof head);
+		head.reply.payload = h->payload;
+		send_now(s, head.type, &head.reply);
 		free(h);
 	}
 }

@@ -1,7 +1,8 @@
 /* dhcp/dhcp4.h: the DHCPv4 server of one network.
  *
  * The caller hands in the payload of each datagram to port 67, with the present, and gets replies by a call back.
- * A reply that acknowledges a lease is held until the lease's record is durable (dhcp4_durable()). BOOTP requests
+ * A reply that acknowledges a lease is held until the lease's record is durable (dhcp4_durable()). When HELD_MAX
+ * (dhcp/held.h) wait, further ones are dropped, and clients ask again. BOOTP requests
  * are not served. Addresses are conflict-probed by clients only.
  *
  * Source: RFC 2131, RFC 2132, RFC 3046, RFC 3203 §3 (not served), RFC 4039, RFC 6842. */
@@ -15,7 +16,6 @@
 struct lease_record;
 
 enum { DHCP4_SERVER_PORT = 67, DHCP4_CLIENT_PORT = 68 };
-enum { DHCP4_HELD_MAX = 1024 }; /* replies that wait for a record; further ones are dropped, and clients ask again */
 /* What a record's call returns when it could not be written. */
 #define DHCP4_NOT_RECORDED UINT64_MAX
 

@@ -5,6 +5,7 @@
 #include "core/prng.h"
 #include "core/state.h"
 #include "core/wire.h"
+#include "dhcp/held.h"
 #include "dhcp/lease_log.h"
 #include "tests/dhcp/clients.h"
 #include "tests/unit.h"
@@ -460,14 +461,14 @@ START_TEST(replies_wait_for_their_records)
 	ck_assert_uint_eq(n_replies, 2);
 	dhcp4_durable(server, logbook.seq);
 	ck_assert(n_replies == 3 && out.type == DHCP4_ACK && out.head.yiaddr == NET + 12 && where.to == NET + 12);
-	for (unsigned i = 0; i < DHCP4_HELD_MAX + 5; i++)
+	for (unsigned i = 0; i < HELD_MAX + 5; i++)
 		say(DHCP4_REQUEST, 1, NET + 10, 0, 0, S);
 	ck_assert_uint_eq(dhcp4_counters(server)->n_held_dropped, 5);
 	dhcp4_durable(server, logbook.seq);
-	ck_assert_uint_eq(n_replies, 3 + DHCP4_HELD_MAX);
+	ck_assert_uint_eq(n_replies, 3 + HELD_MAX);
 	say(DHCP4_REQUEST, 1, NET + 10, 0, 0, S);
 	dhcp4_durable(server, logbook.seq);
-	ck_assert_uint_eq(n_replies, 4 + DHCP4_HELD_MAX);
+	ck_assert_uint_eq(n_replies, 4 + HELD_MAX);
 }
 END_TEST
 

@@ -4,6 +4,7 @@
 #include "core/prng.h"
 #include "core/state.h"
 #include "core/wire.h"
+#include "tests/dhcp/capture.h"
 #include "tests/unit.h"
 
 #include <errno.h>
@@ -11,7 +12,7 @@
 #define S NSEC_PER_SEC
 enum { SEEN_MAX = 1024 };
 
-static struct ip_addr prefixes[2], dns[1], host_src, no_src;
+static struct ip_addr prefixes[2], dns[1], host_src, no_src, all_nodes;
 static const char *const search[] = { "lab.test", "test" };
 static struct ra_config config;
 static struct ra *ra;
@@ -30,6 +31,7 @@ static void on_send(void *ctx, const struct ra_message *m)
 	rest = m->rest;
 	payload_len = m->len;
 	memcpy(payload, m->payload, m->len);
+	capture_icmp(&all_nodes, RA_ADVERTISEMENT, m->rest, m->payload, m->len);
 }
 
 static const struct ra_host host = { .send = on_send };
@@ -50,6 +52,7 @@ static void setup(void)
 	ck_assert_int_eq(ip_parse("2001:db8:1::1", &dns[0]), 0);
 	ck_assert_int_eq(ip_parse("fe80::2", &host_src), 0);
 	ck_assert_int_eq(ip_parse("::", &no_src), 0);
+	ck_assert_int_eq(ip_parse("ff02::1", &all_nodes), 0);
 	config = (struct ra_config){ .mode = RA_SLAAC,
 				     .mac = { { 2, 0, 0, 0, 0, 1 } },
 				     .prefixes = prefixes,
