@@ -102,6 +102,15 @@ const struct command commands[] = {
 	  "  --dir up|down     one direction only (up: from the VM)\n" COMMAND_OUT,
 	  cmd_link,
 	  { WORD_TEAM, WORD_LINK, WORD_LINK_ACTION } },
+	{ "graph",
+	  "FILE|TEAM [--format svg|dot|mermaid|ascii] [--untrusted]",
+	  "The picture of a team",
+	  "  --format FORMAT   svg, dot (graphviz), mermaid, or ascii; a terminal gets ascii, else it is svg\n"
+	  "  --untrusted       the file is a stranger's: it reads nothing outside its folder\n"
+	  "\nOf a team that is up the VMs' states and the links as they are now are shown. An argument\n"
+	  "with '/' or ending in '.yaml' is a FILE.\n",
+	  cmd_graph,
+	  { WORD_FILE_OR_TEAM } },
 	{ "events",
 	  "TEAM [--follow]",
 	  "What happened to a team, as JSON lines",
@@ -183,12 +192,6 @@ const struct command commands[] = {
 	  NULL,
 	  { WORD_NOTHING } },
 	{ "detach", "TEAM NET.NAME", "Take a station away", NULL, NULL, { WORD_NOTHING } },
-	{ "graph",
-	  "FILE|TEAM [--format svg|dot|mermaid|ascii]",
-	  "The picture of a team",
-	  NULL,
-	  NULL,
-	  { WORD_NOTHING } },
 	{ "serve", "", "The web interface", NULL, NULL, { WORD_NOTHING } },
 };
 const size_t n_commands = sizeof commands / sizeof *commands;

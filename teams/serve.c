@@ -55,6 +55,17 @@ static void do_status(struct verb_call *call)
 		client_ok(c, call->id, sup_status(c->sup, json_is_true(json_object_get(call->msg, "memory"))));
 }
 
+static void do_plan(struct verb_call *call)
+{
+	struct client *c = call->ctx;
+
+	if (!c->sup->shapes) {
+		client_fail(c, call->id, 1, "team %s has no links yet", c->sup->team->name);
+		return;
+	}
+	client_ok(c, call->id, sup_plan_now(c->sup));
+}
+
 static void do_down(struct verb_call *call)
 {
 	struct client *c = call->ctx;
@@ -406,6 +417,7 @@ static const struct verb requests[] = {
 	{ "status", "the team, its VMs and links; with `counters` each NIC's too, with `memory` each VM's",
 	  do_status, 0, 0,
 	  { { "counters", VERB_BOOLEAN, false }, { "memory", VERB_BOOLEAN, false }, { 0 } } },
+	{ "plan", "the team's plan, with its links as they are now", do_plan, 0, 0, { { 0 } } },
 	{ "down", "ends the team; answered when all is undone", do_down, WHILE_ENDING, 0, { { 0 } } },
 	{ "abort", "as `down`, but the team's end is an interruption", do_abort, WHILE_ENDING, 0, { { 0 } } },
 	{ "events", "events follow on this connection; answers the offset in events.jsonl", do_events, 0, 0, { { 0 } } },

@@ -123,6 +123,56 @@ json_t *sup_status(struct supervisor *sup, bool with_memory)
 			 (double)(clock_now() - sup->started_ns) / 1e9, "vms", vms, "stations", stations_json(sup));
 }
 
+/* ---- the plan, as it is now -------------------------------------------------------- */
+
+/* Puts the present shape of the link @ref to @at. One that is still the file's keeps its preset's name. */
+static void put_shape(const struct supervisor *sup, const struct link_ref *ref, json_t *at)
+{
+	json_t *planned = json_object_get(at, "shape");
+	json_t *up = shape_dir_json(link_shapes_get(sup->shapes, ref, LINK_UP));
+	json_t *down = shape_dir_json(link_shapes_get(sup->shapes, ref, LINK_DOWN));
+	json_t *plain = shape_dir_json(&(struct shape_dir){ 0 });
+	bool is_plain = json_equal(up, plain) && json_equal(down, plain);
+	bool is_planned =
+		json_equal(up, json_object_get(planned, "up")) && json_equal(down, json_object_get(planned, "down"));
+
+	if (!is_planned && is_plain)
+		(void)json_object_set_new(at, "shape", json_null());
+	else if (!is_planned)
+		(void)json_object_set_new(at, "shape", json_pack("{s:n,s:O,s:O}", "preset", "up", up, "down", down));
+	json_decref(up);
+	json_decref(down);
+	json_decref(plain);
+}
+
+static void put_vm_shapes(const struct supervisor *sup, size_t vm, json_t *at)
+{
+	static const char *const inside[] = { "files", "run", "env", "dns", "cmdline" };
+	json_t *nic;
+	size_t i;
+
+	for (i = 0; i < sizeof inside / sizeof *inside; i++)
+		(void)json_object_del(at, inside[i]);
+	json_array_foreach (json_object_get(at, "nics"), i, nic)
+		put_shape(sup, &(struct link_ref){ .vm = vm, .nic = i }, nic);
+}
+
+json_t *sup_plan_now(const struct supervisor *sup)
+{
+	json_t *plan = team_plan_json(sup->team), *at, *station;
+	size_t i, k;
+
+	json_array_foreach (json_object_get(plan, "networks"), i, at) {
+		put_shape(sup, &(struct link_ref){ .is_network = true, .network = i }, at);
+		json_array_foreach (json_object_get(at, "attach"), k, station)
+			put_shape(sup, &(struct link_ref){ .is_station = true, .network = i, .station = k }, station);
+	}
+	json_array_foreach (json_object_get(plan, "vms"), i, at)
+		put_vm_shapes(sup, i, at);
+	(void)json_object_del(plan, "touches");
+	return plan;
+}
+
 /* ---- with counters ---------------------------------------------------------------- */
 
 enum { COUNTERS_MS = 1000 /* said in muster(1) */ };

@@ -77,6 +77,46 @@ static void is_told_ok(int peer, json_int_t id)
 	ck_assert_int_eq(json_integer_value(json_object_get(answer, "id")), id);
 }
 
+/* ---- the plan ---- */
+
+START_TEST(the_plan_has_links_as_they_are_now)
+{
+	static struct team_network network = { .name = "lan", .mtu = 1500 };
+	static const char *const sets[] = { "delay=20ms" };
+	CLEANUP(free) char *why = NULL;
+	size_t order[FAKE_VMS] = { 0, 1, 2 };
+	json_t *lan;
+
+	asks(1, "{\"id\":1,\"do\":\"plan\"}");
+	is_told(1, 1, "no links yet");
+	network.shape.is_set = true;
+	network.shape.preset = "t1";
+	network.shape.up.rate_bps = network.shape.down.rate_bps = 1544000;
+	fake_team.networks = &network;
+	fake_team.n_networks = 1;
+	fake_team.order = order;
+	fake_tvs[0].run = (const char *[]){ "echo secret" };
+	fake_tvs[0].n_run = 1;
+	ck_assert_int_eq(link_shapes_new(&fake_team, &fake.shapes), 0);
+	asks(1, "{\"id\":2,\"do\":\"plan\"}");
+	is_told_ok(1, 2);
+	lan = json_array_get(json_object_get(answer, "networks"), 0);
+	ck_assert_str_eq(json_string_value(json_object_get(json_object_get(lan, "shape"), "preset")), "t1");
+	ck_assert_uint_eq(json_array_size(json_object_get(answer, "vms")), FAKE_VMS);
+	ck_assert_ptr_null(json_object_get(json_array_get(json_object_get(answer, "vms"), 0), "run"));
+	ck_assert_int_eq(link_shapes_set(fake.shapes, &(struct link_ref){ .is_network = true }, LINK_DOWN, sets, 1,
+					 &why),
+			 0);
+	asks(1, "{\"id\":3,\"do\":\"plan\"}");
+	is_told_ok(1, 3);
+	lan = json_object_get(json_array_get(json_object_get(answer, "networks"), 0), "shape");
+	ck_assert(json_is_null(json_object_get(lan, "preset")));
+	ck_assert_int_eq(json_integer_value(json_object_get(json_object_get(lan, "down"), "delay_ns")),
+			 20 * NSEC_PER_MSEC);
+	fake.shapes = link_shapes_free(fake.shapes);
+}
+END_TEST
+
 /* ---- what is refused ---- */
 
 static const struct {
@@ -397,6 +437,7 @@ static Suite *make_suite(void)
 	TCase *t = tcase_create("serve");
 
 	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, the_plan_has_links_as_they_are_now);
 	tcase_add_loop_test(t, it_is_refused, 0, sizeof refused / sizeof *refused);
 	tcase_add_test(t, a_stop_is_answered_when_the_machine_is_over);
 	tcase_add_test(t, who_waits_gives_way_to_the_next);
