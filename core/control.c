@@ -205,7 +205,7 @@ static ssize_t send_with_fds(int fd, const void *data, size_t len, const int *fd
 		h->cmsg_len = CMSG_LEN(sizeof(int) * (size_t)n_fds);
 		memcpy(CMSG_DATA(h), fds, sizeof(int) * (size_t)n_fds);
 	}
-	/* SYSCALLS(machine fabric supervisor): sendmsg */
+	/* SYSCALLS(machine fabric uplink supervisor): sendmsg */
 	return sendmsg(fd, &msg, MSG_NOSIGNAL);
 }
 
@@ -331,7 +331,7 @@ static ssize_t receive(struct control *c)
 	struct iovec iov = { .iov_base = data, .iov_len = sizeof data };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf,
 			      .msg_controllen = sizeof u.buf };
-	/* SYSCALLS(machine fabric supervisor): recvmsg */
+	/* SYSCALLS(machine fabric uplink supervisor): recvmsg */
 	ssize_t n = recvmsg(c->fd, &msg, MSG_CMSG_CLOEXEC);
 	int r;
 

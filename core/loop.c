@@ -212,7 +212,7 @@ static bool is_held(const struct loop_source *s)
 
 /* A held source is not in the epoll set at all: with no events it would still
  * report that its peer hung up. */
-/* SYSCALLS(machine fabric supervisor): epoll_ctl */
+/* SYSCALLS(machine fabric uplink supervisor): epoll_ctl */
 static int watch(struct loop_source *s, int op, uint32_t events)
 {
 	struct epoll_event e = { .events = events, .data.ptr = s };
@@ -421,7 +421,7 @@ static int wait_for(struct loop *loop, nsec_t until, struct epoll_event *events)
 		loop->waiting = true;
 		loop->leave(loop->lock_ctx);
 	}
-	/* SYSCALLS(machine fabric supervisor): epoll_pwait2 */
+	/* SYSCALLS(machine fabric uplink supervisor): epoll_pwait2 */
 	n = epoll_pwait2(loop->epoll_fd, events, EVENTS_PER_WAIT, limit, NULL);
 	if (n < 0)
 		n = errno == EINTR ? 0 : -errno;

@@ -80,7 +80,7 @@ static void kick(struct ring *r)
 	uint64_t one = 1;
 
 	/* A counter at its limit is as good as a kick. */
-	/* SYSCALLS(machine fabric): write */
+	/* SYSCALLS(machine fabric uplink): write */
 	(void)!write(r->kick_fd, &one, sizeof one);
 	r->n_kicks++;
 }

@@ -1,6 +1,6 @@
 /* core/sandbox.c: enters the cell, stage by stage.
  *
- * isolate, for machine and fabric:
+ * isolate, for machine, fabric and uplink (which keeps the host's network, and TCP):
  *   1. namespaces: root makes mount, network, IPC, UTS and cgroup namespaces
  *      with its own right; others make a user namespace along with them. No
  *      user is mapped: the process is nobody in it.
@@ -100,10 +100,12 @@ static int leave_root(void)
 }
 
 /* What the host refuses is logged: the list of system calls stands alone then. */
-static void leave_host(void)
+static void leave_host(const struct sandbox_policy *p)
 {
-	int flags = CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP, r;
+	int flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP, r;
 
+	if (!p->keeps_network)
+		flags |= CLONE_NEWNET;
 	if (unshare(flags) < 0 && unshare(flags | CLONE_NEWUSER) < 0) {
 		log_info("cell: no namespaces of its own: %s", strerror(errno));
 		return;
@@ -216,11 +218,11 @@ static int allow_removal(int rules, const char *dir)
 }
 
 /* Everything a version of Landlock knows is forbidden but removal below @dirs. */
-static void landlock(const char *const dirs[], size_t n)
+static void landlock(const struct sandbox_policy *p, const char *const dirs[], size_t n)
 {
 	static const uint8_t access_count[] = { 0, 13, 14, 15, 15, 16 };
 	long version = syscall(LANDLOCK_CREATE, NULL, 0, LANDLOCK_GET_VERSION);
-	struct ruleset all = { .net = NET_ALL, .scoped = n > 0 ? SCOPE_SOCKETS : SCOPE_ALL };
+	struct ruleset all = { .net = p->keeps_network ? 0 : NET_ALL, .scoped = n > 0 ? SCOPE_SOCKETS : SCOPE_ALL };
 	CLEANUP(fd) int rules = -1;
 	int r = 0;
 
@@ -320,12 +322,12 @@ int sandbox_isolate(enum sandbox_role role, const char *const dirs[], size_t n, 
 	if (p->more_files)
 		sandbox_bound_memory(role, more_memory_max);
 	if (p->has_nothing)
-		leave_host();
+		leave_host(p);
 	r = drop_rights(p, ret_why);
 	if (r == 0)
 		r = shut_process(p, ret_why);
 	if (r == 0 && (p->has_nothing || n > 0))
-		landlock(dirs, n);
+		landlock(p, dirs, n);
 	if (r == 0 && p->has_nothing && (r = proc_die_with_parent(parent)) < 0)
 		*ret_why = str_dup("its parent is gone");
 	return r;

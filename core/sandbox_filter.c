@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -56,6 +57,7 @@ struct sock_fprog sandbox_filter(enum sandbox_role role)
 		[SANDBOX_MACHINE] = PROGRAM(cell_machine),
 		[SANDBOX_MACHINE_KVM] = PROGRAM(cell_machine_kvm),
 		[SANDBOX_FABRIC] = PROGRAM(cell_fabric),
+		[SANDBOX_UPLINK] = PROGRAM(cell_uplink),
 		[SANDBOX_JANITOR] = PROGRAM(cell_janitor),
 		[SANDBOX_SUPERVISOR] = PROGRAM(cell_supervisor),
 		[SANDBOX_SUPERVISOR_KVM] = PROGRAM(cell_supervisor_kvm),

@@ -11,6 +11,7 @@ enum sandbox_role {
 	SANDBOX_MACHINE, /* runs what a hostile guest wrote */
 	SANDBOX_MACHINE_KVM, /* the same, on KVM, with threads */
 	SANDBOX_FABRIC, /* reads what machines wrote */
+	SANDBOX_UPLINK, /* has the host's network, for what guests ask of it */
 	SANDBOX_JANITOR, /* removes one folder and kills one group */
 	SANDBOX_SUPERVISOR, /* opens files and forks the others */
 	SANDBOX_SUPERVISOR_KVM, /* of a team with a machine on KVM */
@@ -23,6 +24,8 @@ enum sandbox_fd {
 	SANDBOX_FD_CONTROL, /* socket: the process's control connection */
 	SANDBOX_FD_RING, /* memory and two eventfds a NIC; there are many */
 	SANDBOX_FD_STATION, /* listening socket or tap of a station that is no VM; there are many */
+	SANDBOX_FD_FORWARD, /* listening or bound socket of a forward; there are many */
+	SANDBOX_FD_ICMP, /* raw socket for echo, one a family */
 	SANDBOX_FD_SERIAL, /* socket: the guest's serial line */
 	SANDBOX_FD_AGENT, /* socket: the guest agent's port */
 	SANDBOX_FD_KERNEL, /* file: closed when it is unpacked */
@@ -38,6 +41,7 @@ enum sandbox_fd {
 struct sandbox_policy {
 	const char *name;
 	bool has_nothing; /* namespaces, an empty root, nobody's rights */
+	bool keeps_network; /* the host's network namespace, and TCP */
 	bool forks; /* keeps Muster's variables and no limits: its children have them */
 	unsigned more_files; /* descriptors it can be handed later, and bounded memory; 0: no bounds */
 	bool may_grow_tasks; /* the kernel makes some on its behalf */

@@ -25,7 +25,7 @@ enum verb_kind {
 	VERB_KIND_COUNT
 };
 
-enum { VERB_ARGS_MAX = 6 };
+enum { VERB_ARGS_MAX = 7 };
 
 struct verb_arg {
 	const char *name; /* NULL: the list ends */

@@ -3,7 +3,7 @@
  * One heap has the timers of flows. The other has the sources, and the one with the most flows comes first. A source
  * lives as long as it has flows, so there are never more sources than flows.
  *
- * Used by: nat/nat.c and its parts. */
+ * Used by: nat/nat_core.c and its parts. */
 #include "nat/flow.h"
 
 #include <assert.h>

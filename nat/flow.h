@@ -7,7 +7,7 @@
  *
  * Using a flow costs no timer: the time of use is noted, and a timer that fires too early is set anew.
  *
- * Used by: nat/nat.c and its parts.   Depends on: core/addr.h, core/heap.h.
+ * Used by: nat/nat_core.c and its parts.   Depends on: core/addr.h, core/heap.h.
  * Sources: RFC 4787 §4.3 and §6 (UDP), RFC 5382 §5 (TCP: 2 h 4 min), RFC 5508 §3.2 (ICMP: 60 s). */
 #ifndef MUSTER_NAT_FLOW_H
 #define MUSTER_NAT_FLOW_H

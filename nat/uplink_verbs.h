@@ -1,0 +1,19 @@
+/* nat/uplink_verbs.h: what the uplink may be asked. The forms are in nat/uplink.h.
+ *
+ * Used by: nat/uplink.c.   Depends on: core/verb.h, nat/nat.h. */
+#ifndef MUSTER_NAT_UPLINK_VERBS_H
+#define MUSTER_NAT_UPLINK_VERBS_H
+
+#include "core/verb.h"
+#include "nat/nat.h"
+
+/* The table's ctx. */
+struct uplink_ctl {
+	struct nat *nat;
+	nsec_t now; /* when the request came */
+	bool quit;
+};
+
+extern const struct verb_table uplink_verbs;
+
+#endif
