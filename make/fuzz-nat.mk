@@ -1,10 +1,11 @@
-# Fuzz harnesses of the NAT: the guest's side of TCP.
+# Fuzz harnesses of the NAT: the guest's side of TCP, and frames with a host that does what the input says.
 #
 #   make fuzz-nat N=200000 SEED=7
 #
 # Objects, flags and the driver are make/fuzz.mk's. `make check` runs what FUZZ_BUDGET allows.
 FUZZ_NAT := $(patsubst tests/fuzz/fuzz_nat_%.c,$(O)/fuzz/tests/fuzz_nat_%,$(wildcard tests/fuzz/fuzz_nat_*.c))
-FUZZ_NAT_OBJ := $(patsubst %.c,$(O)/fuzz/obj/%.o,$(wildcard core/*.c nat/*.c))
+FUZZ_NAT_OBJ := $(patsubst %.c,$(O)/fuzz/obj/%.o,tests/fuzz/nat_host.c $(wildcard core/*.c) \
+	$(filter-out nat/host.c nat/uplink%,$(wildcard nat/*.c)))
 
 $(FUZZ_NAT): $(O)/fuzz/tests/fuzz_%: $(O)/fuzz/obj/tests/fuzz/fuzz_%.o \
 		$(O)/fuzz/obj/tests/fuzz/driver_main.o $(FUZZ_NAT_OBJ)

@@ -21,10 +21,17 @@ struct piece {
 	uint8_t data[];
 };
 
+/* What one source holds. */
+struct usage {
+	uint64_t source;
+	uint64_t bytes;
+	uint32_t n; /* packets; 0: the entry is free */
+};
+
 struct whole {
 	struct whole *next, *prev; /* by age; the oldest first */
 	uint16_t network;
-	uint64_t source;
+	struct usage *usage; /* of its source, in the table */
 	struct ip_addr src, dst;
 	uint32_t id;
 	uint8_t proto;
@@ -41,6 +48,8 @@ struct frag {
 	struct whole *oldest, *newest;
 	uint32_t n;
 	size_t bytes;
+	struct usage usage[PACKETS_MAX]; /* no more sources than packets */
+	uint32_t n_usage; /* entries from here on were never used */
 	uint8_t *out; /* the last whole packet */
 	struct frag_counters count;
 };
@@ -71,6 +80,8 @@ static void forget(struct frag *fr, struct whole *w)
 	else
 		fr->newest = w->prev;
 	fr->bytes -= w->bytes;
+	w->usage->bytes -= w->bytes;
+	w->usage->n--;
 	fr->n--;
 	free(w);
 }
@@ -88,37 +99,41 @@ struct frag *frag_free(struct frag *fr)
 
 /* ---- room -------------------------------------------------------------------- */
 
-static uint64_t bytes_of(const struct frag *fr, uint64_t source)
+/* The entry of @source, or a new one: there is room for a source a packet. */
+static struct usage *usage_of(struct frag *fr, uint64_t source)
 {
-	uint64_t bytes = 0;
+	struct usage *free_one = NULL;
 
-	for (const struct whole *w = fr->oldest; w; w = w->next)
-		bytes += w->source == source ? w->bytes : 0;
-	return bytes;
+	for (uint32_t i = 0; i < fr->n_usage; i++) {
+		struct usage *u = &fr->usage[i];
+
+		if (u->n && u->source == source)
+			return u;
+		if (!u->n && !free_one)
+			free_one = u;
+	}
+	if (!free_one)
+		free_one = &fr->usage[fr->n_usage++];
+	*free_one = (struct usage){ .source = source };
+	return free_one;
 }
 
-/* The source that holds the most. At most PACKETS_MAX packets are looked at for each of them; this is done when all is
- * full. */
-static uint64_t greediest(const struct frag *fr)
+/* The source that holds the most. */
+static struct usage *greediest(struct frag *fr)
 {
-	uint64_t most = 0, source = 0;
+	struct usage *most = &fr->usage[0];
 
-	for (const struct whole *w = fr->oldest; w; w = w->next) {
-		uint64_t bytes = w->source == source && most ? 0 : bytes_of(fr, w->source);
-
-		if (bytes > most) {
-			most = bytes;
-			source = w->source;
-		}
-	}
-	return source;
+	for (uint32_t i = 1; i < fr->n_usage; i++)
+		if (fr->usage[i].bytes > most->bytes)
+			most = &fr->usage[i];
+	return most;
 }
 
 /* Forgets the oldest packet of @source other than @but. Returns false when there is none. */
-static bool evict(struct frag *fr, uint64_t source, const struct whole *but)
+static bool evict(struct frag *fr, const struct usage *source, const struct whole *but)
 {
 	for (struct whole *w = fr->oldest; w; w = w->next)
-		if (w->source == source && w != but) {
+		if (w->usage == source && w != but) {
 			fr->count.evicted++;
 			forget(fr, w);
 			return true;
@@ -128,8 +143,8 @@ static bool evict(struct frag *fr, uint64_t source, const struct whole *but)
 
 static bool make_room(struct frag *fr, const struct whole *w, uint32_t more)
 {
-	while (bytes_of(fr, w->source) + more > fr->limits.source_bytes_max)
-		if (!evict(fr, w->source, w))
+	while (w->usage->bytes + more > fr->limits.source_bytes_max)
+		if (!evict(fr, w->usage, w))
 			return false;
 	while (fr->bytes + more > fr->limits.total_bytes_max)
 		if (!evict(fr, greediest(fr), w))
@@ -160,7 +175,7 @@ static struct whole *begin(struct frag *fr, uint16_t network, uint64_t source, c
 	if (!w)
 		return NULL;
 	*w = (struct whole){ .network = network,
-			     .source = source,
+			     .usage = usage_of(fr, source),
 			     .src = p->src,
 			     .dst = p->dst,
 			     .id = p->ip_id,
@@ -174,6 +189,8 @@ static struct whole *begin(struct frag *fr, uint16_t network, uint64_t source, c
 		fr->oldest = w;
 	fr->newest = w;
 	fr->bytes += w->bytes;
+	w->usage->bytes += w->bytes;
+	w->usage->n++;
 	fr->n++;
 	return w;
 }
@@ -229,6 +246,7 @@ static void insert(struct frag *fr, struct whole *w, struct piece *before, struc
 	w->n++;
 	w->have += new->end - new->start;
 	w->bytes += cost;
+	w->usage->bytes += cost;
 	fr->bytes += cost;
 }
 
@@ -330,7 +348,7 @@ void frag_run(struct frag *fr, nsec_t now,
 			len = len < 1280 ? len : 1280;
 			memcpy(ip, w->header, w->header_len);
 			memcpy(ip + w->header_len, w->first->data, len);
-			fn(ctx, w->network, w->source, ip, w->header_len + len);
+			fn(ctx, w->network, w->usage->source, ip, w->header_len + len);
 		}
 		forget(fr, w);
 	}
