@@ -36,8 +36,8 @@ static const struct sandbox_policy policies[] = {
 /* clang-format on */
 _Static_assert(sizeof policies / sizeof *policies == SANDBOX_ROLE_COUNT, "one policy a role");
 
-static const char *const fd_names[] = { "control", "rings", "stations", "forwards", "icmp", "serial", "agent", "kernel", "initrd",
-					"pmem",	   "pipe",  "lock",   "group", "events" };
+static const char *const fd_names[] = { "control", "rings",  "stations", "forwards", "icmp", "serial", "agent",
+					"kernel",  "initrd", "pmem",	 "pipe",     "lock", "group",  "events" };
 _Static_assert(sizeof fd_names / sizeof *fd_names == SANDBOX_FD_COUNT, "one name a kind");
 
 const struct sandbox_policy *sandbox_policy(enum sandbox_role role)

@@ -49,8 +49,8 @@ bool message_parse(const void *frame, size_t len, struct message *ret_message)
 	if (r.failed || ethertype != ETYPE_MESSAGE || version != VERSION || zeros)
 		return false;
 	m.type = (enum message_type)type;
-	if (type == MESSAGE_LEASE ? !parse_lease(&r, &m)
-				  : (type != MESSAGE_QUERY && type != MESSAGE_ANSWER) || !parse_dns(&r, &m))
+	if (type == MESSAGE_LEASE ? !parse_lease(&r, &m) :
+				    (type != MESSAGE_QUERY && type != MESSAGE_ANSWER) || !parse_dns(&r, &m))
 		return false;
 	*ret_message = m;
 	return true;

@@ -98,8 +98,9 @@ static void raw_error(struct nat *n, bool is6, const struct host_way *from, cons
 
 static void raw_message(struct nat *n, bool is6, const struct host_way *from, const uint8_t *icmp, size_t len)
 {
-	bool is_error = is6 ? icmp[0] >= ICMP6_UNREACHABLE && icmp[0] <= ICMP6_PARAMETER
-			    : icmp[0] == ICMP4_UNREACHABLE || icmp[0] == ICMP4_TIME_EXCEEDED || icmp[0] == ICMP4_PARAMETER;
+	bool is_error =
+		is6 ? icmp[0] >= ICMP6_UNREACHABLE && icmp[0] <= ICMP6_PARAMETER :
+		      icmp[0] == ICMP4_UNREACHABLE || icmp[0] == ICMP4_TIME_EXCEEDED || icmp[0] == ICMP4_PARAMETER;
 	struct nat_datagrams *d;
 
 	if (is_error) {
@@ -224,8 +225,8 @@ static size_t put_request(struct nat *n, const struct nat_datagrams *d, const st
 	return len;
 }
 
-void nat_echo_take(struct nat *n, uint16_t network, uint64_t source, const struct packet *p,
-		   const struct ip_addr *real, bool was_cut)
+void nat_echo_take(struct nat *n, uint16_t network, uint64_t source, const struct packet *p, const struct ip_addr *real,
+		   bool was_cut)
 {
 	bool is6 = p->kind == PACKET_IPV6;
 	struct host_way to = { .addr = *real, .ttl = p->ttl, .tos = p->tos };

@@ -137,8 +137,8 @@ void nat_datagrams_errors(struct nat_datagrams *d);
 /* A call on a socket failed with @error: what the guest is told about @p. */
 void nat_tell_errno(struct nat *n, uint16_t network, uint64_t source, int error, const struct packet *p);
 
-void nat_echo_take(struct nat *n, uint16_t network, uint64_t source, const struct packet *p,
-		   const struct ip_addr *real, bool was_cut);
+void nat_echo_take(struct nat *n, uint16_t network, uint64_t source, const struct packet *p, const struct ip_addr *real,
+		   bool was_cut);
 int nat_echo_open_raw(struct nat *n); /* of the configuration; 0 or -errno */
 
 /* ---- nat_tcp.c ------------------------------------------------------------------- */
@@ -154,7 +154,8 @@ void nat_tcp_end(struct nat_tcp *t);
 
 /* ---- nat_forward.c ---------------------------------------------------------------- */
 
-void nat_lease_set(struct nat *n, uint16_t network, const struct mac_addr *mac, const struct ip_addr *ip, bool is_known);
+void nat_lease_set(struct nat *n, uint16_t network, const struct mac_addr *mac, const struct ip_addr *ip,
+		   bool is_known);
 /* Where a forward leads now, in @family. Returns 0 or -ENOENT. */
 int nat_forward_target(const struct nat *n, const struct nat_forward *f, enum ip_family family, struct ip_addr *ret_ip);
 /* The address that the guest knows a forward's client by. Returns 0; -ENOENT: it has none that a guest could answer. */

@@ -34,10 +34,10 @@ static bool show_flow(void *ctx, struct flow *f)
 		return true;
 	}
 	j = json_pack("{s:s,s:i,s:s,s:i,s:I,s:I,s:I,s:I,s:b}", "proto", kinds[f->key.kind], "network",
-		      (int)f->key.network, "guest", ip_str_bare(&guest, guest_str), "guest-port", (int)f->key.guest_port,
-		      "age-ns", (json_int_t)(c->now - f->opened_at), "idle-ns", (json_int_t)(c->now - f->used_at), "out",
-		      (json_int_t)(t ? t->n_out : d->n_out), "in", (json_int_t)(t ? t->n_in : d->n_in), "forward",
-		      (int)(t ? t->is_forward : d->forward != NULL));
+		      (int)f->key.network, "guest", ip_str_bare(&guest, guest_str), "guest-port",
+		      (int)f->key.guest_port, "age-ns", (json_int_t)(c->now - f->opened_at), "idle-ns",
+		      (json_int_t)(c->now - f->used_at), "out", (json_int_t)(t ? t->n_out : d->n_out), "in",
+		      (json_int_t)(t ? t->n_in : d->n_in), "forward", (int)(t ? t->is_forward : d->forward != NULL));
 	if (j && has_remote) {
 		(void)json_object_set_new(j, "remote", json_string(ip_str_bare(&remote, remote_str)));
 		(void)json_object_set_new(j, "remote-port", json_integer(f->key.remote_port));

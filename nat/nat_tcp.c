@@ -34,7 +34,9 @@ static uint32_t put_heads(uint8_t *buf, const struct where *wh, const struct tcp
 			  size_t n_options)
 {
 	static const struct mac_addr none;
-	struct packet_ip ip = { .src = *wh->src, .dst = *wh->dst, .proto = PROTO_TCP, .ttl = 64, .dont_fragment = true };
+	struct packet_ip ip = {
+		.src = *wh->src, .dst = *wh->dst, .proto = PROTO_TCP, .ttl = 64, .dont_fragment = true
+	};
 	size_t tcp_len = PACKET_TCP_LEN + n_options;
 	struct wire_writer w = wire_write_to(buf, PACKET_ETH_LEN + packet_ip_len(&ip) + tcp_len);
 	uint32_t sum = packet_pseudo_sum(&ip.src, &ip.dst, PROTO_TCP, tcp_len + out->len);
@@ -278,7 +280,8 @@ static struct nat_tcp *new_flow(struct nat *n, const struct flow_key *key, uint6
 	heap_item_init(&t->timer, 0);
 	t->conn.state = TCPS_CLOSED;
 	t->conn.common = &n->tcp;
-	if (heap_reserve(&n->timers, flow_count(n->flows) + 1) < 0 || flow_add(n->flows, &t->flow, source, n->now) < 0) {
+	if (heap_reserve(&n->timers, flow_count(n->flows) + 1) < 0 ||
+	    flow_add(n->flows, &t->flow, source, n->now) < 0) {
 		n->count.no_memory++;
 		free(t);
 		return NULL;
@@ -515,8 +518,8 @@ void nat_tcp_room(struct nat *n, uint16_t network, nsec_t now)
 /* ---- forwards ----------------------------------------------------------------------------- */
 
 /* A key that is free: the client's own port, or the next one where a connection from another client has it. */
-static bool free_key(struct nat *n, const struct nat_forward *f, const struct ip_addr *guest, const struct ip_addr *view,
-		     uint16_t port, struct flow_key *ret_key)
+static bool free_key(struct nat *n, const struct nat_forward *f, const struct ip_addr *guest,
+		     const struct ip_addr *view, uint16_t port, struct flow_key *ret_key)
 {
 	for (unsigned i = 0; i < PORTS_MAX; i++) {
 		*ret_key = flow_key_make(FLOW_TCP, f->cfg.network, guest, f->cfg.port, view, port);

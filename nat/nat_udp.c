@@ -105,9 +105,8 @@ static size_t put_quoted(const struct nat_datagrams *d, const struct host_error 
 
 		ip.proto = is6 ? PROTO_ICMPV6 : PROTO_ICMP;
 		packet_put_ip(&w, &ip, len > 8 ? len : 8);
-		packet_put_icmp(&w, &ip, is6 ? ICMP6_ECHO : ICMP4_ECHO, 0,
-				(uint32_t)d->flow.key.guest_port << 16 | seq, len > 8 ? data + 8 : NULL,
-				len > 8 ? len - 8 : 0);
+		packet_put_icmp(&w, &ip, is6 ? ICMP6_ECHO : ICMP4_ECHO, 0, (uint32_t)d->flow.key.guest_port << 16 | seq,
+				len > 8 ? data + 8 : NULL, len > 8 ? len - 8 : 0);
 	}
 	return w.failed ? 0 : wire_put_len(&w);
 }

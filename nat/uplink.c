@@ -166,12 +166,9 @@ static void run(struct process *p)
 static void on_control(void *ctx, struct control *c, json_t *msg, int *fds, int n_fds, int status)
 {
 	struct process *p = ctx;
-	struct verb_call call = { .ctx = &p->ctl,
-				  .control = c,
-				  .msg = msg,
-				  .fds = fds,
-				  .n_fds = n_fds,
-				  .n_refused = &p->n_refused };
+	struct verb_call call = {
+		.ctx = &p->ctl, .control = c, .msg = msg, .fds = fds, .n_fds = n_fds, .n_refused = &p->n_refused
+	};
 
 	if (!msg) {
 		p->ctl.quit = true;

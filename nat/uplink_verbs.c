@@ -115,6 +115,7 @@ static const struct verb verbs[] = {
 };
 /* clang-format on */
 
-const struct verb_table uplink_verbs = {
-	.who = "The uplink, to its supervisor", .verbs = verbs, .n_verbs = sizeof verbs / sizeof *verbs, .common = common_args
-};
+const struct verb_table uplink_verbs = { .who = "The uplink, to its supervisor",
+					 .verbs = verbs,
+					 .n_verbs = sizeof verbs / sizeof *verbs,
+					 .common = common_args };

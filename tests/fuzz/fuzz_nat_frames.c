@@ -71,8 +71,11 @@ static void commit(void *ctx, uint16_t network, uint32_t len, const struct frame
 
 static struct ip_addr address(uint8_t kind, bool is6)
 {
-	static const char *const v4[] = { "8.8.8.8", "8.0.0.1", "10.5.0.1", "127.0.0.1", "99.0.0.1", "192.168.0.9", "224.0.0.1" };
-	static const char *const v6[] = { "2001:4860::8", "2000::1", "fd05::1", "::1", "6300::1", "fd00::9", "ff02::1" };
+	static const char *const v4[] = { "8.8.8.8",  "8.0.0.1",     "10.5.0.1", "127.0.0.1",
+					  "99.0.0.1", "192.168.0.9", "224.0.0.1" };
+	static const char *const v6[] = {
+		"2001:4860::8", "2000::1", "fd05::1", "::1", "6300::1", "fd00::9", "ff02::1"
+	};
 	struct ip_addr a = { 0 };
 
 	(void)ip_parse(is6 ? v6[kind % 7] : v4[kind % 7], &a);

@@ -496,7 +496,9 @@ END_TEST
 
 START_TEST(a_udp_forward_answers_from_its_own_port)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(5353), .sin_addr.s_addr = htonl(0x0a630001) };
+	struct sockaddr_in to = { .sin_family = AF_INET,
+				  .sin_port = htons(5353),
+				  .sin_addr.s_addr = htonl(0x0a630001) };
 	struct sockaddr_in from;
 	const struct packet *p;
 	int sock, client, ttl;

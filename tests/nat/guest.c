@@ -355,8 +355,8 @@ static int on_emit(void *ctx, const struct tcp_out *out)
 						  .hdr_len = (uint16_t)(at + 20 + tcp.options_len),
 						  .csum_start = (uint16_t)at,
 						  .csum_offset = 16 };
-		store_be16(buf + at + 16, (uint16_t)~checksum_fold(packet_pseudo_sum(
-						  &ip.src, &ip.dst, PROTO_TCP, 20 + tcp.options_len + out->len)));
+		store_be16(buf + at + 16, (uint16_t)~checksum_fold(packet_pseudo_sum(&ip.src, &ip.dst, PROTO_TCP,
+										     20 + tcp.options_len + out->len)));
 	}
 	send_frame(g->network, buf, wire_put_len(&w), &offload);
 	return 0;

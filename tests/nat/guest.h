@@ -49,13 +49,13 @@ struct guest_conn *guest_connect(unsigned network, const char *dst, uint16_t src
 void guest_listen(uint16_t port);
 struct guest_conn *guest_accepted(void); /* NULL: none */
 void guest_pump(int timeout_ms); /* serves the rings and timers once */
-#define GUEST_WAIT(cond)                                                                 \
-	do {                                                                             \
-		nsec_t until_ = clock_now() + PATIENCE_MS * NSEC_PER_MSEC;               \
-		bool came_;                                                              \
-                                                                                         \
-		while (!(came_ = (cond)) && clock_now() < until_)                        \
-			guest_pump(2);                                                   \
+#define GUEST_WAIT(cond)                                                                    \
+	do {                                                                                \
+		nsec_t until_ = clock_now() + PATIENCE_MS * NSEC_PER_MSEC;                  \
+		bool came_;                                                                 \
+                                                                                            \
+		while (!(came_ = (cond)) && clock_now() < until_)                           \
+			guest_pump(2);                                                      \
 		ck_assert_msg(came_, "%s:%d: did not come: %s", __FILE__, __LINE__, #cond); \
 	} while (0)
 
