@@ -20,7 +20,12 @@ static bool is_there;
 
 static void setup(void)
 {
-	is_there = guest_setup();
+	is_there = guest_setup(false);
+}
+
+static void setup_raw(void)
+{
+	is_there = guest_setup(true);
 }
 
 static void teardown(void)
@@ -576,7 +581,7 @@ END_TEST
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("uplink");
-	TCase *t = tcase_create("all");
+	TCase *t = tcase_create("all"), *raw = tcase_create("raw");
 
 	tcase_set_timeout(t, 30);
 	tcase_add_checked_fixture(t, setup, teardown);
@@ -594,6 +599,10 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_udp_forward_answers_from_its_own_port);
 	tcase_add_test(t, a_thousand_connections_leave_no_descriptor);
 	suite_add_tcase(s, t);
+	tcase_set_timeout(raw, 30);
+	tcase_add_checked_fixture(raw, setup_raw, teardown);
+	tcase_add_loop_test(raw, echo_is_answered_by_who_was_asked, 0, 2);
+	suite_add_tcase(s, raw);
 	return s;
 }
 UNIT_MAIN(make_suite);

@@ -97,7 +97,7 @@ static void add_address(int fd, const char *name, const char *ip)
 	ck_assert_int_eq(ioctl(fd, SIOCSIFFLAGS, &r), 0);
 }
 
-static bool enter_namespace(void)
+static bool enter_namespace(bool raw)
 {
 	char map[64];
 	int fd;
@@ -113,7 +113,7 @@ static bool enter_namespace(void)
 		(void)snprintf(map, sizeof map, "0 %u 1", gid);
 		write_file("/proc/self/gid_map", map);
 	}
-	write_file("/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
+	write_file("/proc/sys/net/ipv4/ping_group_range", raw ? "1 0" : "0 2147483647");
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	ck_assert_int_ge(fd, 0);
 	add_address(fd, "lo", NULL);
@@ -124,7 +124,7 @@ static bool enter_namespace(void)
 	return true;
 }
 
-bool guest_setup(void)
+bool guest_setup(bool raw)
 {
 	struct uplink_network networks[NETWORKS] = { 0 };
 	struct uplink_config cfg = { .name = "t",
@@ -135,7 +135,7 @@ bool guest_setup(void)
 				     .cell = true };
 	int pair[2];
 
-	if (!enter_namespace()) {
+	if (!enter_namespace(raw)) {
 		printf("skipped 1: a real uplink: no network namespace of its own: %s\n", strerror(errno));
 		return false;
 	}
@@ -148,6 +148,11 @@ bool guest_setup(void)
 								.reach = { .service4 = guest_ip("10.5.0.1/24"),
 									   .service6 = guest_ip("fd05::1/64"),
 									   .host_loopback = i == 0 } } };
+	}
+	if (raw) {
+		cfg.raw_icmp_fd[0] = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
+		cfg.raw_icmp_fd[1] = socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMPV6);
+		ck_assert(cfg.raw_icmp_fd[0] >= 0 && cfg.raw_icmp_fd[1] >= 0);
 	}
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	(void)fflush(stdout);

@@ -26,8 +26,9 @@ struct guest_conn {
 	unsigned events; /* a bit for each enum tcp_event */
 };
 
-/* Returns false when the host allows no network namespace: the test is skipped, and says so. */
-bool guest_setup(void);
+/* Returns false when the host allows no network namespace: the test is skipped, and says so.
+ * @raw: the uplink has raw ICMP sockets, and the host no ping sockets. */
+bool guest_setup(bool raw);
 void guest_teardown(void);
 
 struct ip_addr guest_ip(const char *text);
