@@ -1,7 +1,7 @@
 /* vmm/cpu/soft/block/uop_branch.c: near branches of 64-bit mode, and compares fused
  * with the Jcc behind them.
  *
- * Conditions are reckoned from what the builder knows of the flags: after a
+ * Conditions are computed from what the builder knows of the flags: after a
  * subtraction they are comparisons of its operands.
  *
  * Used by: uop_select.c, through the tables at the end. */

@@ -97,7 +97,7 @@ uop_fn *const uop_movx_rm[2][3][UOP_SIZES][2] = {
 	  { { NULL, NULL }, { NULL, NULL }, { NULL, NULL }, PAIR(movs48) } },
 };
 
-/* LEA takes no segment: the full form is reckoned here. */
+/* LEA takes no segment: the full form is computed here. */
 #define LEA(n)                                                                 \
 	static const struct uop *lea##n##plain(struct soft *s, const struct uop *u) \
 	{                                                                      \

@@ -102,11 +102,10 @@ static int select_acc_imm(struct uop *u, const struct insn *i, unsigned op, enum
 	return use(u, uop_alu_ri[op][size_index(width(i))], 1);
 }
 
-/* 88 to 8B, C6, C7. */
-static int select_mov(struct uop *u, const struct insn *i)
+static int select_mov(struct uop *u, const struct insn *i, enum insn_class class)
 {
 	unsigned size = width(i), k = size_index(size);
-	bool is_imm = i->opcode >= 0xC6, is_load = !is_imm && i->opcode & 2;
+	bool is_imm = class == CLASS_MOV_RM_IMM, is_load = class == CLASS_MOV_R_RM;
 	int addr;
 
 	if ((!is_imm && !reg_is_plain(i, i->reg, size)) || (i->mod == 3 && !reg_is_plain(i, i->rm, size)))
@@ -146,10 +145,8 @@ static int select_lea(struct uop *u, const struct insn *i)
 	return use(u, uop_lea[size_index(i->opsize)][i->index != INSN_REG_NONE], 1);
 }
 
-static int select_shift(struct uop *u, const struct insn *i, enum uop_cc *cc)
+static int select_shift(struct uop *u, const struct insn *i, unsigned count, enum uop_cc *cc)
 {
-	unsigned count = i->opcode >= 0xD0 ? 1 : (unsigned)i->imm;
-
 	count &= i->opsize == 8 ? 63 : 31;
 	if (i->mod != 3 || !(i->opcode & 1) || count == 0)
 		return 0;
@@ -252,9 +249,10 @@ static int select_move(struct uop *u, const struct insn *i, enum insn_class clas
 	unsigned reg = (i->opcode & 7u) | (i->rex & 1u) << 3; /* where it is in the opcode */
 
 	switch (class) {
-	case CLASS_MOV:
+	case CLASS_MOV_RM_R:
+	case CLASS_MOV_R_RM:
 	case CLASS_MOV_RM_IMM:
-		return select_mov(u, i);
+		return select_mov(u, i, class);
 	case CLASS_MOV_R_IMM:
 		u->dst = (uint8_t)reg;
 		u->imm = i->imm;
@@ -279,8 +277,8 @@ static int select_move(struct uop *u, const struct insn *i, enum insn_class clas
 		return i->opsize == 8 ? use(u, uop_pop_r, 1) : 0;
 	case CLASS_LEAVE:
 		return i->opsize == 8 ? use(u, uop_leave, 1) : 0;
-	case CLASS_NOP: /* F3 90 is PAUSE; with REX.B it is XCHG */
-		return i->map == 1 || (reg == 0 && i->rep != 0xF3) ? use(u, uop_nop, 1) : 0;
+	case CLASS_NOP:
+		return use(u, uop_nop, 1);
 	default:
 		return 0;
 	}
@@ -292,8 +290,10 @@ static int select_arith(struct uop *u, const struct insn *i, enum insn_class cla
 	unsigned k = size_index(i->opsize);
 
 	switch (class) {
-	case CLASS_ALU:
-		return select_alu(u, i, i->opcode >> 3, (i->opcode & 7) >> 1, cc);
+	case CLASS_ALU_RM_R:
+		return select_alu(u, i, i->opcode >> 3, 0, cc);
+	case CLASS_ALU_R_RM:
+		return select_alu(u, i, i->opcode >> 3, 1, cc);
 	case CLASS_ALU_ACC:
 		return select_acc_imm(u, i, i->opcode >> 3, cc);
 	case CLASS_ALU_IMM:
@@ -306,9 +306,12 @@ static int select_arith(struct uop *u, const struct insn *i, enum insn_class cla
 		return select_alu(u, i, 8, 2, cc);
 	case CLASS_CBW:
 		return i->opsize == 8 ? use(u, uop_cdqe, 1) : 0;
-	case CLASS_ROTATE:
-	case CLASS_SHIFT:
-		return select_shift(u, i, cc);
+	case CLASS_ROTATE_IMM:
+	case CLASS_SHIFT_IMM:
+		return select_shift(u, i, (unsigned)i->imm, cc);
+	case CLASS_ROTATE_ONE:
+	case CLASS_SHIFT_ONE:
+		return select_shift(u, i, 1, cc);
 	case CLASS_CMOV:
 		return i->mod == 3 ? use(u, uop_cmov_rr[k], 1) : 0;
 	case CLASS_SETCC:
@@ -344,8 +347,6 @@ int uop_select(struct uop *u, const struct insn *i, struct uop *prev, enum uop_c
 		u->cond = i->opcode & 15;
 	}
 	switch (class) {
-	case CLASS_OTHER:
-		return 0;
 	case CLASS_JCC:
 		return select_jcc(u, i, prev, *cc);
 	case CLASS_JMP:
@@ -353,7 +354,7 @@ int uop_select(struct uop *u, const struct insn *i, struct uop *prev, enum uop_c
 	case CLASS_CALL:
 		return select_direct(u, i, uop_call);
 	case CLASS_RET:
-		u->imm = i->opcode == 0xC2 ? i->imm : 0;
+		u->imm = i->imm; /* 0 without one */
 		return use(u, uop_ret, 1);
 	default:
 		n = select_move(u, i, class);

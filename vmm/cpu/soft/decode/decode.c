@@ -11,7 +11,7 @@
  *
  * Reads at most 15 bytes; a longer instruction is #GP (SDM vol. 2 §2.3.11).
  *
- * Used by: exec_lookup.c.   Depends on: insn_tab.h.
+ * Used by: exec_lookup.c.   Depends on: insn_tab.c.
  * Sources: SDM vol. 2 ch. 2 and appendix A. */
 #include "vmm/cpu/soft/decode/decode.h"
 

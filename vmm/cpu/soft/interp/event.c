@@ -15,6 +15,8 @@
  * Sources: SDM vol. 3 §6.8 to §6.15, §17.3.1, §20.1.4; vol. 2, INT n. */
 #include "vmm/cpu/soft/interp/event.h"
 
+#include "vmm/cpu/soft/decode/insn_tab.h"
+
 #include "vmm/cpu/soft/interp/exec.h"
 #include "vmm/cpu/soft/mmu/mmu.h"
 #include "vmm/cpu/soft/mmu/seg.h"
@@ -399,30 +401,10 @@ void soft_event_deliver(struct soft *s, int vector, enum soft_event_kind kind, b
 
 /* ---- #GP or #SS ---------------------------------------------------------------------- */
 
+/* Its row names RSP. */
 static bool uses_stack(const struct insn *i)
 {
-	if (i->map == 1)
-		return i->opcode == 0xA0 || i->opcode == 0xA1 || i->opcode == 0xA8 || i->opcode == 0xA9;
-	if (i->map != 0)
-		return false;
-	switch (i->opcode) {
-	case 0x50 ... 0x5F:
-	case 0x68:
-	case 0x6A:
-	case 0x8F:
-	case 0x9C:
-	case 0x9D:
-	case 0xC2:
-	case 0xC3:
-	case 0xC8 ... 0xCB:
-	case 0xCF:
-	case 0xE8:
-		return true;
-	case 0xFF:
-		return (i->reg & 7) == 2 || (i->reg & 7) == 3 || (i->reg & 7) == 6;
-	default:
-		return false;
-	}
+	return insn_info(i)->implicit >> CPU_RSP & 1;
 }
 
 bool event_stack_was_used(struct soft *s)

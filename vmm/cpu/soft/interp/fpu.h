@@ -1,5 +1,5 @@
 /* vmm/cpu/soft/interp/fpu.h: what the x87, MMX and SSE executors share: the checks
- * that come first, operands, and the list of executors.
+ * that come first, operands, and the executors.
  *
  * Everything works on s->fx, the FXSAVE64 image. Results are the host's own
  * instructions' (any x86-64-v2 machine), run on the guest's operands; only
@@ -12,6 +12,7 @@
 #ifndef MUSTER_VMM_CPU_SOFT_INTERP_FPU_H
 #define MUSTER_VMM_CPU_SOFT_INTERP_FPU_H
 
+#include "vmm/cpu/soft/decode/sse_rows.h"
 #include "vmm/cpu/soft/flags.h"
 #include "vmm/cpu/soft/interp/exec.h"
 #include "vmm/cpu/soft/mmu/mmu.h"
@@ -24,9 +25,6 @@
 enum { FPU_IE = 1, FPU_DE = 2, FPU_ZE = 4, FPU_OE = 8, FPU_UE = 0x10, FPU_PE = 0x20,
        FPU_FLAGS = 0x3F, FSW_SF = 0x40, FSW_ES = 0x80, FSW_TOP = 0x3800, FSW_B = 0x8000,
        MXCSR_DEFAULT = 0x1F80, MXCSR_DAZ = 0x40, MXCSR_FTZ = 0x8000, MXCSR_VALID = 0xFFFF };
-
-/* The mandatory prefix of an opcode (SDM vol. 2 §2.1.2): F2 and F3 before 66. */
-enum fpu_prefix { FPU_NP, FPU_66, FPU_F3, FPU_F2, FPU_PREFIX_COUNT };
 
 /* fpu_check.c: the rare outcomes. */
 _Noreturn void fpu_sse_refuse(struct soft *s);
@@ -108,7 +106,7 @@ static inline void xmm_set_low32(struct soft *s, unsigned n, uint32_t v)
 	memcpy(s->fx.xmm[n], &v, 4);
 }
 
-/* fpu_check.c: the ways that miss the TLB or cross a page. */
+/* fpu_check.c: accesses that miss the TLB or cross a page. */
 __m128i fpu_ld128_slow(struct soft *s, uint64_t lin);
 void fpu_st128_slow(struct soft *s, uint64_t lin, __m128i v);
 
@@ -254,18 +252,17 @@ static inline void fpu_set_arith(struct soft *s, uint32_t arith)
 	cc_set_flags(s, arith);
 }
 
-#define FPU_DECLARE(map, prefix, opcode, name) soft_exec_fn name;
-#include "vmm/cpu/soft/interp/fpu_ops.h"
-FPU_OPS(FPU_DECLARE)
-/* Those that are chosen by ModRM, not by the table. */
-soft_exec_fn sse_shift_group, mmx_shift_group;
+#define FPU_DECLARE(map, prefix, opcode, name, need, operands, mem) soft_exec_fn name;
+SSE_ROWS(FPU_DECLARE, FPU_DECLARE)
+#undef FPU_DECLARE
+/* Shifts by an immediate. */
+soft_exec_fn mmx_psrlw_imm, mmx_psraw_imm, mmx_psllw_imm, mmx_psrld_imm, mmx_psrad_imm, mmx_pslld_imm, mmx_psrlq_imm,
+	mmx_psllq_imm;
+soft_exec_fn sse_psrlw_imm, sse_psraw_imm, sse_psllw_imm, sse_psrld_imm, sse_psrad_imm, sse_pslld_imm, sse_psrlq_imm,
+	sse_psllq_imm, sse_psrldq_imm, sse_pslldq_imm;
 soft_exec_fn fpu_fxsave, fpu_fxrstor, fpu_ldmxcsr, fpu_stmxcsr, fpu_clflush, fpu_fence, fpu_hint;
-soft_exec_fn fpu_wait, x87_mem, x87_reg;
-soft_exec_fn x87_fldenv, x87_fldcw, x87_fnstenv, x87_fnstcw, x87_frstor, x87_fnsave, x87_fnstsw,
-	x87_fnstsw_ax, x87_fnclex, x87_fninit, x87_fnop_control;
-/* Whether host instructions exist for a register form (ModRM C0 to FF). */
-bool x87_reg_is_valid(uint8_t opcode, uint8_t modrm);
-/* Whether a memory form is x87_mem()'s. */
-bool x87_mem_is_valid(uint8_t opcode, unsigned digit);
+soft_exec_fn fpu_wait, x87_mem, x87_reg, x87_reg_flags;
+soft_exec_fn x87_fldenv, x87_fldcw, x87_fnstenv, x87_fnstcw, x87_frstor, x87_fnsave, x87_fnstsw, x87_fnstsw_ax,
+	x87_fnclex, x87_fninit, x87_fnop_control;
 
 #endif

@@ -2,7 +2,7 @@
  * rotation.
  *
  * s->fx.st[] is in stack order, as FXSAVE stores it: the physical register p is
- * st[(p - TOP) & 7]. Whoever changes TOP without moving values rotates the array.
+ * st[(p - TOP) & 7]. An instruction that changes TOP without moving values rotates the array.
  *
  * CR0.NE clear asks for FERR# and an interrupt from outside; this processor has
  * no such pin and behaves as if IGNNE# were asserted: the exception is ignored.

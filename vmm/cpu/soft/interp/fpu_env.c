@@ -8,7 +8,7 @@
  * 32-bit operand size, protected or real mode. 64-bit mode uses the protected
  * ones. Selectors are stored as zero and ignored when loaded.
  *
- * Used by: fpu_lookup.c.   Depends on: fpu_x87.h.   Sources: SDM vol. 1 §8.1.8 to §8.1.11. */
+ * Used by: exec_lookup.c.   Depends on: fpu_x87.h.   Sources: SDM vol. 1 §8.1.8 to §8.1.11. */
 #include "vmm/cpu/soft/interp/fpu_x87.h"
 
 enum { ENV16_BYTES = 14, ENV32_BYTES = 28, STACK_BYTES = 80 };

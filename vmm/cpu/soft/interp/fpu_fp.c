@@ -14,7 +14,7 @@
  * rounded division, so well within the architecture's error of 1.5 * 2^-12.
  * Denormal sources count as zero, tiny results become zero, no flags.
  *
- * Used by: fpu_lookup.c.   Depends on: fpu.h.   Sources: SDM vol. 1 ch. 10, 11; vol. 2. */
+ * Used by: exec_lookup.c.   Depends on: fpu.h.   Sources: SDM vol. 1 ch. 10, 11; vol. 2. */
 #include "vmm/cpu/soft/interp/fpu.h"
 
 enum { PRE_FLAGS = FPU_IE | FPU_DE | FPU_ZE, MXCSR_UM = FPU_UE << 7,

@@ -5,7 +5,7 @@
  * run on the operands joined in one register, PUNPCKH takes the upper half of
  * what PUNPCKL makes. So the host's x87 registers are never touched.
  *
- * Used by: fpu_lookup.c.   Depends on: fpu.h.   Sources: SDM vol. 2, each instruction; vol. 1 §9.4. */
+ * Used by: exec_lookup.c.   Depends on: fpu.h.   Sources: SDM vol. 2, each instruction; vol. 1 §9.4. */
 #include "vmm/cpu/soft/interp/fpu.h"
 
 /* dst op src, on whole registers. */
@@ -104,51 +104,35 @@ static inline uint64_t high64(__m128i v)
 	ONLY_SSE(unpckhps) ONLY_SSE(unpckhpd) ONLY_SSE(andps) ONLY_SSE(andpd) ONLY_SSE(andnps)
 	ONLY_SSE(andnpd) ONLY_SSE(orps) ONLY_SSE(orpd) ONLY_SSE(xorps) ONLY_SSE(xorpd)
 
+/* clang-format off */
 /* PSRLW to PSLLDQ by an immediate: groups 12, 13 and 14. Counts are a byte. */
-static inline __m128i shift_by(unsigned opcode, unsigned digit, __m128i d, unsigned n)
-{
-	__m128i count = _mm_cvtsi32_si128((int)n);
-
-	switch (opcode << 4 | digit) {
-	case 0x712:
-		return core_psrlw(d, count);
-	case 0x714:
-		return core_psraw(d, count);
-	case 0x716:
-		return core_psllw(d, count);
-	case 0x722:
-		return core_psrld(d, count);
-	case 0x724:
-		return core_psrad(d, count);
-	case 0x726:
-		return core_pslld(d, count);
-	case 0x732:
-		return core_psrlq(d, count);
-	case 0x733:
-		return fpu_imm_call(imm_psrldq, n, d, d);
-	case 0x736:
-		return core_psllq(d, count);
-	default:
-		return fpu_imm_call(imm_pslldq, n, d, d);
+#define SSE_SHIFT_IMM(op, result)                                              \
+	void sse_##op##_imm(struct soft *s, const struct insn *i)              \
+	{                                                                      \
+		unsigned n = (uint8_t)i->imm;                                  \
+		__m128i d;                                                     \
+                                                                               \
+		sse_enter(s);                                                  \
+		d = xmm_get(s, i->rm);                                         \
+		xmm_set(s, i->rm, (result));                                   \
 	}
-}
+#define SHIFT_IMM(op)                                                          \
+	SSE_SHIFT_IMM(op, core_##op(d, _mm_cvtsi32_si128((int)n)))             \
+	void mmx_##op##_imm(struct soft *s, const struct insn *i)              \
+	{                                                                      \
+		__m128i count = _mm_cvtsi32_si128((uint8_t)i->imm);            \
+		uint64_t d;                                                    \
+                                                                               \
+		mmx_check(s);                                                  \
+		d = mmx_get(s, i->rm & 7);                                     \
+		mmx_enter(s);                                                  \
+		mmx_set(s, i->rm & 7, low64(core_##op(from64(d), count)));     \
+	}
 
-void sse_shift_group(struct soft *s, const struct insn *i)
-{
-	sse_enter(s);
-	xmm_set(s, i->rm, shift_by(i->opcode, i->reg & 7, xmm_get(s, i->rm), (uint8_t)i->imm));
-}
-
-void mmx_shift_group(struct soft *s, const struct insn *i)
-{
-	uint64_t d;
-
-	mmx_check(s);
-	d = mmx_get(s, i->rm & 7);
-	mmx_enter(s);
-	mmx_set(s, i->rm & 7, low64(shift_by(i->opcode, i->reg & 7, from64(d), (uint8_t)i->imm)));
-}
-
+	SHIFT_IMM(psrlw) SHIFT_IMM(psraw) SHIFT_IMM(psllw) SHIFT_IMM(psrld) SHIFT_IMM(psrad)
+	SHIFT_IMM(pslld) SHIFT_IMM(psrlq) SHIFT_IMM(psllq)
+	SSE_SHIFT_IMM(psrldq, fpu_imm_call(imm_psrldq, n, d, d))
+	SSE_SHIFT_IMM(pslldq, fpu_imm_call(imm_pslldq, n, d, d))
 /* PMOVSX, PMOVZX: the memory form reads only what is widened. */
 #define WIDEN(name, load)                                                      \
 	CORE(name)                                                             \
@@ -197,6 +181,8 @@ WIDEN(pmovzxdq, sse_src64)
 BLENDV(pblendvb)
 BLENDV(blendvps)
 BLENDV(blendvpd)
+
+/* clang-format on */
 
 void sse_ptest(struct soft *s, const struct insn *i)
 {

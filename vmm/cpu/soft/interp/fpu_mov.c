@@ -3,7 +3,7 @@
  * The common ones (MOVUPS, MOVAPS and their twins) are one host load and one
  * store: they are most of a C library's memcpy() and strlen().
  *
- * Used by: fpu_lookup.c.   Depends on: fpu.h.   Sources: SDM vol. 2, each instruction. */
+ * Used by: exec_lookup.c.   Depends on: fpu.h.   Sources: SDM vol. 2, each instruction. */
 #include "vmm/cpu/soft/interp/fpu.h"
 
 void sse_movups_ld(struct soft *s, const struct insn *i)

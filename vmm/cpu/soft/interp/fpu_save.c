@@ -5,7 +5,7 @@
  * only XMM0 to XMM7 take part. Bytes 464 to 511 are the program's, and so are
  * 416 to 463, which are reserved: neither is written.
  *
- * Used by: fpu_lookup.c.   Depends on: fpu_x87.h.   Sources: SDM vol. 1 §10.5; vol. 2 FXSAVE. */
+ * Used by: exec_lookup.c.   Depends on: fpu_x87.h.   Sources: SDM vol. 1 §10.5; vol. 2 FXSAVE. */
 #include "vmm/cpu/soft/interp/fpu_x87.h"
 
 static size_t image_bytes(const struct insn *i)

@@ -1,6 +1,6 @@
 /* vmm/cpu/soft/interp/fpu_shuffle.c: shuffles, blends, inserts, extracts, masks, CRC32.
  *
- * Used by: fpu_lookup.c.   Depends on: fpu.h.   Sources: SDM vol. 2, each instruction. */
+ * Used by: exec_lookup.c.   Depends on: fpu.h.   Sources: SDM vol. 2, each instruction. */
 #include "vmm/cpu/soft/interp/fpu.h"
 
 /* xmm, xmm/m128, imm8 in one host instruction. */

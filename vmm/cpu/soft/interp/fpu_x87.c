@@ -14,7 +14,7 @@
  * operand's offset; the selectors read as zero, as on processors that set
  * CPUID.7.EBX[13].
  *
- * Used by: fpu_lookup.c.   Depends on: fpu_x87.h.   Sources: SDM vol. 1 ch. 8. */
+ * Used by: exec_lookup.c.   Depends on: fpu_x87.h.   Sources: SDM vol. 1 ch. 8. */
 #include "vmm/cpu/soft/interp/fpu_x87.h"
 
 extern const uint8_t x87_reg_table[8][64][4], x87_mem_table[8][8][4];
@@ -73,45 +73,40 @@ static void x87_commit(struct soft *s, const struct insn *i, const struct cpu_fx
 	s->fx.fip = s->insn_rip;
 }
 
-/* FCMOV reads flags, FCOMI writes them. */
-static bool uses_flags(const struct insn *i)
+static void run_reg(struct soft *s, const struct insn *i, uint64_t *flags)
 {
-	unsigned digit = i->reg & 7;
+	struct cpu_fxsave t;
 
-	if (i->opcode == 0xDA)
-		return digit < 4;
-	if (i->opcode == 0xDB)
-		return digit < 4 || digit == 5 || digit == 6;
-	return i->opcode == 0xDF && (digit == 5 || digit == 6);
+	x87_run(s, x87_reg_table[i->opcode & 7][i->modrm & 63], NULL, flags, &t);
+	x87_commit(s, i, &t);
 }
 
 void x87_reg(struct soft *s, const struct insn *i)
 {
-	struct cpu_fxsave t;
-	bool with_flags = uses_flags(i);
 	uint64_t flags = FLAG_IF | 2;
 
 	x87_check(s);
-	if (with_flags)
-		flags |= soft_flags_get(s) & FLAG_ARITH;
-	x87_run(s, x87_reg_table[i->opcode & 7][i->modrm & 63], NULL, &flags, &t);
-	x87_commit(s, i, &t);
-	if (with_flags)
-		fpu_set_arith(s, (uint32_t)flags & FLAG_ARITH);
+	run_reg(s, i, &flags);
 }
 
-/* Operand sizes in bytes; negative for a store; 0: no such instruction here. */
+/* FCMOV reads flags, FCOMI writes them. */
+void x87_reg_flags(struct soft *s, const struct insn *i)
+{
+	uint64_t flags = FLAG_IF | 2;
+
+	x87_check(s);
+	flags |= soft_flags_get(s) & FLAG_ARITH;
+	run_reg(s, i, &flags);
+	fpu_set_arith(s, (uint32_t)flags & FLAG_ARITH);
+}
+
+/* Operand sizes in bytes; negative for a store; 0: not one of these (insn_x87.c). */
 static const int8_t mem_size[8][8] = {
 	{ 4, 4, 4, 4, 4, 4, 4, 4 },	 { 4, 0, -4, -4, 0, 0, 0, 0 },
 	{ 4, 4, 4, 4, 4, 4, 4, 4 },	 { 4, -4, -4, -4, 0, 10, 0, -10 },
 	{ 8, 8, 8, 8, 8, 8, 8, 8 },	 { 8, -8, -8, -8, 0, 0, 0, 0 },
 	{ 2, 2, 2, 2, 2, 2, 2, 2 },	 { 2, -2, -2, -2, 10, 8, -10, -8 },
 };
-
-bool x87_mem_is_valid(uint8_t opcode, unsigned digit)
-{
-	return mem_size[opcode & 7][digit & 7] != 0;
-}
 
 /* A store whose unmasked exception leaves memory alone: all but precision
  * (SDM vol. 1 §8.5). */
@@ -145,26 +140,4 @@ void x87_mem(struct soft *s, const struct insn *i)
 	}
 	x87_commit(s, i, &t);
 	s->fx.fdp = off;
-}
-
-bool x87_reg_is_valid(uint8_t opcode, uint8_t modrm)
-{
-	unsigned row = (modrm >> 3) & 7, col = modrm & 7;
-
-	switch (opcode) {
-	case 0xD9: /* D1-D7; E2 E3 E6 E7; EF */
-		return !(row == 2 && col) && !(row == 4 && col & 2) && !(row == 5 && col == 7);
-	case 0xDA:
-		return row < 4 || modrm == 0xE9;
-	case 0xDB: /* E0-E4 are fpu_env.c's */
-		return row < 4 || row == 5 || row == 6;
-	case 0xDD:
-		return row < 6;
-	case 0xDE:
-		return row != 3 || col == 1;
-	case 0xDF:
-		return row < 4 || row == 5 || row == 6;
-	default:
-		return true;
-	}
 }

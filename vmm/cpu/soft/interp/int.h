@@ -24,7 +24,8 @@ soft_exec_fn int_bt_reg, int_bt_imm, int_bsf, int_bsr, int_popcnt, int_bswap;
 /* int_mov.c */
 soft_exec_fn int_mov_rm_r, int_mov_r_rm, int_mov_rm_imm, int_mov_r_imm, int_mov_moffs;
 soft_exec_fn int_movzx, int_movsx, int_movsxd, int_lea, int_xchg, int_xchg_acc, int_cmov;
-soft_exec_fn int_setcc, int_cbw, int_cwd, int_lahf, int_sahf, int_flagop, int_nop, int_pause, int_xlat;
+soft_exec_fn int_setcc, int_cbw, int_cwd, int_lahf, int_sahf, int_cmc, int_clc, int_stc, int_cld, int_std, int_nop,
+	int_pause, int_xlat;
 soft_exec_fn int_salc;
 /* int_stack.c */
 soft_exec_fn int_push_r, int_pop_r, int_push_imm, int_push_rm, int_pop_rm;

@@ -1,6 +1,6 @@
 /* vmm/cpu/soft/interp/int_alu.c: ADD to CMP, TEST, INC, DEC, NOT, NEG, XADD, CMPXCHG.
  *
- * Used by: vmm/cpu/soft/interp/int_lookup.c.   Sources: SDM vol. 2. */
+ * Used by: exec_lookup.c.   Sources: SDM vol. 2. */
 #include "vmm/cpu/soft/interp/int.h"
 
 #include "vmm/cpu/soft/interp/operand.h"

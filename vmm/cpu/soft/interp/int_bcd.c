@@ -1,6 +1,6 @@
 /* vmm/cpu/soft/interp/int_bcd.c: decimal adjustment. Not in 64-bit mode.
  *
- * Used by: vmm/cpu/soft/interp/int_lookup.c.   Sources: SDM vol. 2, DAA, DAS, AAA, AAS, AAM, AAD. */
+ * Used by: exec_lookup.c.   Sources: SDM vol. 2, DAA, DAS, AAA, AAS, AAM, AAD. */
 #include "vmm/cpu/soft/interp/int.h"
 
 #include "vmm/cpu/soft/interp/operand.h"

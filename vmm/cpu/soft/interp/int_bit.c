@@ -1,9 +1,9 @@
 /* vmm/cpu/soft/interp/int_bit.c: bit tests and scans, POPCNT, BSWAP.
  *
- * BT and its kin define CF; the others stay. BSF and BSR define ZF; the others
+ * BT, BTS, BTR and BTC define CF; the others stay. BSF and BSR define ZF; the others
  * become 0, and with a source of 0 the destination stays as it is.
  *
- * Used by: vmm/cpu/soft/interp/int_lookup.c.   Sources: SDM vol. 2. */
+ * Used by: exec_lookup.c.   Sources: SDM vol. 2. */
 #include "vmm/cpu/soft/interp/int.h"
 
 #include "vmm/cpu/soft/interp/operand.h"

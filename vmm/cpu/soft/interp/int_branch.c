@@ -3,7 +3,7 @@
  * A target outside the code segment or not canonical is #GP(0) of the branch,
  * before anything has changed.
  *
- * Used by: vmm/cpu/soft/interp/int_lookup.c.   Sources: SDM vol. 2, CALL, JMP, Jcc, LOOP, RET. */
+ * Used by: exec_lookup.c.   Sources: SDM vol. 2, CALL, JMP, Jcc, LOOP, RET. */
 #include "vmm/cpu/soft/interp/int.h"
 
 #include "vmm/cpu/soft/interp/operand.h"

@@ -1,7 +1,7 @@
 /* vmm/cpu/soft/interp/int_mov.c: moves, conversions, LEA, XCHG, SETcc, CMOVcc and the
  * instructions about single flags.
  *
- * Used by: vmm/cpu/soft/interp/int_lookup.c.   Sources: SDM vol. 2. */
+ * Used by: exec_lookup.c.   Sources: SDM vol. 2. */
 #include "vmm/cpu/soft/interp/int.h"
 
 #include "vmm/cpu/soft/interp/operand.h"
@@ -140,25 +140,34 @@ void int_sahf(struct soft *s, const struct insn *i)
 	cc_merge(s, AH_FLAGS, (uint32_t)(s->r[CPU_RAX] >> 8));
 }
 
-void int_flagop(struct soft *s, const struct insn *i)
+void int_cmc(struct soft *s, const struct insn *i)
 {
-	switch (i->opcode) {
-	case 0xF5: /* CMC */
-		cc_set_flags(s, cc_flags(s) ^ FLAG_CF);
-		return;
-	case 0xF8: /* CLC */
-		cc_merge(s, FLAG_CF, 0);
-		return;
-	case 0xF9: /* STC */
-		cc_merge(s, FLAG_CF, FLAG_CF);
-		return;
-	case 0xFC: /* CLD */
-		s->rflags &= ~(uint32_t)FLAG_DF;
-		return;
-	default: /* STD */
-		s->rflags |= FLAG_DF;
-		return;
-	}
+	(void)i;
+	cc_set_flags(s, cc_flags(s) ^ FLAG_CF);
+}
+
+void int_clc(struct soft *s, const struct insn *i)
+{
+	(void)i;
+	cc_merge(s, FLAG_CF, 0);
+}
+
+void int_stc(struct soft *s, const struct insn *i)
+{
+	(void)i;
+	cc_merge(s, FLAG_CF, FLAG_CF);
+}
+
+void int_cld(struct soft *s, const struct insn *i)
+{
+	(void)i;
+	s->rflags &= ~(uint32_t)FLAG_DF;
+}
+
+void int_std(struct soft *s, const struct insn *i)
+{
+	(void)i;
+	s->rflags |= FLAG_DF;
 }
 
 void int_nop(struct soft *s, const struct insn *i)

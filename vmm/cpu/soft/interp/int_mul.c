@@ -3,7 +3,7 @@
  * MUL and IMUL define CF and OF only; ZF, SF and PF follow the low half, AF
  * becomes 0. A division leaves the flags as they are.
  *
- * Used by: vmm/cpu/soft/interp/int_lookup.c.   Sources: SDM vol. 2, MUL, IMUL, DIV, IDIV. */
+ * Used by: exec_lookup.c.   Sources: SDM vol. 2, MUL, IMUL, DIV, IDIV. */
 #include "vmm/cpu/soft/interp/int.h"
 
 #include "vmm/cpu/soft/interp/operand.h"

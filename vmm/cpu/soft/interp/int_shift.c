@@ -4,7 +4,7 @@
  * changes no flag. OF, defined for a count of 1 only, follows the same formula
  * for every count, as Intel's processors do; AF becomes 0.
  *
- * Used by: vmm/cpu/soft/interp/int_lookup.c.   Sources: SDM vol. 2, SAL/SAR/SHL/SHR,
+ * Used by: exec_lookup.c.   Sources: SDM vol. 2, SAL/SAR/SHL/SHR,
  * RCL/RCR/ROL/ROR, SHLD, SHRD. */
 #include "vmm/cpu/soft/interp/int.h"
 

@@ -4,7 +4,7 @@
  * pushed has the operand size. A push moves the pointer after the store, so a
  * fault leaves it.
  *
- * Used by: vmm/cpu/soft/interp/int_lookup.c, int_branch.c, sys_*.c.
+ * Used by: exec_lookup.c, int_branch.c, sys_*.c.
  * Sources: SDM vol. 1 §6.2; vol. 2, ENTER. */
 #include "vmm/cpu/soft/interp/int.h"
 

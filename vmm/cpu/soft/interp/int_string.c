@@ -11,7 +11,7 @@
  * REPE/REPNE CMPS and SCAS run at most SCAN_RUN iterations; the flags are
  * written when a run ends, so a fault within it finds the old ones.
  *
- * Used by: vmm/cpu/soft/interp/int_lookup.c.   Sources: SDM vol. 1 §7.3.9; vol. 2, REP. */
+ * Used by: exec_lookup.c.   Sources: SDM vol. 1 §7.3.9; vol. 2, REP. */
 #include "vmm/cpu/soft/interp/int.h"
 
 #include "vmm/cpu/soft/interp/operand.h"

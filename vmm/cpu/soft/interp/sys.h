@@ -10,7 +10,7 @@
 
 /* sys_seg.c: segment registers, group 6, LAR and LSL */
 soft_exec_fn sys_mov_from_seg, sys_mov_to_seg, sys_push_seg, sys_pop_seg, sys_load_far;
-soft_exec_fn sys_group6, sys_lar, sys_lsl, sys_arpl;
+soft_exec_fn sys_sldt, sys_str, sys_lldt, sys_ltr, sys_verr, sys_verw, sys_lar, sys_lsl, sys_arpl;
 /* sys_far.c, sys_ret.c: transfers */
 soft_exec_fn sys_call_far, sys_jmp_far, sys_call_far_mem, sys_jmp_far_mem, sys_retf, sys_iret;
 /* sys_int.c */

@@ -4,7 +4,7 @@
  * SYSRET to a non-canonical RCX faults at CPL 0, before anything has changed.
  * The segments that are loaded are flat whatever the tables hold.
  *
- * Used by: sys_lookup.c.   Sources: SDM vol. 2, each instruction's page; vol. 3 §5.8.7, §5.8.8. */
+ * Used by: exec_lookup.c.   Sources: SDM vol. 2, each instruction's page; vol. 3 §5.8.7, §5.8.8. */
 #include "vmm/cpu/soft/interp/sys.h"
 
 void sys_syscall(struct soft *s, const struct insn *i)

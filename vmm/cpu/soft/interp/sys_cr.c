@@ -7,7 +7,7 @@
  *
  * Debug registers keep their values and DR7.GD works; breakpoints do not fire.
  *
- * Used by: sys_lookup.c.   Depends on: mmu_walk.h.
+ * Used by: exec_lookup.c.   Depends on: mmu_walk.h.
  * Sources: SDM vol. 3 §2.5, §4.1, §4.10.4, §17.2; vol. 2, MOV CR, MOV DR, LGDT. */
 #include "vmm/cpu/soft/mmu/mmu_walk.h"
 #include "vmm/cpu/soft/interp/sys.h"

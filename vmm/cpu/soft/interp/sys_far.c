@@ -4,7 +4,7 @@
  * Jumps and calls to task gates and TSSs end the machine with an error text:
  * hardware task switches are not offered.
  *
- * Used by: sys_lookup.c.   Depends on: seg.h, event.h (stacks being built).
+ * Used by: exec_lookup.c.   Depends on: seg.h, event.h (stacks being built).
  * Sources: SDM vol. 2, CALL and JMP; vol. 3 §5.8.1 to §5.8.5. */
 #include "vmm/cpu/soft/interp/event.h"
 #include "vmm/cpu/soft/interp/sys.h"

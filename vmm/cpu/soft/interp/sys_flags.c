@@ -3,7 +3,7 @@
  * There are no virtual-8086 or protected-mode virtual interrupts: what those
  * would soften is #GP here.
  *
- * Used by: sys_lookup.c.   Sources: SDM vol. 2, each instruction's page; vol. 3 §6.8.1. */
+ * Used by: exec_lookup.c.   Sources: SDM vol. 2, each instruction's page; vol. 3 §6.8.1. */
 #include "vmm/cpu/soft/interp/sys.h"
 
 static void check_v86(struct soft *s)

@@ -4,7 +4,7 @@
  * INT n in virtual-8086 mode needs IOPL 3 (there are no mode extensions); INT3
  * and INTO do not (SDM vol. 3 §20.3.3).
  *
- * Used by: sys_lookup.c.   Sources: SDM vol. 2, INT n; vol. 3 §6.4. */
+ * Used by: exec_lookup.c.   Sources: SDM vol. 2, INT n; vol. 3 §6.4. */
 #include "vmm/cpu/soft/interp/sys.h"
 
 void sys_int(struct soft *s, const struct insn *i)

@@ -5,7 +5,7 @@
  * as an instruction. INS checks that its store will not fault before it reads
  * the port, because a read may have an effect.
  *
- * Used by: sys_lookup.c.   Sources: SDM vol. 1 §18.5 (I/O permission); vol. 2, INS, OUTS. */
+ * Used by: exec_lookup.c.   Sources: SDM vol. 1 §18.5 (I/O permission); vol. 2, INS, OUTS. */
 #include "vmm/cpu/soft/interp/sys.h"
 
 /* Raises #GP(0) unless the bitmap of the TSS lets @size ports from @port through. */

@@ -1,12 +1,12 @@
 /* vmm/cpu/soft/interp/sys_msr.c: model-specific registers, the time-stamp counter and CPUID.
  *
- * What the model does not have is #GP on both ways, so a kernel's safe probes
+ * What the model does not have is #GP for RDMSR and WRMSR, so a kernel's safe probes
  * find it absent. TSC_ADJUST and the TSC's offset are one number: both start
  * at 0 and a write to either moves the other (SDM vol. 3 §17.17.3).
  * The local APIC's registers are the machine's and asked of the bus; what only
  * tells of the model is vmm/cpu/model_msr.c's.
  *
- * Used by: sys_lookup.c, tests.   Depends on: vmm/cpu/cpu.h (the model).
+ * Used by: exec_lookup.c, tests.   Depends on: vmm/cpu/cpu.h (the model).
  * Sources: SDM vol. 4 ch. 2; vol. 3 §11.11 (MTRR), §11.12 (PAT), §9.7 (TSC deadline). */
 #include "vmm/cpu/soft/mmu/mmu_walk.h"
 #include "vmm/cpu/soft/interp/sys.h"

@@ -7,7 +7,7 @@
  * IRET unblocks NMIs even when it faults (SDM vol. 3 §6.7.1). Task returns
  * (NT set) are not offered.
  *
- * Used by: sys_lookup.c.   Depends on: seg.h.
+ * Used by: exec_lookup.c.   Depends on: seg.h.
  * Sources: SDM vol. 2, IRET and RET; vol. 3 §5.8.6, §6.12.1, §20.2.2. */
 #include "vmm/cpu/soft/interp/sys.h"
 

@@ -3,7 +3,7 @@
  *
  * A load into SS sets the interrupt shadow, and has no single-step trap of its own (SDM vol. 3 §6.8.3).
  *
- * Used by: sys_lookup.c.   Depends on: seg.h.   Sources: SDM vol. 2, each instruction's page. */
+ * Used by: exec_lookup.c.   Depends on: seg.h.   Sources: SDM vol. 2, each instruction's page. */
 #include "vmm/cpu/soft/interp/sys.h"
 
 static void shadow_of(struct soft *s, unsigned seg)
@@ -123,32 +123,36 @@ static bool verify(struct soft *s, uint16_t sel, bool for_write)
 	return !for_write || d.type & SEG_TYPE_WRITE;
 }
 
-void sys_group6(struct soft *s, const struct insn *i)
+void sys_sldt(struct soft *s, const struct insn *i)
 {
-	switch (i->reg & 7) {
-	case 0:
-		sys_rm_write16(s, i, s->ldtr.sel);
-		break;
-	case 1:
-		sys_rm_write16(s, i, s->tr.sel);
-		break;
-	case 2:
-		sys_need_cpl0(s);
-		lldt(s, (uint16_t)sys_rm_read(s, i, 2));
-		break;
-	case 3:
-		sys_need_cpl0(s);
-		ltr(s, (uint16_t)sys_rm_read(s, i, 2));
-		break;
-	case 4:
-		sys_set_zf(s, verify(s, (uint16_t)sys_rm_read(s, i, 2), false));
-		break;
-	case 5:
-		sys_set_zf(s, verify(s, (uint16_t)sys_rm_read(s, i, 2), true));
-		break;
-	default:
-		soft_ud(s);
-	}
+	sys_rm_write16(s, i, s->ldtr.sel);
+}
+
+void sys_str(struct soft *s, const struct insn *i)
+{
+	sys_rm_write16(s, i, s->tr.sel);
+}
+
+void sys_lldt(struct soft *s, const struct insn *i)
+{
+	sys_need_cpl0(s);
+	lldt(s, (uint16_t)sys_rm_read(s, i, 2));
+}
+
+void sys_ltr(struct soft *s, const struct insn *i)
+{
+	sys_need_cpl0(s);
+	ltr(s, (uint16_t)sys_rm_read(s, i, 2));
+}
+
+void sys_verr(struct soft *s, const struct insn *i)
+{
+	sys_set_zf(s, verify(s, (uint16_t)sys_rm_read(s, i, 2), false));
+}
+
+void sys_verw(struct soft *s, const struct insn *i)
+{
+	sys_set_zf(s, verify(s, (uint16_t)sys_rm_read(s, i, 2), true));
 }
 
 /* ---- LAR, LSL, ARPL -------------------------------------------------------------- */

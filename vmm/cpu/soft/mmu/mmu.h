@@ -13,7 +13,7 @@
  *
  * Exceptions: #PF with CR2; #GP(0) for non-canonical addresses, which event.c
  * turns to #SS(0) when the instruction made the address with the stack
- * segment (it decodes the instruction again; no access pays for it); #AC when
+ * segment (it decodes the instruction again, so no access costs more); #AC when
  * alignment checking is on (soft_mode_changed() then selects the TLB that
  * never hits, so the check costs nothing when it is off).
  *

@@ -183,7 +183,7 @@ static inline void em_shift_imm(uint8_t **p, unsigned size, enum host_shift op, 
 	em8(p, count);
 }
 
-/* BT and its kin by an immediate, and by register @src. */
+/* BT, BTS, BTR and BTC by an immediate, and by register @src. */
 static inline void em_bit_imm(uint8_t **p, unsigned size, enum host_bit op, struct opd o, unsigned n)
 {
 	em(p, size, 0x0FBA, op, o);

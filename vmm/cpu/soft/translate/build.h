@@ -14,6 +14,7 @@
 #define MUSTER_VMM_CPU_SOFT_TRANSLATE_BUILD_H
 
 #include "vmm/cpu/soft/block/block.h"
+#include "vmm/cpu/soft/decode/insn_tab.h"
 #include "vmm/cpu/soft/translate/asm.h"
 
 enum { TRACE_BLOCKS = 8, TRACE_INSNS = 96 /* the most of one trace */,
@@ -120,6 +121,7 @@ typedef bool translate_fn(struct build *t, const struct plan *x);
 struct plan {
 	translate_fn *fn; /* returns false when it must run by its executor after all: only one that reads flags */
 	struct insn i;
+	const struct insn_info *row; /* of the table: what it is */
 	const struct uop *u;
 	bool writes_flags; /* all of them, without reading one */
 	bool reads_flags; /* or keeps some */

@@ -14,8 +14,6 @@
  * (translate_straddle()).
  *
  * Used by: translate.c, emit*.c. */
-#include "vmm/cpu/soft/decode/insn_tab.h"
-#include "vmm/cpu/soft/interp/int.h"
 #include "vmm/cpu/soft/translate/build.h"
 
 enum { SPAN_BYTES = 512, SPAN_STRADDLES = 32 /* each within OFTEN instructions of the last: then a block's spans are given up */,
@@ -113,7 +111,7 @@ static void join_operand(struct build *t, const struct symbols *y, struct plan *
 	key.base = base.id;
 	key.index = index.id;
 	if (off == (int32_t)off)
-		x->operand = join(t, key, off, x->xmm_used || insn_info(i)->class == CLASS_CMPXCHG8B ? 16 : 8);
+		x->operand = join(t, key, off, x->xmm_used || x->row->class == CLASS_CMPXCHG8B ? 16 : 8);
 }
 
 static void join_stack(struct build *t, const struct symbols *y, struct plan *x)
@@ -127,10 +125,10 @@ static void join_stack(struct build *t, const struct symbols *y, struct plan *x)
 /* Accesses memory by ModRM, at the operand's address. */
 static bool has_operand(const struct plan *x)
 {
-	unsigned class = insn_info(&x->i)->class;
+	unsigned class = x->row->class;
 
 	return x->i.has_modrm && x->i.mod != 3 && class != CLASS_LEA && class != CLASS_HINT && class != CLASS_NOP &&
-	       x->i.exec != int_bt_reg;
+	       class != CLASS_BT_REG;
 }
 
 void translate_coalesce(struct build *t)

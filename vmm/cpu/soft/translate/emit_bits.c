@@ -5,19 +5,24 @@
  * false run by their executor: bytes and words whose flags are looked at.
  *
  * Used by: emit_generic.c.   Sources: SDM vol. 2. */
-#include "vmm/cpu/soft/interp/int.h"
 #include "vmm/cpu/soft/translate/emit_operand.h"
 
 /* ---- shifts and rotates ------------------------------------------------------------ */
 
-static bool is_by_cl(const struct insn *i)
+static bool is_by_cl(const struct plan *x)
 {
-	return i->opcode >= 0xD2;
+	return x->row->class == CLASS_SHIFT_CL || x->row->class == CLASS_ROTATE_CL;
 }
 
-static unsigned count_of(const struct insn *i)
+static bool is_by_imm(const struct plan *x)
 {
-	return (i->opcode >= 0xD0 ? 1u : (unsigned)i->imm) & (i->opsize == 8 ? 63 : 31);
+	return x->row->class == CLASS_SHIFT_IMM || x->row->class == CLASS_ROTATE_IMM;
+}
+
+/* Of one that is not by CL. */
+static unsigned count_of(const struct plan *x)
+{
+	return (is_by_imm(x) ? (unsigned)x->i.imm : 1u) & (x->i.opsize == 8 ? 63 : 31);
 }
 
 static void put_host_shift(struct build *t, const struct plan *x, unsigned size, struct opd at)
@@ -25,7 +30,7 @@ static void put_host_shift(struct build *t, const struct plan *x, unsigned size,
 	unsigned digit = x->i.reg & 7;
 
 	em(&t->p, size, x->i.opcode, digit == SHIFT_SAL ? SHIFT_SHL : digit, at);
-	if (x->i.opcode < 0xD0)
+	if (is_by_imm(x))
 		em8(&t->p, (uint8_t)x->i.imm);
 }
 
@@ -90,12 +95,12 @@ static bool put_shift(struct build *t, const struct plan *x)
 	uint8_t *is_zero = NULL;
 	struct opd at;
 
-	if (x->flags_live && (size < 4 || (!is_by_cl(&x->i) && !count_of(&x->i))))
+	if (x->flags_live && (size < 4 || (!is_by_cl(x) && !count_of(x))))
 		return false;
 	at = operand_rw(t, x, size, true);
 	if (x->flags_live && is_rotate)
 		save_flags(t);
-	if (x->flags_live && is_by_cl(&x->i)) {
+	if (x->flags_live && is_by_cl(x)) {
 		em_test_imm(&t->p, 1, opd_reg(HOST_RCX), size == 8 ? 63 : 31);
 		if (size == 4 && !is_mem(x))
 			em_mov_load(&t->p, 4, at.reg, at);
@@ -137,10 +142,10 @@ static struct opd bit_string(struct build *t, const struct plan *x, bool is_writ
 	return opd_mem(HOST_T1, 0);
 }
 
-/* BT and its kin: CF changes, the others stay. */
+/* BT, BTS, BTR and BTC: CF changes, the others stay. */
 static bool put_bit(struct build *t, const struct plan *x)
 {
-	bool by_imm = x->i.opcode == 0xBA;
+	bool by_imm = x->row->class == CLASS_BT_IMM;
 	unsigned size = x->i.opsize, op = by_imm ? 4 + (x->i.reg & 3) : 4 + (x->i.opcode >> 3 & 3);
 	/* A register of struct soft as memory would be a bit string. */
 	struct opd at = !is_mem(x) || by_imm ? operand_rw(t, x, size, op != 4) : bit_string(t, x, op != 4);
@@ -230,33 +235,49 @@ static bool put_cmpxchg8b(struct build *t, const struct plan *x)
 
 /* ---- which emitter an instruction has --------------------------------------------------------------------- */
 
+/* Flags that it does not write stay as they are, so the code reads them. */
+static bool use_merging(struct plan *x, translate_fn *fn, unsigned writes)
+{
+	(void)use(x, fn, writes);
+	x->reads_flags = true;
+	x->writes_flags = false;
+	return true;
+}
+
 static bool plan_shift(struct plan *x)
 {
 	unsigned digit = x->i.reg & 7, in_rm = is_mem(x) ? 0 : 1u << x->i.rm;
 
-	if (digit == 2 || digit == 3 || (!is_mem(x) && !reg_is_plain(&x->i, x->i.rm, width(&x->i))))
+	if (digit == SHIFT_RCL || digit == SHIFT_RCR || (!is_mem(x) && !reg_is_plain(&x->i, x->i.rm, width(&x->i))))
 		return false;
-	x->may_exec = width(&x->i) < 4 || (!is_by_cl(&x->i) && !count_of(&x->i));
-	return use(x, put_shift, false, true, in_rm);
+	x->may_exec = width(&x->i) < 4 || (!is_by_cl(x) && !count_of(x));
+	return use_merging(x, put_shift, in_rm);
 }
 
 bool translate_plan_bits(struct plan *x)
 {
-	soft_exec_fn *exec = x->i.exec;
-	bool in_host = guest_host(x->i.reg) != HOST_NONE;
+	bool in_host = guest_host(x->i.reg) != HOST_NONE, is_wide = x->i.opsize >= 4;
 	unsigned in_rm = is_mem(x) ? 0 : 1u << x->i.rm, in_reg = 1u << x->i.reg;
 
-	if (exec == int_shift_imm || exec == int_shift_one || exec == int_shift_cl)
+	switch (x->row->class) {
+	case CLASS_ROTATE_IMM:
+	case CLASS_ROTATE_ONE:
+	case CLASS_ROTATE_CL:
+	case CLASS_SHIFT_IMM:
+	case CLASS_SHIFT_ONE:
+	case CLASS_SHIFT_CL:
 		return plan_shift(x);
-	if (x->i.opsize < 4)
+	case CLASS_BT_IMM:
+		return is_wide && use_merging(x, put_bit, in_rm);
+	case CLASS_BT_REG:
+		return is_wide && in_host && use_merging(x, put_bit, in_rm);
+	case CLASS_BSF:
+	case CLASS_BSR:
+		return is_wide && use(x, put_scan, in_reg);
+	case CLASS_CMPXCHG8B:
+		return is_wide && __builtin_cpu_supports("cmpxchg16b") &&
+		       use_merging(x, put_cmpxchg8b, 1 << CPU_RAX | 1 << CPU_RDX);
+	default:
 		return false;
-	if (exec == int_bt_imm)
-		return use(x, put_bit, false, true, in_rm);
-	if (exec == int_bt_reg)
-		return in_host && use(x, put_bit, false, true, in_rm);
-	if (exec == int_bsf || exec == int_bsr)
-		return use(x, put_scan, true, false, in_reg);
-	if (exec == int_cmpxchg8b)
-		return __builtin_cpu_supports("cmpxchg16b") && use(x, put_cmpxchg8b, false, true, 1 << CPU_RAX | 1 << CPU_RDX);
-	return false;
+	}
 }

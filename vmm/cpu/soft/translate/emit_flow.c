@@ -1,7 +1,6 @@
 /* vmm/cpu/soft/translate/emit_flow.c: branches, calls and returns.
  *
  * Used by: translate.c. */
-#include "vmm/cpu/soft/decode/insn_tab.h"
 #include "vmm/cpu/soft/translate/build.h"
 
 static int32_t target(const struct plan *x)
@@ -97,7 +96,7 @@ bool translate_plan_flow(struct plan *x)
 {
 	uop_fn *fn = x->u->fn;
 
-	if (insn_info(&x->i)->class == CLASS_JCC)
+	if (x->row->class == CLASS_JCC)
 		x->fn = put_jcc;
 	else if (fn == uop_jmp)
 		x->fn = put_jmp;

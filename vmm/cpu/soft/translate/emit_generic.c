@@ -2,12 +2,11 @@
  * own but are common enough: read-modify-write ones, exchanges, wide multiplications, conditional ones with
  * memory, indirect branches through memory.
  *
- * Their uop is the generic one, so what the TLB refuses runs by the executor. Which
- * instruction it is, the executor says: a form that is not legal has another one.
+ * Their uop is the generic one, so what the TLB refuses runs by the executor. What is
+ * planned is a legal form (select.c).
  *
  * Used by: translate.c.   Sources: SDM vol. 2. */
 #include "vmm/cpu/soft/interp/fpu.h"
-#include "vmm/cpu/soft/interp/int.h"
 #include "vmm/cpu/soft/translate/emit_operand.h"
 
 static void sign_extend(struct build *t, struct opd to, unsigned size, struct opd from)
@@ -189,7 +188,7 @@ static bool put_cdq(struct build *t, const struct plan *x)
  * registers of the same number. */
 static bool put_high_byte(struct build *t, const struct plan *x)
 {
-	unsigned g = x->i.rm & 3, op = x->i.opcode == 0xF6 ? 8 : x->i.reg & 7;
+	unsigned g = x->i.rm & 3, op = x->row->class == CLASS_TEST_IMM ? ALU_TEST : x->i.reg & 7;
 
 	em_shift_imm(&t->p, 8, SHIFT_ROR, opd_reg(g), 8);
 	translate_alu_imm(t, x, op, 1, g, (int32_t)x->i.imm);
@@ -243,84 +242,88 @@ static bool put_nothing(struct build *t, const struct plan *x)
 /* Those that want a dword or qword and, in host registers, what the other operand is. */
 static bool plan_wide(struct plan *x)
 {
-	soft_exec_fn *exec = x->i.exec;
-	bool in_host = guest_host(x->i.reg) != HOST_NONE;
+	bool in_host = guest_host(x->i.reg) != HOST_NONE, is_byte = width(&x->i) == 1;
 	unsigned in_reg = 1u << x->i.reg;
 
-	if (exec == int_mul || exec == int_imul)
-		return x->i.opcode & 1 && use(x, put_mul, true, false, 1 << CPU_RAX | 1 << CPU_RDX);
-	if (exec == int_bswap)
-		return use(x, put_bswap, false, false, 1u << bswap_reg(&x->i));
-	if (!is_mem(x))
+	switch (x->row->class) {
+	case CLASS_MUL:
+	case CLASS_IMUL_ACC:
+		return !is_byte && use(x, put_mul, 1 << CPU_RAX | 1 << CPU_RDX);
+	case CLASS_BSWAP:
+		return use(x, put_bswap, 1u << bswap_reg(&x->i));
+	case CLASS_CMOV:
+		return is_mem(x) && use(x, put_cmov, in_reg);
+	case CLASS_CMPXCHG:
+		return is_mem(x) && !is_byte && use(x, put_cmpxchg, 1 << CPU_RAX);
+	case CLASS_XADD:
+		return is_mem(x) && in_host && !is_byte && use(x, put_xadd, in_reg);
+	case CLASS_XCHG:
+		return is_mem(x) && in_host && !is_byte && use(x, put_xchg, in_reg);
+	case CLASS_IMUL:
+	case CLASS_IMUL_IMM:
+		return is_mem(x) && in_host && use(x, put_imul_mem, in_reg);
+	default:
 		return false;
-	if (exec == int_cmov)
-		return use(x, put_cmov, false, true, in_reg);
-	if (exec == int_cmpxchg)
-		return x->i.opcode & 1 && use(x, put_cmpxchg, true, false, 1 << CPU_RAX);
-	if (!in_host)
-		return false;
-	if (exec == int_xadd)
-		return x->i.opcode & 1 && use(x, put_xadd, true, false, in_reg);
-	if (exec == int_xchg)
-		return x->i.opcode & 1 && use(x, put_xchg, false, false, in_reg);
-	return (exec == int_imul_r_rm || exec == int_imul_imm) && use(x, put_imul_mem, true, false, in_reg);
+	}
 }
 
 /* Those that leave the block, and pushes. */
 static bool plan_flow(struct plan *x)
 {
-	static const struct {
-		soft_exec_fn *exec;
-		translate_fn *fn;
-	} rows[] = { { int_push_rm, put_push_mem }, { int_jmp_rm, put_jmp_mem }, { int_call_rm, put_call_mem } };
+	unsigned class = x->row->class;
 
-	for (size_t k = 0; k < sizeof(rows) / sizeof(rows[0]); k++) {
-		if (rows[k].exec != x->i.exec)
-			continue;
-		if (!is_mem(x) || x->i.opsize == 2)
-			return false;
-		x->fn = rows[k].fn;
-		x->may_exit = x->reads_flags = true;
-		x->stack_base = CPU_RSP;
-		x->stack_by = x->fn == put_jmp_mem ? 0 : -8;
-		x->knows_writes = true;
-		return true;
-	}
-	return false;
+	if (class != CLASS_PUSH_RM && class != CLASS_JMP_RM && class != CLASS_CALL_RM)
+		return false;
+	if (!is_mem(x) || x->i.opsize == 2)
+		return false;
+	x->fn = class == CLASS_PUSH_RM ? put_push_mem : class == CLASS_JMP_RM ? put_jmp_mem : put_call_mem;
+	x->may_exit = x->reads_flags = true;
+	x->stack_base = CPU_RSP;
+	x->stack_by = class == CLASS_JMP_RM ? 0 : -8;
+	x->knows_writes = true;
+	return true;
 }
 
-static bool is_high_byte_imm(const struct insn *i)
+static bool is_high_byte_imm(const struct plan *x)
 {
-	return (i->exec == int_test_rm_imm || i->exec == int_alu_rm_imm) && !(i->opcode & 1) && i->mod == 3 &&
-	       !reg_is_plain(i, i->rm, 1) && (i->exec == int_test_rm_imm || ((i->reg & 7) != 2 && (i->reg & 7) != 3));
+	unsigned digit = x->i.reg & 7;
+
+	if (width(&x->i) > 1 || is_mem(x) || reg_is_plain(&x->i, x->i.rm, 1))
+		return false;
+	return x->row->class == CLASS_TEST_IMM ||
+	       (x->row->class == CLASS_ALU_IMM && digit != ALU_ADC && digit != ALU_SBB);
 }
 
 bool translate_plan_rest(struct plan *x)
 {
-	soft_exec_fn *exec = x->i.exec;
+	bool in_mem = x->i.has_modrm && is_mem(x);
 	int64_t disp = x->i.disp + (x->i.base == INSN_REG_RIP ? x->u->off : 0);
 
-	if (x->i.has_modrm && is_mem(x) && disp != (int32_t)disp)
+	if (in_mem && disp != (int32_t)disp)
 		return false;
 	if (plan_flow(x) || translate_plan_bits(x) || translate_plan_sys(x) || translate_plan_string(x) ||
-	    (x->i.has_modrm && is_mem(x) && translate_plan_alu(x)))
+	    (in_mem && translate_plan_alu(x)))
 		return true;
-	if (exec == fpu_hint) {
+	if (is_high_byte_imm(x))
+		return use(x, put_high_byte, 1u << (x->i.rm & 3));
+	switch (x->row->class) {
+	case CLASS_HINT:
 		x->fn = put_nothing;
 		x->knows_writes = true;
 		return true;
-	}
-	if (is_high_byte_imm(&x->i))
-		return use(x, put_high_byte, true, false, 1u << (x->i.rm & 3));
-	if (x->i.map == 0 && x->i.opcode == 0x99 && x->i.opsize >= 4) {
+	case CLASS_CWD:
+		if (x->i.opsize == 2)
+			return false;
 		x->fn = put_cdq;
 		x->knows_writes = true;
 		x->writes = 1 << CPU_RDX;
 		return true;
+	case CLASS_INC:
+	case CLASS_DEC:
+		return in_mem && use(x, put_inc_dec, 0);
+	case CLASS_SETCC:
+		return in_mem && use(x, put_setcc, 0);
+	default:
+		return x->i.opsize >= 4 && plan_wide(x);
 	}
-	if (x->i.has_modrm && is_mem(x) && (exec == int_inc_rm || exec == int_dec_rm))
-		return use(x, put_inc_dec, false, false, 0);
-	if (exec == int_setcc)
-		return is_mem(x) && use(x, put_setcc, false, true, 0);
-	return x->i.opsize >= 4 && plan_wide(x);
 }

@@ -5,8 +5,6 @@
  * form, by instructions that leave the flags alone.
  *
  * Used by: translate.c.   Sources: SDM vol. 2. */
-#include "vmm/cpu/soft/decode/insn_tab.h"
-#include "vmm/cpu/soft/interp/int.h"
 #include "vmm/cpu/soft/translate/build.h"
 
 static unsigned width(const struct insn *i)
@@ -220,30 +218,45 @@ void translate_alu_imm(struct build *t, const struct plan *x, unsigned op, unsig
 	alu_to_reg(t, x, (enum alu)op, size, g, &src);
 }
 
-static bool is_imm_form(const struct insn *i)
+static bool is_imm_form(const struct plan *x)
 {
-	return i->opcode >= 0xF6 || (i->opcode >= 0x80 && i->opcode < 0x84) || i->opcode >= 0xA8 ||
-	       (i->opcode < 0x40 && (i->opcode & 4));
+	switch (x->row->class) {
+	case CLASS_ALU_ACC:
+	case CLASS_ALU_IMM:
+	case CLASS_TEST_ACC:
+	case CLASS_TEST_IMM:
+		return true;
+	default:
+		return false;
+	}
 }
 
-static enum alu alu_of(const struct insn *i)
+/* Where the operation is: in ModRM, or in the opcode (SDM vol. 2, table A-2). */
+static enum alu alu_of(const struct plan *x)
 {
-	if (i->opcode >= 0x84)
+	switch (x->row->class) {
+	case CLASS_TEST:
+	case CLASS_TEST_ACC:
+	case CLASS_TEST_IMM:
 		return ALU_TEST;
-	return (enum alu)(i->opcode < 0x40 ? i->opcode >> 3 : i->reg & 7);
+	case CLASS_ALU_IMM:
+		return (enum alu)(x->i.reg & 7);
+	default:
+		return (enum alu)(x->i.opcode >> 3);
+	}
 }
 
 /* Which register is written, and which read; where there are such. */
-static unsigned alu_dst(const struct insn *i)
+static unsigned alu_dst(const struct plan *x)
 {
-	if (i->opcode >= 0x40)
-		return i->opcode < 0xA8 || i->opcode > 0xA9 ? i->rm : CPU_RAX;
-	return i->opcode & 4 ? CPU_RAX : i->opcode & 2 ? i->reg : i->rm;
+	if (x->row->class == CLASS_ALU_ACC || x->row->class == CLASS_TEST_ACC)
+		return CPU_RAX;
+	return x->row->class == CLASS_ALU_R_RM ? x->i.reg : x->i.rm;
 }
 
-static unsigned alu_src(const struct insn *i)
+static unsigned alu_src(const struct plan *x)
 {
-	return i->opcode < 0x40 && i->opcode & 2 ? i->rm : i->reg;
+	return x->row->class == CLASS_ALU_R_RM ? x->i.rm : x->i.reg;
 }
 
 /* ADC and SBB with memory: what the flags are is asked behind the lookup. */
@@ -270,12 +283,13 @@ static void carry_mem(struct build *t, const struct plan *x, enum alu op, unsign
 static bool put_alu(struct build *t, const struct plan *x)
 {
 	const struct insn *i = &x->i;
-	enum alu op = alu_of(i);
+	enum alu op = alu_of(x);
 	unsigned size = width(i);
 	bool in_reg = i->mod == 3 || !i->has_modrm;
-	bool is_load = i->opcode < 0x40 && (i->opcode & 6) == 2;
-	struct source src = { .opd = guest_opd(alu_src(i)), .imm = (int32_t)i->imm, .is_imm = is_imm_form(i),
-			      .g = (uint8_t)alu_src(i) };
+	bool is_load = x->row->class == CLASS_ALU_R_RM;
+	struct source src = {
+		.opd = guest_opd(alu_src(x)), .imm = (int32_t)i->imm, .is_imm = is_imm_form(x), .g = (uint8_t)alu_src(x)
+	};
 	struct opd at = { 0 };
 
 	if (has_carry(op) && !in_reg) {
@@ -295,7 +309,7 @@ static bool put_alu(struct build *t, const struct plan *x)
 		src.opd = opd_reg(HOST_T2);
 		src.g = INSN_REG_NONE;
 	}
-	alu_to_reg(t, x, op, size, alu_dst(i), &src);
+	alu_to_reg(t, x, op, size, alu_dst(x), &src);
 	return true;
 }
 
@@ -413,7 +427,7 @@ static bool put_mov(struct build *t, const struct plan *x)
 {
 	const struct insn *i = &x->i;
 	unsigned size = width(i), g = x->dst, h;
-	bool is_imm = i->opcode >= 0xC6, is_load = !is_imm && i->opcode & 2;
+	bool is_imm = x->row->class == CLASS_MOV_RM_IMM, is_load = x->row->class == CLASS_MOV_R_RM;
 	struct opd at;
 
 	if (i->mod == 3) {
@@ -602,21 +616,20 @@ static bool use_stack(struct plan *x, translate_fn *fn, unsigned base, int by, u
 
 static bool plan_alu(struct plan *x)
 {
-	enum alu op = alu_of(&x->i);
-	bool is_load = x->i.opcode < 0x40 && (x->i.opcode & 6) == 2, is_imm = is_imm_form(&x->i);
+	enum alu op = alu_of(x);
+	bool is_load = x->row->class == CLASS_ALU_R_RM, is_imm = is_imm_form(x);
 
 	x->may_exit = x->i.has_modrm && x->i.mod != 3;
-	(void)use_flags(x, put_alu,
-			has_result(op) && (is_load || !x->may_exit) ? alu_dst(&x->i) : INSN_REG_NONE);
+	(void)use_flags(x, put_alu, has_result(op) && (is_load || !x->may_exit) ? alu_dst(x) : INSN_REG_NONE);
 	if ((op == ALU_ADD || op == ALU_SUB) && is_imm && width(&x->i) == 8 && x->i.imm != (uint64_t)INT32_MIN)
-		(void)copies(x, alu_dst(&x->i), op == ALU_ADD ? (int64_t)x->i.imm : -(int64_t)x->i.imm);
+		(void)copies(x, alu_dst(x), op == ALU_ADD ? (int64_t)x->i.imm : -(int64_t)x->i.imm);
 	return true;
 }
 
 /* A MOV to memory. */
-static bool is_store(const struct insn *i)
+static bool is_store(const struct plan *x)
 {
-	return i->mod != 3 && (i->opcode >= 0xC6 || !(i->opcode & 2));
+	return x->i.mod != 3 && x->row->class != CLASS_MOV_R_RM;
 }
 
 /* What leaves flags alone. */
@@ -638,9 +651,10 @@ static bool plan_move(struct plan *x, enum insn_class class)
 	case CLASS_MOVSX:
 	case CLASS_MOVSXD:
 		return use(x, put_movx, is_mem, 1u << x->i.reg);
-	case CLASS_MOV:
+	case CLASS_MOV_RM_R:
+	case CLASS_MOV_R_RM:
 	case CLASS_MOV_RM_IMM:
-		(void)use(x, put_mov, is_mem, is_store(&x->i) ? 0 : 1u << x->dst);
+		(void)use(x, put_mov, is_mem, is_store(x) ? 0 : 1u << x->dst);
 		return is_mem || class == CLASS_MOV_RM_IMM || width(&x->i) < 8 || copies(x, x->src, 0);
 	case CLASS_MOV_R_IMM:
 		return use(x, put_mov_imm, false, 1u << x->dst);
@@ -661,7 +675,8 @@ static bool plan_move(struct plan *x, enum insn_class class)
 static bool plan_arith(struct plan *x, enum insn_class class)
 {
 	switch (class) {
-	case CLASS_ALU:
+	case CLASS_ALU_RM_R:
+	case CLASS_ALU_R_RM:
 	case CLASS_ALU_ACC:
 	case CLASS_ALU_IMM:
 	case CLASS_TEST:
@@ -671,7 +686,8 @@ static bool plan_arith(struct plan *x, enum insn_class class)
 	case CLASS_IMUL:
 	case CLASS_IMUL_IMM:
 		return use_flags(x, put_imul, x->i.reg);
-	case CLASS_SHIFT:
+	case CLASS_SHIFT_IMM:
+	case CLASS_SHIFT_ONE:
 		return use_flags(x, put_shift, x->dst);
 	case CLASS_NEG:
 		return use_flags(x, put_neg, x->dst);
@@ -691,10 +707,10 @@ static bool plan_arith(struct plan *x, enum insn_class class)
 /* One with a generic uop. */
 bool translate_plan_alu(struct plan *x)
 {
-	soft_exec_fn *exec = x->i.exec;
-	bool has_reg = exec == int_alu_rm_r || exec == int_alu_r_rm || exec == int_test_rm_r;
+	unsigned class = x->row->class;
+	bool has_reg = class == CLASS_ALU_RM_R || class == CLASS_ALU_R_RM || class == CLASS_TEST;
 
-	if (!has_reg && exec != int_alu_rm_imm && exec != int_test_rm_imm)
+	if (!has_reg && class != CLASS_ALU_IMM && class != CLASS_TEST_IMM)
 		return false;
 	if (width(&x->i) == 1 && !x->i.rex && ((has_reg && x->i.reg >= 4) || (x->i.mod == 3 && x->i.rm >= 4)))
 		return false; /* AH to BH */
@@ -703,7 +719,7 @@ bool translate_plan_alu(struct plan *x)
 
 void translate_plan_flags(struct plan *x)
 {
-	const struct insn_info *row = insn_info(&x->i);
+	const struct insn_info *row = x->row;
 
 	x->reads_flags = row->reads != 0;
 	x->writes_flags = !row->reads && (row->writes | row->undefined) == FLAG_ARITH;
@@ -711,7 +727,7 @@ void translate_plan_flags(struct plan *x)
 
 bool translate_plan_int(struct plan *x)
 {
-	const struct insn_info *row = insn_info(&x->i);
+	const struct insn_info *row = x->row;
 	enum insn_class class = (enum insn_class)row->class;
 
 	if (!plan_move(x, class) && !plan_arith(x, class))

@@ -42,13 +42,12 @@ static inline bool reg_is_plain(const struct insn *i, unsigned reg, unsigned siz
 	return size > 1 || i->rex || reg < 4;
 }
 
-/* @writes: the general registers that it may write. */
-static inline bool use(struct plan *x, translate_fn *fn, bool writes_flags, bool reads_flags, unsigned writes)
+/* @writes: the general registers that it may write. Flags are those of its row. */
+static inline bool use(struct plan *x, translate_fn *fn, unsigned writes)
 {
 	x->fn = fn;
 	x->may_exit = is_mem(x);
-	x->writes_flags = writes_flags;
-	x->reads_flags = reads_flags;
+	translate_plan_flags(x);
 	x->knows_writes = true;
 	x->writes = (uint16_t)writes;
 	return true;

@@ -4,7 +4,6 @@
  * the executor does at once too, as one instruction to the budget (int_string.c).
  *
  * Used by: emit_generic.c.   Sources: SDM vol. 2, REP. */
-#include "vmm/cpu/soft/interp/int.h"
 #include "vmm/cpu/soft/translate/emit_operand.h"
 
 /* T1 = the host address of guest register @g's first element. With a repeat leaves where not all of them are in its
@@ -45,7 +44,7 @@ static void put_end(struct build *t, const struct plan *x, unsigned g, struct op
 
 static bool put_string(struct build *t, const struct plan *x)
 {
-	bool is_movs = (x->i.opcode & ~1) == 0xA4;
+	bool is_movs = x->row->class == CLASS_MOVS;
 	unsigned size = width(&x->i);
 	uint8_t *is_none = NULL;
 
@@ -81,11 +80,11 @@ static bool put_string(struct build *t, const struct plan *x)
 
 bool translate_plan_string(struct plan *x)
 {
-	bool is_movs = x->i.exec == int_movs;
+	bool is_movs = x->row->class == CLASS_MOVS;
 
-	if ((!is_movs && x->i.exec != int_stos) || (is_movs && (x->i.seg == CPU_FS || x->i.seg == CPU_GS)))
+	if ((!is_movs && x->row->class != CLASS_STOS) || (is_movs && (x->i.seg == CPU_FS || x->i.seg == CPU_GS)))
 		return false;
-	(void)use(x, put_string, false, false, 1 << CPU_RDI | (is_movs ? 1 << CPU_RSI : 0) | (x->i.rep ? 1 << CPU_RCX : 0));
+	(void)use(x, put_string, 1 << CPU_RDI | (is_movs ? 1 << CPU_RSI : 0) | (x->i.rep ? 1 << CPU_RCX : 0));
 	x->may_exit = x->reads_flags = true;
 	return true;
 }

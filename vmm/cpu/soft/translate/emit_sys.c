@@ -4,7 +4,6 @@
  * At another privilege than 0 they are left to their executors, which raise what is to be raised.
  *
  * Used by: emit_generic.c.   Sources: SDM vol. 2, each instruction's page. */
-#include "vmm/cpu/soft/interp/int.h"
 #include "vmm/cpu/soft/interp/sys.h"
 #include "vmm/cpu/soft/translate/emit_operand.h"
 
@@ -116,20 +115,26 @@ static bool use_sys(struct plan *x, translate_fn *fn, bool may_exit, unsigned wr
 
 bool translate_plan_sys(struct plan *x)
 {
-	soft_exec_fn *exec = x->i.exec;
-
-	if (exec == sys_pushf && x->i.opsize == 8) {
+	switch (x->row->class) {
+	case CLASS_PUSHF:
+		if (x->i.opsize != 8)
+			return false;
 		x->stack_base = CPU_RSP;
 		x->stack_by = -8;
 		return use_sys(x, put_pushf, true, 0);
-	}
-	if (exec == sys_cli || exec == sys_sti)
-		return use_sys(x, exec == sys_cli ? put_cli : put_sti, true, 0);
-	if (exec == sys_swapgs)
+	case CLASS_CLI:
+		return use_sys(x, put_cli, true, 0);
+	case CLASS_STI:
+		return use_sys(x, put_sti, true, 0);
+	case CLASS_SWAPGS:
 		return use_sys(x, put_swapgs, true, 0);
-	if (exec == sys_mov_from_cr && x->i.opsize == 8 && x->i.reg <= 4)
-		return use_sys(x, put_mov_from_cr, true, 1u << x->i.rm);
-	if (exec == sys_mov_from_seg && !is_mem(x) && x->i.opsize >= 4)
-		return use_sys(x, put_mov_from_seg, false, 1u << x->i.rm);
-	return exec == int_flagop && x->i.opcode == 0xFC && use_sys(x, put_cld, false, 0);
+	case CLASS_MOV_FROM_CR:
+		return x->i.opsize == 8 && x->i.reg <= 4 && use_sys(x, put_mov_from_cr, true, 1u << x->i.rm);
+	case CLASS_MOV_FROM_SEG:
+		return !is_mem(x) && x->i.opsize >= 4 && use_sys(x, put_mov_from_seg, false, 1u << x->i.rm);
+	case CLASS_CLD:
+		return use_sys(x, put_cld, false, 0);
+	default:
+		return false;
+	}
 }

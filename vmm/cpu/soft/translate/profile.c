@@ -99,7 +99,8 @@ void translate_profile_print(const struct translate *t, FILE *f)
 		(unsigned long long)t->n_bytes, (unsigned long long)t->n_flushes);
 	if (!p)
 		return;
-	fprintf(f, "soft: %llu jumps out of code that were not linked, %llu times the budget did not pay for a trace\n",
+	fprintf(f,
+		"soft: %llu jumps out of code that were not chained, %llu times the budget was too small for a trace\n",
 		(unsigned long long)p->n_follows, (unsigned long long)p->n_enters);
 	print_most(p->exec, "executors called from code", f);
 	print_most(p->exits, "code left for the interpreter", f);

@@ -16,7 +16,6 @@
  * code and so end the blocks behind it.
  *
  * Used by: translate.c, link.c.   Depends on: emit_int.c, emit_flow.c, emit_sse.c, emit_generic.c. */
-#include "vmm/cpu/soft/decode/insn_tab.h"
 #include "vmm/cpu/soft/translate/build.h"
 
 /* ---- plans ---------------------------------------------------------------------- */
@@ -48,6 +47,7 @@ static bool plan_block(struct build *t, struct block *b)
 
 		memset(x, 0, sizeof(*x));
 		len = insn_decode(bytes, left, SOFT_MODE_64, &x->i);
+		x->row = insn_info(&x->i);
 		x->u = u;
 		x->dst = u->dst;
 		x->src = u->src;
@@ -118,7 +118,7 @@ static struct block *next_of(const struct build *t, const struct block *b, const
 	*ret_follow = FOLLOW_FALL;
 	if (!last->ends)
 		return fall;
-	if (insn_info(&last->i)->class == CLASS_JCC) {
+	if (last->row->class == CLASS_JCC) {
 		struct block *next = side(t, taken, fall);
 
 		if (next != taken || taken == fall)
