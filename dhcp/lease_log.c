@@ -106,16 +106,16 @@ int lease_log_compact(struct lease_log *log, const struct leases *t, nsec_t now,
 	put_header(log, out);
 	for (size_t i = 0; i < n; i++) {
 		const struct lease *l = all[i];
+		struct lease_record rec = { .kind = LEASE_RECORD_BOUND, .addr = l->addr, .until = l->until, .at = now };
 
-		if (l->state == LEASE_BOUND)
-			(void)lease_log_append(log,
-					       &(struct lease_record){ .kind = LEASE_RECORD_BOUND,
-								       .addr = l->addr,
-								       .client = { l->mac, l->id_len, l->id },
-								       .hostname = l->hostname,
-								       .until = l->until,
-								       .at = now },
-					       out);
+		if (l->state == LEASE_BOUND) {
+			rec.client = (struct lease_client){ l->mac, l->id_len, l->id };
+			rec.hostname = l->hostname;
+			(void)lease_log_append(log, &rec, out);
+		} else if (l->state == LEASE_DECLINED && l->until > 0) {
+			rec.kind = LEASE_RECORD_DECLINED;
+			(void)lease_log_append(log, &rec, out);
+		}
 	}
 	put_mark(log, now, out);
 	free(all);
@@ -240,13 +240,16 @@ static struct survey survey(const struct bytes *file, uint64_t network)
 static bool replay(struct leases *t, const struct lease_record *rec, nsec_t clock, nsec_t now)
 {
 	struct lease *l = leases_at(t, rec->addr);
+	nsec_t until = rec->until == NSEC_NEVER ? NSEC_NEVER : now + rec->until - clock;
 
 	switch (rec->kind) {
 	case LEASE_RECORD_BOUND:
 		return leases_restore(t, &rec->client, rec->addr, rec->hostname,
-				      rec->until == NSEC_NEVER ? NSEC_NEVER : now + rec->until - clock) == 0;
+				      until) == 0;
 	case LEASE_RECORD_RELEASED:
 	case LEASE_RECORD_DECLINED:
+		if (rec->kind == LEASE_RECORD_DECLINED && rec->until > 0)
+			return leases_restore_declined(t, rec->addr, until) == 0;
 		if (!l || l != leases_find(t, &rec->client))
 			return true;
 		if (rec->kind == LEASE_RECORD_RELEASED)

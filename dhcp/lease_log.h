@@ -1,7 +1,7 @@
 /* dhcp/lease_log.h: the log of leases as bytes: records to be appended, and bytes read back.
  *
  * A log is two files that are used in turn. Each begins with a header with its generation; a compaction writes a
- * snapshot of all bound leases to the other file under the next generation, ended by a mark, and goes on there.
+ * snapshot of all bound leases and quarantines to the other file under the next generation, ended by a mark, and goes on there.
  * A file whose snapshot has no mark is not used, so a crash in a compaction leaves the file before. Nothing here does
  * I/O: the caller writes, syncs and reads.
  *
@@ -32,7 +32,7 @@ struct lease_record {
 	uint64_t addr;
 	struct lease_client client;
 	const char *hostname; /* "" or borrowed */
-	nsec_t until; /* of BOUND; NSEC_NEVER: for ever */
+	nsec_t until; /* of BOUND; NSEC_NEVER: for ever. Of DECLINED in a snapshot: the quarantine's end, and no client */
 	nsec_t at; /* when it was made */
 };
 
@@ -52,7 +52,7 @@ void lease_log_begin(struct lease_log *log, uint64_t network, nsec_t now, struct
 uint64_t lease_log_append(struct lease_log *log, const struct lease_record *record, struct bytes *out);
 /* True when a compaction is worth it: the file is longer than LEASE_LOG_COMPACT_MIN and twice its snapshot. */
 bool lease_log_should_compact(const struct lease_log *log);
-/* Appends the whole next file to @out: header, bound leases, mark. From then on records belong behind it.
+/* Appends the whole next file to @out: header, bound leases and quarantines, mark. From then on records belong behind it.
  * Returns 0; -ENOMEM, then the log is as it was. */
 int lease_log_compact(struct lease_log *log, const struct leases *t, nsec_t now, struct bytes *out);
 

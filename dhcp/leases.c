@@ -580,14 +580,19 @@ void leases_release(struct leases *t, struct lease *l, nsec_t now)
 	set_state(t, l, LEASE_RELEASED, now);
 }
 
-void leases_decline(struct leases *t, struct lease *l, nsec_t now)
+static void quarantine(struct leases *t, struct lease *l, nsec_t until, nsec_t now)
 {
 	uint64_t most = t->n_pool / LEASE_DECLINED_SHARE;
 
 	disown(t, l);
-	set_state(t, l, LEASE_DECLINED, now + t->config->quarantine_ns);
+	set_state(t, l, LEASE_DECLINED, until);
 	if (t->queues[LEASE_DECLINED].n > (most ? most : 1))
 		set_state(t, t->queues[LEASE_DECLINED].head, LEASE_UNUSED, now);
+}
+
+void leases_decline(struct leases *t, struct lease *l, nsec_t now)
+{
+	quarantine(t, l, now + t->config->quarantine_ns, now);
 }
 
 int leases_restore(struct leases *t, const struct lease_client *c, uint64_t addr, const char *hostname, nsec_t until)
@@ -604,6 +609,22 @@ int leases_restore(struct leases *t, const struct lease_client *c, uint64_t addr
 		return -ERANGE;
 	hand_over(t, l, c, 0);
 	leases_bind(t, l, hostname, until);
+	return 0;
+}
+
+int leases_restore_declined(struct leases *t, uint64_t addr, nsec_t until)
+{
+	struct lease *l;
+	int r = 0;
+
+	if (!leases_covers(t, addr))
+		return -ERANGE;
+	l = entry_of(t, addr, &r);
+	if (!l)
+		return r;
+	if (is_live(l))
+		return -EBUSY;
+	quarantine(t, l, until, until);
 	return 0;
 }
 

@@ -120,6 +120,10 @@ void leases_decline(struct leases *t, struct lease *l, nsec_t now);
  * the table does not hand it out, or not to @c; -ENOSPC; -ENOMEM. */
 int leases_restore(struct leases *t, const struct lease_client *c, uint64_t addr, const char *hostname, nsec_t until);
 
+/* Takes @addr out of use until @until, as a log says it. Returns 0; -ERANGE when the table does not hand it out;
+ * -EBUSY when somebody has it; -ENOSPC; -ENOMEM. */
+int leases_restore_declined(struct leases *t, uint64_t addr, nsec_t until);
+
 /* Ends what is due. Returns an entry that was bound and expired, borrowed, to be called again; NULL at the end. */
 struct lease *leases_expire(struct leases *t, nsec_t now);
 nsec_t leases_next(const struct leases *t); /* when the next is due; NSEC_NEVER */

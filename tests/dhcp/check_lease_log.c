@@ -203,6 +203,27 @@ START_TEST(addresses_that_are_gone_are_dropped)
 }
 END_TEST
 
+/* A declined address stays out of use for the rest of its time, from the log and from a snapshot of it. */
+START_TEST(a_quarantine_outlives_a_compaction)
+{
+	add(LEASE_RECORD_BOUND, 1, NET + 10, 3600 * S, 0);
+	add(LEASE_RECORD_BOUND, 2, NET + 11, 3600 * S, 0);
+	add(LEASE_RECORD_DECLINED, 1, NET + 10, 0, 100 * S);
+	ck_assert_int_eq(load(100 * S), 0);
+	ck_assert_int_eq(leases_at(t, NET + 10)->state, LEASE_DECLINED);
+	ck_assert_int_eq(lease_log_compact(&logbook, t, 200 * S, &files[1]), 0);
+	ck_assert_int_eq(load(1200 * S), 0); /* the clock stood at 200 s */
+	ck_assert(found.which == 1 && found.n_dropped == 0 && found.n_records == 3);
+	ck_assert_int_eq(leases_at(t, NET + 10)->state, LEASE_DECLINED);
+	ck_assert_int_eq(leases_at(t, NET + 10)->until, 1700 * S);
+	ck_assert_int_eq(leases_at(t, NET + 11)->state, LEASE_BOUND);
+	ck_assert_ptr_null(of(1));
+	range.first = NET + 11; /* no longer the network's */
+	ck_assert_int_eq(load(1200 * S), 0);
+	ck_assert_uint_eq(found.n_dropped, 1);
+}
+END_TEST
+
 /* A crash at any byte of a compaction leaves the file before or the file after. */
 START_TEST(compaction_is_all_or_nothing)
 {
@@ -301,6 +322,7 @@ static Suite *make_suite(void)
 	tcase_add_test(c, a_gap_in_the_numbers_ends_the_log);
 	tcase_add_test(c, what_is_refused);
 	tcase_add_test(c, addresses_that_are_gone_are_dropped);
+	tcase_add_test(c, a_quarantine_outlives_a_compaction);
 	tcase_add_test(c, compaction_is_all_or_nothing);
 	tcase_add_loop_test(c, acknowledged_leases_survive_any_cut, 0, 3);
 	suite_add_tcase(s, c);
