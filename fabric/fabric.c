@@ -72,10 +72,19 @@ static void into_element(void *ctx, struct frame *frame, nsec_t now)
 		heap_move(&i->fabric->events, &e->event, next);
 }
 
+void fabric_port_dirty(struct fabric_port *p)
+{
+	struct fabric *f = p->fabric;
+
+	if (p->is_dirty || !p->ops->publish)
+		return;
+	p->is_dirty = true;
+	f->dirty[f->n_dirty++] = (size_t)(p - f->ports);
+}
+
 static void into_port(void *ctx, struct frame *frame, nsec_t now)
 {
 	struct fabric_port *p = ctx;
-	struct fabric *f = p->fabric;
 	uint32_t len = frame->len;
 	enum loss_reason lost;
 
@@ -88,10 +97,7 @@ static void into_port(void *ctx, struct frame *frame, nsec_t now)
 	}
 	p->out.delivered_frames++;
 	p->out.delivered_bytes += len;
-	if (!p->is_dirty && p->ops->publish) {
-		p->is_dirty = true;
-		f->dirty[f->n_dirty++] = (size_t)(p - f->ports);
-	}
+	fabric_port_dirty(p);
 }
 
 static void lose_entering(struct fabric_port *p, struct frame *frame, enum loss_reason why)

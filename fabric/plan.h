@@ -46,13 +46,15 @@ struct fabric_plan_service {
 	struct ip_addr ipv4; /* with its prefix; IP_NONE: it speaks no IPv4 */
 	bool has_ipv6; /* it has a link-local address, made from the MAC */
 	struct ip_addr ipv6; /* with its prefix, beside the link-local one; IP_NONE: none */
+	bool hands_own; /* with an uplink: it takes TCP and UDP for ports of the address that no service has */
 };
 
 struct fabric_plan_port {
 	const char *name; /* as people know it */
 	const char *stream; /* names its random streams; it stays when the port is called otherwise */
 	enum fabric_port_kind kind;
-	const struct ring_pair_fds *rings; /* FABRIC_PORT_RING; borrowed */
+	const struct ring_pair_fds
+		*rings; /* FABRIC_PORT_RING; FABRIC_PORT_SERVICE: to the uplink, NULL: none; borrowed */
 	int fd; /* FABRIC_PORT_STREAM: the listening socket; FABRIC_PORT_TAP: the tap; borrowed */
 	const struct fabric_plan_service *service; /* FABRIC_PORT_SERVICE; borrowed */
 	size_t network; /* index into the plan's networks */

@@ -16,6 +16,7 @@ struct fabric;
 struct state;
 struct fabric_port;
 struct station;
+struct uplink_link;
 
 /* An input of an element, as what comes before it knows it. */
 struct fabric_input {
@@ -51,7 +52,7 @@ struct port_ops {
 	bool (*sleep)(struct fabric_port *p);
 	/* The end of that; without a sleep it does nothing. */
 	void (*wake)(struct fabric_port *p);
-	int (*wait_fd)(const struct fabric_port *p); /* borrowed */
+	int (*wait_fd)(const struct fabric_port *p); /* borrowed; below 0: there is none */
 	/* wait_fd() has had something new since the last time. */
 	void (*kicked)(struct fabric_port *p);
 	/* The port's carrier is another now, for the other side to see. */
@@ -92,6 +93,9 @@ bool fabric_port_is_broken(const struct fabric_port *p);
  * only. @why: of what went, for people; else NULL. */
 void fabric_port_peer(struct fabric_port *p, bool is_there, const char *why, nsec_t now);
 
+/* The port's publish() is wanted at the end of the step; put() says so by itself. */
+void fabric_port_dirty(struct fabric_port *p);
+
 /* The operations of a kind; borrowed. */
 const struct port_ops *port_ops(enum fabric_port_kind kind);
 extern const struct port_ops port_ring_ops; /* port_ring.c */
@@ -101,6 +105,8 @@ extern const struct port_ops port_service_ops; /* port_service.c */
 
 /* The station of a service port, borrowed; NULL for other kinds. */
 struct station *fabric_port_station(const struct fabric_port *p);
+/* A service port's way to the uplink, borrowed; NULL for other kinds, and where there is none. */
+struct uplink_link *fabric_port_uplink(const struct fabric_port *p);
 /* The fabric owns @e from now on and runs it when it says. Of its port kind's open() only: at most one a port. */
 void fabric_add_element(struct fabric *f, struct element *e);
 /* After anything was done to an element: its place among the events. */

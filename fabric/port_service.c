@@ -1,16 +1,25 @@
 /* fabric/port_service.c: a port whose other side is the network's service station.
  *
  * The station (fabric/station.h) is an element of the fabric. What the network delivers to the port is its input; what
- * it emits enters the network as from any port.
+ * it emits enters the network as from any port. Where the plan has rings, the station is joined to the uplink
+ * (fabric/uplink_link.h), and the port is drained and sleeps as one of the kind ring.
  *
- * Used by: fabric/port.c.   Depends on: fabric/station.h. */
+ * Used by: fabric/port.c.   Depends on: fabric/station.h, fabric/uplink_link.h. */
 #include "fabric/fabric.h"
 #include "fabric/station.h"
+#include "fabric/uplink_link.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 enum { NAME_SIZE = 128 };
+
+struct service {
+	struct station *station; /* the fabric's, which frees it */
+	struct uplink_link *uplink; /* NULL: none */
+};
 
 static void into_network(void *ctx, struct frame *f, nsec_t now)
 {
@@ -22,9 +31,13 @@ static int open_service(struct fabric_port *p)
 	const struct fabric_plan *plan = p->fabric->plan;
 	const struct fabric_plan_service *service = p->plan->service;
 	char name[NAME_SIZE];
+	struct service *own = calloc(1, sizeof *own);
 	struct station *st;
 	int r;
 
+	p->own = own;
+	if (!own)
+		return -ENOMEM;
 	if (!service)
 		return -EINVAL;
 	(void)snprintf(name, sizeof name, "%s/%s/station", plan->networks[p->network].name, p->plan->stream);
@@ -41,26 +54,112 @@ static int open_service(struct fabric_port *p)
 	if (r < 0)
 		return r;
 	fabric_add_element(p->fabric, station_element(st));
-	p->own = st;
-	return 0;
+	own->station = st;
+	station_set_hands_own(st, service->hands_own);
+	return p->plan->rings ? uplink_link_new(p, st, &own->uplink) : 0;
+}
+
+static void close_service(struct fabric_port *p)
+{
+	struct service *own = p->own;
+
+	if (!own)
+		return;
+	uplink_link_free(own->uplink);
+	free(own);
+	p->own = NULL;
 }
 
 static enum loss_reason put(struct fabric_port *p, struct frame *f, nsec_t now)
 {
-	struct element *e = station_element(p->own);
+	struct service *own = p->own;
+	struct element *e = station_element(own->station);
 
 	(void)e->ops->take(e, STATION_IN_NETWORK, f, now);
 	fabric_element_moved(p->fabric, e);
 	return NOT_LOST;
 }
 
+/* ---- the uplink's side; without one nothing ever comes, and the port sleeps ------------ */
+
+static unsigned drain(struct fabric_port *p, unsigned max, nsec_t now)
+{
+	struct service *own = p->own;
+
+	return own->uplink ? uplink_link_drain(own->uplink, max, now) : 0;
+}
+
+static void publish(struct fabric_port *p)
+{
+	struct service *own = p->own;
+
+	if (own->uplink)
+		uplink_link_publish(own->uplink);
+}
+
+static bool sleep_service(struct fabric_port *p)
+{
+	struct service *own = p->own;
+
+	return !own->uplink || uplink_link_sleep(own->uplink);
+}
+
+static void wake(struct fabric_port *p)
+{
+	struct service *own = p->own;
+
+	if (own->uplink)
+		uplink_link_wake(own->uplink);
+}
+
+static int wait_fd(const struct fabric_port *p)
+{
+	return p->plan->rings ? p->plan->rings->up_kick_fd : -1;
+}
+
+static void kicked(struct fabric_port *p)
+{
+	uint64_t n;
+
+	(void)!read(wait_fd(p), &n, sizeof n);
+}
+
+static bool is_broken(const struct fabric_port *p)
+{
+	const struct service *own = p->own;
+
+	return own->uplink && uplink_link_is_broken(own->uplink);
+}
+
+static void state(struct fabric_port *p, struct state *s, nsec_t now, nsec_t real)
+{
+	struct service *own = p->own;
+
+	if (own->uplink)
+		uplink_link_state(own->uplink, s, now, real);
+}
+
 struct station *fabric_port_station(const struct fabric_port *p)
 {
-	return p->ops == &port_service_ops ? p->own : NULL;
+	return p->ops == &port_service_ops ? ((const struct service *)p->own)->station : NULL;
+}
+
+struct uplink_link *fabric_port_uplink(const struct fabric_port *p)
+{
+	return p->ops == &port_service_ops ? ((const struct service *)p->own)->uplink : NULL;
 }
 
 const struct port_ops port_service_ops = {
 	.kind = "service",
 	.open = open_service,
+	.drain = drain,
 	.put = put,
+	.publish = publish,
+	.sleep = sleep_service,
+	.wake = wake,
+	.wait_fd = wait_fd,
+	.kicked = kicked,
+	.is_broken = is_broken,
+	.state = state,
+	.close = close_service,
 };

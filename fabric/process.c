@@ -148,7 +148,7 @@ static int set_up(struct process *p, const struct fabric_config *cfg)
 		const struct fabric_port *port = &p->fabric->ports[i];
 		struct loop_source *source;
 
-		if (!port->ops->wait_fd)
+		if (!port->ops->wait_fd || port->ops->wait_fd(port) < 0)
 			continue;
 		p->kicks[i] = (struct kick){ .fabric = p->fabric, .port = i };
 		r = loop_add_fd(p->loop, port->ops->wait_fd(port), EPOLLIN | EPOLLET, on_kick, &p->kicks[i], &source);

@@ -93,6 +93,9 @@ struct element *station_element(struct station *st);
 typedef bool (*station_elsewhere_fn)(void *ctx, struct frame *f, const struct packet *p, nsec_t now);
 /* @fn: NULL: there is no way for any, as at first. */
 void station_set_elsewhere(struct station *st, station_elsewhere_fn fn, void *ctx);
+/* Whether TCP and UDP for ports of the station's own address that no service has go there, too, with the TTL as it
+ * came; at first they are refused. */
+void station_set_hands_own(struct station *st, bool hands_own);
 
 /* ---- services --------------------------------------------------------------- */
 

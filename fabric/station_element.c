@@ -214,7 +214,15 @@ static void serve(struct station *st, const struct station_service *s, struct fr
 static void answer_unserved(struct station *st, struct frame *f, const struct packet *p, bool is_group, nsec_t now)
 {
 	bool is_icmp = p->proto == (p->kind == PACKET_IPV4 ? PROTO_ICMP : PROTO_ICMPV6);
+	uint32_t len = f->len;
 
+	if (st->hands_own && !is_group && (p->proto == PROTO_TCP || p->proto == PROTO_UDP) && st->elsewhere &&
+	    st->elsewhere(st->elsewhere_ctx, f, p, now)) {
+		st->said.elsewhere++;
+		st->counters.delivered_frames++;
+		st->counters.delivered_bytes += len;
+		return;
+	}
 	if (is_icmp && station_is_echo(st, p))
 		station_answer_echo(st, p, now);
 	else if (p->proto == PROTO_TCP && !is_group)
@@ -514,6 +522,11 @@ void station_set_elsewhere(struct station *st, station_elsewhere_fn fn, void *ct
 {
 	st->elsewhere = fn;
 	st->elsewhere_ctx = ctx;
+}
+
+void station_set_hands_own(struct station *st, bool hands_own)
+{
+	st->hands_own = hands_own;
 }
 
 int station_bind(struct station *st, const struct station_service *service)

@@ -51,6 +51,7 @@ struct station {
 	struct ip_addr link_local; /* IP_NONE without IPv6 */
 	station_elsewhere_fn elsewhere; /* NULL: none */
 	void *elsewhere_ctx;
+	bool hands_own; /* unserved TCP and UDP of its own address go elsewhere */
 	struct element_counters counters;
 	struct station_counters said;
 	struct neighbours *neighbours;

@@ -41,7 +41,7 @@ static void world_init(struct world *w, enum vswitch_type type)
 							 .stream = names[i],
 							 .mtu = 1500,
 							 .kind = i == SERVICE ? FABRIC_PORT_SERVICE : FABRIC_PORT_RING,
-							 .rings = &w->fds[i],
+							 .rings = i == SERVICE ? NULL : &w->fds[i],
 							 .service = &w->service };
 		ck_assert_int_eq(ring_pair_create(RING_DATA_SIZE, &w->fds[i]), 0);
 	}
