@@ -95,6 +95,8 @@ static void take_output(struct console *c, const char *data, size_t len)
 				(void)control_send(c->attached[i], msg, NULL, 0);
 		json_decref(msg);
 	}
+	if (c->on_output)
+		c->on_output(c->ctx, data, len);
 	look_for_panic(c);
 }
 

@@ -26,6 +26,7 @@ struct console {
 	struct control *attached[CONSOLE_ATTACHED_MAX]; /* borrowed */
 	size_t n_attached;
 	void (*on_panic)(void *ctx);
+	void (*on_output)(void *ctx, const char *data, size_t len); /* all that the machine says; may be NULL */
 	void *ctx;
 };
 

@@ -7,6 +7,7 @@
  * Used by: vm.c. */
 #include "teams/ready.h"
 
+#include "teams/ready_tcp.h"
 #include "teams/setup.h"
 
 #include <string.h>
@@ -23,13 +24,23 @@ void ready_start(struct ready *r, const struct team_vm *vm, nsec_t now)
 	ready_done(r);
 	*r = (struct ready){ .vm = vm, .phase = READY_AGENT, .next_ns = NSEC_NEVER };
 	r->deadline = now + vm->ready_timeout_ns;
+	if (vm->ready_console)
+		r->console = ready_console_new(vm->ready_console);
+	if (vm->ready_tcp)
+		r->tcp_line = ready_tcp_line(vm);
+	if (vm->ready_no_agent) {
+		r->phase = READY_CONSOLE;
+		r->next_ns = now;
+	}
 }
 
 void ready_done(struct ready *r)
 {
 	free(r->why);
 	free(r->last_check);
-	r->why = r->last_check = NULL;
+	free(r->tcp_line);
+	r->why = r->last_check = r->tcp_line = NULL;
+	r->console = ready_console_free(r->console);
 }
 
 static void advance(struct ready *r, nsec_t now)
@@ -37,8 +48,12 @@ static void advance(struct ready *r, nsec_t now)
 	if (r->phase == READY_RUN && r->run_index == r->vm->n_run)
 		r->phase = READY_CHECK;
 	if (r->phase == READY_CHECK && !r->vm->ready_run)
+		r->phase = READY_TCP;
+	if (r->phase == READY_TCP && !r->tcp_line)
+		r->phase = READY_CONSOLE;
+	if (r->phase == READY_CONSOLE && (!r->console || ready_console_look(r->console, now)))
 		r->phase = READY_DONE;
-	r->next_ns = now;
+	r->next_ns = r->phase < READY_CONSOLE ? now : NSEC_NEVER;
 }
 
 void ready_agent_answers(struct ready *r, nsec_t now)
@@ -51,12 +66,14 @@ void ready_agent_answers(struct ready *r, nsec_t now)
 
 const char *ready_command(struct ready *r, nsec_t now)
 {
-	if (r->is_running || now < r->next_ns || r->phase < READY_SETUP || r->phase > READY_CHECK)
+	if (r->is_running || now < r->next_ns || r->phase < READY_SETUP || r->phase > READY_TCP)
 		return NULL;
 	r->is_running = true;
 	r->next_ns = NSEC_NEVER;
 	if (r->phase == READY_SETUP)
 		return setup_look;
+	if (r->phase == READY_TCP)
+		return r->tcp_line;
 	return r->phase == READY_RUN ? r->vm->run[r->run_index] : r->vm->ready_run;
 }
 
@@ -123,22 +140,33 @@ void ready_exec_ended(struct ready *r, nsec_t now, const struct exec_result *res
 		}
 		r->run_index++;
 		advance(r, now);
-	} else if (r->phase == READY_CHECK) {
+	} else if (r->phase == READY_CHECK || r->phase == READY_TCP) {
+		free(r->last_check);
+		r->last_check = NULL;
 		if (is_good) {
-			r->phase = READY_DONE;
-			r->next_ns = NSEC_NEVER;
+			r->phase++;
+			advance(r, now);
 			return;
 		}
-		free(r->last_check);
 		r->last_check = result_text(result);
 		r->next_ns = now + CHECK_EVERY_MS * NSEC_PER_MSEC;
 	}
+}
+
+void ready_console_output(struct ready *r, const char *data, size_t len, nsec_t now)
+{
+	if (r->console && r->phase != READY_DONE && r->phase != READY_FAILED)
+		ready_console_take(r->console, data, len, now);
 }
 
 void ready_tick(struct ready *r, nsec_t now)
 {
 	CLEANUP(free) char *waits = NULL;
 
+	if (r->console && r->phase != READY_DONE && r->phase != READY_FAILED)
+		(void)ready_console_look(r->console, now);
+	if (r->phase == READY_CONSOLE)
+		advance(r, now);
 	if (r->phase == READY_DONE || r->phase == READY_FAILED || now < r->deadline)
 		return;
 	waits = ready_waits_for(r);
@@ -148,9 +176,13 @@ void ready_tick(struct ready *r, nsec_t now)
 
 nsec_t ready_due(const struct ready *r)
 {
+	nsec_t due = r->deadline;
+
 	if (r->phase == READY_DONE || r->phase == READY_FAILED)
 		return NSEC_NEVER;
-	return r->is_running ? r->deadline : nsec_min(r->deadline, r->next_ns);
+	if (r->console)
+		due = nsec_min(due, ready_console_due(r->console));
+	return r->is_running ? due : nsec_min(due, r->next_ns);
 }
 
 char *ready_waits_for(const struct ready *r)
@@ -166,6 +198,11 @@ char *ready_waits_for(const struct ready *r)
 	case READY_CHECK:
 		return str_printf("its ready command: %s%s%s", r->vm->ready_run,
 				  r->last_check ? "\n  last: " : "", r->last_check ? r->last_check : "");
+	case READY_TCP:
+		return str_printf("port %u to accept connections%s%s", r->vm->ready_tcp, r->last_check ? "\n  last: " : "",
+				  r->last_check ? r->last_check : "");
+	case READY_CONSOLE:
+		return str_printf("its console to say: %s", r->vm->ready_console);
 	default:
 		return str_dup("nothing");
 	}

@@ -278,6 +278,7 @@ static void drive(struct vm *v, nsec_t now)
 {
 	static const enum vm_state states[READY_PHASE_COUNT] = {
 		[READY_AGENT] = VM_BOOTING, [READY_SETUP] = VM_SETUP, [READY_RUN] = VM_SETUP, [READY_CHECK] = VM_CHECKING,
+		[READY_TCP] = VM_CHECKING, [READY_CONSOLE] = VM_CHECKING,
 		[READY_DONE] = VM_READY, [READY_FAILED] = VM_FAILED,
 	};
 	const char *line = ready_command(&v->ready, now);
@@ -311,6 +312,14 @@ void vm_command_ended(struct vm *v, const struct exec_result *result, nsec_t now
 		return;
 	ready_exec_ended(&v->ready, now, result);
 	drive(v, now);
+}
+
+void vm_console_said(struct vm *v, const char *data, size_t len, nsec_t now)
+{
+	if (!is_coming_up(v) || v->has_panicked)
+		return;
+	ready_console_output(&v->ready, data, len, now);
+	v->ops->wake(v->ctx, ready_due(&v->ready));
 }
 
 void vm_panicked(struct vm *v, nsec_t now)

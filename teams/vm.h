@@ -123,6 +123,8 @@ void vm_said_end(struct vm *v, const char *event, const char *text);
 void vm_undone(struct vm *v);
 void vm_agent_answers(struct vm *v, nsec_t now);
 void vm_command_ended(struct vm *v, const struct exec_result *result, nsec_t now);
+/* The console said @len bytes more, from the guest: `ready: console:` may wait for them. */
+void vm_console_said(struct vm *v, const char *data, size_t len, nsec_t now);
 /* The kernel's last words came on the console: the machine has VM_PANIC_GRACE_MS to say the rest. */
 void vm_panicked(struct vm *v, nsec_t now);
 /* The guest has no driver for the power button: it is ended, unless its agent was asked. */

@@ -353,6 +353,13 @@ static void on_timer(void *ctx, nsec_t now)
 	vm_tick(&v->vm, now);
 }
 
+static void on_output(void *ctx, const char *data, size_t len)
+{
+	struct vm_host *v = ctx;
+
+	vm_console_said(&v->vm, data, len, clock_now());
+}
+
 static void on_panic(void *ctx)
 {
 	struct vm_host *v = ctx;
@@ -438,6 +445,7 @@ int vm_host_init(struct vm_host *v, struct supervisor *sup, size_t index, char *
 	}
 	vsock_host_open(&v->vsock, sup->loop, sup->run_dir, tv->name);
 	v->console.on_panic = on_panic;
+	v->console.on_output = on_output;
 	v->console.ctx = v;
 	return 0;
 }

@@ -209,6 +209,17 @@ static void check_name_space(struct load *l)
 	}
 }
 
+/* The agent runs what `run` and `tcp` ask for. */
+static void check_ready(struct load *l, size_t vm)
+{
+	const struct team_vm *v = &l->team->vms[vm];
+	const struct node *ready = l->vm_src[vm].ready;
+	const char *what = v->ready_run ? "'run'" : v->ready_tcp ? "'tcp'" : v->n_run ? "a VM that has 'run' lines" : NULL;
+
+	if (ready && v->ready_no_agent && what)
+		load_error(l, &ready->place, "%s needs the guest agent, and 'agent: false' waits for none", what);
+}
+
 void check_team(struct load *l)
 {
 	plan_service_defaults(l);
@@ -216,6 +227,7 @@ void check_team(struct load *l)
 		resolve_nics(l, i);
 		check_nic_names(l, i);
 		resolve_after(l, i);
+		check_ready(l, i);
 	}
 	check_name_space(l);
 	check_files(l);

@@ -46,6 +46,8 @@ bool want_name(struct load *l, const struct node *n, bool any_case);
 /* One of @words; *ret is its index. @what: "type", for messages. */
 bool want_word(struct load *l, const struct node *n, const char *what, const char *const *words,
 	       size_t n_words, size_t *ret);
+/* parse_test.c: an extended regular expression that costs little to compile (regcomp(3)). @text: what of @n it is. */
+bool want_regex(struct load *l, const struct node *n, const char *text);
 /* A list of text into the arena. */
 bool want_texts(struct load *l, const struct node *n, const char *what, const char ***ret,
 		size_t *ret_n);

@@ -54,7 +54,7 @@ struct nic_src {
 };
 struct vm_src {
 	size_t count; /* VMs of this description */
-	const struct node *name, *image, *kernel, *initrd, *after, *memory;
+	const struct node *name, *image, *kernel, *initrd, *after, *memory, *ready;
 	struct nic_src *nics;
 	const struct node **files; /* beside vm->files */
 };

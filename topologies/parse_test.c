@@ -123,27 +123,26 @@ static bool regex_bounded(const char *re)
 	return true;
 }
 
-/* "/regex/" is compiled here to know that it can be. */
-static void want_regex(struct load *l, const struct node *v, struct match *m)
+/* It is compiled here to know that it can be. */
+bool want_regex(struct load *l, const struct node *n, const char *text)
 {
 	regex_t re;
 	char why[160];
 	int r;
 
-	m->kind = MATCH_REGEX;
-	m->text = arena_dup(l->arena, v->text + 1, v->len - 2);
-	if (!regex_bounded(m->text)) {
-		load_error(l, &v->place, "a regular expression has at most 1000 characters and repeats "
+	if (!regex_bounded(text)) {
+		load_error(l, &n->place, "a regular expression has at most 1000 characters and repeats "
 			   "at most 255 times in all");
-		return;
+		return false;
 	}
-	r = regcomp(&re, m->text, REG_EXTENDED | REG_NOSUB | REG_NEWLINE);
+	r = regcomp(&re, text, REG_EXTENDED | REG_NOSUB | REG_NEWLINE);
 	if (r) {
 		(void)regerror(r, &re, why, sizeof why);
-		load_error(l, &v->place, "'%s' is no regular expression: %s", m->text, why);
-		return;
+		load_error(l, &n->place, "'%s' is no regular expression: %s", text, why);
+		return false;
 	}
 	regfree(&re);
+	return true;
 }
 
 static void match_equals(struct load *l, const struct node *key, const struct node *v, void *obj)
@@ -163,9 +162,10 @@ static void want_match(struct load *l, const struct node *key, const struct node
 		(void)keys_read(l, &KEY_TABLE(key->text, match_keys), v, m);
 	else if (!want_text(l, v, key->text))
 		return;
-	else if (v->len > 2 && v->text[0] == '/' && v->text[v->len - 1] == '/')
-		want_regex(l, v, m);
-	else
+	else if (v->len > 2 && v->text[0] == '/' && v->text[v->len - 1] == '/') {
+		*m = (struct match){ MATCH_REGEX, arena_dup(l->arena, v->text + 1, v->len - 2) };
+		(void)want_regex(l, v, m->text);
+	} else
 		*m = (struct match){ MATCH_CONTAINS, v->text };
 }
 

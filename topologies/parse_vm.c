@@ -224,13 +224,59 @@ static void ready_timeout(struct load *l, const struct node *key, const struct n
 		((struct vm_ctx *)obj)->vm->ready_timeout_ns = ns;
 }
 
+/* A guest chooses the text, and one with back-references may take very long. */
+static bool has_back_reference(const char *re)
+{
+	for (; *re; re++)
+		if (*re == '\\' && *++re >= '1' && *re <= '9')
+			return true;
+		else if (!*re)
+			break;
+	return false;
+}
+
+static void ready_console(struct load *l, const struct node *key, const struct node *v, void *obj)
+{
+	const char *text;
+
+	(void)key;
+	if (!want_text(l, v, "'console'"))
+		return;
+	text = v->text;
+	if (!text[0])
+		load_error(l, &v->place, "'console' is empty");
+	else if (has_back_reference(text))
+		load_error(l, &v->place, "'console' may not have back-references");
+	else if (want_regex(l, v, text))
+		((struct vm_ctx *)obj)->vm->ready_console = text;
+}
+
+static void ready_tcp(struct load *l, const struct node *key, const struct node *v, void *obj)
+{
+	uint64_t port;
+
+	(void)key;
+	if (want_int(l, v, 1, UINT16_MAX, &port))
+		((struct vm_ctx *)obj)->vm->ready_tcp = (uint16_t)port;
+}
+
+static void ready_agent(struct load *l, const struct node *key, const struct node *v, void *obj)
+{
+	bool agent;
+
+	(void)key;
+	if (want_bool(l, v, &agent))
+		((struct vm_ctx *)obj)->vm->ready_no_agent = !agent;
+}
+
 static const struct key ready_keys[] = { { "run", ready_run, 0 }, { "timeout", ready_timeout, 0 },
-					 { "console", NULL, KEY_UNSUPPORTED }, { "tcp", NULL, KEY_UNSUPPORTED },
-					 { "agent", NULL, KEY_UNSUPPORTED } };
+					 { "console", ready_console, 0 }, { "tcp", ready_tcp, 0 },
+					 { "agent", ready_agent, 0 } };
 
 static void vm_ready(struct load *l, const struct node *key, const struct node *v, void *obj)
 {
 	(void)key;
+	((struct vm_ctx *)obj)->src->ready = v;
 	(void)keys_read(l, &KEY_TABLE("'ready'", ready_keys), v, obj);
 }
 

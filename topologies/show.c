@@ -71,6 +71,20 @@ static void text_nic(struct bytes *out, const struct team *t, const struct team_
 	line_shape(out, "      ", &nic->shape);
 }
 
+static void text_ready(struct bytes *out, const struct team_vm *vm)
+{
+	if (!vm->ready_run && !vm->ready_tcp && !vm->ready_console && !vm->ready_no_agent)
+		return;
+	bytes_append_str(out, vm->ready_no_agent ? "    ready  without agent" : "    ready  with agent");
+	if (vm->ready_run)
+		bytes_printf(out, ", run %s", vm->ready_run);
+	if (vm->ready_tcp)
+		bytes_printf(out, ", tcp %u", vm->ready_tcp);
+	if (vm->ready_console)
+		bytes_printf(out, ", console %s", vm->ready_console);
+	bytes_append_str(out, "\n");
+}
+
 static void text_vm(struct bytes *out, const struct team *t, const struct team_vm *vm)
 {
 	CLEANUP(free) char *memory = value_size_str(vm->memory_bytes);
@@ -94,6 +108,7 @@ static void text_vm(struct bytes *out, const struct team *t, const struct team_v
 		bytes_printf(out, "    file   %s (%04o)\n", vm->files[i].path, vm->files[i].mode);
 	for (size_t i = 0; i < vm->n_run; i++)
 		bytes_printf(out, "    run    %s\n", vm->run[i]);
+	text_ready(out, vm);
 }
 
 char *team_plan_text(const struct team *t)
@@ -208,6 +223,13 @@ static json_t *strings_json(const char **strings, size_t n)
 	return j;
 }
 
+static json_t *ready_json(const struct team_vm *vm)
+{
+	return json_pack("{s:b,s:o,s:o,s:o,s:I}", "agent", !vm->ready_no_agent, "run", show_str_json(vm->ready_run), "tcp",
+			 vm->ready_tcp ? json_integer(vm->ready_tcp) : json_null(), "console",
+			 show_str_json(vm->ready_console), "timeout_ns", (json_int_t)vm->ready_timeout_ns);
+}
+
 static json_t *vm_json(const struct team *t, const struct team_vm *vm)
 {
 	json_t *j = json_object(), *nics = json_array(), *after = json_array(), *files = json_array();
@@ -233,6 +255,7 @@ static json_t *vm_json(const struct team *t, const struct team_vm *vm)
 	json_object_set_new(j, "start_delay_ns", json_integer(vm->start_delay_ns));
 	json_object_set_new(j, "files", files);
 	json_object_set_new(j, "run", strings_json(vm->run, vm->n_run));
+	json_object_set_new(j, "ready", ready_json(vm));
 	json_object_set_new(j, "env", strings_json(vm->env, vm->n_env));
 	json_object_set_new(j, "dns", strings_json(vm->dns, vm->n_dns));
 	return j;

@@ -113,6 +113,9 @@ struct team_vm {
 	size_t n_after;
 	nsec_t start_delay_ns;
 	const char *ready_run; /* or NULL */
+	const char *ready_console; /* an extended regular expression, or NULL */
+	uint16_t ready_tcp; /* a port; 0: none */
+	bool ready_no_agent; /* it is ready without its guest agent */
 	nsec_t ready_timeout_ns;
 	enum on_crash on_crash;
 };

@@ -4,11 +4,13 @@
 
 #include "core/bytes.h"
 #include "teams/ready.h"
+#include "teams/ready_tcp.h"
 #include "teams/test_match.h"
 #include "teams/test_run.h"
 #include "teams/undo.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #define S NSEC_PER_SEC
 #define MS NSEC_PER_MSEC
@@ -140,6 +142,177 @@ START_TEST(test_timeouts)
 	ready_tick(&r, 60 * S);
 	ck_assert_str_eq(r.why, "not ready after 60 s: it waits for its ready command: check\n"
 				"  last: exit status 1: refused");
+	ready_done(&r);
+}
+END_TEST
+
+/* ---- conditions ---- */
+
+static void says(struct ready *r, const char *text, nsec_t now)
+{
+	ready_console_output(r, text, strlen(text), now);
+}
+
+/* A port is asked for again until something listens there; the line is looked at by a grep of its own. */
+START_TEST(test_tcp)
+{
+	static struct ip_addr address = { .family = IP_V4, .prefix_len = 24, .b = { 10, 0, 0, 128 } };
+	struct team_nic nic = { .addresses = &address, .n_addresses = 1 };
+	struct team_vm vm = { .name = "vm", .nics = &nic, .n_nics = 1, .ready_tcp = 8080, .ready_timeout_ns = 60 * S };
+	struct exec_result no = bad(1, "nothing listens on port 8080\n");
+	struct ready r = { 0 };
+	const char *line;
+
+	ready_start(&r, &vm, 0);
+	set_up(&r, S);
+	ck_assert_int_eq(r.phase, READY_TCP);
+	line = ready_command(&r, S);
+	ck_assert_ptr_nonnull(strstr(line, "8000000A):1F90 "));
+	ready_exec_ended(&r, S, &no);
+	ck_assert_int_eq(ready_due(&r), S + 250 * MS);
+	{
+		CLEANUP(free) char *waits = ready_waits_for(&r);
+
+		ck_assert_str_eq(waits, "port 8080 to accept connections\n  last: exit status 1: nothing listens on port 8080");
+	}
+	ck_assert_ptr_nonnull(ready_command(&r, 2 * S));
+	ready_exec_ended(&r, 2 * S, &good);
+	ck_assert_int_eq(r.phase, READY_DONE);
+	ready_done(&r);
+}
+END_TEST
+
+/* Rows as the kernel writes them, and whether the port 8080 of 10.0.0.128, of fd00::1, or of any address is open. */
+static const struct {
+	const char *row;
+	bool of_v4, of_v6, of_unknown;
+} listening[] = {
+	{ "   0: 00000000:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0", true, true, true },
+	{ "   0: 8000000A:1F90 00000000:0000 0A 00000000:00000000", true, false, true },
+	{ "  17: 0100007F:1F90 00000000:0000 0A 00000000:00000000", false, false, false },
+	{ "   0: 8100000A:1F90 00000000:0000 0A 00000000:00000000", false, false, true },
+	{ "   0: 8000000A:1F91 00000000:0000 0A 00000000:00000000", false, false, false },
+	{ "   0: 8000000A:1F90 0200000A:1234 01 00000000:00000000", false, false, false },
+	{ "   0: 8000000A:1F90 00000000:0000 07 00000000:00000000", false, false, false },
+	{ "   0: 8000000A:1234 8000000A:1F90 0A 00000000:00000000", false, false, false },
+	{ "   0: 00000000000000000000000000000000:1F90 00000000000000000000000000000000:0000 0A 0", true, true, true },
+	{ "   0: 0000000000000000FFFF00008000000A:1F90 00000000000000000000000000000000:0000 0A 0", true, false, true },
+	{ "   0: 000000FD000000000000000001000000:1F90 00000000000000000000000000000000:0000 0A 0", false, true, true },
+	{ "   0: 00000000000000000000000001000000:1F90 00000000000000000000000000000000:0000 0A 0", false, false, false },
+};
+
+static bool is_open(const struct ip_addr *address, const char *row)
+{
+	struct ip_addr copy = address ? *address : (struct ip_addr){ 0 };
+	struct team_nic nic = { .addresses = &copy, .n_addresses = address ? 1 : 0 };
+	struct team_vm vm = { .nics = &nic, .n_nics = 1, .ready_tcp = 8080 };
+	CLEANUP(free) char *line = ready_tcp_line(&vm);
+	static const char tables[] = "/proc/net/tcp /proc/net/tcp6";
+	char path[] = "/tmp/check_ready.XXXXXX";
+	CLEANUP(fd) int fd = mkstemp(path);
+	const char *at = strstr(line, tables);
+	CLEANUP(free) char *command = NULL;
+	int status;
+
+	ck_assert_ptr_nonnull(at);
+	ck_assert_int_eq(fd_write_all(fd, row, strlen(row)), 0);
+	/* The table is a file of the test's instead of the kernel's. */
+	command = str_printf("{ %.*s%s%s; } 2>/dev/null", (int)(at - line), line, path, at + sizeof tables - 1);
+	status = system(command);
+	(void)unlink(path);
+	return status == 0;
+}
+
+START_TEST(test_tcp_lines)
+{
+	static const struct ip_addr v4 = { .family = IP_V4, .b = { 10, 0, 0, 128 } };
+	static const struct ip_addr v6 = { .family = IP_V6, .b = { 0xfd, [15] = 1 } };
+
+	ck_assert_int_eq(is_open(&v4, listening[_i].row), listening[_i].of_v4);
+	ck_assert_int_eq(is_open(&v6, listening[_i].row), listening[_i].of_v6);
+	ck_assert_int_eq(is_open(NULL, listening[_i].row), listening[_i].of_unknown);
+}
+END_TEST
+
+START_TEST(test_console_without_agent)
+{
+	struct team_vm vm = { .name = "vm", .ready_console = "^login: $", .ready_no_agent = true, .ready_timeout_ns = 60 * S };
+	struct ready r = { 0 };
+	CLEANUP(free) char *waits = NULL;
+
+	ready_start(&r, &vm, 0);
+	ready_tick(&r, 0);
+	ck_assert_int_eq(r.phase, READY_CONSOLE);
+	ck_assert_ptr_null(ready_command(&r, S));
+	ready_agent_answers(&r, S);
+	ck_assert_int_eq(r.phase, READY_CONSOLE);
+	waits = ready_waits_for(&r);
+	ck_assert_str_eq(waits, "its console to say: ^login: $");
+	ck_assert_int_eq(ready_due(&r), 60 * S);
+	says(&r, "no login: \r\nlog", S);
+	ck_assert_int_eq(ready_due(&r), S + 250 * MS);
+	ready_tick(&r, S + 249 * MS);
+	ck_assert_int_eq(ready_due(&r), S + 250 * MS);
+	ready_tick(&r, S + 250 * MS);
+	ck_assert_int_eq(r.phase, READY_CONSOLE);
+	says(&r, "in: ", 2 * S); /* the line has no end */
+	ready_tick(&r, 2 * S + 250 * MS);
+	ck_assert_int_eq(r.phase, READY_DONE);
+	ready_done(&r);
+}
+END_TEST
+
+/* Said while the agent was awaited: it holds from then on. */
+START_TEST(test_console_early)
+{
+	struct team_vm vm = { .name = "vm", .ready_console = "up", .ready_timeout_ns = 60 * S };
+	struct ready r = { 0 };
+
+	ready_start(&r, &vm, 0);
+	says(&r, "it is up\n", S);
+	ready_tick(&r, 2 * S);
+	ck_assert_int_eq(r.phase, READY_AGENT);
+	says(&r, "and more\n", 3 * S);
+	set_up(&r, 4 * S);
+	ck_assert_int_eq(r.phase, READY_DONE);
+	ready_start(&r, &vm, 10 * S); /* another machine has said nothing */
+	set_up(&r, 11 * S);
+	ck_assert_int_eq(r.phase, READY_CONSOLE);
+	ready_tick(&r, 70 * S);
+	ck_assert_str_eq(r.why, "not ready after 60 s: it waits for its console to say: up");
+	ready_done(&r);
+}
+END_TEST
+
+/* A guest that floods the console hides nothing, and NUL bytes do not end the text. */
+START_TEST(test_console_flood)
+{
+	struct team_vm vm = { .name = "vm", .ready_console = "^needle$", .ready_no_agent = true, .ready_timeout_ns = 60 * S };
+	static char flood[200000];
+	struct ready r = { 0 };
+
+	ready_start(&r, &vm, 0);
+	memset(flood, 'x', sizeof flood);
+	ready_console_output(&r, flood, sizeof flood, S);
+	ready_console_output(&r, "\0\nnee\0dle\n", 11, S);
+	for (size_t i = 79; i < sizeof flood; i += 80)
+		flood[i] = '\n';
+	ready_console_output(&r, flood, sizeof flood, S);
+	ready_tick(&r, S + 250 * MS);
+	ck_assert_int_eq(r.phase, READY_DONE);
+	ready_done(&r);
+}
+END_TEST
+
+START_TEST(test_nothing_awaited)
+{
+	struct team_vm vm = { .name = "vm", .ready_no_agent = true, .ready_timeout_ns = 60 * S };
+	struct ready r = { 0 };
+
+	ready_start(&r, &vm, 5 * S);
+	ck_assert_int_eq(ready_due(&r), 5 * S);
+	ready_tick(&r, 5 * S);
+	ck_assert_int_eq(r.phase, READY_DONE);
 	ready_done(&r);
 }
 END_TEST
@@ -285,6 +458,12 @@ static Suite *make_suite(void)
 	tcase_add_test(t, test_whole_way);
 	tcase_add_test(t, test_run_fails);
 	tcase_add_test(t, test_timeouts);
+	tcase_add_test(t, test_tcp);
+	tcase_add_loop_test(t, test_tcp_lines, 0, (int)(sizeof listening / sizeof *listening));
+	tcase_add_test(t, test_console_without_agent);
+	tcase_add_test(t, test_console_early);
+	tcase_add_test(t, test_console_flood);
+	tcase_add_test(t, test_nothing_awaited);
 	tcase_add_loop_test(t, test_match_text, 0, (int)(sizeof matches / sizeof *matches));
 	tcase_add_test(t, test_expectation);
 	tcase_add_test(t, test_reports);
