@@ -75,8 +75,8 @@ NEEDS_shaping := shaping core
 NEEDS_dhcp := dhcp core
 NEEDS_dns := dns core
 NEEDS_nat := nat core
-NEEDS_fabric := fabric nat vswitch shaping core
-NEEDS_teams := teams vmm cpu fabric nat vswitch shaping topologies core
+NEEDS_fabric := fabric vswitch shaping dhcp dns nat core
+NEEDS_teams := teams vmm cpu fabric vswitch shaping dhcp dns nat topologies core
 NEEDS_cli := cli $(NEEDS_teams)
 
 lib = $(patsubst %,$(O)/lib/%.a,$(1))

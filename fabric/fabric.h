@@ -10,6 +10,7 @@
 #include "fabric/link_state.h"
 #include "fabric/plan.h"
 #include "fabric/port.h"
+#include "fabric/service.h"
 #include "shaping/link.h"
 #include "vswitch/vswitch.h"
 
@@ -42,6 +43,9 @@ struct fabric {
 	/* A port's other side came or went; NULL: nobody is told. @why: as fabric_port_peer() has it. */
 	void (*on_peer)(void *ctx, const struct fabric_port *p, bool is_there, const char *why);
 	void *on_peer_ctx;
+	/* What happens to leases at a service port; NULL: nobody is told. */
+	void (*on_lease)(void *ctx, const struct fabric_port *p, enum service_event event, const struct service_lease *l);
+	void *on_lease_ctx;
 	bool is_paused;
 	nsec_t pause_began_ns, paused_ns; /* real instant; sum of the ended pauses */
 	uint64_t n_refused; /* requests */
@@ -116,7 +120,7 @@ bool fabric_port_carrier(const struct fabric_port *p);
 /* Puts the port's carrier and links into the state that f->states has for them. */
 void fabric_port_state(struct fabric_port *p, nsec_t now);
 json_t *fabric_link_show(struct fabric *f, const struct fabric_target *t, nsec_t now);
-/* Bytes of memory of all frames that wait and fly. */
+/* Bytes of memory of all frames that wait and fly, and of what services hold. */
 uint64_t fabric_held_bytes(const struct fabric *f);
 json_t *fabric_counters(struct fabric *f, nsec_t now);
 

@@ -8,6 +8,7 @@
 #include "core/bytes.h"
 #include "core/state.h"
 #include "fabric/fabric.h"
+#include "fabric/services.h"
 
 #include <errno.h>
 #include <string.h>
@@ -24,8 +25,13 @@ enum {
 
 uint64_t fabric_state_max(const struct fabric_plan *plan)
 {
-	return plan->total_bytes + plan->n_ports * (uint64_t)PORT_STATE_MAX +
-	       (plan->n_networks + 1) * (uint64_t)NETWORK_STATE_MAX;
+	uint64_t n = plan->total_bytes + plan->n_ports * (uint64_t)PORT_STATE_MAX +
+		     (plan->n_networks + 1) * (uint64_t)NETWORK_STATE_MAX;
+
+	for (size_t i = 0; i < plan->n_ports; i++)
+		if (plan->ports[i].kind == FABRIC_PORT_SERVICE)
+			n += services_state_max(plan->ports[i].service);
+	return n;
 }
 
 /* Any other kind of descriptor may have the fabric wait for ever, or does something when it is written to. */

@@ -2,7 +2,7 @@
  *
  * Sections: "fabr", what is up by the words of the supervisor; one for each element, in the order
  * of their ranks, with the first four letters of its type; "port", one for each port, with its
- * books and what waits beyond it. All instants are distances to the fabric's time, so the fabric's
+ * books and what waits beyond it; and those of its services. All instants are distances to the fabric's time, so the fabric's
  * clock needs no state of its own: one that is loaded goes on at the time that it has.
  *
  * A fabric is loaded into one that was made from the same plan. Its ports are awake afterwards,
@@ -74,6 +74,9 @@ void fabric_state(struct fabric *f, struct state *s, nsec_t real)
 	}
 	for (size_t i = 0; i < f->n_ports && state_ok(s); i++)
 		port_state(&f->ports[i], s, now);
+	for (size_t i = 0; i < f->n_ports && state_ok(s); i++)
+		if (f->ports[i].ops->sections)
+			f->ports[i].ops->sections(&f->ports[i], s, now);
 	if (!state_is_load(s) || !state_ok(s))
 		return;
 	for (size_t i = 0; i < f->n_elements; i++)

@@ -232,6 +232,9 @@ uint64_t fabric_held_bytes(const struct fabric *f)
 	for (size_t i = 0; i < f->n_ports; i++)
 		for (size_t k = 0; k < FABRIC_ROLE_COUNT; k++)
 			sum += link_held_bytes(f->ports[i].links[k].link);
+	for (size_t i = 0; i < f->n_ports; i++)
+		if (f->ports[i].ops->held_bytes)
+			sum += f->ports[i].ops->held_bytes(&f->ports[i]);
 	return sum;
 }
 

@@ -267,6 +267,11 @@ void neighbours_held(const struct neighbours *t, uint64_t *ret_frames, uint64_t 
 	*ret_bytes = t->frame_bytes;
 }
 
+uint64_t neighbours_memory(const struct neighbours *t)
+{
+	return t->frame_memory;
+}
+
 uint64_t neighbours_evicted(const struct neighbours *t)
 {
 	return t->n_evicted;

@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct dhcp4_config;
+
 /* One direction of a shaped link. */
 struct fabric_plan_link {
 	struct shape_dir shape; /* as it begins, and is again after a reset */
@@ -40,13 +42,42 @@ enum fabric_port_kind {
 	FABRIC_PORT_KIND_COUNT
 };
 
-/* The addresses of a network's service station. */
+/* A name of DNS with the addresses that it has by plan. */
+struct fabric_plan_name {
+	const char *name; /* as zone_add_vm() takes it */
+	const struct ip_addr *addresses;
+	size_t n_addresses;
+};
+
+/* A record, as zone_add_record() takes it. */
+struct fabric_plan_record {
+	const char *name, *value;
+	uint16_t type; /* of DNS (dns/dns_msg.h) */
+	uint32_t ttl; /* seconds */
+};
+
+/* A NIC on the network, and whose it is. */
+struct fabric_plan_client {
+	struct mac_addr mac;
+	const char *name; /* of its VM: one of the names; its leases have it in DNS */
+};
+
+/* A network's service station, and what is served there. All it points to is borrowed. */
 struct fabric_plan_service {
 	struct mac_addr mac; /* locally administered; no other station of the network has it */
 	struct ip_addr ipv4; /* with its prefix; IP_NONE: it speaks no IPv4 */
 	bool has_ipv6; /* it has a link-local address, made from the MAC */
 	struct ip_addr ipv6; /* with its prefix, beside the link-local one; IP_NONE: none */
 	bool hands_own; /* with an uplink: it takes TCP and UDP for ports of the address that no service has */
+	const struct fabric_plan_client *clients; /* each MAC once, in any order */
+	size_t n_clients;
+	const struct dhcp4_config *dhcp4; /* NULL: no DHCP; needs ipv4 */
+	const char *domain; /* of DNS; NULL: no DNS */
+	const struct fabric_plan_name *names;
+	size_t n_names;
+	const struct fabric_plan_record *records;
+	size_t n_records;
+	bool dns_forwards; /* what the table does not know may be asked of others */
 };
 
 struct fabric_plan_port {

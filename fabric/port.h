@@ -17,6 +17,7 @@ struct state;
 struct fabric_port;
 struct station;
 struct uplink_link;
+struct services;
 
 /* An input of an element, as what comes before it knows it. */
 struct fabric_input {
@@ -61,6 +62,10 @@ struct port_ops {
 	bool (*is_broken)(const struct fabric_port *p);
 	/* Describes what waits beyond the port, for saved state. @real: now by the other side's clock. */
 	void (*state)(struct fabric_port *p, struct state *s, nsec_t now, nsec_t real);
+	/* Describes what else belongs to the port, in sections of its own, which have its index for instance. */
+	void (*sections)(struct fabric_port *p, struct state *s, nsec_t now);
+	/* Bytes of memory that are held beyond the port. */
+	uint64_t (*held_bytes)(const struct fabric_port *p);
 	void (*close)(struct fabric_port *p); /* also when open() failed */
 };
 
@@ -107,6 +112,8 @@ extern const struct port_ops port_service_ops; /* port_service.c */
 struct station *fabric_port_station(const struct fabric_port *p);
 /* A service port's way to the uplink, borrowed; NULL for other kinds, and where there is none. */
 struct uplink_link *fabric_port_uplink(const struct fabric_port *p);
+/* Its services; in the same way. */
+struct services *fabric_port_services(const struct fabric_port *p);
 /* The fabric owns @e from now on and runs it when it says. Of its port kind's open() only: at most one a port. */
 void fabric_add_element(struct fabric *f, struct element *e);
 /* After anything was done to an element: its place among the events. */

@@ -1,11 +1,13 @@
-/* fabric/port_service.c: a port whose other side is the network's service station.
+/* fabric/port_service.c: a port whose other side is the network's service station, with what is served there.
  *
  * The station (fabric/station.h) is an element of the fabric. What the network delivers to the port is its input; what
  * it emits enters the network as from any port. Where the plan has rings, the station is joined to the uplink
  * (fabric/uplink_link.h), and the port is drained and sleeps as one of the kind ring.
  *
- * Used by: fabric/port.c.   Depends on: fabric/station.h, fabric/uplink_link.h. */
+ * Used by: fabric/port.c.   Depends on: fabric/services.h, fabric/station.h,
+ * fabric/uplink_link.h. */
 #include "fabric/fabric.h"
+#include "fabric/services.h"
 #include "fabric/station.h"
 #include "fabric/uplink_link.h"
 
@@ -19,11 +21,45 @@ enum { NAME_SIZE = 128 };
 struct service {
 	struct station *station; /* the fabric's, which frees it */
 	struct uplink_link *uplink; /* NULL: none */
+	struct services *services;
 };
 
 static void into_network(void *ctx, struct frame *f, nsec_t now)
 {
 	fabric_port_enter_frame(ctx, f, now);
+}
+
+/* The uplink's forwards follow the leases. */
+static void on_lease(void *ctx, enum service_event event, const struct service_lease *l, nsec_t now)
+{
+	const struct fabric_port *p = ctx;
+	const struct service *own = p->own;
+
+	if (l->lease && own->uplink)
+		uplink_link_lease(own->uplink, &l->lease->mac, &l->ip,
+				  event == SERVICE_LEASE_NEW || event == SERVICE_LEASE_KNOWN, now);
+	if (event != SERVICE_LEASE_KNOWN && p->fabric->on_lease)
+		p->fabric->on_lease(p->fabric->on_lease_ctx, p, event, l);
+}
+
+static int make_services(struct fabric_port *p)
+{
+	const struct fabric_plan *plan = p->fabric->plan;
+	struct service *own = p->own;
+	char name[NAME_SIZE];
+	struct service_env env = { .station = own->station,
+				   .pool = p->fabric->pool,
+				   .plan = p->plan->service,
+				   .mtu = p->mtu,
+				   .seed = plan->seed,
+				   .name = name };
+	int r;
+
+	(void)snprintf(name, sizeof name, "%s/%s", plan->networks[p->network].name, p->plan->stream);
+	r = services_new(&env, on_lease, p, &own->services);
+	if (r == 0)
+		fabric_element_moved(p->fabric, station_element(own->station));
+	return r;
 }
 
 static int open_service(struct fabric_port *p)
@@ -56,7 +92,9 @@ static int open_service(struct fabric_port *p)
 	fabric_add_element(p->fabric, station_element(st));
 	own->station = st;
 	station_set_hands_own(st, service->hands_own);
-	return p->plan->rings ? uplink_link_new(p, st, &own->uplink) : 0;
+	if (p->plan->rings)
+		r = uplink_link_new(p, st, &own->uplink);
+	return r < 0 ? r : make_services(p);
 }
 
 static void close_service(struct fabric_port *p)
@@ -65,6 +103,7 @@ static void close_service(struct fabric_port *p)
 
 	if (!own)
 		return;
+	(void)services_free(own->services);
 	uplink_link_free(own->uplink);
 	free(own);
 	p->own = NULL;
@@ -144,6 +183,21 @@ struct station *fabric_port_station(const struct fabric_port *p)
 	return p->ops == &port_service_ops ? ((const struct service *)p->own)->station : NULL;
 }
 
+struct services *fabric_port_services(const struct fabric_port *p)
+{
+	return p->ops == &port_service_ops ? ((const struct service *)p->own)->services : NULL;
+}
+
+static void sections(struct fabric_port *p, struct state *s, nsec_t now)
+{
+	services_state(fabric_port_services(p), s, (uint32_t)(p - p->fabric->ports), now);
+}
+
+static uint64_t held_bytes(const struct fabric_port *p)
+{
+	return services_held_bytes(fabric_port_services(p));
+}
+
 struct uplink_link *fabric_port_uplink(const struct fabric_port *p)
 {
 	return p->ops == &port_service_ops ? ((const struct service *)p->own)->uplink : NULL;
@@ -161,5 +215,7 @@ const struct port_ops port_service_ops = {
 	.kicked = kicked,
 	.is_broken = is_broken,
 	.state = state,
+	.sections = sections,
+	.held_bytes = held_bytes,
 	.close = close_service,
 };

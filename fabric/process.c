@@ -22,6 +22,7 @@
 #include "core/proc.h"
 #include "core/sandbox.h"
 #include "fabric/requests.h"
+#include "fabric/services.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -33,6 +34,8 @@ enum {
 	BUSY_ROUNDS = 64,
 	PEER_WORDS = 30,
 	PEER_WORDS_PER_S = 1, /* of peers that come and go: told at once, and for good */
+	LEASE_WORDS = 100,
+	LEASE_WORDS_PER_S = 10, /* of leases, of all networks */
 	MEMORY_BESIDE = 64 << 20, /* bytes, beside frames that wait: messages, spent frames, the heap's gaps */
 };
 
@@ -53,6 +56,8 @@ struct process {
 	struct kick *kicks;
 	struct budget peer_words;
 	uint64_t n_untold; /* peers that came or went too often to be told of */
+	struct budget lease_words;
+	uint64_t n_leases_untold;
 	bool quit;
 	int status;
 };
@@ -95,6 +100,32 @@ static void on_peer(void *ctx, const struct fabric_port *port, bool is_there, co
 	json_decref(event);
 }
 
+static void on_lease(void *ctx, const struct fabric_port *port, enum service_event event,
+		     const struct service_lease *l)
+{
+	char ip[IP_STR_SIZE], mac[MAC_STR_SIZE];
+	struct process *p = ctx;
+	json_t *msg;
+
+	if (!p->control || !budget_take(&p->lease_words, clock_now(), 1)) {
+		p->n_leases_untold++;
+		return;
+	}
+	msg = json_pack("{s:s,s:I,s:s,s:I}", "event", "lease", "network", (json_int_t)port->network, "what",
+			service_event_str(event), "untold", (json_int_t)p->n_leases_untold);
+	p->n_leases_untold = 0;
+	if (l->lease) {
+		(void)json_object_set_new(msg, "address", json_string(ip_str_bare(&l->ip, ip)));
+		(void)json_object_set_new(msg, "mac", json_string(mac_str(&l->lease->mac, mac)));
+		(void)json_object_set_new(msg, "hostname", json_string(l->lease->hostname));
+	}
+	if (l->vm)
+		(void)json_object_set_new(msg, "vm", json_string(l->vm));
+	if (control_send(p->control, msg, NULL, 0) < 0)
+		p->quit = true;
+	json_decref(msg);
+}
+
 /* An answer that cannot be sent ends the fabric: its supervisor would wait for it. */
 static void send_answer(void *ctx, json_t *answer)
 {
@@ -133,6 +164,9 @@ static int set_up(struct process *p, const struct fabric_config *cfg)
 		return r;
 	p->fabric->on_peer = on_peer;
 	p->fabric->on_peer_ctx = p;
+	p->fabric->on_lease = on_lease;
+	p->fabric->on_lease_ctx = p;
+	budget_init(&p->lease_words, LEASE_WORDS, LEASE_WORDS_PER_S, clock_now());
 	budget_init(&p->peer_words, PEER_WORDS, PEER_WORDS_PER_S, clock_now());
 	r = loop_new(&p->loop);
 	if (r < 0)
@@ -195,13 +229,24 @@ uint64_t fabric_memory_max(uint64_t frames_bytes)
 	return frames_bytes + frames_bytes / 8 + MEMORY_BESIDE;
 }
 
+static uint64_t services_memory(const struct fabric_plan *plan)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < plan->n_ports; i++)
+		if (plan->ports[i].kind == FABRIC_PORT_SERVICE)
+			n += services_memory_max(plan->ports[i].service);
+	return n;
+}
+
 static int enter_cell(const struct fabric *f)
 {
 	CLEANUP(free) char *why = NULL;
 	int r;
 
 	/* A state that is saved or loaded is held besides, in a buffer that doubles as it grows. */
-	sandbox_bound_memory(SANDBOX_FABRIC, fabric_memory_max(f->plan->total_bytes) + 2 * fabric_state_max(f->plan));
+	sandbox_bound_memory(SANDBOX_FABRIC, fabric_memory_max(f->plan->total_bytes) + services_memory(f->plan) +
+						     2 * fabric_state_max(f->plan));
 	r = sandbox_isolate(SANDBOX_FABRIC, NULL, 0, &why);
 
 	if (r == 0)

@@ -6,6 +6,10 @@
  *   {"event":"peer","port":I,"there":BOOL,"why":TEXT,"untold":N}
  *     "why" says why it went. "untold" is how many such events were left out before
  *     this one: of many in a short time, one a second is told.
+ * And of leases:
+ *   {"event":"lease","network":I,"what":WORD,"address":..,"mac":..,"hostname":..,"vm":..,"untold":N}
+ *     WORD is one of service_event_str(); "vm" is there when the MAC is that of a VM's NIC; without a lease all between
+ *     is left out. Of many in a short time, ten a second are told.
  * When control_fd ends, the fabric ends. */
 #ifndef MUSTER_FABRIC_PROCESS_H
 #define MUSTER_FABRIC_PROCESS_H

@@ -7,6 +7,7 @@
 #include "fabric/requests.h"
 
 #include "core/bytes.h"
+#include "fabric/services.h"
 
 #include <errno.h>
 #include <string.h>
@@ -129,6 +130,67 @@ static void do_link_state(struct verb_call *call)
 	verb_answer(call, NULL);
 }
 
+/* ---- services ---------------------------------------------------------------------- */
+
+/* The service port of a network; NULL: it has none. */
+static const struct fabric_port *service_port(const struct fabric *f, size_t network)
+{
+	for (size_t i = 0; i < f->networks[network].n_ports; i++) {
+		const struct fabric_port *p = &f->ports[f->networks[network].ports[i]];
+
+		if (fabric_port_services(p))
+			return p;
+	}
+	return NULL;
+}
+
+static void do_leases(struct verb_call *call)
+{
+	const struct fabric *f = fabric_of(call);
+	size_t network = (size_t)json_integer_value(json_object_get(call->msg, "network"));
+	const char *text = json_string_value(json_object_get(call->msg, "from"));
+	struct ip_addr from = { .family = IP_NONE }, next;
+	const struct fabric_port *p;
+	char ip[IP_STR_SIZE];
+	json_t *list, *answer;
+
+	if (text && ip_parse(text, &from) < 0) {
+		refuse(call, "from is no address");
+		return;
+	}
+	p = network < f->plan->n_networks ? service_port(f, network) : NULL;
+	if (!p) {
+		refuse(call, "no such network, or no services there");
+		return;
+	}
+	list = services_leases(fabric_port_services(p), &from, now_of(call), &next);
+	if (!list) {
+		verb_refuse(call, NOT_NOW, "no memory");
+		return;
+	}
+	answer = json_pack("{s:o}", "leases", list);
+	if (next.family != IP_NONE)
+		(void)json_object_set_new(answer, "next", json_string(ip_str_bare(&next, ip)));
+	verb_answer(call, answer);
+}
+
+static json_t *services_json(const struct fabric *f)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < f->n_ports; i++) {
+		const struct services *v = fabric_port_services(&f->ports[i]);
+		json_t *one = v ? services_counters(v) : NULL;
+
+		if (!one)
+			continue;
+		(void)json_object_set_new(one, "network",
+					  json_string(f->plan->networks[f->ports[i].network].name));
+		(void)json_array_append_new(list, one);
+	}
+	return list;
+}
+
 /* ---- the whole fabric --------------------------------------------------------------- */
 
 static void do_counters(struct verb_call *call)
@@ -136,6 +198,7 @@ static void do_counters(struct verb_call *call)
 	json_t *books = fabric_counters(fabric_of(call), now_of(call));
 
 	(void)json_object_set_new(books, "refused", json_integer((json_int_t)*call->n_refused));
+	(void)json_object_set_new(books, "services", services_json(fabric_of(call)));
 	verb_answer(call, books);
 }
 
@@ -219,7 +282,9 @@ static const struct verb verbs[] = {
 	{ "link-state", "says that the target is up or down; `flap`: by the end of a flap", do_link_state, 0, 0,
 	  { TARGET, { "dir", VERB_STRING, false }, { "up", VERB_BOOLEAN, true }, { "flap", VERB_BOOLEAN, false },
 	    { 0 } } },
-	{ "counters", "the books of all networks and ports", do_counters, 0, 0, { { 0 } } },
+	{ "counters", "the books of all networks, ports and services", do_counters, 0, 0, { { 0 } } },
+	{ "leases", "the leases of a network by address, from `from` on; `next` of the answer: there are more",
+	  do_leases, 0, 0, { { "network", VERB_U32, true }, { "from", VERB_STRING, false }, { 0 } } },
 	{ "pause", "frames stay where they are, and time stands still for them", do_pause, 0, 0, { { 0 } } },
 	{ "resume", "they go on", do_resume, 0, 0, { { 0 } } },
 	{ "save", "writes the state of a paused fabric to the descriptor, a file or a pipe; answers its `bytes`",

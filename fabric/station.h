@@ -82,7 +82,7 @@ struct station_counters {
 
 /* Makes a station. @cfg: copied; its mac is no group address. Returns 0, -EINVAL, or -ENOMEM. */
 int station_new(const struct station_config *cfg, struct station **ret_station);
-/* Accepts NULL; returns NULL. Services end before. */
+/* Accepts NULL; returns NULL. Services are not called. */
 struct station *station_free(struct station *st);
 struct element *station_element(struct station *st);
 
@@ -154,5 +154,7 @@ struct ip_addr station_link_local(const struct mac_addr *mac);
 /* True when @ip is one of the station's own. */
 bool station_is_own(const struct station *st, const struct ip_addr *ip);
 const struct station_counters *station_counters(const struct station *st); /* borrowed */
+/* Bytes of memory of the frames that it holds; at most STATION_OUT_BYTES_MAX and NEIGHBOURS_BYTES_MAX. */
+uint64_t station_held_bytes(const struct station *st);
 
 #endif

@@ -559,6 +559,11 @@ struct ip_addr station_link_local(const struct mac_addr *mac)
 					m[5] } };
 }
 
+uint64_t station_held_bytes(const struct station *st)
+{
+	return st->out_memory + neighbours_memory(st->neighbours);
+}
+
 const struct station_counters *station_counters(const struct station *st)
 {
 	return &st->said;

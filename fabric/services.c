@@ -1,0 +1,302 @@
+/* fabric/services.c: what is served at one station.
+ *
+ * Used by: fabric/port_service.c.   Depends on: fabric/service_dhcp4.h, fabric/service_dns.h. */
+#include "fabric/services.h"
+
+#include "core/state.h"
+#include "core/wire.h"
+#include "fabric/neighbours.h"
+#include "fabric/service_dhcp4.h"
+#include "fabric/service_dns.h"
+#include "fabric/service_dns_tcp.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct services {
+	struct station *station;
+	struct service_dhcp4 *dhcp4;
+	struct service_dns *dns;
+	service_event_fn event;
+	void *event_ctx;
+};
+
+const char *service_event_str(enum service_event event)
+{
+	static const char *const words[SERVICE_EVENT_COUNT] = {
+		[SERVICE_LEASE_NEW] = "new",		   [SERVICE_LEASE_KNOWN] = "known",
+		[SERVICE_LEASE_EXPIRED] = "expired",	   [SERVICE_LEASE_RELEASED] = "released",
+		[SERVICE_LEASE_DECLINED] = "declined",	   [SERVICE_POOL_EMPTY] = "pool-empty",
+		[SERVICE_UNRECORDED] = "unrecorded",
+	};
+
+	return words[event];
+}
+
+static void on_lease(void *ctx, enum service_event event, const struct service_lease *l, nsec_t now)
+{
+	struct services *v = ctx;
+
+	if (l->lease && (event == SERVICE_LEASE_NEW || event == SERVICE_LEASE_KNOWN))
+		station_neighbour_set(v->station, &l->ip, &l->lease->mac, now);
+	if (l->lease && v->dns)
+		service_dns_lease(v->dns, event, l);
+	if (v->event)
+		v->event(v->event_ctx, event, l, now);
+}
+
+int services_new(const struct service_env *env, service_event_fn event, void *ctx, struct services **ret)
+{
+	struct services *v = calloc(1, sizeof *v);
+	int r = 0;
+
+	if (!v)
+		return -ENOMEM;
+	v->station = env->station;
+	v->event = event;
+	v->event_ctx = ctx;
+	if (env->plan->domain)
+		r = service_dns_new(env, &v->dns);
+	if (r == 0 && env->plan->dhcp4)
+		r = service_dhcp4_new(env, on_lease, v, &v->dhcp4);
+	if (r < 0) {
+		(void)services_free(v);
+		return r;
+	}
+	*ret = v;
+	return 0;
+}
+
+struct services *services_free(struct services *v)
+{
+	if (!v)
+		return NULL;
+	(void)service_dhcp4_free(v->dhcp4);
+	(void)service_dns_free(v->dns);
+	free(v);
+	return NULL;
+}
+
+struct service_dhcp4 *services_dhcp4(const struct services *v)
+{
+	return v->dhcp4;
+}
+
+struct service_dns *services_dns(const struct services *v)
+{
+	return v->dns;
+}
+
+/* ---- leases ----------------------------------------------------------------------------- */
+
+static json_t *hex_json(const uint8_t *bytes, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+	char text[2 * LEASE_ID_MAX];
+
+	for (size_t i = 0; i < len; i++) {
+		text[2 * i] = digits[bytes[i] >> 4];
+		text[2 * i + 1] = digits[bytes[i] & 15];
+	}
+	return json_stringn(text, 2 * len);
+}
+
+static json_t *lease_json(const struct service_lease *about, nsec_t now)
+{
+	static const char *const states[LEASE_STATE_COUNT] = { "offered",  "bound",   "declined",
+							       "released", "expired", "unused" };
+	const struct lease *l = about->lease;
+	char ip[IP_STR_SIZE], mac[MAC_STR_SIZE];
+	json_t *j = json_pack("{s:s,s:s,s:b}", "address", ip_str_bare(&about->ip, ip), "state", states[l->state],
+			      "reserved", (int)l->is_reserved);
+
+	if (l->is_owned) {
+		(void)json_object_set_new(j, "mac", json_string(mac_str(&l->mac, mac)));
+		(void)json_object_set_new(j, "client_id", hex_json(l->id, l->id_len));
+		(void)json_object_set_new(j, "hostname", json_string(l->hostname));
+	}
+	if (about->vm)
+		(void)json_object_set_new(j, "vm", json_string(about->vm));
+	if (l->until != NSEC_NEVER && l->until > now)
+		(void)json_object_set_new(j, "remaining_s",
+					  json_integer((json_int_t)((l->until - now) / NSEC_PER_SEC)));
+	return j;
+}
+
+json_t *services_leases(const struct services *v, const struct ip_addr *from, nsec_t now, struct ip_addr *ret_next)
+{
+	uint32_t first = from->family == IP_V4 ? load_be32(from->b) : 0;
+	const struct lease **all = NULL;
+	json_t *list = json_array();
+	size_t n = 0;
+
+	*ret_next = (struct ip_addr){ .family = IP_NONE };
+	if (!v->dhcp4)
+		return list;
+	if (leases_sorted(service_dhcp4_leases(v->dhcp4), &all, &n) < 0) {
+		json_decref(list);
+		return NULL;
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct service_lease about = service_dhcp4_lease(v->dhcp4, all[i]);
+
+		if (all[i]->addr < first || all[i]->state == LEASE_UNUSED)
+			continue;
+		if (json_array_size(list) == SERVICES_LEASES_MAX) {
+			*ret_next = about.ip;
+			break;
+		}
+		(void)json_array_append_new(list, lease_json(&about, now));
+	}
+	free(all);
+	return list;
+}
+
+/* ---- counters ------------------------------------------------------------------------------ */
+
+static void put(json_t *j, const char *key, uint64_t n)
+{
+	(void)json_object_set_new(j, key, json_integer((json_int_t)n));
+}
+
+static json_t *station_json(const struct station *st)
+{
+	const struct station_counters *c = station_counters(st);
+	json_t *j = json_object();
+
+	put(j, "arp_requests", c->arp_requests);
+	put(j, "arp_conflicts", c->arp_conflicts);
+	put(j, "solicitations", c->solicitations);
+	put(j, "nd_conflicts", c->nd_conflicts);
+	put(j, "echoes", c->echoes);
+	put(j, "errors_sent", c->errors_sent);
+	put(j, "errors_limited", c->errors_limited);
+	put(j, "resets_sent", c->resets_sent);
+	put(j, "bad_checksums", c->bad_checksums);
+	put(j, "martians", c->martians);
+	put(j, "own_fragments", c->own_fragments);
+	put(j, "for_services", c->for_services);
+	put(j, "elsewhere", c->elsewhere);
+	put(j, "forwarded", c->forwarded);
+	put(j, "unresolved", c->unresolved);
+	return j;
+}
+
+static json_t *dhcp4_json(struct service_dhcp4 *d)
+{
+	static const char *const types[DHCP4_TYPE_COUNT] = {
+		[DHCP4_DISCOVER] = "discover", [DHCP4_OFFER] = "offer",	    [DHCP4_REQUEST] = "request",
+		[DHCP4_DECLINE] = "decline",   [DHCP4_ACK] = "ack",	    [DHCP4_NAK] = "nak",
+		[DHCP4_RELEASE] = "release",   [DHCP4_INFORM] = "inform",
+	};
+	const struct dhcp4_counters *c = service_dhcp4_counters(d);
+	const struct leases *t = service_dhcp4_leases(d);
+	json_t *j = json_object(), *in = json_object(), *out = json_object();
+
+	for (size_t i = 0; i < DHCP4_TYPE_COUNT; i++)
+		if (types[i]) {
+			put(in, types[i], c->n_in[i]);
+			put(out, types[i], c->n_out[i]);
+		}
+	(void)json_object_set_new(j, "in", in);
+	(void)json_object_set_new(j, "out", out);
+	put(j, "bootp", c->n_bootp);
+	put(j, "malformed", c->n_malformed);
+	put(j, "ignored", c->n_ignored);
+	put(j, "no_address", c->n_no_address);
+	put(j, "unrecorded", c->n_unrecorded);
+	put(j, "held_dropped", c->n_held_dropped);
+	put(j, "limited", service_dhcp4_limited(d));
+	put(j, "bound", leases_count(t, LEASE_BOUND));
+	put(j, "declined", leases_count(t, LEASE_DECLINED));
+	return j;
+}
+
+static json_t *dns_tcp_json(const struct service_dns_tcp *t)
+{
+	const struct service_dns_tcp_counters *c = service_dns_tcp_counters(t);
+	json_t *j = json_object();
+
+	put(j, "connections", service_dns_tcp_count(t));
+	put(j, "opened", c->opened);
+	put(j, "refused", c->refused);
+	put(j, "evicted", c->evicted);
+	put(j, "idle", c->idle);
+	put(j, "bad_streams", c->bad_streams);
+	return j;
+}
+
+static json_t *dns_json(const struct service_dns *d)
+{
+	const struct dns_counters *c = service_dns_counters(d);
+	struct service_dns_counters said = service_dns_said(d);
+	json_t *j = json_object();
+
+	put(j, "found", c->found);
+	put(j, "no_data", c->no_data);
+	put(j, "no_name", c->no_name);
+	put(j, "refused", c->refused);
+	put(j, "forwarded", c->forwarded);
+	put(j, "unforwarded", said.unforwarded);
+	put(j, "malformed", c->malformed);
+	put(j, "not_implemented", c->not_implemented);
+	put(j, "bad_version", c->bad_version);
+	put(j, "dropped", c->dropped);
+	put(j, "truncated", c->truncated);
+	put(j, "limited", said.limited);
+	put(j, "lease_names", service_dns_names(d));
+	put(j, "names_refused", said.names_refused);
+	(void)json_object_set_new(j, "tcp", dns_tcp_json(service_dns_streams(d)));
+	return j;
+}
+
+json_t *services_counters(const struct services *v)
+{
+	json_t *j = json_pack("{s:o}", "station", station_json(v->station));
+
+	if (v->dhcp4)
+		(void)json_object_set_new(j, "dhcp4", dhcp4_json(v->dhcp4));
+	if (v->dns)
+		(void)json_object_set_new(j, "dns", dns_json(v->dns));
+	return j;
+}
+
+/* ---- memory and saved state ------------------------------------------------------------------- */
+
+uint64_t services_held_bytes(const struct services *v)
+{
+	uint64_t n = station_held_bytes(v->station);
+
+	return v->dns ? n + service_dns_tcp_held_bytes(service_dns_streams(v->dns)) : n;
+}
+
+uint64_t services_memory_max(const struct fabric_plan_service *plan)
+{
+	uint64_t n = STATION_OUT_BYTES_MAX + NEIGHBOURS_BYTES_MAX;
+
+	if (plan->dhcp4)
+		n += service_dhcp4_memory_max(plan->dhcp4);
+	if (plan->domain)
+		n += service_dns_memory_max(plan->dhcp4 ? service_dhcp4_leases_max(plan->dhcp4) : 0);
+	return n;
+}
+
+uint64_t services_state_max(const struct fabric_plan_service *plan)
+{
+	uint64_t n = STATION_OUT_BYTES_MAX + NEIGHBOURS_BYTES_MAX;
+
+	if (plan->dhcp4)
+		n += service_dhcp4_state_max(plan->dhcp4);
+	if (plan->domain)
+		n += service_dns_state_max(plan->dhcp4 ? service_dhcp4_leases_max(plan->dhcp4) : 0);
+	return n;
+}
+
+void services_state(struct services *v, struct state *s, uint32_t instance, nsec_t now)
+{
+	if (v->dhcp4 && state_ok(s))
+		service_dhcp4_state(v->dhcp4, s, instance, now);
+	if (v->dns && state_ok(s))
+		service_dns_state(v->dns, s, instance, now);
+}
