@@ -19,7 +19,8 @@
  * ENOSYS. The supervisor's list holds the children's too: a filter is inherited,
  * and each process can only tighten it. What only machines on KVM need is under
  * `machine-kvm` and `setup-kvm`; a machine on KVM has `machine` too, and the
- * supervisor of a team without one has nothing of it. */
+ * supervisor of a team without one has nothing of it. In the same way only the supervisor of a team with an uplink has
+ * what is under `uplink`, and what is under `supervisor-uplink`. */
 #ifndef MUSTER_CORE_SANDBOX_H
 #define MUSTER_CORE_SANDBOX_H
 

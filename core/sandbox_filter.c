@@ -61,6 +61,8 @@ struct sock_fprog sandbox_filter(enum sandbox_role role)
 		[SANDBOX_JANITOR] = PROGRAM(cell_janitor),
 		[SANDBOX_SUPERVISOR] = PROGRAM(cell_supervisor),
 		[SANDBOX_SUPERVISOR_KVM] = PROGRAM(cell_supervisor_kvm),
+		[SANDBOX_SUPERVISOR_UPLINK] = PROGRAM(cell_supervisor_uplink),
+		[SANDBOX_SUPERVISOR_UPLINK_KVM] = PROGRAM(cell_supervisor_uplink_kvm),
 	};
 	const struct sock_fprog *p = &programs[role];
 

@@ -14,6 +14,8 @@
 #define SUPERVISOR_RIGHTS                                                                          \
 	(RIGHT(CAP_KILL) | RIGHT(CAP_DAC_OVERRIDE) | /* as the janitor; and files that users name */ \
 	 RIGHT(CAP_SYS_ADMIN) | RIGHT(CAP_SETUID) | RIGHT(CAP_SETGID)) /* its children's stages 1 to 3 */
+#define SUPERVISOR(its_name, more_rights)                                                          \
+	{ its_name, .forks = true, .rights = SUPERVISOR_RIGHTS | (more_rights), .inherits = SUPERVISOR_FDS }
 
 static const struct sandbox_policy policies[] = {
 	/* Their guests' streams, and what comes with messages. */
@@ -29,9 +31,11 @@ static const struct sandbox_policy policies[] = {
 	/* It kills cells, which are other users, and removes below a folder that may be another user's (sudo -E). */
 	[SANDBOX_JANITOR] = { "janitor", .rights = RIGHT(CAP_KILL) | RIGHT(CAP_DAC_OVERRIDE),
 			      .inherits = FD(PIPE) | FD(LOCK) | FD(GROUP) },
-	[SANDBOX_SUPERVISOR] = { "supervisor", .forks = true, .rights = SUPERVISOR_RIGHTS, .inherits = SUPERVISOR_FDS },
-	[SANDBOX_SUPERVISOR_KVM] = { "supervisor-kvm", .forks = true, .rights = SUPERVISOR_RIGHTS,
-				     .inherits = SUPERVISOR_FDS },
+	[SANDBOX_SUPERVISOR] = SUPERVISOR("supervisor", 0),
+	[SANDBOX_SUPERVISOR_KVM] = SUPERVISOR("supervisor-kvm", 0),
+	/* Forwards of low ports are added while the team runs. */
+	[SANDBOX_SUPERVISOR_UPLINK] = SUPERVISOR("supervisor-uplink", RIGHT(CAP_NET_BIND_SERVICE)),
+	[SANDBOX_SUPERVISOR_UPLINK_KVM] = SUPERVISOR("supervisor-uplink-kvm", RIGHT(CAP_NET_BIND_SERVICE)),
 };
 /* clang-format on */
 _Static_assert(sizeof policies / sizeof *policies == SANDBOX_ROLE_COUNT, "one policy a role");

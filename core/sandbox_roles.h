@@ -15,6 +15,8 @@ enum sandbox_role {
 	SANDBOX_JANITOR, /* removes one folder and kills one group */
 	SANDBOX_SUPERVISOR, /* opens files and forks the others */
 	SANDBOX_SUPERVISOR_KVM, /* of a team with a machine on KVM */
+	SANDBOX_SUPERVISOR_UPLINK, /* of a team with an uplink: it opens sockets, and forks what does */
+	SANDBOX_SUPERVISOR_UPLINK_KVM, /* of a team with both */
 	SANDBOX_ROLE_COUNT
 };
 

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/kvm.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <pwd.h>
 #include <sched.h>
@@ -252,11 +253,42 @@ static int do_write_to_both(void)
 	return fd >= 0 && read_fd >= 0 && open(outside, O_WRONLY) < 0 && errno == EROFS ? 7 : 1;
 }
 
+static int do_open_socket(void)
+{
+	CLEANUP(fd) int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	return fd >= 0 ? 7 : 1;
+}
+
+static int do_open_raw_socket(void)
+{
+	return socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_ICMP) < 0;
+}
+
+/* The list of the one which forks holds that of the one which is forked. */
+static int do_fork_uplink(void)
+{
+	int status = in_cell(SANDBOX_UPLINK, NULL, do_open_socket);
+
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
 static const struct {
 	enum sandbox_role role;
 	int (*fn)(void);
 	bool is_killed;
 } tries[] = {
+	{ SANDBOX_UPLINK, do_open_socket, false },   { SANDBOX_UPLINK, do_open_raw_socket, true },
+	{ SANDBOX_SUPERVISOR, do_open_socket, true },
+	{ SANDBOX_SUPERVISOR_KVM, do_open_socket, true },
+	{ SANDBOX_SUPERVISOR_UPLINK, do_open_socket, false },
+	{ SANDBOX_SUPERVISOR_UPLINK, do_open_raw_socket, true },
+	{ SANDBOX_SUPERVISOR_UPLINK, do_fork_uplink, false },
+	{ SANDBOX_SUPERVISOR_UPLINK, do_make_vm, true },
+	{ SANDBOX_SUPERVISOR_UPLINK, do_make_thread, true },
+	{ SANDBOX_SUPERVISOR_UPLINK_KVM, do_fork_uplink, false },
+	{ SANDBOX_SUPERVISOR_UPLINK_KVM, do_make_vm, false },
+	{ SANDBOX_SUPERVISOR_UPLINK_KVM, do_make_thread, false },
 	{ SANDBOX_MACHINE, do_nothing, false },	     { SANDBOX_MACHINE, do_allocate, false },
 	{ SANDBOX_MACHINE, do_log, false },	     { SANDBOX_MACHINE, do_open, true },
 	{ SANDBOX_MACHINE, do_map_code, true },	     { SANDBOX_MACHINE, do_send_far, true },
@@ -501,6 +533,11 @@ static const struct {
 	  1 << CAP_KILL | 1 << CAP_DAC_OVERRIDE | 1 << CAP_SYS_ADMIN | 1 << CAP_SETUID | 1 << CAP_SETGID },
 	{ SANDBOX_SUPERVISOR_KVM,
 	  1 << CAP_KILL | 1 << CAP_DAC_OVERRIDE | 1 << CAP_SYS_ADMIN | 1 << CAP_SETUID | 1 << CAP_SETGID },
+	{ SANDBOX_UPLINK, 0 },
+	{ SANDBOX_SUPERVISOR_UPLINK, 1 << CAP_KILL | 1 << CAP_DAC_OVERRIDE | 1 << CAP_SYS_ADMIN | 1 << CAP_SETUID |
+					     1 << CAP_SETGID | 1 << CAP_NET_BIND_SERVICE },
+	{ SANDBOX_SUPERVISOR_UPLINK_KVM, 1 << CAP_KILL | 1 << CAP_DAC_OVERRIDE | 1 << CAP_SYS_ADMIN |
+						 1 << CAP_SETUID | 1 << CAP_SETGID | 1 << CAP_NET_BIND_SERVICE },
 };
 
 START_TEST(a_cell_of_root_keeps_what_it_uses)

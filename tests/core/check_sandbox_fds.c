@@ -21,6 +21,8 @@ static const char *const rows[SANDBOX_ROLE_COUNT] = {
 	[SANDBOX_JANITOR] = "pipe lock group ",
 	[SANDBOX_SUPERVISOR] = "control lock events ",
 	[SANDBOX_SUPERVISOR_KVM] = "control lock events ",
+	[SANDBOX_SUPERVISOR_UPLINK] = "control lock events ",
+	[SANDBOX_SUPERVISOR_UPLINK_KVM] = "control lock events ",
 };
 
 static bool inherits(enum sandbox_role role, enum sandbox_fd what)

@@ -49,8 +49,12 @@
 enum { SURVIVED = 0, ERRNO_MASK = 127, X32 = 0x40000000, SELF = -0x5E1F, KICK = __SIGRTMIN + 2 };
 /* K: on KVM, T: of those another thread than the one that locked the cell. */
 enum { K = 1 << SANDBOX_MACHINE_KVM, MX = 1 << SANDBOX_MACHINE, M = MX | K, F = 1 << SANDBOX_FABRIC,
-       J = 1 << SANDBOX_JANITOR, S = 1 << SANDBOX_SUPERVISOR | 1 << SANDBOX_SUPERVISOR_KVM,
-       MF = M | F, MFJ = M | F | J, ALL = M | F | J | S, T = 1 << SANDBOX_ROLE_COUNT };
+       U = 1 << SANDBOX_UPLINK, J = 1 << SANDBOX_JANITOR,
+       SK = 1 << SANDBOX_SUPERVISOR_KVM | 1 << SANDBOX_SUPERVISOR_UPLINK_KVM,
+       SX = 1 << SANDBOX_SUPERVISOR | 1 << SANDBOX_SUPERVISOR_UPLINK, S = SX | SK,
+       /* What has the calls of an uplink. */
+       SU = 1 << SANDBOX_SUPERVISOR_UPLINK | 1 << SANDBOX_SUPERVISOR_UPLINK_KVM, UU = U | SU,
+       MF = M | F | U, MFJ = MF | J, ALL = MFJ | S, T = 1 << SANDBOX_ROLE_COUNT };
 
 static char path[] = "/etc/passwd", file_to_make[] = "/tmp/muster-cell-made", shell[] = "/bin/true";
 static struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "/tmp/muster-cell" };
@@ -101,11 +105,11 @@ static const struct attempt {
 	{ "dup2", MFJ, SYS_dup2, { 0, 1 } },
 	{ "fcntl-append-off", MFJ, SYS_fcntl, { 2, F_SETFL, 0 } },
 	{ "ioctl", MFJ, SYS_ioctl, { 0, 0x5401, P(buf) } },
-	{ "ioctl-kvm-create-vm", ALL & ~(1 << SANDBOX_SUPERVISOR_KVM), SYS_ioctl, { 0, KVM_CREATE_VM, 0 } },
+	{ "ioctl-kvm-create-vm", ALL & ~SK, SYS_ioctl, { 0, KVM_CREATE_VM, 0 } },
 	{ "ioctl-kvm-create-vcpu", MFJ, SYS_ioctl, { 0, KVM_CREATE_VCPU, 0 } },
 	{ "ioctl-kvm-create-device", ALL, SYS_ioctl, { 0, KVM_CREATE_DEVICE, P(buf) } },
 	{ "ioctl-kvm-enable-cap", MFJ, SYS_ioctl, { 0, KVM_ENABLE_CAP, P(buf) } },
-	{ "ioctl-kvm-run", MX | F | J, SYS_ioctl, { 0, KVM_RUN, 0 } },
+	{ "ioctl-kvm-run", MX | F | U | J, SYS_ioctl, { 0, KVM_RUN, 0 } },
 	{ "ioctl-tun", ALL, SYS_ioctl, { 0, 0x400454ca, P(buf) } },
 	{ "ioctl-console-input", ALL, SYS_ioctl, { 0, 0x5412, P(buf) } },
 	{ "ftruncate", MFJ, SYS_ftruncate, { 2, 0 } },
@@ -123,25 +127,28 @@ static const struct attempt {
 	{ "socket-unix", MFJ, SYS_socket, { AF_UNIX, SOCK_STREAM, 0 } },
 	{ "socket-inet", ALL, SYS_socket, { AF_INET, SOCK_STREAM, 0 } },
 	{ "socket-inet6", ALL, SYS_socket, { AF_INET6, SOCK_DGRAM, 0 } },
+	{ "socket-inet-raw", ALL, SYS_socket, { AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 1 } },
+	{ "socket-inet6-raw", ALL, SYS_socket, { AF_INET6, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 58 } },
+	{ "socket-inet-open", ALL & ~UU, SYS_socket, { AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0 } },
 	{ "socket-netlink", ALL, SYS_socket, { AF_NETLINK, SOCK_RAW, 0 } },
 	{ "socket-packet", ALL, SYS_socket, { AF_PACKET, SOCK_RAW, 0 } },
 	{ "socket-vsock", ALL, SYS_socket, { AF_VSOCK, SOCK_STREAM, 0 } },
 	{ "socketpair", MFJ, SYS_socketpair, { AF_UNIX, SOCK_STREAM, 0, P(buf) } },
-	{ "connect", MFJ, SYS_connect, { 0, P(&address), sizeof address } },
-	{ "bind", MFJ, SYS_bind, { 0, P(&address), sizeof address } },
+	{ "connect", MFJ & ~U, SYS_connect, { 0, P(&address), sizeof address } },
+	{ "bind", MFJ & ~U, SYS_bind, { 0, P(&address), sizeof address } },
 	{ "listen", MFJ, SYS_listen, { 0, 1 } },
-	{ "accept4", MFJ, SYS_accept4, { 0, 0, 0, 0 } },
-	{ "sendto-elsewhere", ALL, SYS_sendto, { 0, P(buf), 1, 0, P(&address), sizeof address } },
-	{ "setsockopt", ALL, SYS_setsockopt, { 0, 1, 2, P(buf), 4 } },
+	{ "accept4", MFJ & ~U, SYS_accept4, { 0, 0, 0, 0 } },
+	{ "sendto-elsewhere", ALL & ~UU, SYS_sendto, { 0, P(buf), 1, 0, P(&address), sizeof address } },
+	{ "setsockopt", ALL & ~UU, SYS_setsockopt, { 0, 1, 2, P(buf), 4 } },
 	/* programs, processes, memory */
 	{ "execve", ALL, SYS_execve, { P(shell), 0, 0 } },
 	{ "execveat", ALL, SYS_execveat, { AT_FDCWD, P(shell), 0, 0, 0 } },
 	{ "fork", ALL, SYS_fork, { 0 } },
 	{ "vfork", ALL, SYS_vfork, { 0 } },
 	{ "clone", MFJ, SYS_clone, { SIGCHLD } },
-	{ "clone-thread", MFJ | 1 << SANDBOX_SUPERVISOR, SYS_clone, { CLONE_THREAD | CLONE_SIGHAND | CLONE_VM } },
+	{ "clone-thread", MFJ | SX, SYS_clone, { CLONE_THREAD | CLONE_SIGHAND | CLONE_VM } },
 	{ "clone-user", ALL, SYS_clone, { CLONE_NEWUSER | SIGCHLD } },
-	{ "clone3", MFJ | 1 << SANDBOX_SUPERVISOR, SYS_clone3, { P(buf), 64 } },
+	{ "clone3", MFJ | SX, SYS_clone3, { P(buf), 64 } },
 	{ "ptrace", ALL, SYS_ptrace, { 0 } },
 	{ "process_vm_readv", ALL, SYS_process_vm_readv, { 1, P(buf), 1, P(buf), 1, 0 } },
 	{ "process_vm_writev", ALL, SYS_process_vm_writev, { 1, P(buf), 1, P(buf), 1, 0 } },
@@ -203,6 +210,7 @@ static const struct attempt {
 	{ "control:mmap", ALL, SYS_mmap, { 0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0 } },
 	{ "control:write-outside", S, SYS_openat, { AT_FDCWD, P(file_to_make), O_WRONLY | O_CREAT, 0600 } },
 	{ "control:brk", ALL, SYS_brk, { 0 } },
+	{ "control:socket-inet", UU, SYS_socket, { AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0 } },
 	{ "control:kick", K, SYS_tgkill, { SELF, SELF, KICK } },
 	{ "control:thread:write", K | T, SYS_write, { -1, P(buf), 0 } },
 };
