@@ -402,7 +402,6 @@ static Suite *make_suite(void)
 	Suite *s = suite_create("checksum");
 	TCase *t = tcase_create("checksum");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, the_example_of_rfc_1071);
 	tcase_add_test(t, any_length_and_any_pieces);
 	tcase_add_test(t, a_checksum_is_completed_or_refused);

@@ -323,7 +323,6 @@ static Suite *make_suite(void)
 	TCase *t = tcase_create("ring");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, nothing_is_seen_before_publish);
 	tcase_add_test(t, order_and_bytes_hold_over_many_wraps);
 	tcase_add_test(t, the_largest_frame_always_fits_an_empty_ring);

@@ -357,7 +357,6 @@ static Suite *make_suite(void)
 	Suite *suite = suite_create("cpu/cross");
 	TCase *t = tcase_create("cross");
 
-	tcase_set_timeout(t, 120);
 	tcase_add_unchecked_fixture(t, NULL, lock_done);
 	tcase_add_loop_test(t, second_page_of_an_instruction, 0, N_INSNS);
 	tcase_add_loop_test(t, second_page_that_changes, 0, (int)(sizeof(places) / sizeof(places[0])));

@@ -94,7 +94,6 @@ static Suite *make_suite(void)
 	Suite *suite = suite_create("cpu/forms");
 	TCase *t = tcase_create("forms");
 
-	tcase_set_timeout(t, 120);
 	tcase_add_unchecked_fixture(t, NULL, lock_done);
 	tcase_add_loop_test(t, forms_are_what_their_executors_do, 0, 2 * N_CASES);
 	suite_add_tcase(suite, t);

@@ -322,7 +322,6 @@ static Suite *make_suite(void)
 	Suite *suite = suite_create("int");
 	TCase *tc = tcase_create("int");
 
-	tcase_set_timeout(tc, 60);
 	tcase_add_loop_test(tc, against_host, 0, N_GROUPS);
 	tcase_add_test(tc, conditions);
 	tcase_add_loop_test(tc, lengths, 0, sizeof(vectors) / sizeof(vectors[0]));

@@ -133,7 +133,6 @@ static Suite *make_suite(void)
 	Suite *suite = suite_create("cpu/loop");
 	TCase *t = tcase_create("loop");
 
-	tcase_set_timeout(t, 120);
 	tcase_add_unchecked_fixture(t, NULL, lock_done);
 	tcase_add_loop_test(t, a_loop_with_registers_of_its_own, 0, 2 * N_CASES);
 	tcase_add_test(t, a_trace_is_made_again);

@@ -117,7 +117,6 @@ static Suite *make_suite(void)
 	Suite *suite = suite_create("cpu/rest");
 	TCase *t = tcase_create("rest");
 
-	tcase_set_timeout(t, 120);
 	tcase_add_unchecked_fixture(t, NULL, lock_done);
 	tcase_add_loop_test(t, a_rest_changes_nothing, 0, N_CASES);
 	tcase_add_test(t, memory_is_given_back);

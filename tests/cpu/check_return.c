@@ -130,7 +130,6 @@ static Suite *make_suite(void)
 	Suite *suite = suite_create("cpu/return");
 	TCase *t = tcase_create("return");
 
-	tcase_set_timeout(t, 120);
 	tcase_add_unchecked_fixture(t, NULL, lock_done);
 	tcase_add_loop_test(t, a_return_goes_where_the_guest_says, 0, 2 * N_CASES);
 	tcase_add_loop_test(t, a_deep_recursion, 0, 2);

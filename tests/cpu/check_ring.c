@@ -159,7 +159,6 @@ static Suite *make_suite(void)
 	Suite *suite = suite_create("cpu/ring");
 	TCase *t = tcase_create("ring");
 
-	tcase_set_timeout(t, 120);
 	tcase_add_unchecked_fixture(t, NULL, lock_done);
 	tcase_add_loop_test(t, kernel_and_user_run_the_same_code, 0, 2 * N_CASES);
 	tcase_add_test(t, each_privilege_has_its_own_return_stack);

@@ -412,7 +412,6 @@ static Suite *make_suite(void)
 	Suite *suite = suite_create("run");
 	TCase *tc = tcase_create("run");
 
-	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, own_block);
 	tcase_add_test(tc, linked_block);
 	tcase_add_test(tc, dma_code);

@@ -383,7 +383,6 @@ static Suite *make_suite(void)
 	Suite *suite = suite_create("cpu/shadow");
 	TCase *t = tcase_create("shadow");
 
-	tcase_set_timeout(t, 120);
 	tcase_add_unchecked_fixture(t, NULL, lock_done);
 	tcase_add_loop_test(t, repeated_upwards, 0, N_REPEATS);
 	tcase_add_loop_test(t, repeated_downwards, 0, N_REPEATS);

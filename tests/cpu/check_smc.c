@@ -408,7 +408,6 @@ static Suite *make_suite(void)
 	Suite *suite = suite_create("cpu/smc");
 	TCase *t = tcase_create("smc");
 
-	tcase_set_timeout(t, 120);
 	tcase_add_unchecked_fixture(t, NULL, lock_done);
 	tcase_add_loop_test(t, a_store_to_the_next_instruction, 0, N_STORES);
 	tcase_add_loop_test(t, code_that_changes, 0, N_CASES);

@@ -145,7 +145,6 @@ static Suite *make_suite(void)
 	Suite *suite = suite_create("cpu/span");
 	TCase *t = tcase_create("span");
 
-	tcase_set_timeout(t, 120);
 	tcase_add_unchecked_fixture(t, NULL, lock_done);
 	tcase_add_loop_test(t, spans_are_what_their_accesses_are, 0, 2 * N_CASES);
 	tcase_add_test(t, spans_that_straddle_are_given_up);

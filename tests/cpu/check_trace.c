@@ -54,7 +54,6 @@ static Suite *make_suite(void)
 	Suite *suite = suite_create("cpu/trace");
 	TCase *t = tcase_create("trace");
 
-	tcase_set_timeout(t, 120);
 	tcase_add_unchecked_fixture(t, NULL, lock_done);
 	tcase_add_loop_test(t, a_loop_left_anywhere, 0, 2 * N_CASES);
 	suite_add_tcase(suite, t);

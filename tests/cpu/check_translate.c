@@ -371,7 +371,6 @@ static Suite *make_suite(void)
 	Suite *suite = suite_create("translate");
 	TCase *tc = tcase_create("translate");
 
-	tcase_set_timeout(tc, 120);
 	tcase_add_loop_test(tc, random_programs, 0, sizeof(hows) / sizeof(hows[0]));
 	tcase_add_test(tc, code_cache_overflow);
 	tcase_add_test(tc, jump_to_replaced_page);

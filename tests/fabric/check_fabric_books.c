@@ -203,7 +203,6 @@ static Suite *make_suite(void)
 	TCase *t = tcase_create("fabric-books");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, every_book_balances, 0, 6);
 	suite_add_tcase(s, t);
 	return s;

@@ -640,7 +640,6 @@ static Suite *make_suite(void)
 	TCase *t = tcase_create("fabric-process");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 120);
 	tcase_add_test(t, pings_go_to_and_fro);
 	tcase_add_test(t, a_stream_keeps_its_order_and_its_books);
 	tcase_add_test(t, a_link_is_changed_and_shown);

@@ -373,7 +373,6 @@ static Suite *make_suite(void)
 	TCase *t = tcase_create("requests");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, a_request_is_served_or_told_why_not, 0, (int)(sizeof requests / sizeof requests[0]));
 	tcase_add_test(t, an_answer_has_the_requests_id);
 	tcase_add_test(t, quit_is_told_to_the_driver);

@@ -419,7 +419,6 @@ static Suite *make_suite(void)
 	Suite *s = suite_create("service_port");
 	TCase *t = tcase_create("service_port");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, a_guest_pings_the_service_through_links_and_a_switch, 0, 2);
 	tcase_add_test(t, a_neighbour_that_is_away_is_told_after_three_seconds);
 	tcase_add_test(t, a_flood_of_arp_leaves_memory_as_it_was);

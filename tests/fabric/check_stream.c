@@ -623,7 +623,6 @@ static Suite *make_suite(void)
 	TCase *t = tcase_create("fabric-stream");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 120);
 	tcase_add_test(t, frames_go_both_ways);
 	tcase_add_test(t, a_frame_may_come_in_pieces);
 	tcase_add_test(t, many_frames_may_come_at_once);

@@ -429,7 +429,6 @@ static Suite *make_suite(void)
 	TCase *t = tcase_create("fabric-tap");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 120);
 	tcase_add_test(t, frames_go_both_ways);
 	tcase_add_test(t, gso_passes_whole_both_ways);
 	tcase_add_test(t, an_interface_that_is_down_loses_frames);

@@ -15,8 +15,18 @@
 
 #include <stdio.h>
 
-enum { STEP_LEN = 6, STEPS_MAX = 6, BASES = 16, NETWORKS = 2, PORTS = 6, SECTIONS_MAX = 64, FRAMES = 150, FIELDS_LEN = 256, RUNS_MAX = 5000,
-       RING_SIZE = 256 * 1024 };
+enum {
+	STEP_LEN = 6,
+	STEPS_MAX = 6,
+	BASES = 16,
+	NETWORKS = 2,
+	PORTS = 6,
+	SECTIONS_MAX = 64,
+	FRAMES = 150,
+	FIELDS_LEN = 256,
+	RUNS_MAX = 5000,
+	RING_SIZE = 256 * 1024
+};
 static const nsec_t start = 20 * NSEC_PER_SEC;
 
 /* A fabric's plan and its saved state. */
@@ -44,16 +54,26 @@ static void make_plan(struct base *b, struct prng *p)
 	static const char *const names[NETWORKS] = { "lan", "wan" };
 	static const char *const streams[PORTS] = { "0", "1", "2", "3", "4", "5" };
 
-	b->plan = (struct fabric_plan){ .name = "t", .seed = prng_u64(p), .networks = b->networks,
-					.n_networks = NETWORKS, .ports = b->ports, .n_ports = PORTS };
+	b->plan = (struct fabric_plan){ .name = "t",
+					.seed = prng_u64(p),
+					.networks = b->networks,
+					.n_networks = NETWORKS,
+					.ports = b->ports,
+					.n_ports = PORTS };
 	for (size_t i = 0; i < NETWORKS; i++)
-		b->networks[i] = (struct fabric_plan_network){ .name = names[i], .mtu = 1500,
-							       .type = traffic_coin(p, 4) ? VSWITCH_HUB : VSWITCH_SWITCH,
-							       .up.shape = traffic_random_shape(p),
-							       .down.shape = traffic_random_shape(p) };
+		b->networks[i] =
+			(struct fabric_plan_network){ .name = names[i],
+						      .mtu = 1500,
+						      .type = traffic_coin(p, 4) ? VSWITCH_HUB : VSWITCH_SWITCH,
+						      .up.shape = traffic_random_shape(p),
+						      .down.shape = traffic_random_shape(p) };
 	for (size_t i = 0; i < PORTS; i++)
-		b->ports[i] = (struct fabric_plan_port){ .name = "port", .stream = streams[i], .network = i % NETWORKS,
-							 .kind = FABRIC_PORT_RING, .rings = &fds[i], .mtu = 1500,
+		b->ports[i] = (struct fabric_plan_port){ .name = "port",
+							 .stream = streams[i],
+							 .network = i % NETWORKS,
+							 .kind = FABRIC_PORT_RING,
+							 .rings = &fds[i],
+							 .mtu = 1500,
 							 .up.shape = traffic_random_shape(p),
 							 .down.shape = traffic_random_shape(p),
 							 .begins_down = traffic_coin(p, 10) };
@@ -157,8 +177,7 @@ static void change(const struct base *b, uint8_t *file, const uint8_t *step)
 
 	if (!sec->len)
 		return;
-	p = file + sec->payload +
-	    load_le16(step + 2) % (is_field && sec->len > FIELDS_LEN ? FIELDS_LEN : sec->len);
+	p = file + sec->payload + load_le16(step + 2) % (is_field && sec->len > FIELDS_LEN ? FIELDS_LEN : sec->len);
 	switch (step[4] & 3) {
 	case 0:
 		*p = step[5];

@@ -89,7 +89,6 @@ static Suite *make_suite(void)
 	Suite *s = suite_create("session_exec");
 	TCase *t = tcase_create("input");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, input_that_comes_with_the_command_is_taken);
 	suite_add_tcase(s, t);
 	return s;

@@ -118,7 +118,6 @@ static Suite *make_suite(void)
 	Suite *s = suite_create("tcp_link");
 	TCase *t = tcase_create("link");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, all_bytes_arrive, 0, 5);
 	tcase_add_test(t, rate_without_loss);
 	tcase_add_test(t, rate_with_loss_and_sack);

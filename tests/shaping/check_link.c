@@ -706,7 +706,6 @@ static Suite *make_suite(void)
 	TCase *t = tcase_create("link");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 120);
 	tcase_add_test(t, a_plain_link_hands_on_at_once);
 	tcase_add_loop_test(t, a_lone_frame_takes_length_over_rate_plus_delay, 0, 5);
 	tcase_add_loop_test(t, the_rate_is_met_and_never_exceeded, 0, 4);

@@ -546,7 +546,6 @@ static Suite *make_suite(void)
 	tcase_add_test(c, test_suggest);
 	suite_add_tcase(s, c);
 	c = tcase_create("team");
-	tcase_set_timeout(c, 60);
 	tcase_add_test(c, test_fifo);
 	tcase_add_test(c, test_touches);
 	tcase_add_test(c, test_untrusted_bounds);

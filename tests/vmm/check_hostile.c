@@ -132,7 +132,6 @@ static Suite *make_suite(void)
 	Suite *s = suite_create("hostile");
 	TCase *t = tcase_create("hostile");
 
-	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, random_accesses_harm_no_one, 1, 5);
 	suite_add_tcase(s, t);
 	return s;

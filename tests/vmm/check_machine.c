@@ -331,7 +331,6 @@ static Suite *make_suite(void)
 	TCase *t = tcase_create("machine");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 30);
 	tcase_add_test(t, a_guest_speaks_and_powers_off);
 	tcase_add_loop_test(t, ends_have_their_names, 0, 3);
 	tcase_add_test(t, a_halted_processor_is_woken_by_the_timer);

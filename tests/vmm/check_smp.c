@@ -371,7 +371,6 @@ static Suite *make_suite(void)
 	tcase_add_test(t, only_the_first_is_the_bootstrap_processor);
 	suite_add_tcase(s, t);
 	t = tcase_create("guest");
-	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, a_guest_uses_all_its_processors, 0, 4);
 	tcase_add_test(t, several_processors_run_the_same_twice);
 	tcase_add_test(t, who_spins_lets_the_others_run);

@@ -777,7 +777,6 @@ static Suite *make_suite(void)
 	TCase *t = tcase_create("state");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, a_chip_that_was_used_is_saved_and_loaded, 0,
 			    (int)(sizeof chip / sizeof chip[0]));
 	tcase_add_test(t, a_loaded_machine_answers_as_before);

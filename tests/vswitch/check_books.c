@@ -143,7 +143,6 @@ static Suite *make_suite(void)
 	Suite *s = suite_create("books");
 	TCase *t = tcase_create("books");
 
-	tcase_set_timeout(t, 120);
 	tcase_add_loop_test(t, of_a_switch, 0, 4);
 	tcase_add_loop_test(t, of_a_hub, 0, 2);
 	tcase_add_loop_test(t, of_a_wire, 0, 2);

@@ -129,7 +129,6 @@ static Suite *make_suite(void)
 	TCase *t = tcase_create("fdb");
 
 	tcase_add_checked_fixture(t, setup, teardown);
-	tcase_set_timeout(t, 60);
 	tcase_add_test(t, a_station_is_found_where_it_was_seen);
 	tcase_add_test(t, ageing_is_exact);
 	tcase_add_test(t, groups_and_strange_ports_are_not_learned);
