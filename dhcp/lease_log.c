@@ -3,8 +3,7 @@
  * All numbers are little-endian.
  *
  *	header   8 bytes "MUSTERLL", u32 format, u32 0, u64 network, u64 generation
- *	record   u16 length of what follows up to the checksum, u64 sequence, u8 kind, u64 address, MAC, i64 at, i64 until,
- *	         u8 n, identifier, u8 n, host name, then u64 checksum
+ *	record   u16 length of what follows up to the checksum, u64 sequence, what lease_record.c writes, u64 checksum
  *
  * A checksum (XXH3, 64 bits) is over the one before it and its own record; the first is over the header. So a record
  * that was torn, changed, moved or taken from another file ends the log there, and so does one whose sequence number
@@ -12,7 +11,7 @@
  *
  * The instant of the last record is where the clock stood; a lease is loaded with what it then had left.
  *
- * Used by: the hosts of dhcp/dhcp4.c and dhcp/dhcp6.c.   Depends on: core/wire.h, core/bytes.h, xxhash. */
+ * Used by: the hosts of dhcp/dhcp4.c and dhcp/dhcp6.c.   Depends on: lease_record.c, core/wire.h, core/bytes.h, xxhash. */
 #include "dhcp/lease_log.h"
 
 #include "core/wire.h"
@@ -23,16 +22,11 @@
 #include <xxhash.h>
 
 static const char magic[8] = "MUSTERLL";
-enum { FORMAT = 2, CHECKSUM_LEN = 8, LENGTH_LEN = 2, FIXED_LEN = 8 + 1 + 8 + MAC_LEN + 8 + 8 + 1 + 1 };
+enum { FORMAT = 2, CHECKSUM_LEN = 8, LENGTH_LEN = 2 };
 
 static uint64_t chain(uint64_t before, const uint8_t *data, size_t len)
 {
 	return XXH3_64bits_withSeed(data, len, before);
-}
-
-static void put_i64(struct wire_writer *w, int64_t v)
-{
-	wire_put_le64(w, (uint64_t)v);
 }
 
 static void put_header(struct lease_log *log, struct bytes *out)
@@ -54,19 +48,12 @@ uint64_t lease_log_append(struct lease_log *log, const struct lease_record *reco
 {
 	uint8_t buf[LEASE_RECORD_MAX];
 	struct wire_writer w = wire_write_to(buf, sizeof buf);
-	size_t name_len = record->hostname ? strnlen(record->hostname, LEASE_NAME_SIZE - 1) : 0, len;
+	size_t len;
 
-	wire_put_le16(&w, (uint16_t)(FIXED_LEN + record->client.id_len + name_len));
+	wire_put_le16(&w, 0);
 	wire_put_le64(&w, ++log->seq);
-	wire_put_u8(&w, (uint8_t)record->kind);
-	wire_put_le64(&w, record->addr);
-	wire_put_bytes(&w, record->client.mac.b, MAC_LEN);
-	put_i64(&w, record->at);
-	put_i64(&w, record->until);
-	wire_put_u8(&w, record->client.id_len);
-	wire_put_bytes(&w, record->client.id, record->client.id_len);
-	wire_put_u8(&w, (uint8_t)name_len);
-	wire_put_bytes(&w, record->hostname, name_len);
+	lease_record_put(&w, record);
+	store_le16(buf, (uint16_t)(wire_put_len(&w) - LENGTH_LEN));
 	len = wire_put_len(&w);
 	log->sum = chain(log->sum, buf, len);
 	wire_put_le64(&w, log->sum);
@@ -150,38 +137,6 @@ static bool read_header(struct reading *f, const struct bytes *file, uint64_t ne
 	return true;
 }
 
-/* Takes a record's body apart. False when it is not one that lease_log_append() writes. */
-static bool read_body(struct reading *f, struct wire_reader body)
-{
-	struct lease_record *rec = &f->record;
-	const uint8_t *mac, *name;
-	size_t name_len;
-	uint64_t seq = wire_get_le64(&body);
-
-	rec->kind = wire_get_u8(&body);
-	rec->addr = wire_get_le64(&body);
-	mac = wire_get(&body, MAC_LEN);
-	rec->at = (int64_t)wire_get_le64(&body);
-	rec->until = (int64_t)wire_get_le64(&body);
-	rec->client.id_len = wire_get_u8(&body);
-	rec->client.id = wire_get(&body, rec->client.id_len);
-	name_len = wire_get_u8(&body);
-	name = wire_get(&body, name_len);
-	if (body.failed || body.left || name_len >= LEASE_NAME_SIZE || memchr(name, 0, name_len))
-		return false;
-	if (rec->kind == 0 || rec->kind >= LEASE_RECORD_KIND_END || (f->seq && seq != f->seq + 1))
-		return false;
-	if (rec->at < 0 || rec->at > LEASE_TIME_MAX || rec->until < 0 ||
-	    (rec->until > 2 * LEASE_TIME_MAX && rec->until != NSEC_NEVER))
-		return false;
-	memcpy(rec->client.mac.b, mac, MAC_LEN);
-	memcpy(f->hostname, name, name_len);
-	f->hostname[name_len] = 0;
-	rec->hostname = f->hostname;
-	f->seq = seq;
-	return true;
-}
-
 /* The next record. False at the end, torn or not; then f->r stands where it begins. */
 static bool read_record(struct reading *f)
 {
@@ -189,7 +144,7 @@ static bool read_record(struct reading *f)
 	const uint8_t *begin = r.p;
 	size_t len;
 	struct wire_reader body;
-	uint64_t sum;
+	uint64_t sum, seq;
 
 	if (!r.left)
 		return false;
@@ -203,9 +158,11 @@ static bool read_record(struct reading *f)
 	if (sum != chain(f->sum, begin, LENGTH_LEN + len))
 		return false;
 	f->why = "a record that is none";
-	if (!read_body(f, body))
+	seq = wire_get_le64(&body);
+	if (body.failed || !lease_record_get(body, &f->record, f->hostname) || (f->seq && seq != f->seq + 1))
 		return false;
 	f->why = NULL;
+	f->seq = seq;
 	f->sum = sum;
 	f->r = r;
 	return true;
@@ -236,34 +193,6 @@ static struct survey survey(const struct bytes *file, uint64_t network)
 	return s;
 }
 
-/* Replays one record, at the clock @clock of the log, into @t at @now. Returns false when the network has no place for it. */
-static bool replay(struct leases *t, const struct lease_record *rec, nsec_t clock, nsec_t now)
-{
-	struct lease *l = leases_at(t, rec->addr);
-	nsec_t until = rec->until == NSEC_NEVER ? NSEC_NEVER : now + rec->until - clock;
-
-	switch (rec->kind) {
-	case LEASE_RECORD_BOUND:
-		return leases_restore(t, &rec->client, rec->addr, rec->hostname,
-				      until) == 0;
-	case LEASE_RECORD_RELEASED:
-	case LEASE_RECORD_DECLINED:
-		if (rec->kind == LEASE_RECORD_DECLINED && rec->until > 0)
-			return leases_restore_declined(t, rec->addr, until) == 0;
-		if (!l || l != leases_find(t, &rec->client))
-			return true;
-		if (rec->kind == LEASE_RECORD_RELEASED)
-			leases_release(t, l, now + rec->at - clock);
-		else
-			leases_decline(t, l, now + rec->at - clock);
-		return true;
-	case LEASE_RECORD_SNAPSHOT_END:
-	case LEASE_RECORD_KIND_END:
-		break;
-	}
-	return true;
-}
-
 int lease_log_load(struct lease_log *log, uint64_t network, const struct bytes files[2], struct leases *t, nsec_t now,
 		   struct lease_log_found *ret_found)
 {
@@ -271,18 +200,21 @@ int lease_log_load(struct lease_log *log, uint64_t network, const struct bytes f
 	struct lease_log_found found = { 0 };
 	uint64_t generation;
 	struct reading f;
+	nsec_t shift;
 
 	if (!s[0].is_whole && !s[1].is_whole) {
 		*ret_found = (struct lease_log_found){ .why = files[0].len ? s[0].why : s[1].why };
 		return -ENOENT;
 	}
 	found.which = !s[0].is_whole || (s[1].is_whole && s[1].generation > s[0].generation);
+	found.clock = s[found.which].clock;
+	shift = now == LEASE_CLOCK_SAME ? 0 : now - found.clock;
 	*log = (struct lease_log){ .network = network };
 	(void)read_header(&f, &files[found.which], network, &generation);
 	log->generation = generation;
 	while (read_record(&f)) {
 		found.n_records++;
-		found.n_dropped += !replay(t, &f.record, s[found.which].clock, now);
+		found.n_dropped += !lease_record_apply(&f.record, t, shift);
 		if (f.record.kind == LEASE_RECORD_SNAPSHOT_END)
 			log->n_snapshot_bytes = (uint64_t)(f.r.p - files[found.which].data);
 	}

@@ -11,33 +11,13 @@
 #define MUSTER_DHCP_LEASE_LOG_H
 
 #include "core/bytes.h"
+#include "dhcp/lease_record.h"
 #include "dhcp/leases.h"
 
 enum {
 	LEASE_LOG_HEADER_LEN = 32,
-	LEASE_RECORD_MAX = 512, /* bytes of the longest record */
 	LEASE_LOG_COMPACT_MIN = 65536 /* a shorter log is not compacted */
 };
-
-enum lease_record_kind {
-	LEASE_RECORD_BOUND = 1,
-	LEASE_RECORD_RELEASED,
-	LEASE_RECORD_DECLINED,
-	LEASE_RECORD_SNAPSHOT_END, /* all leases of the snapshot stand before it */
-	LEASE_RECORD_KIND_END
-};
-
-struct lease_record {
-	enum lease_record_kind kind;
-	uint64_t addr;
-	struct lease_client client;
-	const char *hostname; /* "" or borrowed */
-	nsec_t until; /* of BOUND; NSEC_NEVER: for ever. Of DECLINED in a snapshot: the quarantine's end, and no client */
-	nsec_t at; /* when it was made */
-};
-
-/* Instants of records lie between 0 and this: 36 years. */
-#define LEASE_TIME_MAX ((nsec_t)1 << 60)
 
 struct lease_log {
 	uint64_t network; /* a number of the network's: a log of another one is refused */
@@ -56,14 +36,18 @@ bool lease_log_should_compact(const struct lease_log *log);
  * Returns 0; -ENOMEM, then the log is as it was. */
 int lease_log_compact(struct lease_log *log, const struct leases *t, nsec_t now, struct bytes *out);
 
+#define LEASE_CLOCK_SAME NSEC_NEVER
+
 struct lease_log_found {
 	uint64_t n_records, n_dropped; /* taken; of addresses that the network no longer hands out */
 	size_t len; /* bytes of the file that hold; what is behind is to be cut off */
 	unsigned which; /* the file that is used: 0 or 1 */
+	nsec_t clock; /* at the last record, as the file has it */
 	const char *why; /* what is wrong behind len; NULL: nothing */
 };
 
-/* Takes the leases of the better of two files into @t, with the clock at @now. The log goes on behind found->len of file found->which.
+/* Takes the leases of the better of two files into @t, with the clock at @now. The log goes on behind found->len of
+ * file found->which. @now: LEASE_CLOCK_SAME when the clock has gone on since; then instants are as they stand there.
  * Returns 0; -ENOENT when neither is a log of this network: begin a new one, @ret_found->why says what was there. */
 int lease_log_load(struct lease_log *log, uint64_t network, const struct bytes files[2], struct leases *t, nsec_t now,
 		   struct lease_log_found *ret_found);
