@@ -58,6 +58,7 @@ struct sock_fprog sandbox_filter(enum sandbox_role role)
 		[SANDBOX_MACHINE_KVM] = PROGRAM(cell_machine_kvm),
 		[SANDBOX_FABRIC] = PROGRAM(cell_fabric),
 		[SANDBOX_UPLINK] = PROGRAM(cell_uplink),
+		[SANDBOX_LEASES] = PROGRAM(cell_leases),
 		[SANDBOX_JANITOR] = PROGRAM(cell_janitor),
 		[SANDBOX_SUPERVISOR] = PROGRAM(cell_supervisor),
 		[SANDBOX_SUPERVISOR_KVM] = PROGRAM(cell_supervisor_kvm),

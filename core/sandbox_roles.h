@@ -12,6 +12,7 @@ enum sandbox_role {
 	SANDBOX_MACHINE_KVM, /* the same, on KVM, with threads */
 	SANDBOX_FABRIC, /* reads what machines wrote */
 	SANDBOX_UPLINK, /* has the host's network, for what guests ask of it */
+	SANDBOX_LEASES, /* writes what guests were leased to files */
 	SANDBOX_JANITOR, /* removes one folder and kills one group */
 	SANDBOX_SUPERVISOR, /* opens files and forks the others */
 	SANDBOX_SUPERVISOR_KVM, /* of a team with a machine on KVM */
@@ -37,6 +38,7 @@ enum sandbox_fd {
 	SANDBOX_FD_LOCK, /* the team's lock */
 	SANDBOX_FD_GROUP, /* folder: the one that the team's control group is in */
 	SANDBOX_FD_EVENTS, /* file: events.jsonl */
+	SANDBOX_FD_LEASES, /* file with leases; there are two a network */
 	SANDBOX_FD_COUNT
 };
 

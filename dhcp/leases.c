@@ -12,6 +12,7 @@
 #include "dhcp/leases.h"
 
 #include "core/prng.h"
+#include "core/sort.h"
 #include "core/state.h"
 
 #include <errno.h>
@@ -668,7 +669,7 @@ int leases_sorted(const struct leases *t, const struct lease ***ret_leases, size
 	for (size_t q = 0; q < QUEUE_COUNT; q++)
 		for (const struct lease *l = t->queues[q].head; l; l = l->behind)
 			all[n++] = l;
-	qsort(all, n, sizeof *all, order_lease);
+	sort_in_place(all, n, sizeof *all, order_lease);
 	*ret_leases = all;
 	*ret_n = n;
 	return 0;

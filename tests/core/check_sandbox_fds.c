@@ -18,6 +18,7 @@ static const char *const rows[SANDBOX_ROLE_COUNT] = {
 	[SANDBOX_MACHINE_KVM] = "control rings serial agent kernel initrd pmem ",
 	[SANDBOX_FABRIC] = "control rings stations ",
 	[SANDBOX_UPLINK] = "control rings forwards icmp ",
+	[SANDBOX_LEASES] = "control lease files ",
 	[SANDBOX_JANITOR] = "pipe lock group ",
 	[SANDBOX_SUPERVISOR] = "control lock events ",
 	[SANDBOX_SUPERVISOR_KVM] = "control lock events ",

@@ -54,7 +54,7 @@ enum { K = 1 << SANDBOX_MACHINE_KVM, MX = 1 << SANDBOX_MACHINE, M = MX | K, F = 
        SX = 1 << SANDBOX_SUPERVISOR | 1 << SANDBOX_SUPERVISOR_UPLINK, S = SX | SK,
        /* What has the calls of an uplink. */
        SU = 1 << SANDBOX_SUPERVISOR_UPLINK | 1 << SANDBOX_SUPERVISOR_UPLINK_KVM, UU = U | SU,
-       MF = M | F | U, MFJ = MF | J, ALL = MFJ | S, T = 1 << SANDBOX_ROLE_COUNT };
+       L = 1 << SANDBOX_LEASES, MF = M | F | U | L, MFJ = MF | J, ALL = MFJ | S, T = 1 << SANDBOX_ROLE_COUNT };
 
 static char path[] = "/etc/passwd", file_to_make[] = "/tmp/muster-cell-made", shell[] = "/bin/true";
 static struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "/tmp/muster-cell" };
@@ -112,8 +112,8 @@ static const struct attempt {
 	{ "ioctl-kvm-run", MX | F | U | J, SYS_ioctl, { 0, KVM_RUN, 0 } },
 	{ "ioctl-tun", ALL, SYS_ioctl, { 0, 0x400454ca, P(buf) } },
 	{ "ioctl-console-input", ALL, SYS_ioctl, { 0, 0x5412, P(buf) } },
-	{ "ftruncate", MFJ, SYS_ftruncate, { 2, 0 } },
-	{ "pwrite", ALL, SYS_pwrite64, { 2, P(buf), 0, 0 } },
+	{ "ftruncate", MFJ & ~L, SYS_ftruncate, { 2, 0 } },
+	{ "pwrite", MFJ & ~L, SYS_pwrite64, { 2, P(buf), 0, 0 } },
 	{ "sendfile", ALL, SYS_sendfile, { 1, 0, 0, 1 } },
 	{ "splice", ALL, SYS_splice, { 0, 0, 1, 0, 1, 0 } },
 	{ "memfd_create", MFJ, SYS_memfd_create, { P("x"), 0 } },
