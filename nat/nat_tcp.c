@@ -452,7 +452,7 @@ void nat_tcp_take(struct nat *n, uint16_t network, uint64_t source, const struct
 	uint32_t iss;
 
 	if (!tcp_options_parse(p->data + p->tcp_options, p->tcp_options_len, &seg.opt)) {
-		n->tcp.count.n_malformed++;
+		n->count.malformed++;
 		return;
 	}
 	if (f) {

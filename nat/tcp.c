@@ -8,8 +8,6 @@
 #include "nat/tcp_output.h"
 
 enum {
-	IP4_AND_TCP = 40,
-	IP6_AND_TCP = 60,
 	RECEIVE_WSCALE = 7, /* windows up to 8 MiB */
 	/* RFC 9293 §3.8.3: R2 at least 3 minutes for a SYN, 100 s for data. */
 	SYN_RETRIES = 7,
@@ -39,7 +37,7 @@ static void start(struct tcp_conn *c, struct tcp_common *common, void *ctx, cons
 		.nxt = params->iss,
 		.mtu = params->mtu,
 		.is_ip6 = params->is_ip6,
-		.rcv_mss = (uint32_t)params->mtu - (params->is_ip6 ? IP6_AND_TCP : IP4_AND_TCP),
+		.rcv_mss = (uint32_t)params->mtu - (params->is_ip6 ? TCP_IP6_HEADS : TCP_IP4_HEADS),
 		.space = params->space,
 		.ts_offset = params->ts_offset,
 		.rcv_wscale = RECEIVE_WSCALE,
@@ -52,6 +50,7 @@ static void start(struct tcp_conn *c, struct tcp_common *common, void *ctx, cons
 		.delack_at = NSEC_NEVER,
 		.reorder_at = NSEC_NEVER,
 		.time_wait_at = NSEC_NEVER,
+		.rto_at = NSEC_NEVER,
 		.keep_at = NSEC_NEVER,
 		.heard_at = now,
 		.sent_at = now,
@@ -156,6 +155,10 @@ static void run_timer(struct tcp_conn *c, nsec_t now)
 		c->backoff++;
 		c->syn_retransmitted = true;
 		tcp_output_syn(c, now);
+		return;
+	}
+	if (c->timer == TCP_TIMER_TAIL) {
+		tcp_output_tail(c, now);
 		return;
 	}
 	if (is_probe ? c->keep_unanswered >= DATA_RETRIES : c->backoff >= DATA_RETRIES) {

@@ -73,6 +73,14 @@ nsec_t tcp_conn_next(const struct tcp_conn *c);
 /* Does what is due. Afterwards the state may be CLOSED: the owner frees the connection then. */
 void tcp_conn_run(struct tcp_conn *c, nsec_t now);
 
+struct state;
+/* Describes the connection, in the section that its owner opened (core/state.h), and changes nothing when it saves. Not
+ * saved: the scoreboard and what is kept out of order, which the guest and this side send again.
+ * When it loads, @c->common and @c->ctx are set, all else is overwritten, and @c has no memory before. A refusal leaves
+ * it CLOSED. @now: on any clock. The owner saves the bytes of its source from the oldest unconsumed one on, and refuses
+ * a connection with tcp_conn_unacked() beyond them. */
+void tcp_conn_state(struct tcp_conn *c, struct state *s, nsec_t now);
+
 /* The least ISS of a connection that takes the place of @c after TCP_REUSE.   Source: RFC 6191 §2 */
 uint32_t tcp_conn_next_iss(const struct tcp_conn *c);
 

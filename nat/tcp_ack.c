@@ -12,7 +12,7 @@
 
 #include "nat/tcp_output.h"
 
-enum { DUP_ACKS = 3, REORDER_STEPS_MAX = 3 };
+enum { DUP_ACKS = 3 };
 
 static nsec_t reorder_window(const struct tcp_conn *c)
 {
@@ -32,7 +32,7 @@ static void undo(struct tcp_conn *c, nsec_t now)
 static void be_patient(struct tcp_conn *c)
 {
 	c->patient = true;
-	if (c->reorder_steps < REORDER_STEPS_MAX)
+	if (c->reorder_steps < TCP_REORDER_STEPS_MAX)
 		c->reorder_steps++;
 }
 
@@ -46,15 +46,22 @@ static bool was_spurious(const struct tcp_conn *c, const struct tcp_segment *seg
 }
 
 /* A duplicate ACK's first range may tell of data that came twice.   Source: RFC 2883 §4 */
-static void take_dsack(struct tcp_conn *c, const struct tcp_segment *seg, nsec_t now)
+static bool has_dsack(const struct tcp_conn *c, const struct tcp_segment *seg)
 {
 	const struct tcp_range *r = seg->opt.sack;
-	uint32_t len = r->end - r->start;
-	bool is_dsack = seq_before(r->start, r->end) && seq_before(r->start, seg->ack);
 
-	if (seg->opt.n_sack > 1 && !is_dsack)
-		is_dsack = !seq_before(r->start, r[1].start) && !seq_after(r->end, r[1].end);
-	if (!is_dsack || !c->undo_bytes)
+	if (!c->sack_ok || !seg->opt.n_sack || !seq_before(r->start, r->end))
+		return false;
+	if (seq_before(r->start, seg->ack))
+		return true;
+	return seg->opt.n_sack > 1 && !seq_before(r->start, r[1].start) && !seq_after(r->end, r[1].end);
+}
+
+static void take_dsack(struct tcp_conn *c, const struct tcp_segment *seg, nsec_t now)
+{
+	uint32_t len = seg->opt.sack[0].end - seg->opt.sack[0].start;
+
+	if (!has_dsack(c, seg) || !c->undo_bytes)
 		return;
 	be_patient(c);
 	c->undo_bytes -= len < c->undo_bytes ? len : c->undo_bytes;
@@ -81,6 +88,7 @@ static void begin_recovery(struct tcp_conn *c, nsec_t now)
 	c->undo_bytes = 0;
 	c->undo_ts_at = TCP_UNDO_ARMED;
 	c->retransmit_now = true;
+	c->tail_probed = false;
 	c->timer = TCP_TIMER_RETRANSMIT;
 	c->timer_at = now + tcp_rtt_timeout(&c->rtt, c->backoff);
 	c->common->count.n_recoveries++;
@@ -203,11 +211,29 @@ void tcp_ack_window(struct tcp_conn *c, const struct tcp_segment *seg, bool is_k
 	}
 }
 
+/* What @seg tells of the tail's probe. A probe that filled a hole has hidden a loss, which counts all the same: data
+ * behind it was acknowledged, and nothing told that it came twice.   Source: RFC 8985 §7.4.2 */
+static void take_tail_answer(struct tcp_conn *c, const struct tcp_segment *seg, bool is_new)
+{
+	if (!c->tail_probed || seq_before(seg->ack, c->tail_end))
+		return;
+	if (!c->tail_again || (has_dsack(c, seg) && !seq_before(seg->opt.sack[0].end + c->fin_sent, c->tail_end))) {
+		c->tail_probed = false;
+	} else if (seq_after(seg->ack, c->tail_end)) {
+		c->tail_probed = false;
+		tcp_cong_repaired(&c->cong, c->nxt - c->una, c->mss);
+		c->common->count.n_tail_losses++;
+	} else if (!is_new && !tcp_segment_span(seg) && !seg->opt.n_sack) {
+		c->tail_probed = false; /* one ACK for the data, one for the probe */
+	}
+}
+
 void tcp_ack(struct tcp_conn *c, const struct tcp_segment *seg, nsec_t now)
 {
 	uint32_t old_wnd = c->wnd, old_una = c->una;
 	bool is_new = seq_after(seg->ack, c->una);
 
+	take_tail_answer(c, seg, is_new);
 	if (is_new)
 		take_new(c, seg, now);
 	take_sacks(c, seg, now);
@@ -225,6 +251,7 @@ void tcp_ack_timeout(struct tcp_conn *c)
 	c->dup_acks = 0;
 	c->reorder_at = NSEC_NEVER;
 	c->rtt_at = NSEC_NEVER;
+	c->tail_probed = false;
 	if (!again) {
 		c->undo_bytes = 0;
 		c->undo_ts_at = TCP_UNDO_ARMED;

@@ -99,6 +99,12 @@ void tcp_cong_timeout(struct tcp_cong *cg, uint32_t flight, uint32_t mss, uint32
 	cg->limited = true;
 }
 
+void tcp_cong_repaired(struct tcp_cong *cg, uint32_t flight, uint32_t mss)
+{
+	reduce(cg, flight, mss);
+	cg->cwnd = cg->ssthresh;
+}
+
 void tcp_cong_undo(struct tcp_cong *cg)
 {
 	cg->cwnd = at_least(cg->cwnd, cg->prior_cwnd);

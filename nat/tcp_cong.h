@@ -62,6 +62,9 @@ void tcp_cong_recover(struct tcp_cong *cg, uint32_t flight, uint32_t mss, uint32
 /* The retransmission timer fired. @again: the same data timed out before.   Source: RFC 5681 §3.1 */
 void tcp_cong_timeout(struct tcp_cong *cg, uint32_t flight, uint32_t mss, uint32_t nxt, bool again);
 
+/* A loss was seen that is repaired already. @flight: as above.   Source: RFC 8985 §7.4.2 */
+void tcp_cong_repaired(struct tcp_cong *cg, uint32_t flight, uint32_t mss);
+
 /* The last reduction was for nothing.   Source: RFC 4015 §3.2 */
 void tcp_cong_undo(struct tcp_cong *cg);
 

@@ -55,7 +55,7 @@ struct tcp_ops {
 
 struct tcp_counters {
 	uint64_t n_retransmits, n_timeouts, n_recoveries, n_undone, n_probes, n_challenges, n_paws, n_unacceptable,
-		n_resets, n_malformed;
+		n_resets, n_tail_probes, n_tail_losses;
 };
 
 /* What all connections share; owned by the flow table, and outlives them. */
@@ -68,9 +68,18 @@ struct tcp_common {
 	uint32_t keep_probes; /* unanswered ones before it is given up */
 };
 
-enum tcp_timer { TCP_TIMER_NONE, TCP_TIMER_RETRANSMIT, TCP_TIMER_PROBE };
+/* TAIL comes before RETRANSMIT would: a probe of the tail (RFC 8985 §7). */
+enum tcp_timer { TCP_TIMER_NONE, TCP_TIMER_RETRANSMIT, TCP_TIMER_PROBE, TCP_TIMER_TAIL, TCP_TIMER_COUNT };
 
-enum { TCP_RECENT = 3 };
+enum {
+	TCP_RECENT = 3,
+	TCP_IP4_HEADS = 40, /* bytes of IP and TCP without options */
+	TCP_IP6_HEADS = 60,
+	TCP_TS_LEN = 12, /* of the timestamp option, padded */
+	TCP_MSS_LEAST = 88, /* a guest that says less is not believed, else each byte would cost a header */
+	TCP_CHALLENGES_A_SECOND = 10, /* RFC 5961 §7 */
+	TCP_REORDER_STEPS_MAX = 3,
+};
 
 /* A recovery began, and has sent nothing yet. */
 #define TCP_UNDO_ARMED INT64_MIN
@@ -94,6 +103,8 @@ struct tcp_conn {
 	uint32_t rtt_seq; /* the end of the segment that is timed */
 	nsec_t rtt_at; /* when it was sent; NSEC_NEVER: none is timed */
 	nsec_t sent_at; /* when data was sent last */
+	nsec_t rto_at; /* TCP_TIMER_TAIL: when RETRANSMIT would fire */
+	uint32_t tail_end; /* the next new byte when the tail was probed */
 
 	/* From the guest. */
 	uint32_t irs, rcv_nxt;
@@ -131,6 +142,8 @@ struct tcp_conn {
 	bool patient; /* this path reorders: three SACKs alone are no loss */
 	bool retransmit_now; /* the first segment of a recovery does not wait for cwnd */
 	bool syn_retransmitted;
+	bool tail_probed; /* and it is not known yet whether anything was lost */
+	bool tail_again; /* that probe was data sent again */
 };
 
 /* An idle connection has no memory beside this. */
@@ -145,6 +158,12 @@ static inline bool tcp_conn_is_synchronized(const struct tcp_conn *c)
 static inline bool tcp_conn_may_send(const struct tcp_conn *c)
 {
 	return c->state == TCPS_ESTABLISHED || c->state == TCPS_CLOSE_WAIT;
+}
+
+/* Bytes of the source that were sent and not acknowledged. */
+static inline uint32_t tcp_conn_unacked(const struct tcp_conn *c)
+{
+	return tcp_conn_is_synchronized(c) ? c->nxt - c->una - (c->fin_sent && c->nxt != c->una) : 0;
 }
 
 /* Sets the state; asserts that the step is one of RFC 9293's. */

@@ -7,8 +7,7 @@
 #include "nat/tcp_ack.h"
 #include "nat/tcp_output.h"
 
-/* RFC 9293 §3.7.1; a guest that says less than the least is not believed, else each byte would cost a header. */
-enum { MSS_DEFAULT_IP4 = 536, MSS_DEFAULT_IP6 = 1220, MSS_LEAST = 88, TS_LEN = 12 };
+enum { MSS_DEFAULT_IP4 = 536, MSS_DEFAULT_IP6 = 1220 }; /* RFC 9293 §3.7.1 */
 #define DELAYED_ACK (40 * NSEC_PER_MSEC)
 /* RFC 7323 §5.5 */
 #define TS_VALID (24 * 24 * 3600 * NSEC_PER_SEC)
@@ -33,8 +32,8 @@ void tcp_input_syn(struct tcp_conn *c, const struct tcp_segment *seg, nsec_t now
 	}
 	if (!mss)
 		mss = c->is_ip6 ? MSS_DEFAULT_IP6 : MSS_DEFAULT_IP4;
-	mss = mss < MSS_LEAST ? MSS_LEAST : mss;
-	c->mss = (mss < most ? mss : most) - (c->ts_ok ? TS_LEN : 0);
+	mss = mss < TCP_MSS_LEAST ? TCP_MSS_LEAST : mss;
+	c->mss = (mss < most ? mss : most) - (c->ts_ok ? TCP_TS_LEN : 0);
 	tcp_cong_init(&c->cong, c->mss);
 }
 
@@ -390,7 +389,7 @@ static void input_text(struct tcp_conn *c, const struct tcp_segment *seg, nsec_t
 		c->peer_fin_seq = end;
 	}
 	tcp_input_deliver(c, now);
-	if (c->unacked >= 2 * (c->rcv_mss - (c->ts_ok ? TS_LEN : 0)))
+	if (c->unacked >= 2 * (c->rcv_mss - (c->ts_ok ? TCP_TS_LEN : 0)))
 		c->ack_now = true;
 	else if (c->unacked && c->delack_at == NSEC_NEVER)
 		c->delack_at = now + DELAYED_ACK;

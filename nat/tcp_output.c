@@ -5,18 +5,22 @@
  * when it is the last of the data, or when nothing is in flight. SACK ranges go in pure ACKs only, so that data
  * segments all have room for the same payload.
  *
+ * A lost tail leaves no segment behind it that a SACK could tell of. So a guest with SACK is probed when two round
+ * trips brought no ACK: by the next segment, or by the last one again.
+ *
  * Used by: nat/tcp_input.c, nat/tcp.c.   Depends on: nat/tcp_conn.h.
- * Sources: RFC 9293 §3.8; RFC 6675 §5; RFC 7323 §2.3; RFC 2018 §4; RFC 2883 §4. */
+ * Sources: RFC 9293 §3.8; RFC 6675 §5; RFC 7323 §2.3; RFC 2018 §4; RFC 2883 §4; RFC 8985 §7. */
 #include "nat/tcp_output.h"
 
 enum {
 	IP_LEN_MAX = 65535,
-	IP4_AND_TCP = 40,
-	IP6_AND_TCP = 60,
 	WINDOW_FIELD_MAX = 65535,
-	CHALLENGES_A_SECOND = 10, /* RFC 5961 §7 */
-	TS_LEN = 12,
 };
+
+/* RFC 8985 §7.2: twice the round trip, and more where the guest may delay its ACK of a lone segment. Where that is as
+ * long as the retransmission timeout, no probe is sent. The least time is ours: a guest may be away for that long. */
+#define TAIL_LEAST (10 * NSEC_PER_MSEC)
+#define TAIL_DELAYED_ACK (200 * NSEC_PER_MSEC)
 
 uint32_t tcp_output_ts(const struct tcp_conn *c, nsec_t now)
 {
@@ -175,7 +179,7 @@ void tcp_output_challenge(struct tcp_conn *c, nsec_t now)
 		c->challenge_at = now;
 		c->n_challenges = 0;
 	}
-	if (c->n_challenges >= CHALLENGES_A_SECOND)
+	if (c->n_challenges >= TCP_CHALLENGES_A_SECOND)
 		return;
 	c->n_challenges++;
 	c->common->count.n_challenges++;
@@ -206,9 +210,9 @@ void tcp_output_reset(struct tcp_conn *c, uint32_t seq, uint32_t ack, bool has_a
 /* Most payload of one unit: the IP packet stays below 64 KiB. */
 static uint32_t unit_max(const struct tcp_conn *c)
 {
-	uint32_t most = IP_LEN_MAX - (c->is_ip6 ? IP6_AND_TCP : IP4_AND_TCP);
+	uint32_t most = IP_LEN_MAX - (c->is_ip6 ? TCP_IP6_HEADS : TCP_IP4_HEADS);
 
-	most -= c->ts_ok ? TS_LEN : 0;
+	most -= c->ts_ok ? TCP_TS_LEN : 0;
 	return most - most % c->mss;
 }
 
@@ -293,15 +297,22 @@ static uint32_t new_len(struct tcp_conn *c, uint32_t nxt, uint32_t unsent, uint3
 	return len > c->mss ? len - len % c->mss : len;
 }
 
-static bool send_new(struct tcp_conn *c, uint32_t *pipe, bool *ret_more, nsec_t now)
+/* Bytes of the source that were never sent. @ret_fin: nothing follows them. */
+static uint32_t count_unsent(struct tcp_conn *c, bool *ret_fin)
 {
 	bool fin = false;
 	size_t held = c->common->ops->avail(c->ctx, &fin);
-	uint32_t sent = c->nxt - c->una,
-		 unsent = held > sent ? (uint32_t)(held < TCP_WINDOW_MAX ? held : TCP_WINDOW_MAX) : 0;
+	uint32_t sent = c->nxt - c->una, most = held < TCP_WINDOW_MAX ? (uint32_t)held : TCP_WINDOW_MAX;
 
-	unsent = unsent > sent ? unsent - sent : 0;
-	fin &= held <= TCP_WINDOW_MAX;
+	*ret_fin = fin && held <= TCP_WINDOW_MAX;
+	return most > sent ? most - sent : 0;
+}
+
+static bool send_new(struct tcp_conn *c, uint32_t *pipe, bool *ret_more, nsec_t now)
+{
+	bool fin = false;
+	uint32_t unsent = count_unsent(c, &fin);
+
 	while (unsent || fin) {
 		uint32_t len = new_len(c, c->nxt, unsent, *pipe), next;
 		bool with_fin = fin && len == unsent && seq_before(c->nxt + len, edge_of(c));
@@ -329,9 +340,71 @@ static bool send_new(struct tcp_conn *c, uint32_t *pipe, bool *ret_more, nsec_t 
 	return true;
 }
 
+/* RFC 8985 §7.3: a guest with SACK, no recovery, no hole, one probe at a time. */
+static bool may_probe_tail(const struct tcp_conn *c)
+{
+	return c->sack_ok && c->cong.mode == TCP_CONG_OPEN && c->nxt != c->una && !c->board.n &&
+	       c->board.fack == c->una && !c->tail_probed && !c->backoff && c->rtt.srtt;
+}
+
+/* Starts the timer of what is in flight, unless it runs. @sent_new: new data is in flight, so the tail begins anew. */
+static void start_flight_timer(struct tcp_conn *c, bool sent_new, nsec_t now)
+{
+	bool runs = c->timer == TCP_TIMER_RETRANSMIT || c->timer == TCP_TIMER_TAIL;
+	nsec_t wait = nsec_max(2 * c->rtt.srtt, TAIL_LEAST);
+
+	if (!runs)
+		start_timer(c, TCP_TIMER_RETRANSMIT, now);
+	if ((runs && !sent_new) || !may_probe_tail(c))
+		return;
+	if (c->timer == TCP_TIMER_RETRANSMIT)
+		c->rto_at = c->timer_at;
+	if (c->nxt - c->una <= c->mss)
+		wait += TAIL_DELAYED_ACK;
+	c->timer = now + wait < c->rto_at ? TCP_TIMER_TAIL : TCP_TIMER_RETRANSMIT;
+	c->timer_at = nsec_min(now + wait, c->rto_at);
+}
+
+/* Sends the probe. Returns false when the owner has no room. */
+static bool probe_tail(struct tcp_conn *c, nsec_t now)
+{
+	bool fin = false;
+	uint32_t edge = edge_of(c), wnd = seq_before(c->nxt, edge) ? edge - c->nxt : 0, start = c->nxt, back;
+	uint32_t unsent = tcp_conn_may_send(c) ? count_unsent(c, &fin) : 0, len = unsent < c->mss ? unsent : c->mss;
+
+	c->tail_again = !len || len > wnd;
+	if (!c->tail_again) {
+		if (!send_range(c, start, start + len, false, true, now))
+			return false;
+		c->nxt += len;
+		return true;
+	}
+	back = c->mss + c->fin_sent;
+	start -= back < c->nxt - c->una ? back : c->nxt - c->una;
+	if (!send_range(c, start, c->nxt, c->fin_sent, true, now))
+		return false;
+	c->rtt_at = NSEC_NEVER;
+	c->common->count.n_retransmits++;
+	return true;
+}
+
+void tcp_output_tail(struct tcp_conn *c, nsec_t now)
+{
+	bool sent = may_probe_tail(c) && probe_tail(c, now);
+
+	c->timer = TCP_TIMER_RETRANSMIT;
+	c->timer_at = c->rto_at;
+	if (!sent)
+		return;
+	c->tail_probed = true;
+	c->tail_end = c->nxt;
+	c->common->count.n_tail_probes++;
+	start_timer(c, TCP_TIMER_RETRANSMIT, now);
+}
+
 static void send_data(struct tcp_conn *c, nsec_t now)
 {
-	uint32_t pipe;
+	uint32_t pipe, nxt = c->nxt;
 	bool more = false, has_room;
 
 	if (c->nxt == c->una && now - c->sent_at > tcp_rtt_timeout(&c->rtt, 0))
@@ -349,8 +422,10 @@ static void send_data(struct tcp_conn *c, nsec_t now)
 		 * they ask for may be lost. */
 		bool stuck = more && !tcp_board_pipe(&c->board, c->nxt);
 
-		if (stuck ? c->timer != TCP_TIMER_PROBE : c->timer != TCP_TIMER_RETRANSMIT)
-			start_timer(c, stuck ? TCP_TIMER_PROBE : TCP_TIMER_RETRANSMIT, now);
+		if (!stuck)
+			start_flight_timer(c, c->nxt != nxt, now);
+		else if (c->timer != TCP_TIMER_PROBE)
+			start_timer(c, TCP_TIMER_PROBE, now);
 	} else if (more) {
 		if (c->timer != TCP_TIMER_PROBE)
 			start_timer(c, TCP_TIMER_PROBE, now);

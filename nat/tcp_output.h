@@ -27,6 +27,9 @@ void tcp_output_reset(struct tcp_conn *c, uint32_t seq, uint32_t ack, bool has_a
  * retransmission or probe timer. */
 void tcp_output(struct tcp_conn *c, nsec_t now);
 
+/* TCP_TIMER_TAIL fired: probes the tail, and sets the retransmission timer.   Source: RFC 8985 §7.3 */
+void tcp_output_tail(struct tcp_conn *c, nsec_t now);
+
 /* Bytes of this connection that are thought to be in flight. */
 uint32_t tcp_output_pipe(struct tcp_conn *c);
 

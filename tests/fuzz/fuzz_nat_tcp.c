@@ -1,9 +1,10 @@
 /* tests/fuzz/fuzz_nat_tcp.c: a connection under any segments, at any time. Input: 4 bytes of setting, then steps of 8
  * bytes: what happens, and its numbers, which are near those that the connection expects. Segments, timers, data and
- * its end, a sink and a ring that are full come in any order. After each step what nat/tcp_conn.h promises holds:
+ * its end, a sink and a ring that are full, saves and loads, of forged files, too, come in any order. After each step what nat/tcp_conn.h promises holds:
  * nothing beyond the guest's window, no byte that the source lacks, memory within its bounds, and no end of sending. */
 #include "nat/tcp.h"
 
+#include "core/state.h"
 #include "core/wire.h"
 
 #include <stdio.h>
@@ -148,6 +149,47 @@ static void check(struct owner *o, bool is_batch)
 	}
 }
 
+/* Saves the connection and loads it on another clock; with @at < the file's length one byte is another. What is refused
+ * is closed. */
+static void save_and_load(struct owner *o, size_t at, uint8_t byte, nsec_t now, nsec_t later)
+{
+	struct state *file, *s;
+	const uint8_t *data;
+	uint8_t copy[1024];
+	size_t len, n;
+	char *why;
+
+	HOLDS(state_save_new(-1, &file) == 0);
+	(void)state_begin(file, "tcp ", 0, 1);
+	tcp_conn_state(&o->conn, file, now);
+	state_end(file);
+	HOLDS(state_finish(file) == 0);
+	data = state_data(file, &len);
+	n = len - STATE_HEADER_LEN - 2 * STATE_HEAD_LEN;
+	HOLDS(n < sizeof copy);
+	memcpy(copy, data + STATE_HEADER_LEN + STATE_HEAD_LEN, n);
+	state_free(file);
+	if (at < n)
+		copy[at] = byte;
+	HOLDS(state_save_new(-1, &file) == 0);
+	(void)state_begin(file, "tcp ", 0, 1);
+	state_bytes(file, copy, n);
+	state_end(file);
+	HOLDS(state_finish(file) == 0);
+	data = state_data(file, &len);
+	HOLDS(state_load_new(data, len, &s, &why) == 0);
+	tcp_conn_drop(&o->conn);
+	(void)state_begin(s, "tcp ", 0, 1);
+	tcp_conn_state(&o->conn, s, later);
+	state_end(s);
+	HOLDS(state_finish(s) == 0 || at < n);
+	HOLDS(state_ok(s) || o->conn.state == TCPS_CLOSED);
+	state_free(s);
+	state_free(file);
+	if (tcp_conn_unacked(&o->conn) > o->held) /* as its owner does */
+		tcp_conn_drop(&o->conn);
+}
+
 static void step(struct owner *o, const uint8_t *s, nsec_t *now)
 {
 	struct tcp_conn *c = &o->conn;
@@ -182,6 +224,13 @@ static void step(struct owner *o, const uint8_t *s, nsec_t *now)
 	case 8:
 		if (s[1] < 4)
 			tcp_conn_abort(c);
+		break;
+	case 9:
+		if (s[1] < 32 && c->state != TCPS_CLOSED) {
+			save_and_load(o, load_le16(s + 2), s[4], *now, *now + load_le16(s + 5));
+			*now += load_le16(s + 5);
+			o->fin |= c->fin_sent;
+		}
 		break;
 	default:
 		make_segment(c, s, *now, &seg);

@@ -16,7 +16,7 @@ static const struct script scripts[] = {
 	  "+0 event done\n"
 	  "+0 > . 2:2(0) ack 2\n"
 	  "+0 state time-wait\n" },
-	{ "a FIN goes with the last data, and is sent again", SCRIPT_OPEN
+	{ "a FIN goes with the last data, and is sent again", SCRIPT_OPEN_PLAIN
 	  "+0 block\n"
 	  "+0 write 2000\n"
 	  "+0 fin\n"

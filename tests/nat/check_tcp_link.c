@@ -31,6 +31,30 @@ START_TEST(all_bytes_arrive)
 }
 END_TEST
 
+/* The same, with our side saved and loaded behind one step of ten. */
+START_TEST(all_bytes_arrive_over_saves)
+{
+	uint64_t n_saves = 0;
+
+	for (uint64_t i = 0; i < 20; i++) {
+		uint64_t seed = (uint64_t)_i * 1000 + i + 500;
+		struct net_params par = { .seed = seed, .down_bytes = 200000, .up_bytes = 30000, .mss = 1460 };
+
+		par.delay = (nsec_t)(1 + seed % 5 * 20) * MS;
+		par.loss = (double)(seed % 4) * 0.03;
+		par.late = seed % 2 ? 0.0 : 0.2;
+		par.sack = seed & 1 || seed & 8;
+		par.timestamps = seed & 2;
+		par.wscale = seed & 4;
+		par.moody = seed % 5 != 0;
+		par.window_max = seed & 16 ? 3000 : 100000;
+		par.save = 0.1;
+		n_saves += net_run(&par).n_saves;
+	}
+	ck_assert_uint_gt(n_saves, 500);
+}
+END_TEST
+
 /* 100 ms round trip and no loss: slow start doubles from ten segments to the window; then a window each round trip. */
 START_TEST(rate_without_loss)
 {
@@ -119,6 +143,7 @@ static Suite *make_suite(void)
 	TCase *t = tcase_create("link");
 
 	tcase_add_loop_test(t, all_bytes_arrive, 0, 5);
+	tcase_add_loop_test(t, all_bytes_arrive_over_saves, 0, 5);
 	tcase_add_test(t, rate_without_loss);
 	tcase_add_test(t, rate_with_loss_and_sack);
 	tcase_add_test(t, rate_with_loss_and_newreno);

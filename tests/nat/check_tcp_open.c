@@ -170,7 +170,7 @@ static const struct script scripts[] = {
 	  "+0.1 < . 1:1(0) ack 102201 win 65535\n"
 	  "+0 > . 102201:166441(64240) ack 1 gso 1460\n"
 	  "+0 > P. 166441:219001(52560) ack 1 gso 1460\n" },
-	{ "lost data is sent again after 300, 600, 1200 ms, a segment at a time", SCRIPT_OPEN
+	{ "lost data is sent again after 300, 600, 1200 ms, a segment at a time", SCRIPT_OPEN_PLAIN
 	  "+0 write 5000\n"
 	  "+0 > P. 1:5001(5000) ack 1\n"
 	  "+0.3 > . 1:1461(1460) ack 1\n"

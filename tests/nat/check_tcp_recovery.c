@@ -93,7 +93,8 @@ static const struct script scripts[] = {
 	{ "forged SACK ranges are ignored", SCRIPT_OPEN TEN
 	  "+0.05 < . 1:1(0) ack 1 win 65535 <sack 20000:30000,sack 5000:4000,sack 4294960000:1>\n"
 	  "+0 < . 1:1(0) ack 1 win 65535 <sack 1:99999>\n"
-	  "+0.25 > . 1:1461(1460) ack 1\n" },
+	  "+0.15 > P. 13141:14601(1460) ack 1\n"
+	  "+0.3 > . 1:1461(1460) ack 1\n" },
 	{ "reordering: a DSACK undoes the recovery, and holes wait from then on", SCRIPT_OPEN TEN_OF_MANY
 	  "+0.1 < . 1:1(0) ack 1 win 65535 <sack 1461:5841>\n"
 	  "+0 > P. 1:1461(1460) ack 1\n"
@@ -108,10 +109,79 @@ static const struct script scripts[] = {
 	{ "a spurious timeout is undone by the echoed timestamp", SCRIPT_OPEN_TS
 	  "+0 write 14480\n"
 	  "+0 > P. 1:14481(14480) ack 1\n"
+	  "+0.2 > P. 13033:14481(1448) ack 1\n"
 	  "+0.3 > . 1:1449(1448) ack 1\n"
 	  "+0.2 < . 1:1(0) ack 1449 win 65535 <ts 300:4>\n"
 	  "+0 write 20000\n"
 	  "+0 > P. 14481:17377(2896) ack 1\n" },
+	{ "a lost tail: its last segment goes again after two round trips, and its SACK shows the hole", SCRIPT_OPEN TEN
+	  "+0.1 < . 1:1(0) ack 11681 win 65535\n"
+	  "+0.2 > P. 13141:14601(1460) ack 1\n"
+	  "+0.1 < . 1:1(0) ack 11681 win 65535 <sack 13141:14601>\n"
+	  "+0.025 > P. 11681:13141(1460) ack 1\n"
+	  "+0.1 < . 1:1(0) ack 14601 win 65535\n"
+	  "+0 consumed 14600\n" },
+	{ "a probe that nobody answers: the timeout, and no second probe", SCRIPT_OPEN TEN
+	  "+0.2 > P. 13141:14601(1460) ack 1\n"
+	  "+0.3 > . 1:1461(1460) ack 1\n"
+	  "+0.6 > . 1:1461(1460) ack 1\n" },
+	{ "a probe is the next segment where there is one; more data in flight puts it off", SCRIPT_OPEN
+	  "+0 write 2920\n"
+	  "+0 > P. 1:2921(2920) ack 1\n"
+	  "+0.05 write 100000\n"
+	  "+0 > P. 2921:14601(11680) ack 1\n"
+	  "+0.2 > P. 14601:16061(1460) ack 1\n"
+	  "+0.1 < . 1:1(0) ack 16061 win 65535\n"
+	  "+0 > P. 16061:46721(30660) ack 1\n" },
+	{ "a probe keeps to the guest's window: the last segment goes again", SCRIPT_OPEN
+	  "+0 < . 1:1(0) ack 1 win 4380\n"
+	  "+0 write 10000\n"
+	  "+0 > P. 1:4381(4380) ack 1\n"
+	  "+0.2 > P. 2921:4381(1460) ack 1\n" },
+	{ "a FIN in the tail goes again with it", SCRIPT_OPEN
+	  "+0 block\n"
+	  "+0 write 2000\n"
+	  "+0 fin\n"
+	  "+0 unblock\n"
+	  "+0 > FP. 1:2001(2000) ack 1\n"
+	  "+0.2 > FP. 541:2001(1460) ack 1\n"
+	  "+0.1 < . 1:1(0) ack 2002 win 65535\n"
+	  "+0 state fin-wait-2\n" },
+	{ "a lone segment may wait for a delayed ACK: the timeout comes first", SCRIPT_OPEN
+	  "+0 write 1460\n"
+	  "+0 > P. 1:1461(1460) ack 1\n"
+	  "+0.3 > P. 1:1461(1460) ack 1\n" },
+	{ "a probe that came twice, by its DSACK, costs nothing", SCRIPT_OPEN TEN
+	  "+0.2 > P. 13141:14601(1460) ack 1\n"
+	  "+0.05 < . 1:1(0) ack 14601 win 65535\n"
+	  "+0.05 < . 1:1(0) ack 14601 win 65535 <sack 13141:14601>\n"
+	  "+0 write 100000\n"
+	  "+0 > P. 14601:29201(14600) ack 1\n"
+	  "+0.1 < . 1:1(0) ack 29201 win 65535\n"
+	  "+0 > P. 29201:58401(29200) ack 1\n" },
+	{ "a probe that came twice, by a second ACK of a guest that sends no DSACK", SCRIPT_OPEN TEN
+	  "+0.2 > P. 13141:14601(1460) ack 1\n"
+	  "+0.05 < . 1:1(0) ack 14601 win 65535\n"
+	  "+0.05 < . 1:1(0) ack 14601 win 65535\n"
+	  "+0 write 100000\n"
+	  "+0 > P. 14601:29201(14600) ack 1\n"
+	  "+0.1 < . 1:1(0) ack 29201 win 65535\n"
+	  "+0 > P. 29201:58401(29200) ack 1\n" },
+	{ "a probe that filled the hole hides no loss: the window is halved", SCRIPT_OPEN TEN
+	  "+0.2 > P. 13141:14601(1460) ack 1\n"
+	  "+0.1 < . 1:1(0) ack 14601 win 65535\n"
+	  "+0 write 100000\n"
+	  "+0 > P. 14601:29201(14600) ack 1\n"
+	  "+0.1 < . 1:1(0) ack 29201 win 65535\n"
+	  "+0 > P. 29201:37961(8760) ack 1\n" },
+	{ "after a short round trip the probe comes after 10 ms",
+	  "0 < S 0:0(0) win 65535 <mss 1460,sackOK>\n"
+	  "+0 accept\n"
+	  "+0 > S. 0:0(0) ack 1 <mss 1460,sackOK>\n"
+	  "+0.002 < . 1:1(0) ack 1 win 65535\n"
+	  "+0 event open\n"
+	  TEN
+	  "+0.01 > P. 13141:14601(1460) ack 1\n" },
 	{ "what the guest sends: an ACK every second segment, or after 40 ms", SCRIPT_OPEN
 	  "+0 < . 1:1461(1460) ack 1 win 65535\n"
 	  "+0.04 > . 1:1(0) ack 1461\n"

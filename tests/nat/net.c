@@ -2,6 +2,7 @@
 #include "tests/nat/net.h"
 
 #include "core/prng.h"
+#include "core/state.h"
 #include "nat/tcp.h"
 
 #include <check.h>
@@ -49,8 +50,14 @@ struct net {
 	uint32_t written, consumed, took; /* of ours */
 	uint32_t room;
 	nsec_t mood_at;
-	uint64_t n_lost;
+	uint64_t n_lost, n_saves;
+	nsec_t off; /* of our side's clock */
 };
+
+static nsec_t our_now(const struct net *n)
+{
+	return n->now + n->off;
+}
 
 static uint8_t byte_of(uint32_t at, bool down)
 {
@@ -312,14 +319,14 @@ static void guest_to_us(struct net *n, struct tcp_segment seg)
 		data[i] = byte_of(seg.seq - n->peer.iss - 1 + i, false);
 	seg.data = data;
 	if (n->is_there) {
-		tcp_conn_input(&n->conn, &seg, n->now);
-		tcp_conn_output(&n->conn, n->now);
+		tcp_conn_input(&n->conn, &seg, our_now(n));
+		tcp_conn_output(&n->conn, our_now(n));
 		return;
 	}
-	if (!tcp_conn_passive(&n->conn, &n->common, n, &params, &seg, n->now))
+	if (!tcp_conn_passive(&n->conn, &n->common, n, &params, &seg, our_now(n)))
 		return;
 	n->is_there = true;
-	tcp_conn_accept(&n->conn, n->now);
+	tcp_conn_accept(&n->conn, our_now(n));
 }
 
 static void change_mood(struct net *n)
@@ -332,8 +339,8 @@ static void change_mood(struct net *n)
 	n->room = prng_below(&n->rng, 3) ? (uint32_t)prng_below(&n->rng, 100000) : 0;
 	if (!n->is_there || n->conn.state == TCPS_CLOSED)
 		return;
-	tcp_conn_set_space(&n->conn, n->room, n->room & 1, n->now);
-	tcp_conn_output(&n->conn, n->now);
+	tcp_conn_set_space(&n->conn, n->room, n->room & 1, our_now(n));
+	tcp_conn_output(&n->conn, our_now(n));
 	if (n->peer.open)
 		peer_ack(n, n->peer.rcv_nxt, (struct tcp_range){ 0 });
 }
@@ -355,6 +362,7 @@ static void step(struct net *n)
 
 	if (n->is_there && n->conn.state != TCPS_CLOSED)
 		ours = tcp_conn_next(&n->conn);
+	ours -= ours != NSEC_NEVER ? n->off : 0;
 	at = nsec_min(nsec_min(at, ours), nsec_min(n->peer.timer_at, n->mood_at));
 	HOLDS(at != NSEC_NEVER);
 	n->now = nsec_max(n->now, at);
@@ -368,7 +376,7 @@ static void step(struct net *n)
 		else
 			guest_to_us(n, piece.seg);
 	} else if (ours == at) {
-		tcp_conn_run(&n->conn, n->now);
+		tcp_conn_run(&n->conn, our_now(n));
 	} else if (n->peer.timer_at == at) {
 		n->peer.timer_at = NSEC_NEVER;
 		if (n->peer.open)
@@ -380,6 +388,69 @@ static void step(struct net *n)
 	}
 	HOLDS(n->common.store.bytes <= STORE_MAX);
 	HOLDS(n->conn.board.n <= TCP_HOLES_MAX);
+}
+
+/* Returns the saved bytes; the caller frees the state. */
+static struct state *save(struct net *n)
+{
+	struct state *s;
+
+	HOLDS(state_save_new(-1, &s) == 0);
+	(void)state_begin(s, "tcp ", 0, 1);
+	tcp_conn_state(&n->conn, s, our_now(n));
+	state_end(s);
+	HOLDS(state_finish(s) == 0);
+	return s;
+}
+
+static void load(struct net *n, const struct state *saved)
+{
+	char *why = NULL;
+	size_t len;
+	const uint8_t *data = state_data(saved, &len);
+	struct state *s;
+
+	HOLDS(state_load_new(data, len, &s, &why) == 0);
+	(void)state_begin(s, "tcp ", 0, 1);
+	tcp_conn_state(&n->conn, s, our_now(n));
+	state_end(s);
+	if (state_finish(s) < 0)
+		ck_abort_msg("seed %lu: %s", (unsigned long)n->par.seed, state_why(s));
+	state_free(s);
+}
+
+/* What is loaded is saved as it was loaded. */
+static void save_and_load(struct net *n)
+{
+	struct state *first, *second;
+	const uint8_t *before, *after;
+	size_t first_len, second_len;
+
+	if (!n->is_there || n->conn.state == TCPS_CLOSED)
+		return;
+	for (unsigned i = 0; i < 2; i++) {
+		first = save(n);
+		tcp_conn_drop(&n->conn);
+		HOLDS(!n->common.store.bytes);
+		n->off += (nsec_t)prng_below(&n->rng, 1 << 30) - (1 << 29);
+		load(n, first);
+		second = save(n);
+		/* The first time timers that are due later than they may be, and the tail's, become others. */
+		before = state_data(first, &first_len);
+		after = state_data(second, &second_len);
+		HOLDS(first_len == second_len && (i == 0 || memcmp(before, after, first_len) == 0));
+		state_free(first);
+		state_free(second);
+	}
+	n->n_saves++;
+	tcp_conn_output(&n->conn, our_now(n));
+}
+
+static void step_and_save(struct net *n)
+{
+	step(n);
+	if (n->par.save > 0 && prng_unit(&n->rng) < n->par.save)
+		save_and_load(n);
 }
 
 static bool all_arrived(const struct net *n)
@@ -409,13 +480,15 @@ struct net_result net_run(const struct net_params *params)
 	n->mood_at = params->moody ? 0 : NSEC_NEVER;
 	n->peer.timer_at = 0;
 	while (!all_arrived(n) && n->now < limit)
-		step(n);
+		step_and_save(n);
 	ck_assert_msg(params->limit || all_arrived(n),
 		      "not all arrived: %u of %u down, %u of %u up, state %d, seed %lu", n->consumed,
 		      params->down_bytes, n->took, params->up_bytes, n->conn.state, (unsigned long)params->seed);
 	result = (struct net_result){ .took = n->now,
 				      .down_bytes = n->consumed,
 				      .n_lost = n->n_lost,
+				      .n_saves = n->n_saves,
+				      .n_tail_probes = n->common.count.n_tail_probes,
 				      .n_retransmits = n->common.count.n_retransmits,
 				      .n_timeouts = n->common.count.n_timeouts,
 				      .n_undone = n->common.count.n_undone,

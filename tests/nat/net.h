@@ -21,6 +21,7 @@ struct net_params {
 	uint32_t mss; /* of the peer */
 	bool sack, timestamps, wscale;
 	bool moody; /* windows open and shut at random, both ways; the source has data now and then */
+	double save; /* share of steps behind which our side is saved and loaded, on another clock */
 	nsec_t limit; /* of the virtual time; 0: an hour, and all must have arrived */
 };
 
@@ -28,7 +29,7 @@ struct net_result {
 	nsec_t took; /* until all had arrived, or the limit */
 	uint32_t down_bytes; /* that had arrived then */
 	uint64_t n_retransmits, n_timeouts, n_recoveries, n_undone, n_probes;
-	uint64_t n_lost;
+	uint64_t n_lost, n_saves, n_tail_probes;
 };
 
 struct net_result net_run(const struct net_params *params);
