@@ -170,6 +170,24 @@ static void print_stations(json_t *stations)
 	}
 }
 
+/* Where each network with a service is reached, and what there is: one line each. */
+static void print_services(json_t *services)
+{
+	json_t *s;
+	size_t i;
+
+	json_array_foreach (services, i, s) {
+		const char *v4 = json_string_value(json_object_get(s, "address"));
+		const char *v6 = json_string_value(json_object_get(s, "address6"));
+		const char *domain = json_string_value(json_object_get(s, "dns"));
+
+		cli_print(stdout, "service %s: %s%s%s%s%s%s\n", json_string_value(json_object_get(s, "network")),
+			  v4 ? v4 : "", v4 && v6 ? " " : "", v6 ? v6 : "",
+			  json_is_true(json_object_get(s, "dhcp")) ? ", dhcp" : "", domain ? ", dns " : "",
+			  domain ? domain : "");
+	}
+}
+
 /* A second table: what each NIC sent and received, as its guest sees it, and what became of it. */
 static void print_counters(json_t *status)
 {
@@ -223,6 +241,7 @@ static void print_text(json_t *status)
 	free(t.cells);
 	print_engines(vms);
 	print_stations(json_object_get(status, "stations"));
+	print_services(json_object_get(status, "services"));
 	json_array_foreach(vms, i, vm)
 		if (json_object_get(vm, "last_crash"))
 			cli_print(stdout, "%s: crashed and was started anew (crashes: %lld), the last time: %s\n",

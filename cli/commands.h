@@ -24,6 +24,7 @@ int cmd_stop(const struct command *cmd, int argc, char **argv);
 int cmd_start(const struct command *cmd, int argc, char **argv);
 int cmd_restart(const struct command *cmd, int argc, char **argv);
 int cmd_link(const struct command *cmd, int argc, char **argv);
+int cmd_leases(const struct command *cmd, int argc, char **argv);
 int cmd_graph(const struct command *cmd, int argc, char **argv);
 int cmd_events(const struct command *cmd, int argc, char **argv);
 int cmd_images(const struct command *cmd, int argc, char **argv);

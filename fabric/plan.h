@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 struct dhcp4_config;
+struct services_plan;
 
 /* One direction of a shaped link. */
 struct fabric_plan_link {
@@ -103,6 +104,7 @@ struct fabric_plan {
 	size_t n_ports;
 	uint64_t spare_bytes; /* of memory, that links borrow from beyond their shares */
 	uint64_t total_bytes; /* all shares and the spare */
+	struct services_plan **services; /* its owner's, by network: what service ports borrow; NULL: none */
 };
 
 /* A network of the plan, or the access link of a port. */

@@ -29,6 +29,7 @@ static struct rpc *peer_new(struct loop *loop, struct control *control, char *wh
 
 void sup_fabric_bind(struct supervisor *sup)
 {
+	events_source_init(&sup->lease_events, clock_now());
 	sup->fabric_rpc = peer_new(sup->loop, sup->fabric, str_printf("the fabric of team %s", sup->team->name));
 }
 
@@ -49,6 +50,32 @@ static void peer_event(struct supervisor *sup, json_t *msg)
 	events_emit(&sup->events, told);
 }
 
+/* What happens to leases; the network is told by its name. */
+static void lease_event(struct supervisor *sup, json_t *msg)
+{
+	json_int_t network = json_integer_value(json_object_get(msg, "network"));
+	static const char *const keys[] = { "what", "address", "mac", "hostname", "vm", "untold" };
+	json_t *told;
+
+	if (network < 0 || (size_t)network >= sup->team->n_networks)
+		return;
+	told = json_pack("{s:s,s:s}", "event", "lease", "network", sup->team->networks[network].name);
+	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+		if (json_object_get(msg, keys[i]))
+			(void)json_object_set(told, keys[i], json_object_get(msg, keys[i]));
+	events_emit_of(&sup->events, &sup->lease_events, told, clock_now());
+}
+
+static void fabric_event(struct supervisor *sup, json_t *msg)
+{
+	const char *event = json_string_value(json_object_get(msg, "event"));
+
+	if (event && strcmp(event, "lease") == 0)
+		lease_event(sup, msg);
+	else
+		peer_event(sup, msg);
+}
+
 void sup_on_fabric(void *ctx, struct control *c, json_t *msg, int *fds, int n_fds, int status)
 {
 	struct supervisor *sup = ctx;
@@ -57,7 +84,7 @@ void sup_on_fabric(void *ctx, struct control *c, json_t *msg, int *fds, int n_fd
 	(void)n_fds;
 	if (msg) {
 		if (sup->fabric_rpc && !rpc_take(sup->fabric_rpc, msg))
-			peer_event(sup, msg);
+			fabric_event(sup, msg);
 		return;
 	}
 	if (status < 0)

@@ -26,6 +26,7 @@
 #include "core/bytes.h"
 #include "core/ring.h"
 #include "fabric/process.h"
+#include "teams/services.h"
 #include "teams/team_memory.h"
 
 #include <errno.h>
@@ -192,7 +193,8 @@ void cgroup_limits_of(const struct team *team, struct cgroup_limits *ret_limits)
 	struct fabric_memory fabric;
 
 	team_fabric_memory(team, &fabric);
-	l.memory_bytes = team_memory_bytes(team) + fabric_memory_max(fabric.total_bytes);
+	l.memory_bytes = team_memory_bytes(team) + fabric_memory_max(fabric.total_bytes) +
+			 services_memory(team);
 	for (size_t i = 0; i < team->n_vms; i++) {
 		l.memory_bytes += (uint64_t)MACHINE_ROOM_MIB * MIB + team->vms[i].n_nics * UINT64_C(2) * RING_DATA_SIZE;
 		l.tasks += team->vms[i].cpus + MACHINE_TASKS;

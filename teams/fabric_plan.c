@@ -3,12 +3,14 @@
  * The fabric knows networks, ports and shapes, and no team file. A port is named as its
  * NIC is ("vm.eth0"); its random streams are named by the NIC's number ("vm.0"), so that
  * a NIC that gets a name in the file loses the same frames as before. A station's port and its
- * streams are named as it is ("lan.host"), which is no VM's: VMs and networks share one name space.
+ * streams are named as it is ("lan.host"), which is no VM's: VMs and networks share one name space. The port of a
+ * network's services is called "lan.service"; its streams have a name that no station can have.
  *
  * Used by: spawn.c, link.c, status.c.   Depends on: fabric/plan.h, topologies/team.h. */
 #include "teams/fabric_plan.h"
 
 #include "core/bytes.h"
+#include "teams/services.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -48,6 +50,29 @@ static void put_station(struct fabric_plan_port *port, const struct fabric_memor
 	};
 }
 
+static bool is_served(const struct team_network *net)
+{
+	return net->services.any;
+}
+
+static void put_service(struct fabric_plan_port *port, const struct fabric_memory *m, const struct team_network *net,
+			const struct services_plan *services, size_t network)
+{
+	const struct shape_dir plain = { 0 };
+
+	*port = (struct fabric_plan_port){
+		.name = str_printf("%s.service", net->name),
+		.stream = str_printf("%s/service", net->name),
+		.kind = FABRIC_PORT_SERVICE,
+		.service = services_plan_service(services),
+		.network = network,
+		.mtu = net->mtu,
+		.fd = -1,
+		.up = link_of(m, &plain, net->mtu),
+		.down = link_of(m, &plain, net->mtu),
+	};
+}
+
 static void fill(struct fabric_plan *plan, const struct team *team)
 {
 	struct fabric_memory m;
@@ -74,6 +99,31 @@ static void fill(struct fabric_plan *plan, const struct team *team)
 		for (size_t i = 0; i < team->networks[n].n_stations; i++)
 			put_station(&plan->ports[plan->n_ports++], &m, &team->networks[n],
 				    &team->networks[n].stations[i], n);
+	for (size_t n = 0; n < team->n_networks; n++)
+		if (plan->services[n])
+			put_service(&plan->ports[plan->n_ports++], &m, &team->networks[n], plan->services[n], n);
+}
+
+static size_t count_ports(const struct team *team)
+{
+	size_t n = fabric_plan_station(team, team->n_networks, 0);
+
+	for (size_t i = 0; i < team->n_networks; i++)
+		n += is_served(&team->networks[i]);
+	return n;
+}
+
+static int make_services(struct fabric_plan *plan, const struct team *team)
+{
+	int r = 0;
+
+	plan->services = calloc(team->n_networks + 1, sizeof(struct services_plan *));
+	if (!plan->services)
+		return -ENOMEM;
+	for (size_t n = 0; n < team->n_networks && r == 0; n++)
+		if (is_served(&team->networks[n]))
+			r = services_plan_new(team, n, &plan->services[n]);
+	return r;
 }
 
 int fabric_plan_new(const struct team *team, struct fabric_plan **ret_plan)
@@ -83,8 +133,9 @@ int fabric_plan_new(const struct team *team, struct fabric_plan **ret_plan)
 	if (!plan)
 		return -ENOMEM;
 	plan->networks = calloc(team->n_networks + 1, sizeof *plan->networks);
-	plan->ports = calloc(fabric_plan_station(team, team->n_networks, 0) + 1, sizeof *plan->ports);
-	if (!plan->networks || !plan->ports) {
+	plan->ports = calloc(count_ports(team) + 1, sizeof *plan->ports);
+	plan->n_networks = team->n_networks;
+	if (!plan->networks || !plan->ports || make_services(plan, team) < 0) {
 		fabric_plan_free(plan);
 		return -ENOMEM;
 	}
@@ -101,6 +152,9 @@ struct fabric_plan *fabric_plan_free(struct fabric_plan *plan)
 		free((char *)(uintptr_t)plan->ports[i].name);
 		free((char *)(uintptr_t)plan->ports[i].stream);
 	}
+	for (size_t i = 0; plan->services && i < plan->n_networks; i++)
+		(void)services_plan_free(plan->services[i]);
+	free(plan->services);
 	free(plan->networks);
 	free(plan->ports);
 	free(plan);

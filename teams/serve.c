@@ -14,6 +14,7 @@
 #include "core/log.h"
 #include "teams/answer.h"
 #include "teams/calls.h"
+#include "teams/leases.h"
 #include "teams/link.h"
 #include "teams/pause.h"
 #include "teams/status.h"
@@ -64,6 +65,14 @@ static void do_plan(struct verb_call *call)
 		return;
 	}
 	client_ok(c, call->id, sup_plan_now(c->sup));
+}
+
+static void do_leases(struct verb_call *call)
+{
+	struct client *c = call->ctx;
+
+	sup_leases(c->sup, c, call->id, json_string_value(json_object_get(call->msg, "network")),
+		   json_string_value(json_object_get(call->msg, "from")));
 }
 
 static void do_down(struct verb_call *call)
@@ -425,6 +434,9 @@ static const struct verb requests[] = {
 	  do_link, 0, 0,
 	  { { "target", VERB_STRING, true }, { "op", VERB_STRING, true }, { "dir", VERB_STRING, false },
 	    { "set", VERB_STRINGS, false }, { "ns", VERB_INTEGER, false }, { 0 } } },
+	{ "leases", "a network's leases by address, from `from` on; `next` of the answer: there are more",
+	  do_leases, 0, 0,
+	  { { "network", VERB_STRING, true }, { "from", VERB_STRING, false }, { 0 } } },
 	{ "pause", "has the team, or `vm`, stand still", do_pause, 0, 0, { { 0 } } },
 	{ "resume", "has the team, or `vm`, go on", do_resume, 0, 0, { { 0 } } },
 	{ "exec", "runs a command; `stream` messages, then its exit status",

@@ -144,6 +144,7 @@ struct supervisor {
 	struct control *fabric;
 	struct rpc *fabric_rpc; /* owned; NULL before the fabric and after it */
 	struct fabric_call *fabric_calls;
+	struct events_source lease_events; /* what leases may have of events.jsonl */
 	struct fabric_plan *plan; /* what the fabric is made from */
 	struct link_states *links; /* what is up; outlives the machines */
 	struct link_shapes *shapes; /* what the links are like now */

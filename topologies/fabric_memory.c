@@ -47,6 +47,9 @@ void team_fabric_memory(const struct team *t, struct fabric_memory *ret)
 		for (size_t i = 0; i < t->networks[n].n_stations; i++)
 			m.wished_bytes +=
 				port_wish(&t->networks[n], &t->networks[n].stations[i].shape, t->networks[n].mtu);
+	for (size_t n = 0; n < t->n_networks; n++)
+		if (t->networks[n].services.any)
+			m.wished_bytes += port_wish(&t->networks[n], &(struct shape){ 0 }, t->networks[n].mtu);
 	m.total_bytes = m.spare_bytes + (m.wished_bytes < SHARES_MAX ? m.wished_bytes : SHARES_MAX);
 	*ret = m;
 }

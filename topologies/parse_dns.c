@@ -29,12 +29,14 @@ static void dns_forward(struct load *l, const struct node *key, const struct nod
 	struct team_dns *d = dns_of(obj);
 
 	(void)key;
-	if (v->kind != NODE_LIST) {
+	if (v->kind == NODE_LIST) {
+		d->forward = v->n > 0;
+		(void)want_hosts(l, v, "'forward'", &d->resolvers, &d->n_resolvers);
+	} else {
 		(void)want_bool(l, v, &d->forward);
-		return;
 	}
-	d->forward = v->n > 0;
-	(void)want_hosts(l, v, "'forward'", &d->resolvers, &d->n_resolvers);
+	if (d->forward && !load_takes_unsupported(l))
+		load_error(l, &v->place, "'forward' of DNS is not supported yet");
 }
 
 static void rec_name(struct load *l, const struct node *key, const struct node *v, void *obj)

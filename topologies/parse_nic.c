@@ -86,9 +86,7 @@ static void nic_address(struct load *l, const struct node *key, const struct nod
 		return;
 	}
 	if (v->kind == NODE_SCALAR && !strcmp(v->text, "dhcp")) {
-		c->src->mode = load_takes_unsupported(l) ? ADDRESS_DHCP : ADDRESS_BAD;
-		if (c->src->mode == ADDRESS_BAD)
-			load_error(l, &v->place, "the address 'dhcp' is not supported yet");
+		c->src->mode = ADDRESS_DHCP;
 		return;
 	}
 	c->nic->addresses = arena_array(l->arena, n + 1, sizeof *c->nic->addresses);

@@ -74,7 +74,8 @@ static void network_defaults(struct load *l, struct team_network *n, const struc
 	struct team_services *s = &n->services;
 
 	dns_defaults(l, src, s);
-	if (!src->ra && n->subnet6.prefix_len == 64 && (s->dhcp.enabled || s->nat.enabled))
+	/* Nobody is told that there are advertisements while the key is refused. */
+	if (load_takes_unsupported(l) && !src->ra && n->subnet6.prefix_len == 64 && (s->dhcp.enabled || s->nat.enabled))
 		s->ra = RA_SLAAC;
 	if (l->team->root)
 		s->nat.internet_only = true;

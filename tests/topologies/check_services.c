@@ -374,8 +374,8 @@ END_TEST
 /* Without the tests' switch every key is refused, whatever its form. */
 START_TEST(test_unsupported)
 {
-	static const char *const keys[] = { "dhcp: true", "dns: {domain: a.test}", "nat: {reach: internet}",
-					    "ra: slaac" };
+	static const char *const keys[] = { "dhcp: {boot: {file: a, tftp: /}}", "dns: {forward: true}",
+					    "dns: {forward: [192.0.2.1]}", "nat: {reach: internet}", "ra: slaac" };
 
 	for (int i = 0; i < N(keys); i++) {
 		CLEANUP(free)
