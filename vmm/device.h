@@ -14,7 +14,7 @@
 #include "core/bytes.h"
 #include "vmm/bus.h"
 #include "vmm/dev/irq.h"
-#include "vmm/machine.h"
+#include "vmm/machine_config.h"
 
 #include <jansson.h>
 
@@ -24,6 +24,7 @@ struct mem;
 struct acpi;
 struct pci_dev;
 struct state;
+struct verb;
 
 /* What the machine offers its devices. All of it outlives them; they borrow it. */
 struct device_host {
@@ -66,8 +67,11 @@ struct device_ops {
 	void (*between)(void *dev);
 	/* Adds its counters to the "stats" event @into. */
 	void (*stats)(void *dev, json_t *into);
-	/* A request of the supervisor which the machine does not know itself. @fd: a descriptor
-	 * that came along or -1; who keeps it sets it to -1. Returns whether it was the device's. */
+	/* What the supervisor may ask of it: static, the last one without a name; NULL: nothing. They are joined
+	 * with the machine's own verbs, and their fn is the machine's: it calls request(). */
+	const struct verb *verbs;
+	/* One of @verbs, called @what, with right arguments in @msg. @fd: a descriptor that came along or -1;
+	 * who keeps it sets it to -1. Returns whether it was for this device. */
 	bool (*request)(void *dev, uint32_t index, const char *what, json_t *msg, int *fd);
 	/* Before the loop goes. */
 	void (*free)(void *dev);

@@ -1,8 +1,9 @@
 /* vmm/devices.c: the machine's list of devices.
  *
- * Used by: vmm/machine*.c.   Depends on: vmm/device.h, vmm/dev/pci.h. */
+ * Used by: vmm/machine*.c.   Depends on: core/verb.h, vmm/device.h, vmm/dev/pci.h. */
 #include "vmm/devices.h"
 
+#include "core/verb.h"
 #include "vmm/dev/pci.h"
 
 #include <errno.h>
@@ -10,10 +11,11 @@
 
 static const struct kind {
 	device_make *make;
+	const struct device_ops *ops;
 	unsigned slot;
 	uint32_t n_max;
 } kinds[] = {
-#define DEVICE_KIND(make, slot, n_max) { make, slot, n_max },
+#define DEVICE_KIND(name, slot, n_max) { name##_make, &name##_ops, slot, n_max },
 	DEVICE_TABLE(DEVICE_KIND)
 #undef DEVICE_KIND
 };
@@ -95,6 +97,13 @@ void devices_stats(struct devices *all, json_t *into)
 	for (size_t i = 0; i < all->n; i++)
 		if (all->device[i].ops->stats)
 			all->device[i].ops->stats(all->device[i].dev, into);
+}
+
+void devices_each_verb(void (*take)(void *ctx, const struct verb *v), void *ctx)
+{
+	for (size_t i = 0; i < KIND_COUNT; i++)
+		for (const struct verb *v = kinds[i].ops->verbs; v && v->name; v++)
+			take(ctx, v);
 }
 
 bool devices_request(struct devices *all, const char *what, json_t *msg, int *fd)

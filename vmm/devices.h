@@ -1,30 +1,32 @@
 /* vmm/devices.h: which devices a machine has.
  *
- * A new device is a file with a constructor, and a line here.
+ * A new device is a file with a constructor and its operations, and a line here.
  * Used by: vmm/machine*.c, and the devices for the prototypes of their constructors. */
 #ifndef MUSTER_VMM_DEVICES_H
 #define MUSTER_VMM_DEVICES_H
 
 #include "vmm/device.h"
 
-/* Constructor, slot on PCI bus 0 of the first one (0: on the board), and how many at most. Those of
- * the board, then in slot order: so are the saved state's sections. */
-#define DEVICE_TABLE(X)                        \
-	X(i8254_make, 0, 1)                    \
-	X(mc146818_make, 0, 1)                 \
-	X(i8042_make, 0, 1)                    \
-	X(vmgenid_make, 0, 1)                  \
-	X(virtio_net_make, 1, MACHINE_NIC_MAX) \
-	X(virtio_console_make, 25, 1)          \
-	X(virtio_rng_make, 26, 1)              \
-	X(virtio_balloon_make, 27, 1)          \
-	X(virtio_vsock_make, 28, 1)
+/* File, slot on PCI bus 0 of the first one (0: on the board), and how many at most. Those of
+ * the board, then in slot order: so are the saved state's sections. A file gives NAME_make and NAME_ops. */
+#define DEVICE_TABLE(X)                   \
+	X(i8254, 0, 1)                    \
+	X(mc146818, 0, 1)                 \
+	X(i8042, 0, 1)                    \
+	X(vmgenid, 0, 1)                  \
+	X(virtio_net, 1, MACHINE_NIC_MAX) \
+	X(virtio_console, 25, 1)          \
+	X(virtio_rng, 26, 1)              \
+	X(virtio_balloon, 27, 1)          \
+	X(virtio_vsock, 28, 1)
 
-#define DEVICE_PROTOTYPE(make, slot, n_max) device_make make;
+#define DEVICE_PROTOTYPE(name, slot, n_max) \
+	device_make name##_make;            \
+	extern const struct device_ops name##_ops;
 DEVICE_TABLE(DEVICE_PROTOTYPE)
 #undef DEVICE_PROTOTYPE
 
-#define DEVICE_COUNT(make, slot, n_max) +(n_max)
+#define DEVICE_COUNT(name, slot, n_max) +(n_max)
 enum { DEVICES_MAX = DEVICE_TABLE(DEVICE_COUNT) };
 #undef DEVICE_COUNT
 
@@ -49,7 +51,9 @@ void devices_hold(struct devices *all, bool on);
 void devices_resumed(struct devices *all, bool is_loaded);
 void devices_between(struct devices *all);
 void devices_stats(struct devices *all, json_t *into);
-/* Returns whether a device took the request. */
+/* Calls @take with each verb of the kinds of devices, whether the machine has such ones or not. */
+void devices_each_verb(void (*take)(void *ctx, const struct verb *v), void *ctx);
+/* Returns whether a device took the request, which is one of these verbs. */
 bool devices_request(struct devices *all, const char *what, json_t *msg, int *fd);
 
 /* The struct of number @index of the kind called @name; NULL: there is none. For tests. */

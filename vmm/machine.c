@@ -10,11 +10,13 @@
  * A machine that cannot be assembled says why in words a user understands.
  *
  * Used by: teams/, tests.   Depends on: vmm/cpu/cpu.h, vmm/dev, vmm/boot, core. */
-#include "vmm/machine_impl.h"
+#include "vmm/machine.h"
 
 #include "core/cleanup.h"
 #include "vmm/boot/cmdline.h"
 #include "vmm/boot/linux64.h"
+#include "vmm/machine_impl.h"
+#include "vmm/machine_threads.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -17,9 +17,12 @@
 #include "vmm/dev/pci.h"
 #include "vmm/devices.h"
 #include "vmm/guest_clock.h"
-#include "vmm/machine.h"
-#include "vmm/machine_threads.h"
+#include "vmm/machine_config.h"
 #include "vmm/mem.h"
+
+struct machine_bells;
+struct machine_lines;
+struct machine_threads;
 
 /* What waits for a slow reader of the serial port before it is dropped. */
 enum { SERIAL_OUT_MAX = 1 << 20, SERIAL_LINE_SIZE = 256 };

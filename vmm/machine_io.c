@@ -16,13 +16,16 @@
 
 #include "core/cleanup.h"
 #include "core/verb.h"
+#include "vmm/machine.h"
+#include "vmm/machine_threads.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
-enum { FLUSH_WAIT_MS = 500, SERIAL_DELAY_MS = 2 };
+enum { FLUSH_WAIT_MS = 500, SERIAL_DELAY_MS = 2, VERBS_MAX = 32 /* own and devices' */ };
 
 /* ---- serial line ----------------------------------------------------------- */
 
@@ -281,7 +284,7 @@ static void do_save(struct verb_call *call)
 		send_json(m, json_pack("{s:s,s:I}", "event", "saved", "bytes", (json_int_t)n));
 }
 
-/* The handler of what a device does: its row here says the arguments, its file the rest. */
+/* The handler of what a device does, whose file has the verb. */
 static void do_device(struct verb_call *call)
 {
 	struct machine *m = call->ctx;
@@ -295,7 +298,7 @@ static void do_device(struct verb_call *call)
 static const struct verb_arg common_args[] = { { "id", VERB_INTEGER, false }, { 0 } };
 
 /* clang-format off */
-static const struct verb verbs[] = {
+static const struct verb own_verbs[] = {
 	{ "pause", "processors and clocks stand still", do_pause, 0, 0, { { 0 } } },
 	{ "resume", "they go on", do_resume, 0, 0, { { 0 } } },
 	{ "powerdown", "presses the ACPI power button; answers whether the guest has a driver for it",
@@ -305,19 +308,39 @@ static const struct verb verbs[] = {
 	{ "save", "writes the state to the descriptor while its clock stands, then tells `saved` or `save-failed`; "
 		  "from a cell the descriptor is a pipe's, as files are bounded there",
 	  do_save, 0, 1, { { 0 } } },
-	{ "link", "sets the carrier of a NIC", do_device, 0, 0,
-	  { { "nic", VERB_U32, true }, { "up", VERB_BOOLEAN, true }, { 0 } } },
-	{ "balloon", "sets what the guest shall give back", do_device, 0, 0, { { "bytes", VERB_U56, true }, { 0 } } },
-	{ "vsock-connect", "hands a host's stream to the guest's port",
-	  do_device, 0, 1, { { "port", VERB_U32, true }, { 0 } } },
-	{ "vsock-answer", "hands the stream that the guest dialled; without one nobody is there",
-	  do_device, 0, 1, { { "token", VERB_U32, true }, { 0 } } },
 };
 /* clang-format on */
 
-const struct verb_table machine_verbs = { .who = "A machine, to its supervisor", .verbs = verbs,
-					  .n_verbs = sizeof verbs / sizeof *verbs,
-					  .common = common_args, .is_quiet = true };
+/* Own verbs, then those of the devices. */
+struct joined {
+	struct verb verb[VERBS_MAX];
+	size_t n;
+};
+
+static void join_device(void *ctx, const struct verb *v)
+{
+	struct joined *all = ctx;
+
+	assert(all->n < VERBS_MAX);
+	all->verb[all->n] = *v;
+	all->verb[all->n++].fn = do_device;
+}
+
+const struct verb_table *machine_verbs(void)
+{
+	static struct joined all;
+	static struct verb_table table = {
+		.who = "A machine, to its supervisor", .verbs = all.verb, .common = common_args, .is_quiet = true
+	};
+
+	if (!all.n) {
+		all.n = sizeof own_verbs / sizeof *own_verbs;
+		memcpy(all.verb, own_verbs, sizeof own_verbs);
+		devices_each_verb(join_device, &all);
+		table.n_verbs = all.n;
+	}
+	return &table;
+}
 
 static void control_message(void *ctx, struct control *c, json_t *msg, int *fds, int n_fds,
 			    int status)
@@ -332,7 +355,7 @@ static void control_message(void *ctx, struct control *c, json_t *msg, int *fds,
 		machine_end_now(m, MACHINE_END_QUIT, str_dup("the supervisor is gone"));
 		return;
 	}
-	(void)verb_dispatch(&machine_verbs, &call);
+	(void)verb_dispatch(machine_verbs(), &call);
 }
 
 int machine_io_open(struct machine *m)
@@ -344,8 +367,10 @@ int machine_io_open(struct machine *m)
 				&m->serial_source);
 	if (r == 0 && m->threads)
 		r = loop_add_timer(m->loop, NSEC_NEVER, serial_due, m, &m->serial_timer);
-	if (r == 0 && m->cfg.control_fd >= 0)
+	if (r == 0 && m->cfg.control_fd >= 0) {
+		(void)machine_verbs();
 		r = control_new(m->loop, m->cfg.control_fd, control_message, m, &m->control);
+	}
 	if (r == 0 && m->control)
 		control_keep(m->control);
 	return r;

@@ -13,6 +13,8 @@
  * Used by: vmm/machine.c, vmm/machine_run.c.   Depends on: vmm/cpu/kvm/kvm.h. */
 #include "vmm/machine_impl.h"
 
+#include "vmm/machine_threads.h"
+
 #include <errno.h>
 
 /* ---- what a processor asks of the machine, from its thread --------------------------- */

@@ -23,6 +23,8 @@
 #include "vmm/machine_impl.h"
 
 #include "core/sandbox.h"
+#include "vmm/machine.h"
+#include "vmm/machine_threads.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -32,6 +32,7 @@
 #include "core/cleanup.h"
 #include "core/state.h"
 #include "vmm/mem_state.h"
+#include "vmm/machine.h"
 
 #include <string.h>
 #include <sys/mman.h>

@@ -16,6 +16,7 @@
 #include "core/cleanup.h"
 #include "vmm/dev/virtio_vsock.h"
 #include "vmm/machine_impl.h"
+#include "vmm/machine.h"
 
 #include <fcntl.h>
 #include <getopt.h>

@@ -7,6 +7,7 @@
 #include "tests/forge.h"
 #include "tests/kernel.h"
 #include "vmm/machine_impl.h"
+#include "vmm/machine.h"
 
 #include <stdio.h>
 #include <sys/mman.h>

@@ -13,6 +13,7 @@
 #include "tests/vmm/smp_guest.h"
 #include "vmm/cpu/msr.h"
 #include "vmm/machine_impl.h"
+#include "vmm/machine.h"
 
 #include <pthread.h>
 #include <stdio.h>

@@ -29,6 +29,7 @@
 #include "tests/forge.h"
 #include "vmm/boot/cpio.h"
 #include "vmm/machine_impl.h"
+#include "vmm/machine.h"
 
 #include <fcntl.h>
 #include <getopt.h>

@@ -9,7 +9,12 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct verb_table *const tables[] = { &serve_verbs, &fabric_verbs, &machine_verbs };
+enum { TABLE_COUNT = 3 };
+
+static const struct verb_table *table(int i)
+{
+	return i == 0 ? &serve_verbs : i == 1 ? &fabric_verbs : machine_verbs();
+}
 
 static void read_page(struct bytes *out)
 {
@@ -30,7 +35,7 @@ START_TEST(test_the_page_has_the_table)
 	CLEANUP(bytes) struct bytes rows = { 0 };
 
 	read_page(&page);
-	verb_print(tables[_i], &rows);
+	verb_print(table(_i), &rows);
 	bytes_append(&rows, "", 1);
 	ck_assert_msg(strstr((char *)page.data, (char *)rows.data) != NULL,
 		      "docs/protocol.md lacks this part, which is what the code says:\n%s", (char *)rows.data);
@@ -40,7 +45,7 @@ END_TEST
 /* A verb is found by its first row, and a list of arguments ends inside its array. */
 START_TEST(test_the_table_is_sane)
 {
-	const struct verb_table *t = tables[_i];
+	const struct verb_table *t = table(_i);
 
 	for (size_t i = 0; i < t->n_verbs; i++) {
 		size_t n = 0;
@@ -61,8 +66,8 @@ static Suite *make_suite(void)
 	Suite *s = suite_create("protocol");
 	TCase *t = tcase_create("protocol");
 
-	tcase_add_loop_test(t, test_the_page_has_the_table, 0, (int)(sizeof tables / sizeof *tables));
-	tcase_add_loop_test(t, test_the_table_is_sane, 0, (int)(sizeof tables / sizeof *tables));
+	tcase_add_loop_test(t, test_the_page_has_the_table, 0, TABLE_COUNT);
+	tcase_add_loop_test(t, test_the_table_is_sane, 0, TABLE_COUNT);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -5,6 +5,7 @@
 #include "vmm/dev/virtio_balloon.h"
 #include "vmm/dev/virtio_net.h"
 #include "vmm/machine_impl.h"
+#include "vmm/machine.h"
 
 enum { NIC_COUNT = 2 };
 

@@ -6,6 +6,7 @@
 #include "vmm/dev/virtio_console.h"
 #include "vmm/dev/virtio_rng.h"
 #include "vmm/machine_impl.h"
+#include "vmm/machine.h"
 
 #include <elf.h>
 #include <string.h>

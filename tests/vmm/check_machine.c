@@ -5,6 +5,7 @@
 #include "tests/kernel.h"
 #include "tests/unit.h"
 #include "vmm/machine_impl.h"
+#include "vmm/machine.h"
 
 #include <errno.h>
 #include <string.h>

@@ -5,6 +5,7 @@
 #include "tests/unit.h"
 #include "tests/vmm/smp_guest.h"
 #include "vmm/machine_impl.h"
+#include "vmm/machine.h"
 
 #include <string.h>
 

@@ -14,6 +14,7 @@
 #include "vmm/dev/virtio_vsock.h"
 #include "vmm/dev/vmgenid.h"
 #include "vmm/machine_impl.h"
+#include "vmm/machine.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,6 +5,7 @@
 #include "tests/unit.h"
 #include "vmm/dev/vmgenid.h"
 #include "vmm/machine_impl.h"
+#include "vmm/machine.h"
 
 #include <sys/mman.h>
 

@@ -37,7 +37,7 @@ static void port_write(void *ctx, uint64_t off, unsigned size, uint64_t v)
 
 static const struct bus_ops port_ops = { port_read, port_write };
 
-static const struct device_ops ops = { .name = "i8042", .free = free };
+const struct device_ops i8042_ops = { .name = "i8042", .free = free };
 
 int i8042_make(const struct device_host *host, uint32_t index, struct device *ret_device)
 {
@@ -49,6 +49,6 @@ int i8042_make(const struct device_host *host, uint32_t index, struct device *re
 	k->host = host;
 	bus_region_init(&k->port, &port_ops, k, 1);
 	bus_pio_add(host->bus, &k->port, COMMAND_PORT);
-	*ret_device = (struct device){ .ops = &ops, .dev = k };
+	*ret_device = (struct device){ .ops = &i8042_ops, .dev = k };
 	return 0;
 }

@@ -314,7 +314,7 @@ static void dev_state(void *dev, struct state *s, uint32_t index)
 	i8254_state(dev, s);
 }
 
-static const struct device_ops ops = { .name = "i8254", .state = dev_state, .free = free };
+const struct device_ops i8254_ops = { .name = "i8254", .state = dev_state, .free = free };
 
 int i8254_make(const struct device_host *host, uint32_t index, struct device *ret_device)
 {
@@ -324,6 +324,6 @@ int i8254_make(const struct device_host *host, uint32_t index, struct device *re
 	if (!p)
 		return -ENOMEM;
 	i8254_init(p, host->bus, host->clock, host->irq(host->ctx, 0));
-	*ret_device = (struct device){ .ops = &ops, .dev = p };
+	*ret_device = (struct device){ .ops = &i8254_ops, .dev = p };
 	return 0;
 }

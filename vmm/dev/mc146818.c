@@ -270,7 +270,7 @@ static void dev_state(void *dev, struct state *s, uint32_t index)
 	mc146818_state(dev, s);
 }
 
-static const struct device_ops ops = { .name = "mc146818", .state = dev_state, .free = free };
+const struct device_ops mc146818_ops = { .name = "mc146818", .state = dev_state, .free = free };
 
 int mc146818_make(const struct device_host *host, uint32_t index, struct device *ret_device)
 {
@@ -281,6 +281,6 @@ int mc146818_make(const struct device_host *host, uint32_t index, struct device 
 		return -ENOMEM;
 	mc146818_init(r, host->bus, host->clock, host->irq(host->ctx, 8),
 		      (struct irq_line){ .set = dev_alarm, .ctx = host->acpi });
-	*ret_device = (struct device){ .ops = &ops, .dev = r };
+	*ret_device = (struct device){ .ops = &mc146818_ops, .dev = r };
 	return 0;
 }

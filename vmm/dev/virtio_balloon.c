@@ -23,6 +23,7 @@
 #include "vmm/dev/virtio_balloon.h"
 
 #include "core/state.h"
+#include "core/verb.h"
 #include "core/wire.h"
 #include "vmm/devices.h"
 
@@ -280,6 +281,11 @@ static void dev_stats(void *dev, json_t *into)
 	virtio_balloon_ask_stats(b);
 }
 
+static const struct verb verbs[] = {
+	{ "balloon", "sets what the guest shall give back", NULL, 0, 0, { { "bytes", VERB_U56, true }, { 0 } } },
+	{ 0 },
+};
+
 /* {"do":"balloon","bytes":N} */
 static bool dev_request(void *dev, uint32_t index, const char *what, json_t *msg, int *fd)
 {
@@ -299,9 +305,13 @@ static void dev_free(void *dev)
 	(void)virtio_balloon_free(dev);
 }
 
-static const struct device_ops ops = { .name = "virtio-balloon", .state = dev_state,
-				       .hold = dev_hold, .stats = dev_stats,
-				       .request = dev_request, .free = dev_free };
+const struct device_ops virtio_balloon_ops = { .name = "virtio-balloon",
+					       .state = dev_state,
+					       .hold = dev_hold,
+					       .stats = dev_stats,
+					       .verbs = verbs,
+					       .request = dev_request,
+					       .free = dev_free };
 
 int virtio_balloon_make(const struct device_host *host, uint32_t index, struct device *ret_device)
 {
@@ -310,6 +320,6 @@ int virtio_balloon_make(const struct device_host *host, uint32_t index, struct d
 
 	(void)index;
 	if (r == 0)
-		*ret_device = (struct device){ .ops = &ops, .dev = b, .pci = &b->pci.pci };
+		*ret_device = (struct device){ .ops = &virtio_balloon_ops, .dev = b, .pci = &b->pci.pci };
 	return r;
 }

@@ -512,8 +512,9 @@ static void dev_free(void *dev)
 	(void)virtio_console_free(dev);
 }
 
-static const struct device_ops ops = { .name = "virtio-console", .state = dev_state,
-				       .hold = dev_hold, .free = dev_free };
+const struct device_ops virtio_console_ops = {
+	.name = "virtio-console", .state = dev_state, .hold = dev_hold, .free = dev_free
+};
 
 int virtio_console_make(const struct device_host *host, uint32_t index, struct device *ret_device)
 {
@@ -526,6 +527,6 @@ int virtio_console_make(const struct device_host *host, uint32_t index, struct d
 
 	(void)index;
 	if (r == 0)
-		*ret_device = (struct device){ .ops = &ops, .dev = c, .pci = &c->pci.pci };
+		*ret_device = (struct device){ .ops = &virtio_console_ops, .dev = c, .pci = &c->pci.pci };
 	return r;
 }

@@ -31,11 +31,13 @@
  *
  * Used by: vmm/devices.c.   Depends on: core/ring.h, core/loop.h, core/state.h.
  * Sources: virtio 1.2 §5.1. */
-#include "vmm/dev/virtio_net_impl.h"
+#include "vmm/dev/virtio_net.h"
 
 #include "core/loop.h"
 #include "core/state.h"
+#include "core/verb.h"
 #include "core/wire.h"
+#include "vmm/dev/virtio_net_impl.h"
 #include "vmm/devices.h"
 
 #include <errno.h>
@@ -466,6 +468,16 @@ static void dev_stats(void *dev, json_t *into)
 			       "rx_stalls", (json_int_t)s->rx_stalls));
 }
 
+static const struct verb verbs[] = {
+	{ "link",
+	  "sets the carrier of a NIC",
+	  NULL,
+	  0,
+	  0,
+	  { { "nic", VERB_U32, true }, { "up", VERB_BOOLEAN, true }, { 0 } } },
+	{ 0 },
+};
+
 /* {"do":"link","nic":N,"up":BOOL} */
 static bool dev_request(void *dev, uint32_t index, const char *what, json_t *msg, int *fd)
 {
@@ -488,10 +500,15 @@ static void dev_free(void *dev)
 	ring_pair_detach(&rings);
 }
 
-static const struct device_ops ops = { .name = "virtio-net", .state = dev_state,
-				       .hold = dev_hold, .resumed = dev_resumed,
-				       .between = dev_between, .stats = dev_stats,
-				       .request = dev_request, .free = dev_free };
+const struct device_ops virtio_net_ops = { .name = "virtio-net",
+					   .state = dev_state,
+					   .hold = dev_hold,
+					   .resumed = dev_resumed,
+					   .between = dev_between,
+					   .stats = dev_stats,
+					   .verbs = verbs,
+					   .request = dev_request,
+					   .free = dev_free };
 
 int virtio_net_make(const struct device_host *host, uint32_t index, struct device *ret_device)
 {
@@ -520,6 +537,6 @@ int virtio_net_make(const struct device_host *host, uint32_t index, struct devic
 	}
 	n->own_rings = rings;
 	n->cfg.rings = &n->own_rings;
-	*ret_device = (struct device){ .ops = &ops, .dev = n, .pci = &n->pci.pci };
+	*ret_device = (struct device){ .ops = &virtio_net_ops, .dev = n, .pci = &n->pci.pci };
 	return 0;
 }

@@ -2,7 +2,7 @@
 #ifndef MUSTER_VMM_DEV_VIRTIO_NET_IMPL_H
 #define MUSTER_VMM_DEV_VIRTIO_NET_IMPL_H
 
-#include "vmm/dev/virtio_net.h"
+#include "vmm/dev/virtio_net_types.h"
 
 /* The offload header (§5.1.6). */
 enum { HDR_F_NEEDS_CSUM = 1, HDR_F_DATA_VALID = 2 };

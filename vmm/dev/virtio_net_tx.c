@@ -14,6 +14,7 @@
  *
  * Used by: vmm/dev/virtio_net.c.   Depends on: core/ring.h.
  * Sources: virtio 1.2 §5.1.6.2. */
+#include "vmm/dev/virtio_net.h"
 #include "vmm/dev/virtio_net_impl.h"
 
 #include "core/wire.h"

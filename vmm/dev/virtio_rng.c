@@ -83,7 +83,7 @@ static void dev_free(void *dev)
 	(void)virtio_rng_free(dev);
 }
 
-static const struct device_ops ops = { .name = "virtio-rng", .state = dev_state, .free = dev_free };
+const struct device_ops virtio_rng_ops = { .name = "virtio-rng", .state = dev_state, .free = dev_free };
 
 int virtio_rng_make(const struct device_host *host, uint32_t index, struct device *ret_device)
 {
@@ -94,6 +94,6 @@ int virtio_rng_make(const struct device_host *host, uint32_t index, struct devic
 	(void)index;
 	if (virtio_rng_new(&cfg, &r) < 0)
 		return -ENOMEM;
-	*ret_device = (struct device){ .ops = &ops, .dev = r, .pci = &r->pci.pci };
+	*ret_device = (struct device){ .ops = &virtio_rng_ops, .dev = r, .pci = &r->pci.pci };
 	return 0;
 }

@@ -22,10 +22,12 @@
  *
  * Used by: vmm/devices.c.   Depends on: vmm/dev/virtio_pci.h.
  * Sources: virtio 1.2 §5.10. */
-#include "vmm/dev/virtio_vsock_impl.h"
+#include "vmm/dev/virtio_vsock.h"
 
 #include "core/state.h"
+#include "core/verb.h"
 #include "core/wire.h"
+#include "vmm/dev/virtio_vsock_impl.h"
 #include "vmm/devices.h"
 
 #include <errno.h>
@@ -442,6 +444,22 @@ static void dev_dial(void *ctx, uint32_t port, uint32_t token)
 		virtio_vsock_answer(v, token, -1);
 }
 
+static const struct verb verbs[] = {
+	{ "vsock-connect",
+	  "hands a host's stream to the guest's port",
+	  NULL,
+	  0,
+	  1,
+	  { { "port", VERB_U32, true }, { 0 } } },
+	{ "vsock-answer",
+	  "hands the stream that the guest dialled; without one nobody is there",
+	  NULL,
+	  0,
+	  1,
+	  { { "token", VERB_U32, true }, { 0 } } },
+	{ 0 },
+};
+
 /* {"do":"vsock-answer","token":N} and {"do":"vsock-connect","port":N}, with a stream of the
  * host's that is taken over; an answer without one says that nobody is there. */
 static bool dev_request(void *dev, uint32_t index, const char *what, json_t *msg, int *fd)
@@ -468,8 +486,12 @@ static void dev_free(void *dev)
 	(void)virtio_vsock_free(dev);
 }
 
-static const struct device_ops ops = { .name = "virtio-vsock", .state = dev_state,
-				       .hold = dev_hold, .request = dev_request, .free = dev_free };
+const struct device_ops virtio_vsock_ops = { .name = "virtio-vsock",
+					     .state = dev_state,
+					     .hold = dev_hold,
+					     .verbs = verbs,
+					     .request = dev_request,
+					     .free = dev_free };
 
 int virtio_vsock_make(const struct device_host *host, uint32_t index, struct device *ret_device)
 {
@@ -486,6 +508,6 @@ int virtio_vsock_make(const struct device_host *host, uint32_t index, struct dev
 		return r;
 	v->host = host;
 	v->cfg.ctx = v;
-	*ret_device = (struct device){ .ops = &ops, .dev = v, .pci = &v->pci.pci };
+	*ret_device = (struct device){ .ops = &virtio_vsock_ops, .dev = v, .pci = &v->pci.pci };
 	return 0;
 }

@@ -3,7 +3,7 @@
 #ifndef MUSTER_VMM_DEV_VIRTIO_VSOCK_IMPL_H
 #define MUSTER_VMM_DEV_VIRTIO_VSOCK_IMPL_H
 
-#include "vmm/dev/virtio_vsock.h"
+#include "vmm/dev/virtio_vsock_types.h"
 
 /* A packet's header (§5.10.6), in our byte order. */
 struct vsock_hdr {

@@ -92,7 +92,7 @@ static void dev_resumed(void *dev, bool is_loaded)
 	acpi_gpe_raise(v->host->acpi, v->gpe);
 }
 
-static const struct device_ops ops = {
+const struct device_ops vmgenid_ops = {
 	.name = "vmgenid", .firmware = dev_firmware, .state = dev_state, .resumed = dev_resumed, .free = free
 };
 
@@ -112,6 +112,6 @@ int vmgenid_make(const struct device_host *host, uint32_t index, struct device *
 		return -ENOMEM;
 	v->host = host;
 	v->gpe = (unsigned)gpe;
-	*ret_device = (struct device){ .ops = &ops, .dev = v };
+	*ret_device = (struct device){ .ops = &vmgenid_ops, .dev = v };
 	return 0;
 }
