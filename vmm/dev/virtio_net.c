@@ -404,13 +404,15 @@ void virtio_net_state(struct virtio_net *n, struct state *s, uint32_t index)
 	uint32_t version;
 
 	memcpy(&mac, n->cfg.mac.b, MAC_LEN);
-	version = state_begin(s, "vnet", index, 3);
+	version = state_begin(s, "vnet", index, 4);
 	state_same(s, mac, "a hardware address");
 	state_same(s, n->cfg.mtu, "an MTU");
 	speed_state(n, s, version);
 	virtio_pci_state(&n->pci, s);
 	for (size_t i = 0; i < sizeof count / sizeof count[0]; i++)
 		state_u64(s, count[i]);
+	if (version >= 4)
+		state_u64(s, &n->stats.rx_no_memory);
 	state_bool(s, &n->link_up);
 	state_bool(s, &announces);
 	if (version == 1)
@@ -458,25 +460,23 @@ static void dev_stats(void *dev, json_t *into)
 		all = json_array();
 		json_object_set_new(into, "nics", all);
 	}
-	json_array_append_new(
-		all, json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "tx_frames",
-			       (json_int_t)s->tx_frames, "tx_bytes", (json_int_t)s->tx_bytes,
-			       "tx_malformed", (json_int_t)s->tx_malformed, "tx_link_down",
-			       (json_int_t)s->tx_link_down, "tx_stalls", (json_int_t)s->tx_stalls,
-			       "rx_frames", (json_int_t)s->rx_frames, "rx_bytes", (json_int_t)s->rx_bytes,
-			       "rx_too_long", (json_int_t)s->rx_too_long, "rx_off", (json_int_t)s->rx_off,
-			       "rx_stalls", (json_int_t)s->rx_stalls));
+	json_array_append_new(all, json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "tx_frames",
+					     (json_int_t)s->tx_frames, "tx_bytes", (json_int_t)s->tx_bytes,
+					     "tx_malformed", (json_int_t)s->tx_malformed, "tx_link_down",
+					     (json_int_t)s->tx_link_down, "tx_stalls", (json_int_t)s->tx_stalls,
+					     "rx_frames", (json_int_t)s->rx_frames, "rx_bytes", (json_int_t)s->rx_bytes,
+					     "rx_too_long", (json_int_t)s->rx_too_long, "rx_off", (json_int_t)s->rx_off,
+					     "rx_malformed", (json_int_t)s->rx_malformed, "rx_no_memory",
+					     (json_int_t)s->rx_no_memory, "rx_stalls", (json_int_t)s->rx_stalls));
 }
 
+/* clang-format off */
 static const struct verb verbs[] = {
-	{ "link",
-	  "sets the carrier of a NIC",
-	  NULL,
-	  0,
-	  0,
+	{ "link", "sets the carrier of a NIC", NULL, 0, 0,
 	  { { "nic", VERB_U32, true }, { "up", VERB_BOOLEAN, true }, { 0 } } },
 	{ 0 },
 };
+/* clang-format on */
 
 /* {"do":"link","nic":N,"up":BOOL} */
 static bool dev_request(void *dev, uint32_t index, const char *what, json_t *msg, int *fd)

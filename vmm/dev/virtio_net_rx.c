@@ -10,8 +10,8 @@
  * that is off (no driver, no carrier) are dropped.
  *
  * A frame that fits the guest's buffers never is lost here otherwise:
- * taken off the ring = rx_frames + rx_too_long + rx_off + rx_malformed, apart
- * from what rx_segmented multiplies.
+ * taken off the ring = rx_frames + rx_too_long + rx_off + rx_malformed + rx_no_memory,
+ * apart from what rx_segmented multiplies.
  *
  * Used by: vmm/dev/virtio_net.c.   Depends on: core/ring.h, core/checksum.h.
  * Sources: virtio 1.2 §5.1.6.3, §5.1.6.4. */
@@ -161,7 +161,7 @@ static void cut(struct virtio_net *n, const struct ring_record *rec)
 	bool bad = false;
 
 	if (!f) {
-		n->stats.rx_malformed++;
+		n->stats.rx_no_memory++;
 		return;
 	}
 	memcpy(f->data, rec->data, rec->len);
@@ -170,8 +170,10 @@ static void cut(struct virtio_net *n, const struct ring_record *rec)
 	if (f->offload.gso_type != GSO_NONE)
 		n->stats.rx_segmented++;
 	n->segments = frame_segment(NULL, f, &bad);
-	if (!n->segments || bad)
+	if (bad)
 		n->stats.rx_malformed++;
+	else if (!n->segments)
+		n->stats.rx_no_memory++;
 }
 
 void virtio_net_segments_drop(struct virtio_net *n)

@@ -69,6 +69,7 @@ struct virtio_net_stats {
 	uint64_t rx_too_long; /* longer than the guest's buffers */
 	uint64_t rx_off; /* link down, or no driver */
 	uint64_t rx_malformed; /* an offload header that lies */
+	uint64_t rx_no_memory; /* the host had none to cut it in */
 	uint64_t rx_stalls; /* times the guest had no buffer (frames wait) */
 	uint64_t rx_segmented; /* GSO frames cut for a guest that cannot take them */
 };

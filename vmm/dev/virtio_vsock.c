@@ -444,21 +444,15 @@ static void dev_dial(void *ctx, uint32_t port, uint32_t token)
 		virtio_vsock_answer(v, token, -1);
 }
 
+/* clang-format off */
 static const struct verb verbs[] = {
-	{ "vsock-connect",
-	  "hands a host's stream to the guest's port",
-	  NULL,
-	  0,
-	  1,
+	{ "vsock-connect", "hands a host's stream to the guest's port", NULL, 0, 1,
 	  { { "port", VERB_U32, true }, { 0 } } },
-	{ "vsock-answer",
-	  "hands the stream that the guest dialled; without one nobody is there",
-	  NULL,
-	  0,
-	  1,
+	{ "vsock-answer", "hands the stream that the guest dialled; without one nobody is there", NULL, 0, 1,
 	  { { "token", VERB_U32, true }, { 0 } } },
 	{ 0 },
 };
+/* clang-format on */
 
 /* {"do":"vsock-answer","token":N} and {"do":"vsock-connect","port":N}, with a stream of the
  * host's that is taken over; an answer without one says that nobody is there. */
