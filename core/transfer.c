@@ -8,10 +8,13 @@
  * A file is written without a name (O_TMPFILE) and linked when it is whole, so a receiver that is
  * killed leaves nothing. A name that exists is replaced by a rename of a temporary one beside it; file
  * systems without nameless files have such a name from the start. A folder that is new is filled
- * under one; one that is there is merged into, file by file. What failed is removed.
+ * under one; one that is there is merged into, file by file. What failed is removed. What a killed receiver left
+ * under a temporary name, the next one in that folder removes (core/transfer_temp.c).
  *
- * Used by: cli/cmd_cp.c, images/agent/session.c.   Depends on: core/session.h. */
+ * Used by: cli/cmd_cp.c, images/agent/session.c.   Depends on: core/session.h, core/transfer_temp.h. */
 #include "core/transfer.h"
+
+#include "core/transfer_temp.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -295,13 +298,6 @@ static void cleanup_target(struct target *g)
 	target_done(g);
 }
 
-static char *temporary_name(void)
-{
-	static unsigned n;
-
-	return str_printf(".muster-copy.%d.%u", (int)getpid(), ++n);
-}
-
 /* Finds the folder that gets the tree, and its name in there. */
 static int target_open(struct transfer *t, struct target *g, const char *dst, const char *base)
 {
@@ -334,6 +330,8 @@ static int target_open(struct transfer *t, struct target *g, const char *dst, co
 	if (g->stack[0].fd < 0)
 		return fail_errno(t, g->parent);
 	g->depth = 1;
+	if (g->device < 0)
+		transfer_temp_sweep(g->stack[0].fd);
 	return 0;
 }
 
@@ -427,19 +425,17 @@ static void cleanup_new_file(struct new_file *f)
 /* Returns 0 or -1 with errno. */
 static int new_file_open(int dir_fd, struct new_file *ret_file)
 {
+	int r;
+
 	*ret_file = (struct new_file){ .dir_fd = dir_fd, .fd = -1 };
 	/* A file without a name is linked through /proc. */
 	if (access("/proc/self/fd", F_OK) == 0)
 		ret_file->fd = openat(dir_fd, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
 	if (ret_file->fd >= 0)
 		return 0;
-	ret_file->temp = temporary_name();
-	ret_file->fd = openat(dir_fd, ret_file->temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (ret_file->fd >= 0)
-		return 0;
-	free(ret_file->temp);
-	ret_file->temp = NULL;
-	return -1;
+	r = transfer_temp_file(dir_fd, &ret_file->temp, &ret_file->fd);
+	errno = -r;
+	return r < 0 ? -1 : 0;
 }
 
 /* Gives the file its @name, and takes that from what had it. Returns 0 or -1 with errno. */
@@ -452,7 +448,8 @@ static int put_in_place(struct new_file *f, const char *name)
 			return 0;
 		if (errno != EEXIST)
 			return -1;
-		f->temp = temporary_name();
+		(void)transfer_temp_hold(f->fd); /* it has no name yet */
+		f->temp = transfer_temp_name();
 		if (linkat(AT_FDCWD, self, f->dir_fd, f->temp, AT_SYMLINK_FOLLOW) < 0) {
 			free(f->temp); /* that name is not this file's */
 			f->temp = NULL;
@@ -487,7 +484,7 @@ static int receive_file(struct transfer *t, int dir_fd, const char *name, const 
 
 static int receive_link(struct transfer *t, int dir_fd, const struct session_entry *e)
 {
-	CLEANUP(free) char *temp = temporary_name();
+	CLEANUP(free) char *temp = transfer_temp_name();
 	struct timespec times[2];
 
 	if (!may_replace(dir_fd, e->name))
@@ -510,7 +507,7 @@ static int enter_folder(struct transfer *t, struct target *g, const char *name, 
 {
 	int dir_fd = g->stack[g->depth - 1].fd;
 	struct folder f = { .mode = e->mode & t->mode_mask, .mtime_ns = e->mtime_ns };
-	bool is_root = g->depth == 1;
+	bool is_root = g->depth == 1, is_new = false;
 	struct stat st;
 
 	if (g->depth == DEPTH_MAX)
@@ -519,14 +516,23 @@ static int enter_folder(struct transfer *t, struct target *g, const char *name, 
 		name = ".";
 		f.keeps_mode = true;
 	} else if (is_root && fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
-		g->temp = temporary_name();
-		name = g->temp;
+		int r = transfer_temp_folder(dir_fd, &g->temp, &f.fd);
+
+		errno = -r;
+		if (r < 0)
+			return fail_errno(t, name);
+		g->stack[g->depth++] = f;
+		return 0;
 	}
-	if (mkdirat(dir_fd, name, 0700) < 0 && errno != EEXIST)
+	if (mkdirat(dir_fd, name, 0700) == 0)
+		is_new = true;
+	else if (errno != EEXIST)
 		return fail_errno(t, name);
 	f.fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (f.fd < 0)
 		return fail_errno(t, name);
+	if (!is_new)
+		transfer_temp_sweep(f.fd);
 	g->stack[g->depth++] = f;
 	return 0;
 }
@@ -540,14 +546,16 @@ static int leave_folder(struct transfer *t, struct target *g)
 	times_of(f->mtime_ns, times);
 	if (!f->keeps_mode && (fchmod(f->fd, f->mode) < 0 || futimens(f->fd, times) < 0))
 		r = fail_errno(t, "the folder's mode");
+	if (r == 0 && g->depth == 1 && g->temp) { /* the open folder is held until it has its name */
+		if (renameat(g->stack[0].fd, g->temp, g->stack[0].fd, g->name) < 0) {
+			r = fail_errno(t, g->name);
+		} else {
+			free(g->temp);
+			g->temp = NULL;
+		}
+	}
 	(void)close(f->fd);
-	if (r < 0 || g->depth > 1 || !g->temp)
-		return r;
-	if (renameat(g->stack[0].fd, g->temp, g->stack[0].fd, g->name) < 0)
-		return fail_errno(t, g->name);
-	free(g->temp);
-	g->temp = NULL;
-	return 0;
+	return r;
 }
 
 static int take_entry(struct transfer *t, struct target *g, const struct session_frame *frame)

@@ -9,8 +9,8 @@ $(O)/share/images/guest/agent: $(AGENT_SRC) images/agent/agent.h core/session.h 
 	$(CC) $(GUEST_CFLAGS) -static -s -o $@ $(AGENT_SRC) -ljansson
 
 # The guest service: commands and file transfers over vsock, by the host's own codec.
-SESSION_SRC := images/agent/session.c images/agent/session_exec.c images/agent/session_run.c core/session.c core/transfer.c core/bytes.c core/base64.c
-$(O)/share/images/guest/session: $(SESSION_SRC) images/agent/session.h core/session.h core/transfer.h core/bytes.h
+SESSION_SRC := images/agent/session.c images/agent/session_exec.c images/agent/session_run.c core/session.c core/transfer.c core/transfer_temp.c core/bytes.c core/base64.c
+$(O)/share/images/guest/session: $(SESSION_SRC) images/agent/session.h core/session.h core/transfer.h core/transfer_temp.h core/bytes.h
 	@mkdir -p $(@D)
 	$(CC) $(GUEST_CFLAGS) -static -s -o $@ $(SESSION_SRC)
 
