@@ -67,7 +67,8 @@ static int make_held(int dir_fd, int (*make)(int dir_fd, const char *name), char
 
 		if (fd < 0) {
 			r = -errno;
-			if (r == -EEXIST || r == -ENOENT) /* an earlier process of this number left it; a sweep was here */
+			/* An earlier process of this number left it; a sweep was here. */
+			if (r == -EEXIST || r == -ENOENT)
 				continue;
 			return r;
 		}

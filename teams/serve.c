@@ -160,6 +160,14 @@ static void on_exec_done(void *ctx, const struct exec_result *result)
 	exec_req_free(req);
 }
 
+/* What is said of an agent that is not there: in some states it answered once. */
+static const char *agent_silence(enum vm_state state)
+{
+	if (state == VM_BOOTING)
+		return "does not answer yet";
+	return state == VM_SETUP || state == VM_CHECKING || state == VM_READY ? "no longer answers" : "does not answer";
+}
+
 /* Says why the agent of @v cannot be asked; true when it can. */
 static bool agent_is_there(struct client *c, json_int_t id, const struct vm_host *v)
 {
@@ -168,8 +176,8 @@ static bool agent_is_there(struct client *c, json_int_t id, const struct vm_host
 	else if (!v->vm.has_machine)
 		client_fail(c, id, 1, "%s is %s", v->tv->name, vm_state_str(v->vm.state));
 	else if (!v->agent || !agent_is_synced(v->agent))
-		client_fail(c, id, 1, "%s is %s: its guest agent does not answer yet", v->tv->name,
-			    vm_state_str(v->vm.state));
+		client_fail(c, id, 1, "%s is %s: its guest agent %s", v->tv->name, vm_state_str(v->vm.state),
+			    agent_silence(v->vm.state));
 	else
 		return true;
 	return false;
@@ -227,13 +235,12 @@ struct agent_req {
 	struct vm_host *vm;
 	struct agent_req *next;
 };
-static struct agent_req *agent_reqs; /* the supervisor's process has one team */
 
 static void on_agent_reply(void *ctx, json_t *result, const char *error)
 {
 	struct agent_req *req = ctx;
 
-	for (struct agent_req **at = &agent_reqs; *at; at = &(*at)->next)
+	for (struct agent_req **at = &req->vm->sup->agent_reqs; *at; at = &(*at)->next)
 		if (*at == req) {
 			*at = req->next;
 			break;
@@ -267,8 +274,8 @@ static void do_agent(struct verb_call *call)
 	req = calloc(1, sizeof *req);
 	if (!req)
 		abort();
-	*req = (struct agent_req){ .client = c, .id = call->id, .vm = v, .next = agent_reqs };
-	agent_reqs = req;
+	*req = (struct agent_req){ .client = c, .id = call->id, .vm = v, .next = c->sup->agent_reqs };
+	c->sup->agent_reqs = req;
 	if (agent_call(v->agent, execute, args ? json_incref(args) : NULL,
 		       AGENT_CALL_S * NSEC_PER_SEC, on_agent_reply, req) < 0)
 		on_agent_reply(req, NULL, "the guest agent cannot be asked");
@@ -306,7 +313,7 @@ static const struct vm_host *silent_guest(const struct client *c)
 	for (const struct exec_req *req = c->execs; req; req = req->next)
 		if (req->job && exec_waits_for_agent(req->job, clock_now()))
 			return req->vm;
-	for (const struct agent_req *req = agent_reqs; req; req = req->next)
+	for (const struct agent_req *req = c->sup->agent_reqs; req; req = req->next)
 		if (req->client == c)
 			return req->vm;
 	return NULL;
@@ -507,7 +514,7 @@ static void client_free(struct client *c)
 
 	while (c->execs)
 		exec_req_free(c->execs);
-	for (struct agent_req *r = agent_reqs; r; r = r->next)
+	for (struct agent_req *r = sup->agent_reqs; r; r = r->next)
 		if (r->client == c)
 			r->client = NULL;
 	events_unfollow(&sup->events, c->control);
@@ -573,7 +580,7 @@ static void fail_agent_reqs(const struct vm_host *v)
 {
 	struct agent_req *next;
 
-	for (struct agent_req *req = agent_reqs; req; req = next) {
+	for (struct agent_req *req = v->sup->agent_reqs; req; req = next) {
 		next = req->next;
 		if (req->vm != v)
 			continue;

@@ -48,6 +48,8 @@ enum sup_state {
 
 enum { CLIENTS_MAX = 1024 /* a command on each VM of a large team, at once */ };
 
+struct agent_req;
+
 /* One connection of the command line. */
 struct client {
 	struct supervisor *sup;
@@ -163,6 +165,7 @@ struct supervisor {
 	struct loop_source *listen_source;
 	struct client *clients[CLIENTS_MAX];
 	size_t n_clients;
+	struct agent_req *agent_reqs; /* what clients asked of agents, serve.c's; owned */
 	uint64_t n_refused; /* requests that were wrong, or came at a wrong time */
 	struct sup_op op;
 	struct loop_source *end_timer, *start_timer;

@@ -77,8 +77,9 @@ START_TEST(what_is_held_stays_and_what_was_left_goes)
 }
 END_TEST
 
-static const char *const others[] = { ".muster-copy", ".muster-copy.1", ".muster-copy.1.", ".muster-copy.1.2.bak",
-				      ".muster-copy.x.1", ".muster-copy.-1.1", ".muster-copy.0.1", "muster-copy.1.1" };
+static const char *const others[] = { ".muster-copy",	      ".muster-copy.1",	  ".muster-copy.1.",
+				      ".muster-copy.1.2.bak", ".muster-copy.x.1", ".muster-copy.-1.1",
+				      ".muster-copy.0.1",     "muster-copy.1.1" };
 
 START_TEST(another_name_stays)
 {

@@ -160,6 +160,12 @@ static const struct {
 	{ SUP_UP, VM_BOOTING, 1, "{\"id\":1,\"do\":\"session\",\"vm\":\"a\"}", "agent does not answer yet" },
 	{ SUP_UP, VM_BOOTING, 1, "{\"id\":1,\"do\":\"agent\",\"vm\":\"a\",\"execute\":\"guest-ping\"}",
 	  "does not answer yet" },
+	/* it answered once */
+	{ SUP_UP, VM_READY, 1, "{\"id\":1,\"do\":\"session\",\"vm\":\"a\"}",
+	  "a is ready: its guest agent no longer answers" },
+	/* it may have answered once */
+	{ SUP_UP, VM_STOPPING, 1, "{\"id\":1,\"do\":\"session\",\"vm\":\"a\"}",
+	  "a is stopping: its guest agent does not answer" },
 };
 
 START_TEST(it_is_refused)
