@@ -2,6 +2,7 @@
  *
  * Images stay: `muster images remove` is for them. */
 #include "cli/commands.h"
+#include "teams/reap.h"
 
 #include <errno.h>
 #include <string.h>
@@ -79,6 +80,17 @@ int cli_purge_team(const struct store *store, const char *team)
 	return status;
 }
 
+/* What killed teams left outside of their folders. Teams that are up keep theirs. */
+static void reap_all(const struct store *store)
+{
+	json_t *list = store_list(store), *name;
+	size_t i;
+
+	json_array_foreach (list, i, name)
+		(void)reap_left(store, json_string_value(name));
+	json_decref(list);
+}
+
 int cmd_purge(const struct command *cmd, int argc, char **argv)
 {
 	static const struct option options[] = { CLI_OPT_HELP, CLI_OPT_FORMAT,
@@ -112,8 +124,10 @@ int cmd_purge(const struct command *cmd, int argc, char **argv)
 	} else {
 		print_list(list);
 		status = yes ? EXIT_DONE : ask();
-		if (status == EXIT_DONE)
+		if (status == EXIT_DONE) {
+			reap_all(&store);
 			status = remove_all(&store, list);
+		}
 	}
 	json_decref(list);
 	return status;

@@ -357,6 +357,13 @@ int dir_remove_all(const char *path)
 	return r;
 }
 
+char *path_folder(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return str_printf("%.*s", slash > path ? (int)(slash - path) : 1, path);
+}
+
 char *str_printf(const char *fmt, ...)
 {
 	struct bytes b = { 0 };

@@ -60,6 +60,8 @@ int dir_make_all(const char *path, unsigned mode);
 /* rm -rf, staying on one file system, following no links. -ENOENT is 0. */
 int dir_remove_all(const char *path);
 /* asprintf that aborts when memory is out. The caller owns the result. */
+/* The folder that @path lies in, which begins with a slash. The caller frees. */
+char *path_folder(const char *path);
 char *str_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* @s as UTF-8: bytes that are not are written \xNN. The caller owns the result. */
 char *str_utf8(const char *s);

@@ -205,11 +205,15 @@ static int landlock_allow(int rules, const char *dir, uint64_t allowed)
 	return 0;
 }
 
-static int allow_removal(int rules, const char *dir)
+static int allow_removal(int rules, const struct sandbox_dir *dir)
 {
-	CLEANUP(free) char *parent = str_dup(dir);
+	CLEANUP(free) char *parent = str_dup(dir->path);
 	char *slash = strrchr(parent, '/');
-	int r = landlock_allow(rules, dir, ACCESS_READ_DIR | ACCESS_REMOVE_DIR | ACCESS_REMOVE_FILE);
+	int r;
+
+	if (dir->is_files_only)
+		return landlock_allow(rules, dir->path, ACCESS_REMOVE_FILE);
+	r = landlock_allow(rules, dir->path, ACCESS_READ_DIR | ACCESS_REMOVE_DIR | ACCESS_REMOVE_FILE);
 
 	if (r < 0 || !slash)
 		return r;
@@ -218,7 +222,7 @@ static int allow_removal(int rules, const char *dir)
 }
 
 /* Everything a version of Landlock knows is forbidden but removal below @dirs. */
-static void landlock(const struct sandbox_policy *p, const char *const dirs[], size_t n)
+static void landlock(const struct sandbox_policy *p, const struct sandbox_dir dirs[], size_t n)
 {
 	static const uint8_t access_count[] = { 0, 13, 14, 15, 15, 16 };
 	long version = syscall(LANDLOCK_CREATE, NULL, 0, LANDLOCK_GET_VERSION);
@@ -233,7 +237,7 @@ static void landlock(const struct sandbox_policy *p, const char *const dirs[], s
 	all.files = (UINT64_C(1) << access_count[version < 5 ? version : 5]) - 1;
 	rules = (int)syscall(LANDLOCK_CREATE, &all, version < 4 ? 8 : version < 6 ? 16 : sizeof all, 0);
 	for (size_t i = 0; i < n && rules >= 0 && r == 0; i++)
-		r = allow_removal(rules, dirs[i]);
+		r = allow_removal(rules, &dirs[i]);
 	if (rules < 0 || r < 0 || syscall(LANDLOCK_RESTRICT, rules, 0) < 0)
 		log_info("cell: no Landlock: %s", strerror(r < 0 ? -r : errno));
 }
@@ -306,7 +310,7 @@ static int shut_process(const struct sandbox_policy *p, char **ret_why)
 	return 0;
 }
 
-int sandbox_isolate(enum sandbox_role role, const char *const dirs[], size_t n, char **ret_why)
+int sandbox_isolate(enum sandbox_role role, const struct sandbox_dir dirs[], size_t n, char **ret_why)
 {
 	const struct sandbox_policy *p = sandbox_policy(role);
 	pid_t parent;

@@ -41,6 +41,12 @@ bool sandbox_is_wanted(enum sandbox_role role);
  * Returns 0 or -errno (then @ret_why is a message which the caller frees, and the process must not go on). */
 int sandbox_narrow_view(enum sandbox_role role, const char *const dirs[], size_t n, char **ret_why);
 
+/* A folder below which a janitor may remove. */
+struct sandbox_dir {
+	const char *path;
+	bool is_files_only; /* nothing but files: no folder, and nothing can be listed */
+};
+
 /* Takes away, for good, by role: new privileges, the environment (a supervisor keeps Muster's own
  * variables), core dumps and inspection by others (unless MUSTER_DEBUG=1); the file system (an empty mount namespace,
  * Landlock), the network, IPC and host names of the host (namespaces); every
@@ -48,12 +54,12 @@ int sandbox_narrow_view(enum sandbox_role role, const char *const dirs[], size_t
  * the few that they use. The bounding set is emptied wherever the process may. A child that was bound to its
  * parent's life stays so. What the host has no means for is logged and left
  * to the list of system calls.
- * @dirs: SANDBOX_JANITOR only: the @n folders below which it may remove; empty
+ * @dirs: SANDBOX_JANITOR only: the @n folders below which it may remove; but for those of files only, empty
  *        folders in their parents too. Else NULL and 0.
  * To be called with one thread. Returns 0 or -errno (then @ret_why is a
  * message which the caller frees, and the process must not go on).
  * Sources: user_namespaces(7), pivot_root(2), landlock(7), prctl(2). */
-int sandbox_isolate(enum sandbox_role role, const char *const dirs[], size_t n, char **ret_why);
+int sandbox_isolate(enum sandbox_role role, const struct sandbox_dir dirs[], size_t n, char **ret_why);
 
 /* Sets the limits and the list of system calls, for all threads.
  * Returns 0 or -errno, as above.   Source: seccomp(2). */

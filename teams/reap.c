@@ -15,6 +15,7 @@
 #include "core/proc.h"
 #include "teams/cgroup.h"
 #include "teams/client.h"
+#include "teams/socket_path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -88,6 +89,7 @@ static int clean(const struct store *store, const char *team, char **ret_why)
 {
 	CLEANUP(free) char *dir = store_run_dir(store, team);
 	CLEANUP(free) char *note = store_cgroup_note(store, team);
+	CLEANUP(free) char *sockets = store_socket_note(store, team);
 	CLEANUP(fd) int lock = -1;
 	int r = store_lock(store, team, &lock, ret_why);
 
@@ -98,6 +100,8 @@ static int clean(const struct store *store, const char *team, char **ret_why)
 		*ret_why = str_printf("%s: %s", dir, strerror(-r));
 	else if ((r = cgroup_remove_noted(note)) < 0)
 		*ret_why = str_printf("the control group in %s: %s", note, strerror(-r));
+	else if ((r = socket_paths_remove_noted(sockets)) < 0)
+		*ret_why = str_printf("a socket that %s names: %s", sockets, strerror(-r));
 	store_unlock(store, team);
 	return r;
 }

@@ -99,7 +99,8 @@ int sup_spawn_janitor(struct supervisor *sup, char **ret_why)
 		(void)signal(SIGTERM, SIG_IGN);
 		spawn_fds_janitor(sup, fds[0], &keep);
 		keep_only(&keep);
-		janitor_run(fds[0], group, sup->store, sup->team->name, &sup->cgroup);
+		janitor_run(&(struct janitor){ fds[0], group, sup->store, sup->team->name, &sup->cgroup, sup->stations,
+					       sup->n_stations });
 	}
 	(void)close(fds[0]);
 	if (pid < 0) {

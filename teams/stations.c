@@ -6,7 +6,7 @@
  * A socket is made at a path that nothing is at, or where a socket is that nobody listens at any more. At the end
  * its path is removed if it still is that socket.
  *
- * Used by: supervisor.c.   Depends on: core/bytes.h.
+ * Used by: supervisor.c, janitor.c.   Depends on: core/bytes.h, socket_path.h.
  * Sources: Linux, Documentation/networking/tuntap.rst; netdevice(7), unix(7). */
 #include "teams/stations.h"
 
@@ -156,7 +156,6 @@ static int clear_path(const struct sockaddr_un *a, char **ret_why)
 static int open_socket(struct station *s, char **ret_why)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	struct stat st;
 	mode_t mask;
 	int r;
 
@@ -168,26 +167,13 @@ static int open_socket(struct station *s, char **ret_why)
 	mask = umask(0177);
 	r = s->fd < 0 || bind(s->fd, (struct sockaddr *)&a, sizeof a) < 0 ? -errno : 0;
 	(void)umask(mask);
-	if (r == 0 && lstat(a.sun_path, &st) == 0) {
-		s->device = st.st_dev;
-		s->inode = st.st_ino;
-	}
+	if (r == 0)
+		r = socket_path_look(s->of->what, &s->made);
 	if (r == 0 && listen(s->fd, 1) < 0)
 		r = -errno;
 	if (r < 0)
 		*ret_why = str_printf("%s: %s", a.sun_path, strerror(-r));
 	return r;
-}
-
-static void remove_path(const struct station *s)
-{
-	struct stat st;
-
-	/* SYSCALLS(supervisor): newfstatat unlink */
-	if (s->inode == 0 || lstat(s->of->what, &st) < 0 || st.st_dev != s->device || st.st_ino != s->inode)
-		return;
-	if (unlink(s->of->what) < 0)
-		log_warn("%s: %s", s->of->what, strerror(errno));
 }
 
 /* ---- all of them ---------------------------------------------------------------- */
@@ -220,14 +206,35 @@ int stations_open(const struct team *team, struct station **ret_stations, size_t
 	return r;
 }
 
-void stations_close(struct station *stations, size_t n)
+void stations_remove_sockets(const struct station *stations, size_t n, const char *note)
 {
 	for (size_t i = 0; i < n; i++) {
+		int r = socket_path_remove(&stations[i].made);
+
+		if (r < 0)
+			log_warn("%s: %s", stations[i].made.path, strerror(-r));
+	}
+	if (unlink(note) < 0 && errno != ENOENT)
+		log_warn("%s: %s", note, strerror(errno));
+}
+
+void stations_close(struct station *stations, size_t n, const char *note)
+{
+	stations_remove_sockets(stations, n, note);
+	for (size_t i = 0; i < n; i++)
 		if (stations[i].fd >= 0)
 			(void)close(stations[i].fd);
-		remove_path(&stations[i]);
-	}
 	free(stations);
+}
+
+int stations_write_note(const struct station *stations, size_t n, const char *note)
+{
+	CLEANUP(bytes) struct bytes text = { 0 };
+
+	for (size_t i = 0; i < n; i++)
+		if (stations[i].made.path)
+			socket_path_print(&stations[i].made, &text);
+	return text.len ? file_write_all(note, text.data, text.len, 0600) : 0;
 }
 
 void stations_put(const struct station *stations, size_t n, struct fabric_plan_port *ports)

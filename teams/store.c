@@ -180,6 +180,11 @@ char *store_cgroup_note(const struct store *s, const char *team)
 	return str_printf("%s/%s.cgroup", s->run, team);
 }
 
+char *store_socket_note(const struct store *s, const char *team)
+{
+	return str_printf("%s/%s.sockets", s->run, team);
+}
+
 /* Is @path still the file that @fd is? */
 static bool is_same_file(int fd, const char *path)
 {

@@ -6,6 +6,7 @@
  *     TEAM/control      the supervisor's socket; the folder is there while the team is
  *     TEAM.lock         held by supervisor and janitor; there while the team is
  *     TEAM.cgroup       the folder of the team's control group; there while that is
+ *     TEAM.sockets      the sockets that it made elsewhere (teams/socket_path.h); there while they are
  *
  * Everything below run/TEAM ends with the team. Paths that are returned are
  * the caller's to free. */
@@ -39,6 +40,8 @@ char *store_state_file(const struct store *s, const char *team, const char *name
 
 /* The file that names the team's control group. Who holds the lock may write it. */
 char *store_cgroup_note(const struct store *s, const char *team);
+/* The file that names the sockets that the team made at its user's paths. As above. */
+char *store_socket_note(const struct store *s, const char *team);
 
 /* Makes the state folder of @team and empties what the last run left there.
  * Call it with the lock held. Returns 0 or -errno. */

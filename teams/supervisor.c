@@ -183,13 +183,6 @@ static int make_vms(struct supervisor *sup, char **ret_why)
 	return 0;
 }
 
-static char *folder_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return str_printf("%.*s", slash > path ? (int)(slash - path) : 1, path);
-}
-
 /* What the supervisor writes to: the teams' state, the folder above the runtime folder, which goes with the
  * last team and so cannot be a mount itself, and the folders of sockets that it removes at the end. */
 static int narrow_view(struct supervisor *sup, enum sandbox_role role, char **ret_why)
@@ -200,11 +193,11 @@ static int narrow_view(struct supervisor *sup, enum sandbox_role role, char **re
 
 	if (!dirs)
 		return -ENOMEM;
-	dirs[n++] = folder_of(sup->store->run);
+	dirs[n++] = path_folder(sup->store->run);
 	dirs[n++] = str_dup(sup->store->home);
 	for (size_t i = 0; i < sup->n_stations; i++)
 		if (sup->stations[i].of->kind == STATION_QEMU)
-			dirs[n++] = folder_of(sup->stations[i].of->what);
+			dirs[n++] = path_folder(sup->stations[i].of->what);
 	r = sandbox_narrow_view(role, (const char *const *)dirs, n, ret_why);
 	while (n > 0)
 		free(dirs[--n]);
@@ -215,17 +208,25 @@ static int narrow_view(struct supervisor *sup, enum sandbox_role role, char **re
 static void close_stations(void *ctx)
 {
 	struct supervisor *sup = ctx;
+	CLEANUP(free) char *note = store_socket_note(sup->store, sup->team->name);
 
-	stations_close(sup->stations, sup->n_stations);
+	stations_close(sup->stations, sup->n_stations, note);
 	sup->stations = NULL;
 	sup->n_stations = 0;
 }
 
 static int open_stations(struct supervisor *sup, char **ret_why)
 {
+	CLEANUP(free) char *note = store_socket_note(sup->store, sup->team->name);
 	bool lacks = false;
-	int r = stations_open(sup->team, &sup->stations, &sup->n_stations, &lacks, ret_why);
+	/* We hold the lock: what is there was left by something that died. */
+	int r = socket_paths_remove_noted(note);
 
+	if (r < 0)
+		log_warn("sockets of an earlier run, which %s names, cannot be removed: %s", note, strerror(-r));
+	r = stations_open(sup->team, &sup->stations, &sup->n_stations, &lacks, ret_why);
+	if (r == 0 && (r = stations_write_note(sup->stations, sup->n_stations, note)) < 0)
+		*ret_why = str_printf("%s: %s", note, strerror(-r));
 	if (r < 0)
 		close_stations(sup);
 	if (lacks)

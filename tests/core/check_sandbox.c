@@ -57,7 +57,7 @@ static void teardown(void)
 }
 
 /* Runs @fn in a cell; the wait status. */
-static int in_cell_with(enum sandbox_role role, const char *const dirs[], size_t n, int (*fn)(void))
+static int in_cell_with(enum sandbox_role role, const struct sandbox_dir dirs[], size_t n, int (*fn)(void))
 {
 	pid_t pid = fork();
 	int status = -1;
@@ -75,7 +75,7 @@ static int in_cell_with(enum sandbox_role role, const char *const dirs[], size_t
 
 static int in_cell(enum sandbox_role role, const char *folder, int (*fn)(void))
 {
-	return in_cell_with(role, &folder, folder ? 1 : 0, fn);
+	return in_cell_with(role, &(struct sandbox_dir){ folder, false }, folder ? 1 : 0, fn);
 }
 
 static int do_nothing(void)
@@ -356,18 +356,47 @@ START_TEST(the_janitor_removes_both_its_folders)
 {
 	CLEANUP(free) char *own = str_printf("%s/own", dir);
 	CLEANUP(free) char *group = NULL;
-	const char *dirs[] = { own, NULL };
+	struct sandbox_dir dirs[] = { { own, false }, { NULL, false } };
 	char above[] = "/tmp/check-sandbox-group.XXXXXX"; /* not below what the first allows */
 	int status;
 
 	ck_assert_ptr_nonnull(mkdtemp(above));
-	dirs[1] = group = str_printf("%s/group", above);
+	dirs[1].path = group = str_printf("%s/group", above);
 	ck_assert_int_eq(mkdir(group, 0700), 0);
 	above_fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	status = in_cell_with(SANDBOX_JANITOR, dirs, 2, do_remove_both);
 	(void)close(above_fd);
 	ck_assert_int_eq(dir_remove_all(above), 0);
 	ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+}
+END_TEST
+
+/* A folder of files only: one of its files goes, none can be listed, and a folder in it stays. */
+static int do_remove_file_only(void)
+{
+	CLEANUP(free) char *folder = str_printf("%s/own/folder", dir), *own = str_printf("%s/own", dir);
+	CLEANUP(fd) int fd = -1;
+
+	if (rmdir(folder) == 0 || errno != EACCES)
+		return 1;
+	fd = open(own, O_RDONLY | O_DIRECTORY);
+	if (fd >= 0 || errno != EACCES)
+		return 2;
+	return unlink(inside) == 0 && do_remove_beside() == 7 ? 7 : 3;
+}
+
+START_TEST(the_janitor_removes_files_and_no_folders)
+{
+	CLEANUP(free) char *own = str_printf("%s/own", dir), *folder = str_printf("%s/own/folder", dir);
+	int status;
+
+	if (!sandbox_is_wanted(SANDBOX_JANITOR) || syscall(444, NULL, 0, 1) < 1)
+		return;
+	ck_assert_int_eq(mkdir(folder, 0700), 0);
+	status = in_cell_with(SANDBOX_JANITOR, &(struct sandbox_dir){ own, true }, 1, do_remove_file_only);
+	ck_assert(WIFEXITED(status));
+	ck_assert_int_eq(WEXITSTATUS(status), 7);
+	ck_assert_int_eq(access(folder, F_OK), 0);
 }
 END_TEST
 
@@ -580,6 +609,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(t, a_cell_allows_and_kills, 0, sizeof tries / sizeof *tries);
 	tcase_add_test(t, the_janitor_removes_its_folder_and_no_other);
 	tcase_add_test(t, the_janitor_removes_both_its_folders);
+	tcase_add_test(t, the_janitor_removes_files_and_no_folders);
 	tcase_add_test(t, all_threads_are_locked);
 	tcase_add_test(t, a_supervisor_keeps_settings_and_no_other_variable);
 	tcase_add_test(t, a_supervisor_writes_to_its_folders_only);

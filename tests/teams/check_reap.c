@@ -2,11 +2,14 @@
 #include "core/bytes.h"
 #include "core/proc.h"
 #include "teams/reap.h"
+#include "teams/socket_path.h"
 #include "tests/unit.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -141,6 +144,30 @@ START_TEST(test_no_lock_is_no_owner)
 }
 END_TEST
 
+/* A socket that a killed team made elsewhere goes with the rest. */
+START_TEST(test_a_noted_socket_goes_too)
+{
+	CLEANUP(free) char *note = store_socket_note(&store, "t");
+	CLEANUP(free) char *path = str_printf("%s/socket", dir);
+	CLEANUP(bytes) struct bytes text = { 0 };
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	struct holder h = holder_new(true);
+	struct socket_path s;
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	(void)snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+	(void)close(fd);
+	ck_assert_int_eq(socket_path_look(path, &s), 0);
+	socket_path_print(&s, &text);
+	ck_assert_int_eq(file_write_all(note, text.data, text.len, 0600), 0);
+	holder_end(&h);
+	ck_assert(reap_left(&store, "t"));
+	ck_assert_int_lt(access(path, F_OK), 0);
+	ck_assert_int_lt(access(note, F_OK), 0);
+}
+END_TEST
+
 /* Supervisor and janitor were killed: the folder above is the kernel's to fill, the name is in the note. */
 START_TEST(test_the_control_group_goes_too)
 {
@@ -169,6 +196,7 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(t, test_a_later_owner_is_left_alone, 0, 2);
 	tcase_add_test(t, test_who_takes_the_lock_empties_its_file);
 	tcase_add_test(t, test_no_lock_is_no_owner);
+	tcase_add_test(t, test_a_noted_socket_goes_too);
 	tcase_add_test(t, test_the_control_group_goes_too);
 	suite_add_tcase(s, t);
 	return s;

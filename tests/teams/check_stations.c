@@ -8,7 +8,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -20,7 +22,7 @@ static struct team_network networks[2];
 static struct team_nic nic;
 static struct team_vm vm;
 static struct team team;
-static char dir[] = "/tmp/check_stations.XXXXXX", path[64];
+static char dir[] = "/tmp/check_stations.XXXXXX", path[64], note[64];
 static struct station *opened;
 static size_t n_opened;
 
@@ -29,6 +31,7 @@ static void setup(void)
 	memcpy(dir + sizeof dir - 7, "XXXXXX", 6);
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	(void)snprintf(path, sizeof path, "%s/s", dir);
+	(void)snprintf(note, sizeof note, "%s/note", dir);
 	stations[0] = (struct team_station){ .name = "x", .kind = STATION_QEMU, .what = path };
 	stations[1] = (struct team_station){ .name = "y", .kind = STATION_TAP, .what = "t1" };
 	stations[2] = (struct team_station){ .name = "z", .kind = STATION_TAP, .what = "t2" };
@@ -44,9 +47,10 @@ static void setup(void)
 
 static void teardown(void)
 {
-	stations_close(opened, n_opened);
+	stations_close(opened, n_opened, note);
 	(void)unlink(path);
-	(void)rmdir(dir);
+	(void)unlink(note);
+	ck_assert_int_eq(rmdir(dir), 0);
 }
 
 /* Returns what stations_open() does; its message has @part. */
@@ -97,7 +101,7 @@ START_TEST(a_socket_is_the_users_and_goes)
 	stations_put(opened, n_opened, &port);
 	ck_assert_int_eq(port.kind, FABRIC_PORT_STREAM);
 	ck_assert_int_eq(port.fd, opened[0].fd);
-	stations_close(opened, n_opened);
+	stations_close(opened, n_opened, note);
 	opened = NULL;
 	n_opened = 0;
 	ck_assert(!is_there());
@@ -110,7 +114,7 @@ START_TEST(a_file_is_never_overwritten)
 
 	ck_assert_int_eq(file_write_all(path, "mine", 4, 0600), 0);
 	ck_assert_int_eq(open_all("is no socket"), -EEXIST);
-	stations_close(opened, n_opened);
+	stations_close(opened, n_opened, note);
 	opened = NULL;
 	n_opened = 0;
 	ck_assert_int_eq(lstat(path, &st), 0);
@@ -154,10 +158,91 @@ START_TEST(what_took_the_path_since_is_left)
 	ck_assert_int_eq(open_all(NULL), 0);
 	ck_assert_int_eq(unlink(path), 0);
 	ck_assert_int_eq(file_write_all(path, "other", 5, 0600), 0);
-	stations_close(opened, n_opened);
+	stations_close(opened, n_opened, note);
 	opened = NULL;
 	n_opened = 0;
 	ck_assert(is_there());
+}
+END_TEST
+
+/* As of a killed supervisor: its descriptors are closed, and nothing was undone. */
+static void kill_stations(void)
+{
+	ck_assert_int_eq(stations_write_note(opened, n_opened, note), 0);
+	for (size_t i = 0; i < n_opened; i++)
+		(void)close(opened[i].fd);
+	free(opened);
+	opened = NULL;
+	n_opened = 0;
+}
+
+static bool is_noted(void)
+{
+	return access(note, F_OK) == 0;
+}
+
+START_TEST(what_a_killed_team_left_is_removed)
+{
+	ck_assert_int_eq(open_all(NULL), 0);
+	kill_stations();
+	ck_assert(is_there() && is_noted());
+	ck_assert_int_eq(socket_paths_remove_noted(note), 0);
+	ck_assert(!is_there() && !is_noted());
+	ck_assert_int_eq(socket_paths_remove_noted(note), 0); /* without a note, too */
+}
+END_TEST
+
+/* A file; another socket; and the same one, to which something was done since. */
+START_TEST(what_came_after_a_killed_team_is_left)
+{
+	int fd = -1;
+
+	ck_assert_int_eq(open_all(NULL), 0);
+	kill_stations();
+	if (_i < 2)
+		ck_assert_int_eq(unlink(path), 0);
+	if (_i == 0)
+		ck_assert_int_eq(file_write_all(path, "other", 5, 0600), 0);
+	else if (_i == 1)
+		fd = listener();
+	else
+		ck_assert_int_eq(chmod(path, 0640), 0);
+	ck_assert_int_eq(socket_paths_remove_noted(note), 0);
+	ck_assert(is_there() && !is_noted());
+	(void)close(fd);
+}
+END_TEST
+
+/* What stands between the numbers and the path; right is a space. */
+static const struct {
+	bool has_nanoseconds;
+	const char *between;
+} forged[] = { { true, "" }, { true, "x " }, { true, " x" }, { false, " " } };
+
+START_TEST(a_note_of_another_form_removes_nothing)
+{
+	CLEANUP(bytes) struct bytes text = { 0 };
+	struct socket_path s;
+
+	(void)close(listener());
+	ck_assert_int_eq(socket_path_look(path, &s), 0);
+	bytes_printf(&text, "%ju %ju %jd", (uintmax_t)s.device, (uintmax_t)s.inode, (intmax_t)s.changed.tv_sec);
+	if (forged[_i].has_nanoseconds)
+		bytes_printf(&text, " %ld", s.changed.tv_nsec);
+	bytes_printf(&text, "%s%s", forged[_i].between, path);
+	bytes_append(&text, "", 1);
+	socket_path_print(&s, &text);
+	ck_assert_int_eq(file_write_all(note, text.data, text.len, 0600), 0);
+	ck_assert_int_eq(socket_paths_remove_noted(note), 0);
+	ck_assert(is_there() && !is_noted()); /* nor what stands behind it */
+	text.len = 0;
+	socket_path_print(&s, &text);
+	ck_assert_int_eq(file_write_all(note, text.data, text.len - 1, 0600), 0);
+	ck_assert_int_eq(socket_paths_remove_noted(note), 0);
+	ck_assert(is_there());
+	ck_assert_int_eq(file_write_all(note, text.data, text.len, 0600), 0);
+	ck_assert_int_eq(socket_paths_remove_noted(note), 0);
+	ck_assert(!is_there());
 }
 END_TEST
 
@@ -216,6 +301,9 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_socket_in_use_is_left);
 	tcase_add_test(t, a_stale_socket_is_replaced);
 	tcase_add_test(t, what_took_the_path_since_is_left);
+	tcase_add_test(t, what_a_killed_team_left_is_removed);
+	tcase_add_loop_test(t, what_came_after_a_killed_team_is_left, 0, 3);
+	tcase_add_loop_test(t, a_note_of_another_form_removes_nothing, 0, (int)(sizeof forged / sizeof *forged));
 	tcase_add_test(t, a_folder_that_is_not_there_is_said);
 	tcase_add_test(t, stations_have_ports_and_shapes);
 	suite_add_tcase(s, t);
