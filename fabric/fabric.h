@@ -21,6 +21,9 @@ enum { FABRIC_BATCH = 64 /* frames taken from one ring before the next one's tur
 
 struct state;
 
+/* What is told of a port's other side: it came, it went, or another one was sent away while it is there. */
+enum fabric_peer_news { FABRIC_PEER_CAME, FABRIC_PEER_WENT, FABRIC_PEER_REFUSED };
+
 struct fabric_network {
 	struct vswitch *sw; /* one of the elements, which own it */
 	size_t *ports; /* indices into fabric->ports, by their index on the switch */
@@ -40,8 +43,8 @@ struct fabric {
 	struct heap events; /* the elements that want to run */
 	size_t *active, n_active; /* ports being drained */
 	size_t *dirty, n_dirty; /* ports to publish */
-	/* A port's other side came or went; NULL: nobody is told. @why: as fabric_port_peer() has it. */
-	void (*on_peer)(void *ctx, const struct fabric_port *p, bool is_there, const char *why);
+	/* NULL: nobody is told. @why: as fabric_port_peer() and fabric_port_refused() have it. */
+	void (*on_peer)(void *ctx, const struct fabric_port *p, enum fabric_peer_news news, const char *why);
 	void *on_peer_ctx;
 	/* What happens to leases at a service port; NULL: nobody is told. */
 	void (*on_lease)(void *ctx, const struct fabric_port *p, enum service_event event, const struct service_lease *l);

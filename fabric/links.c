@@ -116,7 +116,15 @@ void fabric_port_peer(struct fabric_port *p, bool is_there, const char *why, nse
 	p->lacks_peer = !is_there;
 	fabric_port_state(p, now);
 	if (f->on_peer)
-		f->on_peer(f->on_peer_ctx, p, is_there, why);
+		f->on_peer(f->on_peer_ctx, p, is_there ? FABRIC_PEER_CAME : FABRIC_PEER_WENT, why);
+}
+
+void fabric_port_refused(struct fabric_port *p, const char *why)
+{
+	struct fabric *f = p->fabric;
+
+	if (f->on_peer)
+		f->on_peer(f->on_peer_ctx, p, FABRIC_PEER_REFUSED, why);
 }
 
 void fabric_link_state(struct fabric *f, const struct fabric_target *t, bool up, bool is_flap_end,

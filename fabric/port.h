@@ -100,6 +100,8 @@ void fabric_port_peer(struct fabric_port *p, bool is_there, const char *why, nse
 
 /* The port's publish() is wanted at the end of the step; put() says so by itself. */
 void fabric_port_dirty(struct fabric_port *p);
+/* Somebody who would have been another peer was sent away; who watches the fabric is told. @why: for people. */
+void fabric_port_refused(struct fabric_port *p, const char *why);
 
 /* The operations of a kind; borrowed. */
 const struct port_ops *port_ops(enum fabric_port_kind kind);

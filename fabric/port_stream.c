@@ -4,7 +4,8 @@
  * length before it, 4 bytes, big-endian. A frame is complete: what carries an offload header is cut into segments,
  * and checksums are filled in, before it is sent.
  *
- * One peer is served at a time. Another one that connects waits in the kernel until the first has gone. A peer that
+ * One peer is served at a time. Another one that connects meanwhile is refused: its connection is closed at once. What
+ * the first sent is read before that, so that who follows a peer that has gone is taken. A peer that
  * announces a frame of more than FRAME_LEN_MAX bytes is dropped, since nothing after that can be told apart.
  *
  * What is read waits in one buffer until it is whole frames, and what is sent waits in another until the peer takes
@@ -32,6 +33,7 @@ enum {
 	IN_SIZE = 256 << 10,
 	OUT_SIZE = 1 << 20, /* bytes; as much as a ring holds */
 	IDLE_READS = 16,
+	REFUSED_MAX = 8, /* in one turn */
 };
 enum waits_for { LISTENER, PEER };
 
@@ -82,20 +84,29 @@ static void drop_peer(struct fabric_port *p, nsec_t now)
 	fabric_port_peer(p, false, why, now);
 }
 
-/* Returns whether there is a peer now. */
-static bool take_peer(struct fabric_port *p, nsec_t now)
+/* The next one that connected, the caller's; -1: nobody is known to have. */
+static int next_connection(struct fabric_port *p)
 {
 	struct stream *s = p->own;
 	int fd;
 
 	if (!s->may_accept)
-		return false;
+		return -1;
 	/* SYSCALLS(fabric): accept4(1 null, 2 null, 3 == SOCK_CLOEXEC|SOCK_NONBLOCK) */
 	fd = accept4(p->plan->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd < 0) {
+	if (fd < 0)
 		s->may_accept = errno == EINTR || errno == ECONNABORTED;
+	return fd;
+}
+
+/* Returns whether there is a peer now. */
+static bool take_peer(struct fabric_port *p, nsec_t now)
+{
+	struct stream *s = p->own;
+	int fd = next_connection(p);
+
+	if (fd < 0)
 		return false;
-	}
 	if (watch(s, EPOLL_CTL_ADD, fd, PEER, EPOLLIN | EPOLLRDHUP) < 0) {
 		(void)close(fd);
 		return false;
@@ -105,6 +116,16 @@ static bool take_peer(struct fabric_port *p, nsec_t now)
 	fabric_port_peer(p, true, NULL, now);
 	publish(p);
 	return true;
+}
+
+static void refuse_others(struct fabric_port *p)
+{
+	int fd;
+
+	for (unsigned i = 0; i < REFUSED_MAX && (fd = next_connection(p)) >= 0; i++) {
+		(void)close(fd);
+		fabric_port_refused(p, "another program is connected");
+	}
 }
 
 /* ---- from the peer -------------------------------------------------------------- */
@@ -178,6 +199,8 @@ static unsigned drain(struct fabric_port *p, unsigned max, nsec_t now)
 		n += take_frames(p, max - n, now);
 	if (s->end)
 		drop_peer(p, now);
+	else if (s->n_idle > 0)
+		refuse_others(p);
 	return n;
 }
 
@@ -291,7 +314,7 @@ static bool sleep_stream(struct fabric_port *p)
 {
 	const struct stream *s = p->own;
 
-	return s->peer_fd < 0 ? !s->may_accept && s->in_len < HEAD_LEN : s->n_idle > 0;
+	return !s->may_accept && (s->peer_fd < 0 ? s->in_len < HEAD_LEN : s->n_idle > 0);
 }
 
 static void wake(struct fabric_port *p)

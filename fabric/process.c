@@ -79,8 +79,9 @@ static void on_kick(void *ctx, int fd, uint32_t events)
 }
 
 /* Told to the supervisor, who is not flooded by a peer that comes and goes. */
-static void on_peer(void *ctx, const struct fabric_port *port, bool is_there, const char *why)
+static void on_peer(void *ctx, const struct fabric_port *port, enum fabric_peer_news news, const char *why)
 {
+	static const char *const words[] = { "is there", "is gone", "is not the only one" };
 	struct process *p = ctx;
 	json_t *event;
 
@@ -88,11 +89,13 @@ static void on_peer(void *ctx, const struct fabric_port *port, bool is_there, co
 		p->n_untold++;
 		return;
 	}
-	log_info("%s: its %s peer %s%s%s", port->plan->name, port->ops->kind, is_there ? "is there" : "is gone",
-		 why ? ": " : "", why ? why : "");
+	log_info("%s: its %s peer %s%s%s", port->plan->name, port->ops->kind, words[news], why ? ": " : "",
+		 why ? why : "");
 	event = json_pack("{s:s,s:I,s:b,s:I}", "event", "peer", "port", (json_int_t)(port - p->fabric->ports), "there",
-			  (int)is_there, "untold", (json_int_t)p->n_untold);
+			  (int)(news != FABRIC_PEER_WENT), "untold", (json_int_t)p->n_untold);
 	p->n_untold = 0;
+	if (news == FABRIC_PEER_REFUSED)
+		(void)json_object_set_new(event, "refused", json_true());
 	if (why)
 		(void)json_object_set_new(event, "why", json_string(why));
 	if (control_send(p->control, event, NULL, 0) < 0)

@@ -38,13 +38,15 @@ static void peer_event(struct supervisor *sup, json_t *msg)
 {
 	const char *event = json_string_value(json_object_get(msg, "event"));
 	json_int_t port = json_integer_value(json_object_get(msg, "port"));
-	json_t *why = json_object_get(msg, "why"), *told;
+	json_t *why = json_object_get(msg, "why"), *refused = json_object_get(msg, "refused"), *told;
 
 	if (!event || strcmp(event, "peer") != 0 || port < 0 || (size_t)port >= sup->plan->n_ports)
 		return;
 	told = json_pack("{s:s,s:s,s:b,s:I}", "event", "station", "target", sup->plan->ports[port].name, "there",
 			 (int)json_is_true(json_object_get(msg, "there")), "untold",
 			 json_integer_value(json_object_get(msg, "untold")));
+	if (refused)
+		(void)json_object_set(told, "refused", refused);
 	if (why)
 		(void)json_object_set(told, "why", why);
 	events_emit(&sup->events, told);

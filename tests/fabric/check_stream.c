@@ -1,18 +1,23 @@
 /* tests/fabric/check_stream.c: a port at a Unix stream socket, beside one with rings: on virtual time, and as
  * the process it is. */
+#include "core/bytes.h"
 #include "core/checksum.h"
+#include "core/cleanup.h"
 #include "core/control.h"
+#include "core/prng.h"
 #include "core/state.h"
 #include "core/wire.h"
 #include "fabric/fabric.h"
 #include "fabric/process.h"
 #include "tests/fabric/shares.h"
+#include "tests/forge.h"
 #include "tests/unit.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -27,16 +32,17 @@ static struct ring_pair_fds fds;
 static struct ring_pair machine;
 static struct fabric *fabric;
 static char dir[] = "/tmp/check_stream.XXXXXX", path[64];
-static char told[256]; /* "+" for each peer that came, "-WHY;" for each that went */
+static char told[2048]; /* "+" for each peer that came, "-WHY;" for each that went, "xWHY;" for each refused */
 static nsec_t now;
 
-static void on_peer(void *ctx, const struct fabric_port *p, bool is_there, const char *why)
+static void on_peer(void *ctx, const struct fabric_port *p, enum fabric_peer_news news, const char *why)
 {
+	static const char *const words[] = { "+%s", "-%s;", "x%s;" };
 	size_t len = strlen(told);
 
 	(void)ctx;
 	ck_assert_ptr_eq(p, &fabric->ports[STREAM]);
-	(void)snprintf(told + len, sizeof told - len, is_there ? "+" : "-%s;", why);
+	(void)snprintf(told + len, sizeof told - len, words[news], why ? why : "");
 }
 
 static void new_fabric(void)
@@ -154,6 +160,15 @@ static uint32_t receive_ring(uint32_t len)
 	ring_pop(&machine.rx);
 	ring_release(&machine.rx);
 	return number;
+}
+
+static void ring_pop_all(void)
+{
+	struct ring_record rec;
+
+	while (ring_peek(&machine.rx, &rec))
+		ring_pop(&machine.rx);
+	ring_release(&machine.rx);
 }
 
 static size_t wire_frame(uint8_t *buf, uint32_t len, uint32_t number)
@@ -355,7 +370,7 @@ END_TEST
 START_TEST(a_peer_comes_and_goes)
 {
 	struct fabric_port *p;
-	int fd, next;
+	int fd;
 
 	new_fabric();
 	p = &fabric->ports[STREAM];
@@ -365,24 +380,135 @@ START_TEST(a_peer_comes_and_goes)
 	pump();
 	ck_assert_uint_eq(p->out.entered_frames, 0); /* the switch knows that nobody is there */
 	fd = connect_peer();
-	next = connect_peer();
 	pump();
 	ck_assert(p->is_up);
-	send_peer(next, 60, 2); /* waits until its turn comes */
-	pump();
-	ck_assert_uint_eq(receive_ring(60), UINT32_MAX);
-	ck_assert_str_eq(told, "+");
 	send_peer(fd, 60, 3);
 	(void)close(fd);
+	fd = connect_peer(); /* before anybody knows that the other one has gone */
+	send_peer(fd, 60, 2);
 	pump();
 	ck_assert_uint_eq(receive_ring(60), 3);
 	ck_assert_uint_eq(receive_ring(60), 2);
 	ck_assert_str_eq(told, "+-it closed the connection;+");
-	(void)close(next);
+	(void)close(fd);
 	pump();
 	ck_assert(!p->is_up);
 	ck_assert_uint_eq(vswitch_n_stations(fabric->networks[0].sw), 1); /* the other one's MAC is forgotten */
 	check_books();
+}
+END_TEST
+
+/* However many: each is told by the end of its connection, and the first is served. */
+START_TEST(others_are_refused_while_a_peer_is_there)
+{
+	enum { OTHERS = 20 };
+	int fd, others[OTHERS];
+	uint8_t byte;
+	const char *at;
+
+	new_fabric();
+	ck_assert_int_eq(listen(ports[STREAM].fd, OTHERS), 0);
+	fd = connect_peer();
+	pump();
+	for (int i = 0; i < OTHERS; i++)
+		others[i] = connect_peer();
+	send_peer(fd, 60, 1);
+	pump();
+	at = told + 1;
+	for (int i = 0; i < OTHERS; i++) {
+		static const char word[] = "xanother program is connected;";
+
+		ck_assert_int_eq(recv(others[i], &byte, 1, MSG_DONTWAIT), 0);
+		ck_assert_int_eq(strncmp(at, word, strlen(word)), 0);
+		at += strlen(word);
+		(void)close(others[i]);
+	}
+	ck_assert_str_eq(at, "");
+	ck_assert(fabric->ports[STREAM].is_up);
+	ck_assert_uint_eq(receive_ring(60), 1);
+	ck_assert(send_ring(60, 2));
+	send_peer(fd, 60, 3);
+	pump();
+	ck_assert_uint_eq(receive_number(fd, 60), 2);
+	ck_assert_uint_eq(receive_ring(60), 3);
+	(void)close(fd);
+}
+END_TEST
+
+/* What takes several turns is read before somebody is refused: its sender has gone meanwhile. */
+START_TEST(who_follows_a_peer_that_has_gone_is_taken)
+{
+	int fd, next;
+
+	new_fabric();
+	fd = connect_peer();
+	pump();
+	for (uint32_t i = 0; i < 3 * FABRIC_BATCH; i++)
+		send_peer(fd, 60, i);
+	(void)close(fd);
+	next = connect_peer();
+	pump();
+	ck_assert_str_eq(told, "+-it closed the connection;+");
+	for (uint32_t i = 0; i < 3 * FABRIC_BATCH; i++)
+		ck_assert_uint_eq(receive_ring(60), i);
+	(void)close(next);
+}
+END_TEST
+
+/* What the process does with its kicks. Returns how often the set woke it; it may sleep after each. */
+static unsigned wakes(int set)
+{
+	struct fabric_port *p = &fabric->ports[STREAM];
+	struct epoll_event e;
+	unsigned n = 0;
+
+	for (; n < 100 && epoll_wait(set, &e, 1, 0) == 1; n++) {
+		p->ops->kicked(p);
+		fabric_wake_port(fabric, STREAM);
+		ck_assert(!fabric_step(fabric, now));
+		ck_assert(fabric_sleep(fabric));
+	}
+	return n;
+}
+
+/* What comes in a pause wakes the process once, and is there after it. */
+START_TEST(a_paused_fabric_does_not_spin)
+{
+	struct epoll_event e = { .events = EPOLLIN | EPOLLET };
+	int set = epoll_create1(EPOLL_CLOEXEC), fd, other;
+	struct fabric_port *p;
+	uint8_t byte;
+
+	new_fabric();
+	p = &fabric->ports[STREAM];
+	ck_assert_int_eq(epoll_ctl(set, EPOLL_CTL_ADD, p->ops->wait_fd(p), &e), 0);
+	fd = connect_peer();
+	pump();
+	(void)epoll_wait(set, &e, 1, 0);
+	fabric_pause(fabric, now);
+	ck_assert_uint_eq(wakes(set), 0);
+	for (uint32_t i = 0; i < 10; i++) {
+		send_peer(fd, 60, i);
+		ck_assert_uint_le(wakes(set), 1);
+	}
+	other = connect_peer();
+	ck_assert_uint_le(wakes(set), 1);
+	ck_assert_uint_eq(receive_ring(60), UINT32_MAX);
+	ck_assert_str_eq(told, "+");
+	fabric_resume(fabric, now);
+	pump();
+	for (uint32_t i = 0; i < 10; i++)
+		ck_assert_uint_eq(receive_ring(60), i);
+	ck_assert_int_eq(recv(other, &byte, 1, MSG_DONTWAIT), 0);
+	fabric_pause(fabric, now);
+	(void)close(fd);
+	ck_assert_uint_le(wakes(set), 1);
+	ck_assert_uint_eq(wakes(set), 0);
+	fabric_resume(fabric, now);
+	pump();
+	ck_assert(!p->is_up);
+	(void)close(other);
+	(void)close(set);
 }
 END_TEST
 
@@ -502,31 +628,39 @@ END_TEST
 
 /* ---- saved ---------------------------------------------------------------------- */
 
-/* Saves the fabric and loads it into a new one, whose peer comes afterwards. Returns whether it was taken. */
-static bool reload(void)
+static void save(struct bytes *file)
 {
-	struct state *s, *l;
+	struct state *s;
 	const uint8_t *data;
-	char *why = NULL;
 	size_t len;
-	bool ok;
 
 	ck_assert_int_eq(state_save_new(-1, &s), 0);
 	fabric_state(fabric, s, now);
 	ck_assert_int_eq(state_finish(s), 0);
+	data = state_data(s, &len);
+	bytes_append(file, data, len);
+	(void)state_free(s);
+}
+
+/* Loads a new fabric, whose peer comes afterwards. Returns whether the file was taken. */
+static bool load(const struct bytes *file)
+{
+	struct state *l;
+	char *why = NULL;
+	bool ok;
+
 	fabric = fabric_free(fabric);
 	new_fabric();
-	data = state_data(s, &len);
-	ck_assert_int_eq(state_load_new(data, len, &l, &why), 0);
+	ck_assert_int_eq(state_load_new(file->data, file->len, &l, &why), 0);
 	fabric_state(fabric, l, now);
 	ok = state_finish(l) == 0;
 	(void)state_free(l);
-	(void)state_free(s);
 	return ok;
 }
 
 START_TEST(what_waits_is_saved)
 {
+	CLEANUP(bytes) struct bytes file = { 0 };
 	struct fabric_port *p;
 	uint32_t sent = 0, number, last = 0, n = 0;
 	uint8_t part[HEAD + 60];
@@ -544,7 +678,8 @@ START_TEST(what_waits_is_saved)
 	(void)wire_frame(part, 60, 1);
 	ck_assert_int_eq(write(fd, part, 20), 20); /* nothing of it is left for another peer */
 	pump();
-	ck_assert(reload());
+	save(&file);
+	ck_assert(load(&file));
 	(void)close(fd);
 	p = &fabric->ports[STREAM];
 	fd = connect_peer();
@@ -561,6 +696,122 @@ START_TEST(what_waits_is_saved)
 	ck_assert_uint_eq(receive_ring(60), 9);
 	check_books();
 	(void)close(fd);
+}
+END_TEST
+
+/* Where a saved stream has its two lists, each a length of 4 bytes and frames. */
+struct lists {
+	size_t in, out, end;
+};
+
+enum { SAVED_IN = 36 * (HEAD + 60) };
+
+/* A fabric with 36 frames that the peer sent, beyond one turn, and some that it does not take. */
+static void save_both(struct bytes *file, struct lists *ret)
+{
+	struct forge_section sec = { 0 };
+	size_t at = STATE_HEADER_LEN;
+	int fd;
+
+	new_fabric();
+	fd = connect_peer();
+	pump();
+	for (uint32_t i = 0; i < 200; i++) {
+		ck_assert(send_ring(BIG, i + 1));
+		pump();
+	}
+	ck_assert_uint_eq(fabric->ports[STREAM].out.lost_frames[LOSS_RING_FULL], 0);
+	for (uint32_t i = 0; i < FABRIC_BATCH + 36; i++)
+		send_peer(fd, 60, i);
+	fabric->ports[STREAM].ops->kicked(&fabric->ports[STREAM]);
+	fabric_wake_port(fabric, STREAM);
+	(void)fabric_step(fabric, now);
+	save(file);
+	(void)close(fd);
+	while (forge_next(file->data, &at, &sec))
+		if (memcmp(file->data + sec.head, "port", 4) == 0 && load_le32(file->data + sec.head + 4) == STREAM)
+			break;
+	*ret = (struct lists){ .end = sec.payload + sec.len };
+	for (ret->in = sec.payload; ret->in + 8 + SAVED_IN < ret->end; ret->in++) {
+		ret->out = ret->in + 4 + SAVED_IN;
+		if (load_le32(file->data + ret->in) == SAVED_IN &&
+		    ret->out + 4 + load_le32(file->data + ret->out) == ret->end)
+			return;
+	}
+	ck_abort_msg("the lists are not where they are looked for");
+}
+
+/* What is in a list's first length, or its first frame's. UINT32_MAX: it stays. */
+static const struct {
+	bool is_out;
+	uint32_t len, frame;
+} lies[] = {
+	{ false, UINT32_MAX, 0 },
+	{ false, UINT32_MAX, 59 },
+	{ false, UINT32_MAX, 61 },
+	{ false, UINT32_MAX, SAVED_IN },
+	{ false, UINT32_MAX, FRAME_LEN_MAX + 1 },
+	{ false, UINT32_MAX - 1, UINT32_MAX },
+	{ false, SAVED_IN - 1, UINT32_MAX },
+	{ false, SAVED_IN - HEAD - 60, UINT32_MAX }, /* the other list begins elsewhere */
+	{ true, UINT32_MAX, 0 },
+	{ true, UINT32_MAX, BIG + 1 },
+	{ true, UINT32_MAX, 1 << 30 },
+	{ true, (1 << 20) + 1, UINT32_MAX },
+	{ true, 0, UINT32_MAX },
+};
+
+START_TEST(a_lying_stream_is_refused)
+{
+	CLEANUP(bytes) struct bytes file = { 0 };
+	struct lists l;
+	uint8_t *list;
+
+	save_both(&file, &l);
+	list = file.data + (lies[_i].is_out ? l.out : l.in);
+	if (lies[_i].len != UINT32_MAX)
+		store_le32(list, lies[_i].len);
+	if (lies[_i].frame != UINT32_MAX)
+		store_be32(list + 4, lies[_i].frame);
+	forge_reseal(file.data, file.len);
+	ck_assert(!load(&file));
+}
+END_TEST
+
+/* Any change of the lists is refused, or what was loaded is whole frames and works. */
+START_TEST(a_forged_stream_is_refused_or_works)
+{
+	CLEANUP(bytes) struct bytes file = { 0 };
+	unsigned n_refused = 0, n_taken = 0;
+	struct prng rng;
+	struct lists l;
+
+	save_both(&file, &l);
+	prng_init(&rng, 4, "forge");
+	for (unsigned i = 0; i < 300; i++) {
+		/* The last byte of a frame's length, or any one. */
+		size_t at = i % 2 ? l.in + 7 + (size_t)prng_below(&rng, 36) * (HEAD + 60) :
+				    l.in + (size_t)prng_below(&rng, l.end - l.in);
+		uint8_t old = file.data[at], frame[FRAME_LEN_MAX];
+		int fd;
+
+		file.data[at] = (uint8_t)prng_below(&rng, 256);
+		forge_reseal(file.data, file.len);
+		if (load(&file)) {
+			n_taken++;
+			fd = connect_peer();
+			for (pump(); !nothing_for(fd); pump())
+				ck_assert_uint_gt(receive_peer(fd, frame, sizeof frame), 0);
+			check_books();
+			(void)close(fd);
+			ring_pop_all();
+		} else {
+			n_refused++;
+		}
+		file.data[at] = old;
+	}
+	ck_assert_uint_gt(n_refused, 50);
+	ck_assert_uint_gt(n_taken, 50);
 }
 END_TEST
 
@@ -629,10 +880,15 @@ static Suite *make_suite(void)
 	tcase_add_loop_test(t, nonsense_drops_the_peer, 0, (int)(sizeof garbage / sizeof *garbage));
 	tcase_add_test(t, bad_frames_are_judged_as_a_rings);
 	tcase_add_test(t, a_peer_comes_and_goes);
+	tcase_add_test(t, others_are_refused_while_a_peer_is_there);
+	tcase_add_test(t, who_follows_a_peer_that_has_gone_is_taken);
+	tcase_add_test(t, a_paused_fabric_does_not_spin);
 	tcase_add_test(t, carrier_needs_the_port_and_the_peer);
 	tcase_add_test(t, a_peer_that_stops_reading_loses_frames);
 	tcase_add_test(t, offloads_are_done_before_the_wire);
 	tcase_add_test(t, what_waits_is_saved);
+	tcase_add_loop_test(t, a_lying_stream_is_refused, 0, (int)(sizeof lies / sizeof *lies));
+	tcase_add_test(t, a_forged_stream_is_refused_or_works);
 	tcase_add_test(t, the_process_serves_peers_in_its_cell);
 	suite_add_tcase(s, t);
 	return s;

@@ -105,13 +105,14 @@ static void delete_interface(void)
 	ck_assert_uint_eq(if_nametoindex(ifname), 0);
 }
 
-static void on_peer(void *ctx, const struct fabric_port *p, bool is_there, const char *why)
+static void on_peer(void *ctx, const struct fabric_port *p, enum fabric_peer_news news, const char *why)
 {
+	static const char *const words[] = { "+%s", "-%s;", "x%s;" };
 	size_t len = strlen(told);
 
 	(void)ctx;
 	(void)p;
-	(void)snprintf(told + len, sizeof told - len, is_there ? "+" : "-%s;", why);
+	(void)snprintf(told + len, sizeof told - len, words[news], why ? why : "");
 }
 
 static void setup(void)
