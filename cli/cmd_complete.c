@@ -91,10 +91,10 @@ static void offer_teams(const struct completion *c)
 	json_decref(teams);
 }
 
-/* Networks, and NICs as VM.NAME. */
+/* Networks, NICs as VM.NAME, and stations as NETWORK.NAME. */
 static void offer_links(const struct completion *c, const char *team)
 {
-	json_t *status = status_of(c, team), *said = json_object(), *vm, *nic;
+	json_t *status = status_of(c, team), *said = json_object(), *vm, *nic, *station;
 	size_t i, k;
 
 	json_array_foreach(json_object_get(status, "vms"), i, vm)
@@ -109,6 +109,17 @@ static void offer_links(const struct completion *c, const char *team)
 			if (network)
 				(void)json_object_set_new(said, network, json_true());
 		}
+	json_array_foreach (json_object_get(status, "stations"), i, station) {
+		const char *network = json_string_value(json_object_get(station, "network"));
+		CLEANUP(free)
+		char *word = str_printf("%s.%s", network, json_string_value(json_object_get(station, "name")));
+
+		offer(c, word);
+		if (network && !json_object_get(said, network))
+			offer(c, network);
+		if (network)
+			(void)json_object_set_new(said, network, json_true());
+	}
 	json_decref(said);
 	json_decref(status);
 }

@@ -275,8 +275,10 @@ int cmd_status(const struct command *cmd, int argc, char **argv)
 		return cli_usage(cmd, "one team is needed");
 	status = cli_connect(argv[optind], &store, &fd);
 	if (status == 0)
-		status = cli_call(fd, json_pack("{s:s,s:b,s:b}", "do", "status", "memory", true, "counters", json || verbose), NULL,
-				  NULL, &reply);
+		status = cli_call(fd,
+				  json_pack("{s:s,s:b,s:b,s:b}", "do", "status", "memory", true, "peers", true,
+					    "counters", json || verbose),
+				  NULL, NULL, &reply);
 	if (status != 0)
 		return status;
 	(void)json_object_del(reply, "id");

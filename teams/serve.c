@@ -50,7 +50,9 @@ static void do_status(struct verb_call *call)
 {
 	struct client *c = call->ctx;
 
-	if (json_is_true(json_object_get(call->msg, "counters")))
+	bool peers = json_is_true(json_object_get(call->msg, "peers")) && c->sup->n_stations > 0;
+
+	if (peers || json_is_true(json_object_get(call->msg, "counters")))
 		sup_status_counted(c, call->id);
 	else
 		client_ok(c, call->id, sup_status(c->sup, json_is_true(json_object_get(call->msg, "memory"))));
@@ -430,9 +432,13 @@ static const struct verb_arg common_args[] = { { "id", VERB_INTEGER, false }, { 
 /* clang-format off */
 static const struct verb requests[] = {
 	{ "ping", "answers with what this connection waits for, if anything", do_ping, 0, 0, { { 0 } } },
-	{ "status", "the team, its VMs and links; with `counters` each NIC's too, with `memory` each VM's",
+	{ "status", "the team, its VMs and links; with `counters` each NIC's too, with `memory` each VM's, "
+	  "with `peers` whether somebody is at its stations",
 	  do_status, 0, 0,
-	  { { "counters", VERB_BOOLEAN, false }, { "memory", VERB_BOOLEAN, false }, { 0 } } },
+	  { { "counters", VERB_BOOLEAN, false },
+	    { "memory", VERB_BOOLEAN, false },
+	    { "peers", VERB_BOOLEAN, false },
+	    { 0 } } },
 	{ "plan", "the team's plan, with its links as they are now", do_plan, 0, 0, { { 0 } } },
 	{ "down", "ends the team; answered when all is undone", do_down, WHILE_ENDING, 0, { { 0 } } },
 	{ "abort", "as `down`, but the team's end is an interruption", do_abort, WHILE_ENDING, 0, { { 0 } } },

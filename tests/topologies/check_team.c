@@ -484,6 +484,21 @@ START_TEST(test_touches)
 }
 END_TEST
 
+START_TEST(test_touches_of_stations)
+{
+	CLEANUP(free) char *text = NULL;
+	struct team *t = NULL;
+	struct diags d;
+
+	ck_assert_int_eq(team_load("tests/topologies/good-attach.yaml", NULL, 0, NULL, NULL, &t, &d), 0);
+	diags_done(&d);
+	text = team_touches_text(t);
+	ck_assert_ptr_nonnull(strstr(text, "\n  interfaces         tap0\n                     lab.0-x_1\n"));
+	ck_assert_ptr_nonnull(strstr(text, "\n  ports listened on  /run/lab/other.sock\n"));
+	t = team_free(t);
+}
+END_TEST
+
 /* An untrusted file is bounded, at the place where it asks for more. */
 START_TEST(test_untrusted_bounds)
 {
@@ -548,6 +563,7 @@ static Suite *make_suite(void)
 	c = tcase_create("team");
 	tcase_add_test(c, test_fifo);
 	tcase_add_test(c, test_touches);
+	tcase_add_test(c, test_touches_of_stations);
 	tcase_add_test(c, test_untrusted_bounds);
 	tcase_add_test(c, test_files_budget);
 	tcase_add_test(c, test_presets_can_be);
