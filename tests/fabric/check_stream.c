@@ -567,6 +567,17 @@ START_TEST(a_peer_that_stops_reading_loses_frames)
 	ck_assert(send_ring(60, 5));
 	pump();
 	ck_assert_uint_eq(receive_number(fd, 60), 5);
+	/* What waits for one peer is not for the next. */
+	for (sent = (uint32_t)out->lost_frames[LOSS_RING_FULL]; out->lost_frames[LOSS_RING_FULL] == sent; pump())
+		while (send_ring(BIG, 1))
+			;
+	(void)close(fd);
+	fd = connect_peer();
+	pump();
+	ck_assert(nothing_for(fd));
+	ck_assert(send_ring(60, 6));
+	pump();
+	ck_assert_uint_eq(receive_number(fd, 60), 6);
 	check_books();
 	(void)close(fd);
 }
@@ -704,7 +715,7 @@ struct lists {
 	size_t in, out, end;
 };
 
-enum { SAVED_IN = 36 * (HEAD + 60) };
+enum { SAVED_IN = 36 * (HEAD + 60), IN_SIZE = 256 << 10 /* what may wait that was read */ };
 
 /* A fabric with 36 frames that the peer sent, beyond one turn, and some that it does not take. */
 static void save_both(struct bytes *file, struct lists *ret)
@@ -736,6 +747,33 @@ static void save_both(struct bytes *file, struct lists *ret)
 		ret->out = ret->in + 4 + SAVED_IN;
 		if (load_le32(file->data + ret->in) == SAVED_IN &&
 		    ret->out + 4 + load_le32(file->data + ret->out) == ret->end)
+			return;
+	}
+	ck_abort_msg("the lists are not where they are looked for");
+}
+
+/* The same of a fabric whose peer sent nothing and takes nothing: a list is empty, and the other as long as can be. */
+static void save_out(struct bytes *file, struct lists *ret)
+{
+	struct forge_section sec = { 0 };
+	size_t at = STATE_HEADER_LEN;
+	int fd;
+
+	fabric = fabric_free(fabric);
+	new_fabric();
+	fd = connect_peer();
+	for (pump(); fabric->ports[STREAM].out.lost_frames[LOSS_RING_FULL] == 0; pump())
+		while (send_ring(BIG, 1))
+			;
+	save(file);
+	(void)close(fd);
+	while (forge_next(file->data, &at, &sec))
+		if (memcmp(file->data + sec.head, "port", 4) == 0 && load_le32(file->data + sec.head + 4) == STREAM)
+			break;
+	*ret = (struct lists){ .end = sec.payload + sec.len };
+	for (ret->in = sec.payload; ret->in + 8 < ret->end; ret->in++) {
+		ret->out = ret->in + 4;
+		if (load_le32(file->data + ret->in) == 0 && ret->out + 4 + load_le32(file->data + ret->out) == ret->end)
 			return;
 	}
 	ck_abort_msg("the lists are not where they are looked for");
@@ -773,6 +811,36 @@ START_TEST(a_lying_stream_is_refused)
 		store_le32(list, lies[_i].len);
 	if (lies[_i].frame != UINT32_MAX)
 		store_be32(list + 4, lies[_i].frame);
+	forge_reseal(file.data, file.len);
+	ck_assert(!load(&file));
+}
+END_TEST
+
+/* Lists of nothing but empty frames, of one frame that is longer than any, and a longer one than fits. */
+START_TEST(a_list_that_no_stream_has_is_refused)
+{
+	CLEANUP(bytes) struct bytes file = { 0 };
+	struct lists l;
+	uint32_t len, out_len;
+
+	save_both(&file, &l);
+	out_len = load_le32(file.data + l.out);
+	ck_assert_uint_gt(out_len, FRAME_LEN_MAX + HEAD);
+	if (_i == 0) {
+		memset(file.data + l.in + 4, 0, SAVED_IN);
+	} else if (_i == 1) {
+		store_be32(file.data + l.out + 4, out_len - HEAD);
+	} else {
+		/* The first list gets all but the last frame of the other. */
+		file.len = 0;
+		save_out(&file, &l);
+		out_len = load_le32(file.data + l.in + 4);
+		ck_assert_uint_gt(out_len, IN_SIZE + HEAD + BIG);
+		len = out_len - (HEAD + BIG);
+		store_le32(file.data + l.in, len);
+		memmove(file.data + l.in + 4, file.data + l.in + 8, len);
+		store_le32(file.data + l.in + 4 + len, HEAD + BIG);
+	}
 	forge_reseal(file.data, file.len);
 	ck_assert(!load(&file));
 }
@@ -888,6 +956,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, offloads_are_done_before_the_wire);
 	tcase_add_test(t, what_waits_is_saved);
 	tcase_add_loop_test(t, a_lying_stream_is_refused, 0, (int)(sizeof lies / sizeof *lies));
+	tcase_add_loop_test(t, a_list_that_no_stream_has_is_refused, 0, 3);
 	tcase_add_test(t, a_forged_stream_is_refused_or_works);
 	tcase_add_test(t, the_process_serves_peers_in_its_cell);
 	suite_add_tcase(s, t);

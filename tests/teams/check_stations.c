@@ -98,6 +98,7 @@ START_TEST(a_socket_is_the_users_and_goes)
 	ck_assert_uint_eq(st.st_mode & 0777, 0600);
 	ck_assert_uint_eq(n_opened, 1);
 	ck_assert(fcntl(opened[0].fd, F_GETFL) & O_NONBLOCK);
+	ck_assert_int_eq(stations_write_note(opened, n_opened, note), 0);
 	stations_put(opened, n_opened, &port);
 	ck_assert_int_eq(port.kind, FABRIC_PORT_STREAM);
 	ck_assert_int_eq(port.fd, opened[0].fd);
@@ -105,6 +106,7 @@ START_TEST(a_socket_is_the_users_and_goes)
 	opened = NULL;
 	n_opened = 0;
 	ck_assert(!is_there());
+	ck_assert_int_lt(access(note, F_OK), 0);
 }
 END_TEST
 
@@ -125,9 +127,15 @@ END_TEST
 /* A link is no socket either, whatever it leads to. */
 START_TEST(a_link_is_not_followed)
 {
-	ck_assert_int_eq(symlink("/dev/null", path), 0);
+	char other[80];
+
+	(void)close(listener());
+	(void)snprintf(other, sizeof other, "%s/other", dir);
+	ck_assert_int_eq(rename(path, other), 0); /* a socket that nobody listens at */
+	ck_assert_int_eq(symlink(_i ? other : "/dev/null", path), 0);
 	ck_assert_int_eq(open_all("is no socket"), -EEXIST);
 	ck_assert(is_there());
+	ck_assert_int_eq(unlink(other), 0);
 }
 END_TEST
 
@@ -181,6 +189,24 @@ static bool is_noted(void)
 	return access(note, F_OK) == 0;
 }
 
+START_TEST(a_socket_is_known_by_four_numbers)
+{
+	struct socket_path s;
+
+	ck_assert_int_eq(file_write_all(path, "x", 1, 0600), 0);
+	ck_assert_int_eq(socket_path_look(path, &s), -ENOTSOCK);
+	ck_assert_int_eq(unlink(path), 0);
+	(void)close(listener());
+	ck_assert_int_eq(socket_path_look(path, &s), 0);
+	s.device += _i == 1;
+	s.inode += _i == 2;
+	s.changed.tv_sec += _i == 3;
+	s.changed.tv_nsec += _i == 4;
+	ck_assert_int_eq(socket_path_remove(&s), 0);
+	ck_assert(is_there() == (_i > 0));
+}
+END_TEST
+
 START_TEST(what_a_killed_team_left_is_removed)
 {
 	ck_assert_int_eq(open_all(NULL), 0);
@@ -217,7 +243,7 @@ END_TEST
 static const struct {
 	bool has_nanoseconds;
 	const char *between;
-} forged[] = { { true, "" }, { true, "x " }, { true, " x" }, { false, " " } };
+} forged[] = { { true, "" }, { true, "x" }, { true, " x" }, { false, " " } };
 
 START_TEST(a_note_of_another_form_removes_nothing)
 {
@@ -297,7 +323,8 @@ static Suite *make_suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_socket_is_the_users_and_goes);
 	tcase_add_test(t, a_file_is_never_overwritten);
-	tcase_add_test(t, a_link_is_not_followed);
+	tcase_add_loop_test(t, a_link_is_not_followed, 0, 2);
+	tcase_add_loop_test(t, a_socket_is_known_by_four_numbers, 0, 5);
 	tcase_add_test(t, a_socket_in_use_is_left);
 	tcase_add_test(t, a_stale_socket_is_replaced);
 	tcase_add_test(t, what_took_the_path_since_is_left);
