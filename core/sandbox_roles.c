@@ -25,8 +25,9 @@ static const struct sandbox_policy policies[] = {
 	[SANDBOX_MACHINE_KVM] = { "machine-kvm", .has_nothing = true, .more_files = 400,
 				  .may_grow_tasks = true, .inherits = MACHINE_FDS },
 	[SANDBOX_FABRIC] = { "fabric", .has_nothing = true, .inherits = FD(CONTROL) | FD(RING) | FD(STATION) },
-	/* A socket a flow (nat/uplink.h, UPLINK_FLOWS_MAX), and forwards that are added later. */
-	[SANDBOX_UPLINK] = { "uplink", .has_nothing = true, .keeps_network = true, .more_files = 16384 + 1024,
+	/* A socket a flow (nat/uplink.h, UPLINK_FLOWS_MAX), those of DNS (dns/forward.h), and forwards that are added
+	 * later. */
+	[SANDBOX_UPLINK] = { "uplink", .has_nothing = true, .keeps_network = true, .more_files = 16384 + 1536 + 1024,
 			     .inherits = FD(CONTROL) | FD(RING) | FD(FORWARD) | FD(ICMP) },
 	[SANDBOX_LEASES] = { "leases", .has_nothing = true, .inherits = FD(CONTROL) | FD(LEASES) },
 	/* It kills cells, which are other users, and removes below a folder that may be another user's (sudo -E). */

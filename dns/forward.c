@@ -21,8 +21,8 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-enum { BUCKETS = 512, SOURCE_BUCKETS = 256, PORT_FIRST = 1024, GENERATION_SHIFT = 16, PLACE_MASK = 0xffff };
-_Static_assert((unsigned)FORWARD_SLOT_COUNT <= (unsigned)PLACE_MASK, "a slot names its place in 16 bits");
+enum { BUCKETS = 512, SOURCE_BUCKETS = 256, PORT_FIRST = 1024, GENERATION_SHIFT = 16 };
+_Static_assert(FORWARD_SLOT_COUNT <= 1 << GENERATION_SHIFT, "a slot names its place in 16 bits");
 
 struct attempt {
 	uint16_t generation; /* of the slot: an old name is not the new one's */
@@ -59,6 +59,7 @@ struct pending {
 	uint64_t hash;
 	nsec_t sent_at;
 	unsigned n_tries;
+	unsigned n_asked; /* tries over UDP: one over TCP is of the same resolver */
 	uint8_t first; /* the resolver that was asked first */
 	uint8_t next_attempt;
 	struct attempt attempts[FORWARD_OPEN_COUNT];
@@ -285,6 +286,7 @@ static void send_to(struct forward *f, struct pending *p, uint8_t resolver, enum
 	a->transport = transport;
 	a->is_open = true;
 	p->n_tries++;
+	p->n_asked += transport == DNS_OVER_UDP;
 	p->sent_at = now;
 	heap_move(&f->timers, &p->timer, now + patience);
 	(*(transport == DNS_OVER_TCP ? &f->counters.sent_tcp : &f->counters.sent))++;
@@ -304,7 +306,7 @@ static void try_next(struct forward *f, struct pending *p, nsec_t now)
 		finish(f, p, NULL, 0);
 		return;
 	}
-	send_to(f, p, (uint8_t)((p->first + p->n_tries) % n), DNS_OVER_UDP, now,
+	send_to(f, p, (uint8_t)((p->first + p->n_asked) % n), DNS_OVER_UDP, now,
 		FORWARD_TRY_NS * (nsec_t)(1 + p->n_tries / n));
 }
 
@@ -336,7 +338,7 @@ void forward_set_resolvers(struct forward *f, const struct forward_resolver *res
 		if (!p->query)
 			continue;
 		close_attempts(f, p);
-		p->n_tries = p->first = 0;
+		p->n_tries = p->n_asked = p->first = 0;
 		try_next(f, p, now);
 	}
 }
@@ -394,7 +396,7 @@ static struct pending *pending_new(struct forward *f, const uint8_t *query, size
 	p->query_len = len;
 	p->hash = hash;
 	p->question = msg->question;
-	p->n_tries = 0;
+	p->n_tries = p->n_asked = 0;
 	p->first = f->preferred;
 	p->waiters = NULL;
 	p->next = f->buckets[hash % BUCKETS];
@@ -472,7 +474,7 @@ enum forward_verdict forward_query(struct forward *f, const struct forward_clien
 /* The try that has the socket @slot; NULL when it is closed. */
 static struct attempt *attempt_at(struct forward *f, uint32_t slot, struct pending **ret_pending)
 {
-	size_t place = slot & PLACE_MASK;
+	size_t place = forward_place(slot);
 	struct pending *p;
 	struct attempt *a;
 

@@ -32,6 +32,12 @@ enum {
 #define FORWARD_TCP_NS (3 * NSEC_PER_SEC)
 #define FORWARD_AGAIN_NS (250 * NSEC_PER_MSEC) /* a client that asks again is not heard earlier */
 
+/* Where a slot's socket may be kept: 0 to FORWARD_SLOT_COUNT - 1. No two open slots have the same place. */
+static inline uint32_t forward_place(uint32_t slot)
+{
+	return slot & 0xffff;
+}
+
 struct forward;
 
 struct forward_resolver {

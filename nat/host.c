@@ -62,6 +62,15 @@ static socklen_t to_sockaddr(const struct ip_addr *ip, uint16_t port, union addr
 	return sizeof ret->in;
 }
 
+static socklen_t way_to_sockaddr(const struct host_way *to, union addr *ret)
+{
+	socklen_t len = to_sockaddr(&to->addr, to->port, ret);
+
+	if (to->addr.family == IP_V6)
+		ret->in6.sin6_scope_id = to->scope;
+	return len;
+}
+
 static void from_sockaddr(const union addr *a, struct ip_addr *ret_ip, uint16_t *ret_port)
 {
 	*ret_ip = (struct ip_addr){ 0 };
@@ -271,6 +280,13 @@ int host_adopt(struct host *h, int fd, host_event_fn *fn, void *ctx, struct host
 
 /* ---- datagrams ------------------------------------------------------------------ */
 
+int host_udp_connect(struct host_sock *s, const struct host_way *to)
+{
+	union addr a;
+
+	return connect(s->fd, &a.sa, way_to_sockaddr(to, &a)) < 0 ? -errno : 0;
+}
+
 static void put_cmsg(struct msghdr *m, int level, int type, int value)
 {
 	struct cmsghdr *c = (struct cmsghdr *)((char *)m->msg_control + m->msg_controllen);
@@ -299,7 +315,7 @@ int host_send(struct host_sock *s, const struct host_way *to, const void *data, 
 	struct iovec iov = { .iov_base = (void *)(uintptr_t)data, .iov_len = len };
 	union addr a;
 	struct msghdr m = { .msg_name = &a,
-			    .msg_namelen = to_sockaddr(&to->addr, to->port, &a),
+			    .msg_namelen = way_to_sockaddr(to, &a),
 			    .msg_iov = &iov,
 			    .msg_iovlen = 1,
 			    .msg_control = control };
@@ -428,7 +444,7 @@ int host_connect(struct host *h, const struct host_way *to, host_event_fn *fn, v
 	(void)set(fd, is6 ? IPPROTO_IPV6 : IPPROTO_IP, is6 ? IPV6_UNICAST_HOPS : IP_TTL, to->ttl ? to->ttl : 64);
 	(void)set(fd, is6 ? IPPROTO_IPV6 : IPPROTO_IP, is6 ? IPV6_TCLASS : IP_TOS, to->tos & ~3);
 	(void)set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	if (connect(fd, &a.sa, to_sockaddr(&to->addr, to->port, &a)) < 0 && errno != EINPROGRESS)
+	if (connect(fd, &a.sa, way_to_sockaddr(to, &a)) < 0 && errno != EINPROGRESS)
 		return -errno;
 	r = watch(h, fd, to->addr.family, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, fn, ctx, ret_sock);
 	if (r < 0)

@@ -36,6 +36,7 @@ typedef void host_event_fn(void *ctx, unsigned events, nsec_t now);
 struct host_way {
 	struct ip_addr addr;
 	uint16_t port; /* of ICMP: none */
+	uint32_t scope; /* where one sends to a link-local IPv6 address: the interface; 0: none */
 	uint8_t ttl; /* of a received one: 0: not known */
 	uint8_t tos;
 	bool dont_fragment; /* when sent */
@@ -71,6 +72,8 @@ int host_accept(struct host_sock *listener, host_event_fn *fn, void *ctx, struct
 struct host_sock *host_close(struct host_sock *s); /* accepts NULL; returns NULL */
 enum ip_family host_family(const struct host_sock *s);
 
+/* Has a UDP socket take datagrams from @to alone. Returns 0 or -errno. */
+int host_udp_connect(struct host_sock *s, const struct host_way *to);
 /* Sends. A pending error of an earlier datagram does not lose this one: it is tried twice. Returns 0 or -errno. */
 int host_send(struct host_sock *s, const struct host_way *to, const void *data, size_t len);
 /* Returns the length, or -errno; -EAGAIN when there is none. */

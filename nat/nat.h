@@ -32,6 +32,7 @@ enum { NAT_NETWORKS_MAX = 256, NAT_LEASES_MAX = 4096, NAT_FORWARDS_MAX = 1024 };
 
 struct host;
 struct nat;
+struct packet;
 
 struct nat_network {
 	uint32_t mtu; /* bytes; 576 to 65535 */
@@ -45,6 +46,9 @@ struct nat_out {
 	void (*commit)(void *ctx, uint16_t network, uint32_t len, const struct frame_offload *offload, nsec_t now);
 	/* A DNS query that came from the station; NULL: they are dropped. @data: a whole message frame, borrowed. */
 	void (*query)(void *ctx, uint16_t network, const uint8_t *data, size_t len, nsec_t now);
+	/* A UDP datagram for the service address, put together and with right checksums; NULL: it is judged as any
+	 * other. Returns false when nobody takes it: it is judged, too. */
+	bool (*own)(void *ctx, uint16_t network, const struct packet *p, nsec_t now);
 	void *ctx;
 };
 
@@ -90,6 +94,9 @@ void nat_take(struct nat *n, uint16_t network, const uint8_t *data, uint32_t len
 void nat_flush(struct nat *n, nsec_t now);
 /* The way to @network has room again. */
 void nat_room(struct nat *n, uint16_t network, nsec_t now);
+/* Sends an IP packet to a guest, in fragments where the MTU asks for it. @ip: whole, with right checksums.
+ * Returns 0; -EMSGSIZE as frag_split(); -1: there is no room, and the packet or its rest is lost. */
+int nat_send(struct nat *n, uint16_t network, const uint8_t *ip, size_t len, nsec_t now);
 nsec_t nat_next(const struct nat *n); /* when nat_run() is wanted; NSEC_NEVER */
 void nat_run(struct nat *n, nsec_t now);
 

@@ -58,6 +58,15 @@ static bool is_tcp_known(const struct nat *n, uint16_t network, const struct pac
 	return flow_find(n->flows, &k) != NULL;
 }
 
+/* True when the packet was for the service address, and somebody beside the NAT took it. */
+static bool is_taken(struct nat *n, uint16_t network, const struct packet *p)
+{
+	struct ip_addr service;
+
+	return n->cfg.out.own && p->proto == PROTO_UDP && nat_router(n, network, p->dst.family, &service) &&
+	       ip_equal(&p->dst, &service) && n->cfg.out.own(n->cfg.out.ctx, network, p, n->now);
+}
+
 /* @was_cut: it came in fragments. */
 static void take_whole(struct nat *n, uint16_t network, uint64_t source, const struct packet *p, bool was_cut)
 {
@@ -69,6 +78,8 @@ static void take_whole(struct nat *n, uint16_t network, uint64_t source, const s
 		n->count.bad_checksums++;
 		return;
 	}
+	if (is_taken(n, network, p))
+		return;
 	if (!is_tcp_known(n, network, p) && !may_go(n, network, source, p, &real))
 		return;
 	if (p->proto == PROTO_UDP) {

@@ -32,11 +32,22 @@ static int put(void *ctx, const uint8_t *ip, size_t len)
 	return 0;
 }
 
-void nat_send_ip(struct nat *n, uint16_t network, const uint8_t *ip, size_t len)
+static int send_ip(struct nat *n, uint16_t network, const uint8_t *ip, size_t len)
 {
 	struct piece_ctx c = { n, network };
 
-	(void)frag_split(ip, len, n->cfg.networks[network].mtu, (uint32_t)prng_u64(&n->prng), put, &c);
+	return frag_split(ip, len, n->cfg.networks[network].mtu, (uint32_t)prng_u64(&n->prng), put, &c);
+}
+
+void nat_send_ip(struct nat *n, uint16_t network, const uint8_t *ip, size_t len)
+{
+	(void)send_ip(n, network, ip, len);
+}
+
+int nat_send(struct nat *n, uint16_t network, const uint8_t *ip, size_t len, nsec_t now)
+{
+	n->now = now;
+	return send_ip(n, network, ip, len);
 }
 
 bool nat_router(const struct nat *n, uint16_t network, enum ip_family family, struct ip_addr *ret_ip)

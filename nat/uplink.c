@@ -69,6 +69,50 @@ static void commit(void *ctx, uint16_t network, uint32_t len, const struct frame
 	p->ways[network].is_dirty = true;
 }
 
+/* ---- parts --------------------------------------------------------------------------- */
+
+static void query(void *ctx, uint16_t network, const uint8_t *data, size_t len, nsec_t now)
+{
+	struct process *p = ctx;
+
+	parts_query(p->ctl.parts, network, data, len, now);
+}
+
+static bool own(void *ctx, uint16_t network, const struct packet *packet, nsec_t now)
+{
+	struct process *p = ctx;
+
+	return parts_packet(p->ctl.parts, network, packet, now);
+}
+
+static bool answer(void *ctx, uint16_t network, const struct message *m, nsec_t now)
+{
+	static const struct frame_offload plain;
+	uint32_t size = (uint32_t)(MESSAGE_HEAD_LEN + m->dns_len);
+	uint8_t *room = m->dns_len <= FRAME_LEN_MAX - MESSAGE_HEAD_LEN ? reserve(ctx, network, size) : NULL;
+	uint32_t len = room ? (uint32_t)message_put(m, room, size) : 0;
+
+	if (len)
+		commit(ctx, network, len, &plain, now);
+	return len > 0;
+}
+
+static bool send_ip(void *ctx, uint16_t network, const uint8_t *ip, size_t len, nsec_t now)
+{
+	struct process *p = ctx;
+
+	return nat_send(p->ctl.nat, network, ip, len, now) == 0;
+}
+
+static nsec_t next_wanted(const struct process *p)
+{
+	nsec_t nat = nat_next(p->ctl.nat), parts = parts_next(p->ctl.parts);
+
+	return nat < parts ? nat : parts;
+}
+
+/* ---- rounds --------------------------------------------------------------------------- */
+
 static void publish(struct process *p)
 {
 	for (size_t i = 0; i < p->cfg->n_networks; i++) {
@@ -128,6 +172,8 @@ static unsigned step(struct process *p)
 	nat_flush(p->ctl.nat, now);
 	if (nat_next(p->ctl.nat) <= now)
 		nat_run(p->ctl.nat, now);
+	if (parts_next(p->ctl.parts) <= now)
+		parts_run(p->ctl.parts, now);
 	publish(p);
 	return n;
 }
@@ -152,7 +198,7 @@ static void run(struct process *p)
 	while (!p->ctl.quit) {
 		bool busy = step(p) > 0 || !sleep_all(p);
 
-		if (loop_step(p->loop, busy ? 0 : nat_next(p->ctl.nat)) < 0) {
+		if (loop_step(p->loop, busy ? 0 : next_wanted(p)) < 0) {
 			p->status = EXIT_FAILURE;
 			return;
 		}
@@ -210,17 +256,32 @@ static int set_up_ways(struct process *p)
 static int set_up_nat(struct process *p)
 {
 	const struct uplink_config *cfg = p->cfg;
-	struct nat_config nat = { .networks = p->networks,
-				  .n_networks = (uint16_t)cfg->n_networks,
-				  .limits = { .total_max = UPLINK_FLOWS_MAX, .source_max = UPLINK_SOURCE_FLOWS_MAX },
-				  .seed = cfg->seed,
-				  .raw_icmp_fd = { cfg->raw_icmp_fd[0], cfg->raw_icmp_fd[1] },
-				  .out = { .reserve = reserve, .commit = commit, .ctx = p } };
+	struct nat_config nat = {
+		.networks = p->networks,
+		.n_networks = (uint16_t)cfg->n_networks,
+		.limits = { .total_max = UPLINK_FLOWS_MAX, .source_max = UPLINK_SOURCE_FLOWS_MAX },
+		.seed = cfg->seed,
+		.raw_icmp_fd = { cfg->raw_icmp_fd[0], cfg->raw_icmp_fd[1] },
+		.out = { .reserve = reserve, .commit = commit, .query = query, .own = own, .ctx = p }
+	};
 	int r = nat_new(&nat, p->host, host_now(p->host), &p->ctl.nat);
 
 	for (size_t i = 0; i < cfg->n_forwards && r == 0; i++)
 		r = nat_forward_add(p->ctl.nat, &cfg->forwards[i]);
 	return r;
+}
+
+static int set_up_parts(struct process *p)
+{
+	const struct part_access access = { .host = p->host,
+					    .networks = p->networks,
+					    .n_networks = (uint16_t)p->cfg->n_networks,
+					    .seed = p->cfg->seed,
+					    .answer = answer,
+					    .send_ip = send_ip,
+					    .ctx = p };
+
+	return parts_open(p->cfg->parts, p->cfg->n_parts, &access, &p->ctl.parts);
 }
 
 static int set_up(struct process *p)
@@ -235,7 +296,9 @@ static int set_up(struct process *p)
 		r = control_new(p->loop, p->cfg->control_fd, on_control, p, &p->control);
 	if (r == 0)
 		r = set_up_ways(p);
-	return r == 0 ? set_up_nat(p) : r;
+	if (r == 0)
+		r = set_up_nat(p);
+	return r == 0 ? set_up_parts(p) : r;
 }
 
 static int enter_cell(void)
@@ -259,6 +322,7 @@ static void flush(struct process *p)
 
 static void done(struct process *p)
 {
+	p->ctl.parts = parts_close(p->ctl.parts);
 	p->ctl.nat = nat_free(p->ctl.nat);
 	p->control = control_free(p->control);
 	p->host = host_free(p->host);

@@ -7,7 +7,7 @@
  *   {"do":"ping"}
  *   {"do":"show"}, {"do":"show","network":I}
  *       -> "flows":[{"proto","network","guest","guest-port","remote","remote-port","age-ns","idle-ns","out","in",
- *          "forward","state"}], "n-flows","n-forwards","sockets","left-out","counters":{…}
+ *          "forward","state"}], "n-flows","n-forwards","sockets","left-out","counters":{…},"parts":{NAME:{…}}
  *   {"do":"forward-add","forward":F,"network":I,"proto":"tcp|udp","port":P,"to":ADDRESS | "mac":MAC} with one
  *       descriptor: a listening TCP or a bound UDP socket
  *   {"do":"forward-remove","forward":F}
@@ -20,6 +20,7 @@
 
 #include "core/ring.h"
 #include "nat/nat.h"
+#include "nat/part.h"
 
 enum {
 	UPLINK_FLOWS_MAX = 16384,
@@ -38,6 +39,8 @@ struct uplink_config {
 	size_t n_networks; /* at most NAT_NETWORKS_MAX */
 	const struct nat_forward_config *forwards; /* their descriptors are taken over */
 	size_t n_forwards;
+	const struct part *parts; /* what it does beside the NAT; borrowed as the networks are */
+	size_t n_parts; /* at most PARTS_MAX */
 	int raw_icmp_fd[2]; /* IPv4, IPv6: raw sockets opened as root; -1: ping sockets are tried */
 	uint64_t seed; /* from the kernel's random numbers: guests must not guess it */
 	int control_fd;

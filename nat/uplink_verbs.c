@@ -33,10 +33,15 @@ static void do_show(struct verb_call *call)
 	json_t *network = json_object_get(call->msg, "network");
 	json_int_t i = network ? json_integer_value(network) : -1;
 
-	if (network && (i < 0 || i >= NAT_NETWORKS_MAX))
+	json_t *all;
+
+	if (network && (i < 0 || i >= NAT_NETWORKS_MAX)) {
 		refuse(call, "no such network");
-	else
-		verb_ok(call->control, call->id, nat_show(c->nat, (int)i, c->now));
+		return;
+	}
+	all = nat_show(c->nat, (int)i, c->now);
+	(void)json_object_set_new(all, "parts", parts_counters(c->parts));
+	verb_ok(call->control, call->id, all);
 }
 
 static json_int_t number(const struct verb_call *call, const char *key)

@@ -6,10 +6,12 @@
 
 #include "core/verb.h"
 #include "nat/nat.h"
+#include "nat/part.h"
 
 /* The table's ctx. */
 struct uplink_ctl {
 	struct nat *nat;
+	struct parts *parts;
 	nsec_t now; /* when the request came */
 	bool quit;
 };

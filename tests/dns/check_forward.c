@@ -496,6 +496,7 @@ START_TEST(a_tcp_that_fails_is_followed_by_the_next_resolver)
 	sent[1].is_open = false;
 	ck_assert_uint_eq(n_sent, 3);
 	ck_assert_int_eq(sent[2].transport, DNS_OVER_UDP);
+	ck_assert_uint_eq(sent[2].resolver, sent[1].resolver + 1);
 	answer_with(2, DNS_TC, 0);
 	ck_assert_int_eq(forward_next(f), now + FORWARD_TCP_NS);
 	wait_for_it();
