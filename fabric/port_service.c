@@ -57,6 +57,8 @@ static int make_services(struct fabric_port *p)
 
 	(void)snprintf(name, sizeof name, "%s/%s", plan->networks[p->network].name, p->plan->stream);
 	r = services_new(&env, on_lease, p, &own->services);
+	if (r == 0 && own->uplink && p->plan->service->dns_forwards)
+		r = services_use_uplink(own->services, own->uplink);
 	if (r == 0)
 		fabric_element_moved(p->fabric, station_element(own->station));
 	return r;

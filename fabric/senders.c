@@ -113,6 +113,13 @@ static size_t stranger(const struct senders *t, const struct mac_addr *mac)
 	return (x ^ x >> 31) % SENDERS_STRANGERS;
 }
 
+uint64_t senders_place(const struct senders *t, const struct mac_addr *mac)
+{
+	size_t i = find(t, mac);
+
+	return i < t->n_clients ? i : t->n_clients + stranger(t, mac);
+}
+
 /* When the bucket would be full again, once it gave what @span buys. */
 static nsec_t taken_from(const nsec_t *bucket, nsec_t span, nsec_t now)
 {

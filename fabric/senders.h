@@ -28,6 +28,8 @@ struct senders *senders_free(struct senders *t); /* accepts NULL; returns NULL *
 
 /* Counts a message of @mac. Returns false when it is one too many. */
 bool senders_admit(struct senders *t, const struct mac_addr *mac, nsec_t now);
+/* A number of @mac for fair shares: of its own for each NIC of the plan; SENDERS_STRANGERS others for the rest. */
+uint64_t senders_place(const struct senders *t, const struct mac_addr *mac);
 /* The VM that the plan has for @mac, borrowed; NULL: none. */
 const char *senders_name(const struct senders *t, const struct mac_addr *mac);
 /* Messages that were too many. */

@@ -36,6 +36,14 @@ struct service_lease {
 	const char *vm; /* of the plan, by the MAC; NULL: none */
 };
 
+/* Who waits for an answer of DNS. A value. */
+struct service_dns_asker {
+	struct ip_addr from, to; /* the guest's address, and the station's */
+	uint16_t port; /* the guest's */
+	uint64_t conn; /* over TCP: which connection; 0: over UDP */
+	uint64_t source; /* who is counted (fabric/senders.h) */
+};
+
 typedef void (*service_event_fn)(void *ctx, enum service_event event, const struct service_lease *l, nsec_t now);
 
 #endif

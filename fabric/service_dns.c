@@ -2,13 +2,16 @@
  *
  * An answer goes back from the address that was asked, the way of any packet. A query to a group gets none.
  *
- * Used by: fabric/services.c.   Depends on: dns/dns.h, fabric/senders.h, fabric/service_dns_tcp.h. */
+ * Used by: fabric/services.c.   Depends on: dns/dns.h, fabric/senders.h, fabric/service_dns_tcp.h,
+ * fabric/service_forward.h, fabric/uplink_link.h. */
 #include "fabric/service_dns.h"
 
 #include "core/prng.h"
 #include "core/state.h"
 #include "fabric/senders.h"
 #include "fabric/service_dns_tcp.h"
+#include "fabric/service_forward.h"
+#include "fabric/uplink_link.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -31,6 +34,8 @@ struct service_dns {
 	struct service_dns_tcp *tcp;
 	service_dns_forward_fn forward;
 	void *forward_ctx;
+	struct uplink_link *link; /* NULL: none */
+	struct service_forward *waiting; /* for the uplink; NULL: none */
 	struct service_dns_counters said;
 	uint8_t buf[DNS_UDP_MAX];
 };
@@ -72,12 +77,17 @@ static int64_t answer(struct service_dns *d, const struct service_dns_asker *ask
 	return (int64_t)n;
 }
 
-static int64_t answer_stream(void *ctx, uint64_t conn, const struct ip_addr *from, const struct ip_addr *to,
-			     uint16_t port, const uint8_t *query, size_t len, uint8_t *buf, nsec_t now)
+static int64_t answer_stream(void *ctx, const struct service_dns_tcp_peer *peer, const uint8_t *query, size_t len,
+			     uint8_t *buf, nsec_t now)
 {
-	const struct service_dns_asker asker = { .from = *from, .to = *to, .port = port, .conn = conn };
+	struct service_dns *d = ctx;
+	const struct service_dns_asker asker = { .from = peer->from,
+						 .to = peer->to,
+						 .port = peer->port,
+						 .conn = peer->conn,
+						 .source = senders_place(d->senders, &peer->mac) };
 
-	return answer(ctx, &asker, query, len, buf, DNS_MSG_MAX, now);
+	return answer(d, &asker, query, len, buf, DNS_MSG_MAX, now);
 }
 
 /* What cannot be sent is asked for again. */
@@ -109,8 +119,10 @@ static bool is_taken(struct service_dns *d, const struct packet *p, nsec_t now)
 
 static void take_udp(void *ctx, const struct packet *p, nsec_t now)
 {
-	const struct service_dns_asker asker = { .from = p->src, .to = p->dst, .port = p->src_port };
 	struct service_dns *d = ctx;
+	const struct service_dns_asker asker = {
+		.from = p->src, .to = p->dst, .port = p->src_port, .source = senders_place(d->senders, &p->eth_src)
+	};
 	int64_t n;
 
 	if (!is_taken(d, p, now) || !p->src_port)
@@ -126,6 +138,20 @@ static void take_tcp(void *ctx, const struct packet *p, nsec_t now)
 
 	if (is_taken(d, p, now))
 		service_dns_tcp_take(d->tcp, p, now);
+}
+
+static nsec_t next_udp(const void *ctx)
+{
+	const struct service_dns *d = ctx;
+
+	return d->waiting ? service_forward_next(d->waiting) : NSEC_NEVER;
+}
+
+static void run_udp(void *ctx, nsec_t now)
+{
+	struct service_dns *d = ctx;
+
+	service_forward_run(d->waiting, now);
 }
 
 static nsec_t next_tcp(const void *ctx)
@@ -145,12 +171,14 @@ static void run_tcp(void *ctx, nsec_t now)
 static int bind_family(struct service_dns *d, enum ip_family family)
 {
 	int r = station_bind(d->station, &(struct station_service){ .proto = PROTO_UDP,
-								     .family = family,
-								     .port = PORT,
-								     .take = take_udp,
-								     .ctx = d });
+								    .family = family,
+								    .port = PORT,
+								    .take = take_udp,
+								    .next = next_udp,
+								    .run = run_udp,
+								    .ctx = d });
 
-	/* The connections of both families have one timer, which the first binding serves. */
+	/* What waits, and the connections, of both families have one timer each, which the first binding serves. */
 	if (r == 0)
 		r = station_bind(d->station, &(struct station_service){ .proto = PROTO_TCP,
 									.family = family,
@@ -231,6 +259,9 @@ struct service_dns *service_dns_free(struct service_dns *d)
 {
 	if (!d)
 		return NULL;
+	if (d->link)
+		uplink_link_set_answer(d->link, NULL, NULL);
+	(void)service_forward_free(d->waiting);
 	(void)service_dns_tcp_free(d->tcp);
 	(void)senders_free(d->senders);
 	(void)zone_free(d->zone);
@@ -242,6 +273,44 @@ void service_dns_set_forward(struct service_dns *d, service_dns_forward_fn fn, v
 {
 	d->forward = fn;
 	d->forward_ctx = ctx;
+}
+
+/* ---- the uplink -------------------------------------------------------------------------------- */
+
+static int ask_uplink(void *ctx, uint64_t source, uint64_t token, bool is_tcp, const uint8_t *msg, size_t len,
+		      nsec_t now)
+{
+	return uplink_link_query(ctx, source, token, is_tcp, msg, len, now);
+}
+
+static void on_answer(void *ctx, const struct service_dns_asker *asker, const uint8_t *msg, size_t len, nsec_t now)
+{
+	service_dns_answered(ctx, asker, msg, len, now);
+}
+
+static void from_uplink(void *ctx, const struct message *m, nsec_t now)
+{
+	service_forward_answer(ctx, m, now);
+}
+
+int service_dns_use_uplink(struct service_dns *d, struct uplink_link *link)
+{
+	const struct service_forward_ops ops = {
+		.query = ask_uplink, .answer = on_answer, .query_ctx = link, .answer_ctx = d
+	};
+	int r = service_forward_new(&ops, &d->waiting);
+
+	if (r < 0)
+		return r;
+	d->link = link;
+	uplink_link_set_answer(link, from_uplink, d->waiting);
+	service_dns_set_forward(d, service_forward_query, d->waiting);
+	return 0;
+}
+
+const struct service_forward *service_dns_waiting(const struct service_dns *d)
+{
+	return d->waiting;
 }
 
 void service_dns_lease(struct service_dns *d, enum service_event event, const struct service_lease *l)

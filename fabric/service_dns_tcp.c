@@ -150,7 +150,10 @@ static void put_answer(struct conn *c, const uint8_t *answer, size_t len)
 static void answer(struct conn *c, const uint8_t *query, size_t len)
 {
 	struct service_dns_tcp *t = c->owner;
-	int64_t n = t->ops.answer(t->ops.ctx, c->id, &c->guest, &c->self, c->port, query, len, t->answer, t->now);
+	const struct service_dns_tcp_peer peer = {
+		.conn = c->id, .from = c->guest, .to = c->self, .mac = c->mac, .port = c->port
+	};
+	int64_t n = t->ops.answer(t->ops.ctx, &peer, query, len, t->answer, t->now);
 
 	if (n > 0)
 		put_answer(c, t->answer, (size_t)n);

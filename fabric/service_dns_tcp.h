@@ -22,12 +22,20 @@ enum {
 };
 #define DNS_TCP_IDLE_NS (10 * NSEC_PER_SEC)
 
+/* Who asks over a connection. */
+struct service_dns_tcp_peer {
+	uint64_t conn;
+	struct ip_addr from, to;
+	struct mac_addr mac; /* of its first segment */
+	uint16_t port;
+};
+
 /* What answers. */
 struct service_dns_tcp_ops {
-	/* Answers a query. @conn: its connection. @buf: DNS_MSG_MAX bytes for the answer.
+	/* Answers a query. @buf: DNS_MSG_MAX bytes for the answer.
 	 * Returns its length; 0: none; or -1: it comes later, by service_dns_tcp_answered(). */
-	int64_t (*answer)(void *ctx, uint64_t conn, const struct ip_addr *from, const struct ip_addr *to, uint16_t port,
-			  const uint8_t *query, size_t len, uint8_t *buf, nsec_t now);
+	int64_t (*answer)(void *ctx, const struct service_dns_tcp_peer *peer, const uint8_t *query, size_t len,
+			  uint8_t *buf, nsec_t now);
 	void *ctx;
 };
 

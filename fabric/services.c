@@ -9,6 +9,7 @@
 #include "fabric/service_dhcp4.h"
 #include "fabric/service_dns.h"
 #include "fabric/service_dns_tcp.h"
+#include "fabric/service_forward.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -76,6 +77,11 @@ struct services *services_free(struct services *v)
 	(void)service_dns_free(v->dns);
 	free(v);
 	return NULL;
+}
+
+int services_use_uplink(struct services *v, struct uplink_link *link)
+{
+	return v->dns ? service_dns_use_uplink(v->dns, link) : 0;
 }
 
 struct service_dhcp4 *services_dhcp4(const struct services *v)
@@ -227,6 +233,23 @@ static json_t *dns_tcp_json(const struct service_dns_tcp *t)
 	return j;
 }
 
+static json_t *waiting_json(const struct service_forward *f)
+{
+	const struct service_forward_counters *c = service_forward_counters(f);
+	json_t *j = json_object();
+
+	put(j, "waiting", service_forward_count(f));
+	put(j, "asked", c->asked);
+	put(j, "again", c->again);
+	put(j, "answered", c->answered);
+	put(j, "silent", c->silent);
+	put(j, "full", c->full);
+	put(j, "mismatched", c->mismatched);
+	put(j, "bad_answers", c->bad_answers);
+	put(j, "truncated", c->truncated);
+	return j;
+}
+
 static json_t *dns_json(const struct service_dns *d)
 {
 	const struct dns_counters *c = service_dns_counters(d);
@@ -248,6 +271,8 @@ static json_t *dns_json(const struct service_dns *d)
 	put(j, "lease_names", service_dns_names(d));
 	put(j, "names_refused", said.names_refused);
 	(void)json_object_set_new(j, "tcp", dns_tcp_json(service_dns_streams(d)));
+	if (service_dns_waiting(d))
+		(void)json_object_set_new(j, "uplink", waiting_json(service_dns_waiting(d)));
 	return j;
 }
 
@@ -279,6 +304,8 @@ uint64_t services_memory_max(const struct fabric_plan_service *plan)
 		n += service_dhcp4_memory_max(plan->dhcp4);
 	if (plan->domain)
 		n += service_dns_memory_max(plan->dhcp4 ? service_dhcp4_leases_max(plan->dhcp4) : 0);
+	if (plan->domain && plan->dns_forwards)
+		n += SERVICE_FORWARD_MEMORY_MAX;
 	return n;
 }
 

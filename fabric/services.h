@@ -17,12 +17,16 @@ enum { SERVICES_LEASES_MAX = 1024 /* leases in one answer */ };
 struct services;
 struct service_dhcp4;
 struct service_dns;
+struct uplink_link;
 
 /* Makes what env->plan has and binds it to env->station. @event: told of leases; may be NULL.
  * Returns 0, or as the services' own. */
 int services_new(const struct service_env *env, service_event_fn event, void *ctx, struct services **ret);
 struct services *services_free(struct services *v); /* accepts NULL; returns NULL */
 
+/* Joins what asks the outside to the uplink behind @link, which is borrowed while the services live. Returns 0 or
+ * -ENOMEM. */
+int services_use_uplink(struct services *v, struct uplink_link *link);
 struct service_dhcp4 *services_dhcp4(const struct services *v); /* borrowed; NULL: there is none */
 struct service_dns *services_dns(const struct services *v); /* borrowed; NULL: there is none */
 

@@ -3,6 +3,7 @@
 #include "core/prng.h"
 #include "fabric/service_dns.h"
 #include "fabric/service_dns_tcp.h"
+#include "fabric/service_forward.h"
 #include "fabric/services.h"
 #include "fabric/station.h"
 #include "tests/fabric/services_rig.h"
@@ -135,6 +136,7 @@ START_TEST(what_is_not_known_is_forwarded)
 	struct packet p;
 
 	begin(true);
+	service_dns_set_forward(dns_of(&w), NULL, NULL);
 	ck_assert_int_eq(net_ask(&w, 0, "10.0.0.10", "example.com", DNS_A, got), DNS_REFUSED); /* no hook */
 	service_dns_set_forward(dns_of(&w), on_forward, &r);
 	ck_assert_int_eq(net_ask(&w, 0, "10.0.0.10", "example.com", DNS_A, got), -1);
@@ -323,6 +325,27 @@ START_TEST(a_half_closed_connection_waits_for_the_resolver)
 }
 END_TEST
 
+/* A resolver's answer comes over TCP as long as it is; a silent uplink's SERVFAIL comes before the connection is idle. */
+START_TEST(the_uplink_answers_a_connection)
+{
+	struct stream t;
+	size_t at = 0;
+
+	begin(true);
+	connect_stream(&t, 0, 4000);
+	send_query(&t, "example.com", DNS_A);
+	net_run(&w, SERVICE_FORWARD_NS - NSEC_PER_SEC);
+	read_stream(&w, &t, true);
+	ck_assert_uint_eq(t.in.len, 0);
+	net_run(&w, 2 * NSEC_PER_SEC);
+	read_stream(&w, &t, true);
+	ck_assert_int_eq(next_answer(&t, &at), DNS_SERVFAIL);
+	ck_assert(!t.fin && !t.reset);
+	bytes_done(&t.in);
+	end();
+}
+END_TEST
+
 START_TEST(what_is_no_query_is_reset)
 {
 	struct stream t;
@@ -489,6 +512,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, names_are_answered_over_tcp);
 	tcase_add_test(t, a_query_that_comes_byte_by_byte_is_answered);
 	tcase_add_test(t, a_half_closed_connection_waits_for_the_resolver);
+	tcase_add_test(t, the_uplink_answers_a_connection);
 	tcase_add_test(t, what_is_no_query_is_reset);
 	tcase_add_test(t, an_idle_connection_is_closed);
 	tcase_add_test(t, who_reads_no_answers_is_not_read);
