@@ -68,6 +68,7 @@ const char *cli_first_failure(void);
 /* Wrong usage: the text, and where help is. Returns EXIT_USAGE. */
 int cli_usage(const struct command *cmd, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+/* Prints the command's usage, summary and options on stdout. */
 void cli_print_help(const struct command *cmd);
 
 /* The command of that name, or NULL. */
@@ -95,6 +96,7 @@ struct cli_sets {
 	const char *list[CLI_SETS_MAX];
 	size_t n;
 };
+/* Takes one --set more; its text is borrowed. Returns 0 or EXIT_USAGE (said). */
 int cli_set(const struct command *cmd, const char *arg, struct cli_sets *sets);
 
 /* As JSON of one line, or of many: ASCII alone, for terminals and files. The caller frees it. */
@@ -115,6 +117,7 @@ void cli_split_target(const char *target, char **ret_team, char **ret_vm);
 /* The VMs that @name means, of what a team answered to "status": itself, those of its `count`, or
  * NULL: all. A list with NULL at its end, for cli_free_vms(). */
 char **cli_find_vms(json_t *status, const char *name, size_t *ret_n);
+/* Frees a list that cli_find_vms() made; not NULL. */
 void cli_free_vms(char **vms);
 
 /* Loads a team file, prints its diagnostics. @untrusted: it is a stranger's. Returns 0 or an exit status. */
@@ -125,6 +128,7 @@ int cli_load(const char *path, const char *const *sets, size_t n_sets, const cha
 int cli_parse_time(const char *text, nsec_t *ret_ns);
 /* "1.2 GiB", "128 MiB". Into @buf (32 bytes); returns it. */
 const char *cli_size(uint64_t bytes, char *buf);
+/* "5.0 s", "3 min 05 s". @seconds: 0 or more. Into @buf (32 bytes); returns it. */
 const char *cli_duration(double seconds, char *buf);
 /* "9 (queue 9)": how many frames were lost, and why; @lost: a count a reason. The caller frees. */
 char *cli_lost(json_t *lost);

@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 
+/* Each takes its row of the table, borrowed, and its own words. Returns an exit status; what is wrong was said. */
 int cmd_complete(const struct command *cmd, int argc, char **argv);
 int cmd_logs(const struct command *cmd, int argc, char **argv);
 int cmd_init(const struct command *cmd, int argc, char **argv);

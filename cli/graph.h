@@ -53,6 +53,7 @@ size_t graph_count_lines(const char *text);
 /* Takes one line off *@rest. Returns its start, and its bytes in *ret_len; NULL at the end. */
 const char *graph_next_line(const char **rest, size_t *ret_len);
 
+/* Each appends the whole picture in its format. */
 void graph_write_svg(const struct graph *g, struct bytes *out);
 void graph_write_dot(const struct graph *g, struct bytes *out);
 void graph_write_mermaid(const struct graph *g, struct bytes *out);

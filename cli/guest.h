@@ -20,6 +20,7 @@ struct guest {
  * Returns 0; -ENOENT when the guest has no such service; otherwise what is wrong is said, and
  * the exit status returned. */
 int guest_open(int sup, const char *vm, struct guest *ret_guest);
+/* Ends the connection. */
 void guest_close(struct guest *g);
 
 static inline void cleanup_guest(struct guest *g)

@@ -29,6 +29,7 @@ struct ip_addr {
 int mac_parse(const char *s, struct mac_addr *ret_mac);
 /* Writes into @buf (MAC_STR_SIZE bytes) and returns it. */
 const char *mac_str(const struct mac_addr *m, char *buf);
+/* Whether both are the same address. */
 bool mac_equal(const struct mac_addr *a, const struct mac_addr *b);
 bool mac_is_multicast(const struct mac_addr *m); /* broadcast included */
 

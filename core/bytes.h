@@ -16,11 +16,14 @@ struct bytes {
 
 /* Allocation failure aborts the process: used for sizes we bound ourselves. */
 void bytes_append(struct bytes *b, const void *src, size_t len);
+/* The same of a string, without its NUL. */
 void bytes_append_str(struct bytes *b, const char *s);
+/* The same of what printf(3) would write. */
 void bytes_printf(struct bytes *b, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Drops the first @n bytes (n ≤ len). */
 void bytes_consume(struct bytes *b, size_t n);
+/* Frees the bytes; empty again. */
 void bytes_done(struct bytes *b);
 
 static inline void cleanup_bytes(struct bytes *b)

@@ -67,8 +67,8 @@ int control_send(struct control *c, json_t *msg, const int *fds, int n_fds);
 bool control_is_flushed(const struct control *c);
 
 enum { CONTROL_BLOCK_S = 10 }; /* how long control_connect() and a write to its socket may block: then -ETIMEDOUT */
-/* Without a loop: send one message / wait for one, for simple callers.
- * control_call_read: caller owns *ret_msg. Blocking fds.
+/* Both work without a loop: send one message / wait for one, for simple callers.
+ * control_read_msg(): caller owns *ret_msg. Blocking fds.
  * Returns 0, -EPIPE at the end of stream, -EPROTO, -errno. */
 int control_write_msg(int fd, json_t *msg);
 int control_read_msg(int fd, json_t **ret_msg);
@@ -79,6 +79,7 @@ int control_read_msg_within(int fd, nsec_t silence_ns, json_t **ret_msg);
 /* Listens on a socket file (mode 0600). The caller owns the fd; the file is
  * removed by whoever removes the folder. Returns 0 or -errno. */
 int control_listen(const char *path, int *ret_fd);
+/* Connects to such a file. The caller owns the fd. Returns 0 or -errno. */
 int control_connect(const char *path, int *ret_fd);
 /* The same without waiting for a listener that does not accept (-EAGAIN); the fd is
  * nonblocking. */

@@ -57,6 +57,7 @@ struct frame_pool *frame_pool_free(struct frame_pool *pool);
 /* A frame with room for @size bytes, len 0, offload zero. @pool may be NULL.
  * Returns NULL when memory is out or size > FRAME_LEN_MAX. */
 struct frame *frame_new(struct frame_pool *pool, size_t size);
+/* A frame of @pool with the bytes of @from. NULL: no memory. */
 struct frame *frame_copy(struct frame_pool *pool, const struct frame *from);
 struct frame *frame_free(struct frame *f); /* accepts NULL; returns NULL */
 /* Bytes of memory that the frame takes, the heap's own included. */

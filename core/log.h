@@ -20,6 +20,7 @@ void log_init(int fd, const char *name, enum log_level least);
 /* Follows MUSTER_LOG=debug|info|warn|error; returns @otherwise without it. */
 enum log_level log_level_from_env(enum log_level otherwise);
 
+/* Both write a line when @level is shown. */
 void log_at(enum log_level level, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 void log_vat(enum log_level level, const char *fmt, va_list ap)

@@ -37,6 +37,7 @@ void loop_wake(struct loop *loop, nsec_t by);
 /* @events: EPOLLIN, EPOLLOUT, ... Returns 0 or -errno. */
 int loop_add_fd(struct loop *loop, int fd, uint32_t events, loop_fd_fn *fn,
 		void *ctx, struct loop_source **ret_source);
+/* Other events of epoll(7) for a descriptor that is watched. Returns 0 or -errno. */
 int loop_set_events(struct loop_source *source, uint32_t events);
 /* Calls an fd's source at the next turn (with events 0) though its fd may report nothing: its owner
  * stopped at its budget and the rest lies in a buffer. A held source is called once it is let go. */
@@ -49,6 +50,7 @@ void loop_hold(struct loop *loop, bool on);
 /* A one-shot timer, on the clock of clock_now(); @at: NSEC_NEVER is unarmed. */
 int loop_add_timer(struct loop *loop, nsec_t at, loop_timer_fn *fn, void *ctx,
 		   struct loop_source **ret_source);
+/* Sets a timer anew: once at @at, by the monotonic clock; NSEC_NEVER: not at all. */
 void loop_set_timer(struct loop_source *source, nsec_t at);
 /* Blocks @signo for the thread and delivers it here (signalfd). */
 int loop_add_signal(struct loop *loop, int signo, loop_signal_fn *fn, void *ctx,
@@ -61,6 +63,7 @@ int loop_run(struct loop *loop);
 /* Waits at most until @until (clock_now() clock; 0 polls), serves what is due
  * once. Returns the number of callbacks called, or -errno. */
 int loop_step(struct loop *loop, nsec_t until);
+/* loop_run() returns @status once the callbacks under way are done. */
 void loop_quit(struct loop *loop, int status);
 
 #endif

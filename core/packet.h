@@ -158,6 +158,7 @@ struct packet_ip {
 /* 20 or 40. */
 size_t packet_ip_len(const struct packet_ip *ip);
 
+/* Appends an Ethernet header: 14 bytes. */
 void packet_put_eth(struct wire_writer *w, const struct mac_addr *dst, const struct mac_addr *src, uint16_t ethertype);
 /* An IP header before @payload_len bytes. The writer fails when the packet were longer than 65535 bytes
  * (IPv6: its payload). */

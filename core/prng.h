@@ -19,6 +19,7 @@ struct prng {
 /* @name: what the stream is for ("lan/vm.0/up"); may be "". */
 void prng_init(struct prng *p, uint64_t seed, const char *name);
 
+/* 64 uniform bits. */
 uint64_t prng_u64(struct prng *p);
 
 /* Uniform in [0, 1), 53 bits. */
@@ -33,6 +34,7 @@ double prng_normal(struct prng *p);
 /* Describes the position, for saved state (core/state.h). Four zeros are refused: that stream stands still. */
 void prng_state(struct prng *p, struct state *s);
 
+/* Fills @buf with @len uniform bytes. */
 void prng_bytes(struct prng *p, void *buf, size_t len);
 
 #endif

@@ -67,6 +67,7 @@ void ring_pair_close(struct ring_pair_fds *fds); /* each fd -1 afterwards */
  * @ret_pair. Returns 0 or -errno (-EPROTO: not such a memory). */
 int ring_pair_attach(const struct ring_pair_fds *fds, enum ring_side side,
 		     struct ring_pair *ret_pair);
+/* Unmaps the memory; the fds stay the caller's. */
 void ring_pair_detach(struct ring_pair *pair);
 
 /* Describes both directions for saved state, in the section that the caller has begun

@@ -54,6 +54,7 @@ struct sandbox_policy {
 };
 /* The row of @role. */
 const struct sandbox_policy *sandbox_policy(enum sandbox_role role);
+/* Both give a name for messages. Not to be freed. */
 const char *sandbox_role_str(enum sandbox_role role);
 const char *sandbox_fd_str(enum sandbox_fd what);
 

@@ -97,7 +97,9 @@ struct session_stream {
 	size_t at, len; /* what is read and not parsed yet: [at, len) */
 };
 
+/* Begins with an empty buffer. @fd: borrowed. */
 void session_stream_init(struct session_stream *s, int fd);
+/* Frees the buffer; the descriptor stays open. */
 void session_stream_done(struct session_stream *s);
 /* Waits for a frame. Returns 1; 0 at the stream's end; -EPROTO; -EINTR when a signal came; -errno.
  * *ret_frame lives until the next call. */
@@ -110,6 +112,7 @@ int session_write(struct session_stream *s, enum session_type type, const void *
 /* Sends ERROR. */
 int session_write_error(struct session_stream *s, int status, const char *text);
 
+/* Both are of a little-endian integer of @n_bytes bytes, 1 to 4. */
 uint32_t session_get_le(const uint8_t *data, size_t n_bytes);
 void session_put_le(uint8_t *data, size_t n_bytes, uint32_t value);
 

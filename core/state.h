@@ -51,6 +51,7 @@ int state_save_new(int fd, struct state **ret_state);
 int state_load_new(const void *data, size_t len, struct state **ret_state, char **ret_why);
 struct state *state_free(struct state *s); /* accepts NULL; returns NULL */
 
+/* True while state is being read into the structs; false while it is written out. */
 bool state_is_load(const struct state *s);
 /* False once something was refused or could not be written. */
 bool state_ok(const struct state *s);
@@ -66,12 +67,14 @@ bool state_has(const struct state *s, const char *tag, uint32_t instance);
 /* Loading: bytes left in the section. Saving: 0. */
 size_t state_left(const struct state *s);
 
+/* Each writes or reads one integer, little-endian. A read beyond the end fails the whole, and the value stays. */
 void state_u8(struct state *s, uint8_t *v);
 void state_u16(struct state *s, uint16_t *v);
 void state_u32(struct state *s, uint32_t *v);
 void state_u64(struct state *s, uint64_t *v);
 void state_i64(struct state *s, int64_t *v);
 void state_bool(struct state *s, bool *v); /* refused unless 0 or 1 */
+/* Writes or reads @len bytes as they are. */
 void state_bytes(struct state *s, void *v, size_t len);
 /* A number of @min to @max; refused when it is another, or none. */
 void state_double(struct state *s, double *v, double min, double max);
@@ -82,6 +85,7 @@ void state_time(struct state *s, nsec_t *t, nsec_t now);
 void state_span(struct state *s, nsec_t *span, nsec_t max);
 /* Several of one width. */
 void state_u32s(struct state *s, uint32_t *v, size_t n);
+/* The same of @n integers of 64 bits. */
 void state_u64s(struct state *s, uint64_t *v, size_t n);
 /* Loading: the next @len bytes, borrowed; NULL when there are fewer. */
 const uint8_t *state_take(struct state *s, size_t len);

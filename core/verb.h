@@ -92,6 +92,7 @@ void verb_refuse(struct verb_call *call, int status, const char *text);
 
 /* The same for a handler that answers later. @control NULL: nothing is sent. */
 void verb_ok(struct control *control, json_int_t id, json_t *body);
+/* Answers the request @id with an error. @status: the exit status of a command that fails so. */
 void verb_fail(struct control *control, json_int_t id, int status, const char *text);
 
 /* Appends @table's part of docs/protocol.md: a heading, and a row for each verb. */

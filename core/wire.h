@@ -38,6 +38,7 @@ static inline struct wire_writer wire_write_to(void *buf, size_t size)
 const uint8_t *wire_get(struct wire_reader *r, size_t len);
 /* A reader over the next @len bytes; failed when there are fewer. */
 struct wire_reader wire_get_sub(struct wire_reader *r, size_t len);
+/* Each takes one integer off, of that width and byte order. Beyond the end it is 0, and the reader has failed. */
 uint8_t wire_get_u8(struct wire_reader *r);
 uint16_t wire_get_be16(struct wire_reader *r);
 uint32_t wire_get_be32(struct wire_reader *r);
@@ -48,6 +49,8 @@ uint64_t wire_get_le64(struct wire_reader *r);
 
 /* Room for @len bytes to fill in, or NULL. */
 uint8_t *wire_put(struct wire_writer *w, size_t len);
+/* Each appends what it says, of that width and byte order. Without room nothing is written, and the writer
+ * has failed. */
 void wire_put_bytes(struct wire_writer *w, const void *src, size_t len);
 void wire_put_u8(struct wire_writer *w, uint8_t v);
 void wire_put_be16(struct wire_writer *w, uint16_t v);

@@ -73,6 +73,7 @@ nsec_t dhcp4_next(const struct dhcp4 *s); /* when dhcp4_run() is due; NSEC_NEVER
 
 /* The table: to be listed (leases_sorted()) or filled from a log. Borrowed. */
 struct leases *dhcp4_leases(struct dhcp4 *s);
+/* What was answered and ignored. Borrowed, as long as the server. */
 const struct dhcp4_counters *dhcp4_counters(const struct dhcp4 *s);
 
 /* Describes the leases in section "dhc4". Replies that are held are not saved: their clients ask again. */

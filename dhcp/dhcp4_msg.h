@@ -120,9 +120,11 @@ enum dhcp4_verdict dhcp4_read(const uint8_t *payload, size_t len, struct dhcp4_m
 
 /* Option @code, borrowed from @m; NULL when it is not there. An empty one has @ret_len 0. */
 const uint8_t *dhcp4_option(const struct dhcp4_msg *m, uint8_t code, size_t *ret_len);
+/* Whether the option is there, of any length. */
 bool dhcp4_has(const struct dhcp4_msg *m, uint8_t code);
 /* An option of that width; false, with *ret_v as it was, when it is absent or has another length. */
 bool dhcp4_option_u16(const struct dhcp4_msg *m, uint8_t code, uint16_t *ret_v);
+/* The same of four bytes. */
 bool dhcp4_option_u32(const struct dhcp4_msg *m, uint8_t code, uint32_t *ret_v);
 /* Sub-option @code of an option's bytes (82, 43), borrowed; NULL when it is absent or one before it is cut off. */
 const uint8_t *dhcp4_sub(const uint8_t *option, size_t len, uint8_t code, size_t *ret_len);
@@ -141,6 +143,7 @@ struct dhcp4_build {
 /* Appends option @code, once: another one of the same number is left out, and so is one for which there is no
  * room. Returns true when it was taken. */
 bool dhcp4_add(struct dhcp4_build *b, uint8_t code, const void *data, size_t len);
+/* Each adds an integer of that width, in network order. Returns as dhcp4_add(). */
 bool dhcp4_add_u8(struct dhcp4_build *b, uint8_t code, uint8_t v);
 bool dhcp4_add_u16(struct dhcp4_build *b, uint8_t code, uint16_t v);
 bool dhcp4_add_u32(struct dhcp4_build *b, uint8_t code, uint32_t v);

@@ -88,6 +88,7 @@ nsec_t dhcp6_next(const struct dhcp6 *s); /* when dhcp6_run() is due; NSEC_NEVER
 struct leases *dhcp6_leases(struct dhcp6 *s);
 /* The address of an entry of that table. */
 struct ip_addr dhcp6_address(const struct dhcp6_config *config, uint64_t addr);
+/* What was answered and ignored. Borrowed, as long as the server. */
 const struct dhcp6_counters *dhcp6_counters(const struct dhcp6 *s);
 
 /* Describes the leases in section "dhc6". Replies that are held are not saved: their clients ask again. */

@@ -28,6 +28,7 @@ bool held_put(struct held_queue *q, uint64_t seq, const void *head, size_t head_
 	      size_t len);
 /* Takes the first reply when its record is at or before @seq; NULL. The caller frees it with free(). */
 struct held *held_take(struct held_queue *q, uint64_t seq);
+/* Drops what is held. */
 void held_done(struct held_queue *q);
 
 #endif

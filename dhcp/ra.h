@@ -87,6 +87,7 @@ void ra_restart(struct ra *r, nsec_t now);
 /* Sends the last advertisement, which has lifetime 0 for router, resolvers and search list. RFC 4861 §6.2.5. */
 void ra_end(struct ra *r);
 
+/* What was sent and ignored. Borrowed, as long as the advertiser. */
 const struct ra_counters *ra_counters(const struct ra *r);
 /* Describes the timers in section "rtad". */
 void ra_state(struct ra *r, struct state *state, uint32_t instance, nsec_t now);

@@ -24,6 +24,7 @@ struct dns_stream {
 
 /* @max: bytes that a message may have, 12 to 65,535. */
 void dns_stream_init(struct dns_stream *s, size_t max);
+/* Frees the buffer. */
 void dns_stream_done(struct dns_stream *s);
 
 /* Takes bytes up to the end of a message, at most @len.

@@ -110,7 +110,9 @@ void forward_step(struct forward *f, nsec_t now);
 
 /* Queries and clients that wait. */
 size_t forward_pending(const struct forward *f);
+/* Questions that wait for an answer now. */
 size_t forward_waiting(const struct forward *f);
+/* What was asked, answered and dropped. Borrowed, as long as the forwarder. */
 const struct forward_counters *forward_counters(const struct forward *f);
 
 #endif

@@ -73,6 +73,7 @@ void fabric_wake_port(struct fabric *f, size_t port);
 
 /* The fabric's own time stands still in pauses. @real: the driver's clock. */
 nsec_t fabric_time(const struct fabric *f, nsec_t real);
+/* Both: @real is the host's monotonic time. Between them the fabric's time stands still; twice is once. */
 void fabric_pause(struct fabric *f, nsec_t real);
 void fabric_resume(struct fabric *f, nsec_t real);
 

@@ -82,10 +82,12 @@ struct frame *neighbour_queue(struct neighbours *t, struct neighbour *n, struct 
 /* The frames that waited, linked by next; the caller owns them. */
 struct frame *neighbour_take_frames(struct neighbours *t, struct neighbour *n);
 
+/* Entries in the table now. */
 size_t neighbours_count(const struct neighbours *t);
 /* Frames that wait, and their bytes of length. */
 void neighbours_held(const struct neighbours *t, uint64_t *ret_frames, uint64_t *ret_bytes);
 uint64_t neighbours_memory(const struct neighbours *t); /* bytes of memory of those frames */
+/* Entries that made room for others, since the start. */
 uint64_t neighbours_evicted(const struct neighbours *t);
 
 /* Describes the table (core/state.h) in the section that the caller has begun. Loading: into an empty one. */

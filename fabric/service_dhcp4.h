@@ -24,6 +24,7 @@ struct service_dhcp4 *service_dhcp4_free(struct service_dhcp4 *d); /* accepts NU
 /* Where leases are recorded, as dhcp4_host has it; to be called before the first message. NULL, as at first: they are
  * not kept, and an acknowledgement waits for nothing. */
 typedef uint64_t (*service_record_fn)(void *ctx, const struct lease_record *record);
+/* @record: NULL: leases are not kept. @ctx: borrowed. */
 void service_dhcp4_set_record(struct service_dhcp4 *d, service_record_fn record, void *ctx);
 /* Records up to @seq are durable: what waited for them is sent. The station's element has to be moved afterwards. */
 void service_dhcp4_durable(struct service_dhcp4 *d, uint64_t seq, nsec_t now);
@@ -40,7 +41,7 @@ struct service_lease service_dhcp4_lease(const struct service_dhcp4 *d, const st
 
 /* How many leases there can be at most. */
 uint64_t service_dhcp4_leases_max(const struct dhcp4_config *config);
-/* The most bytes of memory that leases under @config may take, and those of their saved state. */
+/* Both give a bound: the most bytes of memory that leases under @config may take, and those of their saved state. */
 uint64_t service_dhcp4_memory_max(const struct dhcp4_config *config);
 uint64_t service_dhcp4_state_max(const struct dhcp4_config *config);
 /* Describes it, in sections of its own. */

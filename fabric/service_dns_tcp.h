@@ -56,6 +56,7 @@ void service_dns_tcp_answered(struct service_dns_tcp *t, uint64_t conn, const ui
 /* True when @conn may have one more query that others answer; it is counted then. */
 bool service_dns_tcp_may_wait(struct service_dns_tcp *t, uint64_t conn);
 void service_dns_tcp_waits_no_more(struct service_dns_tcp *t, uint64_t conn); /* takes that back */
+/* Both: the next time at which something is due, or NSEC_NEVER; does what is due at @now. */
 nsec_t service_dns_tcp_next(const struct service_dns_tcp *t);
 void service_dns_tcp_run(struct service_dns_tcp *t, nsec_t now);
 

@@ -33,10 +33,12 @@ struct service_dns *services_dns(const struct services *v); /* borrowed; NULL: t
 /* The leases from the address @from on, by address, SERVICES_LEASES_MAX at most, as an array; what ended and an
  * offer count. @ret_next: the address to go on from; IP_NONE: these are all. NULL: no memory. */
 json_t *services_leases(const struct services *v, const struct ip_addr *from, nsec_t now, struct ip_addr *ret_next);
+/* What the station and each of its services counted. The caller decrefs. */
 json_t *services_counters(const struct services *v);
+/* Bytes of memory that wait in the station and in DNS over TCP now. */
 uint64_t services_held_bytes(const struct services *v);
 
-/* The most bytes of memory of a station and its services under @plan, and those of their saved state. */
+/* Both give a bound: the most bytes of memory of a station and its services under @plan, and those of their saved state. */
 uint64_t services_memory_max(const struct fabric_plan_service *plan);
 uint64_t services_state_max(const struct fabric_plan_service *plan);
 /* Describes the services, in sections of their own. */

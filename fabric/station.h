@@ -84,6 +84,7 @@ struct station_counters {
 int station_new(const struct station_config *cfg, struct station **ret_station);
 /* Accepts NULL; returns NULL. Services are not called. */
 struct station *station_free(struct station *st);
+/* The station as an element of the fabric. Borrowed, as long as the station. */
 struct element *station_element(struct station *st);
 
 /* Where packets for elsewhere go. Takes an IP packet over, in its frame, and returns true; or leaves it and returns false

@@ -77,6 +77,7 @@ void station_emit(struct station *st, struct frame *f, nsec_t now);
 /* A new frame with room for @len bytes behind the Ethernet header, counted as copied; its len is
  * STATION_HEADROOM. NULL: no memory. */
 struct frame *station_frame_new(struct station *st, size_t len);
+/* Whether @ip lies in a subnet of the station's network. */
 bool station_on_link(const struct station *st, const struct ip_addr *ip);
 
 /* ---- station_neighbour.c ---------------------------------------------------- */

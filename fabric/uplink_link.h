@@ -41,6 +41,7 @@ int uplink_link_query(struct uplink_link *l, uint64_t source, uint64_t token, bo
 
 /* ---- for the port: as in struct port_ops ---------------------------------------- */
 
+/* Each is the operation of that name of struct port_ops (fabric/port.h). */
 unsigned uplink_link_drain(struct uplink_link *l, unsigned max, nsec_t now);
 void uplink_link_publish(struct uplink_link *l);
 bool uplink_link_sleep(struct uplink_link *l);

@@ -1,6 +1,6 @@
 # deps, demo, check, install: the targets a person calls.
 
-.PHONY: deps deps-bench demo check check-all check-layers check-docs check-headers install uninstall clean help
+.PHONY: deps deps-bench demo check check-all check-layers check-prototypes check-docs check-headers install uninstall clean help
 deps:
 	@make/deps build image test
 
@@ -30,6 +30,8 @@ check-layers: check-docs
 # What documents and comments refer to is in the tree.
 check-docs:
 	@tests/check-docs
+check-prototypes:
+	@tests/check-prototypes
 
 # Every header compiles alone.
 HEADERS := $(shell find core topologies vmm vswitch shaping nat dhcp dns fabric teams cli images -name '*.h' 2>/dev/null)
@@ -84,7 +86,7 @@ help:
 	@echo 'make fuzz       fuzz the decoders and devices; oracle: random instructions against the hardware'
 	@echo 'make oracle-programs  random programs, interpreter against translator; soak-soft: ten minutes of load'
 	@echo 'make fuzz-nightly  10,000,000 inputs a device and chip'
-	@echo 'make lint       references of documents, clang-tidy, cppcheck, -fanalyzer'
+	@echo 'make lint       references of documents, comments of prototypes, clang-tidy, cppcheck, -fanalyzer'
 	@echo 'make format-check BASE=main  clang-format of the lines that changed since then'
 	@echo 'make deps       install the Debian packages that are missing'
 	@echo 'make install    PREFIX=/usr/local DESTDIR='

@@ -84,6 +84,7 @@ struct flow_table *flow_table_free(struct flow_table *t);
 /* A key with zeros where nothing is said. @remote: NULL: the mapping is for any. */
 struct flow_key flow_key_make(enum flow_kind kind, uint16_t network, const struct ip_addr *guest, uint16_t guest_port,
 			      const struct ip_addr *remote, uint16_t remote_port);
+/* Both give the address of a key, without a prefix length. */
 struct ip_addr flow_key_guest(const struct flow_key *key);
 struct ip_addr flow_key_remote(const struct flow_key *key);
 
@@ -92,8 +93,11 @@ struct flow *flow_find(const struct flow_table *t, const struct flow_key *key);
 /* Adds @flow, whose key and idle_ns are set and whose key is not in the table yet. Others may end by it.
  * @source: who is counted for it.   Returns 0 or -ENOMEM. */
 int flow_add(struct flow_table *t, struct flow *flow, uint64_t source, nsec_t now);
+/* Notes that @flow was used at @now, so that it idles from then on. */
 void flow_use(struct flow_table *t, struct flow *flow, nsec_t now);
+/* How long @flow may idle from its last use, in nanoseconds. */
 void flow_set_idle(struct flow_table *t, struct flow *flow, nsec_t idle_ns);
+/* Takes @flow out of the table; its memory stays the owner's. */
 void flow_remove(struct flow_table *t, struct flow *flow);
 
 /* When flow_run() is wanted; NSEC_NEVER. */
@@ -103,9 +107,12 @@ void flow_run(struct flow_table *t, nsec_t now);
 
 /* Calls @fn for each flow, until it returns false. @fn may remove the flow that it is given, and no other. */
 void flow_each(struct flow_table *t, bool (*fn)(void *ctx, struct flow *flow), void *ctx);
+/* Both count what is in the table: flows, and sources that have one. */
 uint32_t flow_count(const struct flow_table *t);
 uint32_t flow_sources(const struct flow_table *t);
+/* The source that flow_add() was told of. */
 uint64_t flow_source_id(const struct flow *flow);
+/* What the table refused and evicted. Borrowed, as long as the table. */
 const struct flow_counters *flow_counters(const struct flow_table *t);
 
 #endif

@@ -61,6 +61,7 @@ void frag_run(struct frag *fr, nsec_t now,
 	      void (*fn)(void *ctx, uint16_t network, uint64_t source, const uint8_t *ip, size_t len), void *ctx);
 
 size_t frag_bytes(const struct frag *fr); /* memory charged */
+/* What was joined and dropped. Borrowed, as long as the table. */
 const struct frag_counters *frag_counters(const struct frag *fr);
 
 /* Cuts a whole IP packet into packets of at most @mtu bytes. IPv4's DF bit is not looked at. @id: of the pieces.

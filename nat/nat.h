@@ -104,7 +104,9 @@ void nat_run(struct nat *n, nsec_t now);
 int nat_forward_add(struct nat *n, const struct nat_forward_config *cfg);
 int nat_forward_remove(struct nat *n, uint32_t id); /* 0 or -ENOENT; its connections go on */
 
+/* What passed and was refused. Borrowed, as long as the NAT. */
 const struct nat_counters *nat_counters(const struct nat *n);
+/* Flows that there are now. */
 uint32_t nat_flows(const struct nat *n);
 /* What is open, and counters. @network: below 0: all. NULL: memory is out. The caller owns it. */
 json_t *nat_show(struct nat *n, int network, nsec_t now);

@@ -123,6 +123,7 @@ uint8_t nat_hop(uint8_t ttl);
 
 /* ---- nat_udp.c: peers, flows ------------------------------------------------------- */
 
+/* Whether @ip is one of the peers. */
 bool nat_peers_has(const struct nat_peers *p, const struct ip_addr *ip);
 int nat_peers_add(struct nat_peers *p, const struct ip_addr *ip); /* 0 or -ENOMEM */
 

@@ -43,11 +43,13 @@ nsec_t link_next(const struct link *l);
 /* Changes the shape from @now on. What is queued stays and is sent at the new
  * rate; what already flies arrives when it would have. */
 void link_set_shape(struct link *l, const struct shape_dir *shape, nsec_t now);
+/* What the link is like now. Borrowed, until the next change. */
 const struct shape_dir *link_shape(const struct link *l);
 /* The queue limit in force: the shape's, or the default. */
 uint64_t link_queue_limit(const struct link *l);
 /* A link that goes down loses what it holds, and all that enters. */
 void link_set_up(struct link *l, bool up, nsec_t now);
+/* Whether it carries frames. */
 bool link_is_up(const struct link *l);
 
 /* Describes the link for saved state, in the section that the caller has begun (core/state.h): its
@@ -58,6 +60,7 @@ void link_saved_state(struct link *l, struct state *s, nsec_t now);
 
 /* Bytes of memory of the frames that wait and fly. */
 uint64_t link_held_bytes(const struct link *l);
+/* What it carried and lost. Borrowed, as long as the link. */
 const struct element_counters *link_counters(const struct link *l);
 /* The link as an element with one input, 0. Its free() is link_free(). */
 struct element *link_element(struct link *l);

@@ -37,12 +37,14 @@ enum { AGENT_SYNC_MS = 100, AGENT_SYNC_MAX_MS = 3200 };
 nsec_t agent_sync_wait(unsigned n);
 /* Calls for the agent again and again until it answers, then calls @fn once. */
 void agent_sync(struct agent *a, agent_event_fn *fn, void *ctx);
+/* Whether agent_sync() got its answer. */
 bool agent_is_synced(const struct agent *a);
 /* What an agent, or its image, was found to be without; kept until it is synced anew. */
 enum agent_lack {
 	AGENT_LACKS_STREAM = 1, /* arguments which are Muster's own are refused */
 	AGENT_LACKS_RUN = 2, /* the image has no /usr/lib/muster/run */
 };
+/* Both are about what the agent was found to lack; it is kept as long as the agent. */
 void agent_set_lack(struct agent *a, enum agent_lack what);
 bool agent_lacks(const struct agent *a, enum agent_lack what);
 

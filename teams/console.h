@@ -32,6 +32,7 @@ struct console {
 
 /* @path: appended to. Returns 0 or -errno. */
 int console_open(struct console *c, struct loop *loop, const char *path);
+/* Closes the log and the line; those attached are not told. */
 void console_close(struct console *c);
 
 /* A machine starts: its line is @fd (taken over). */
@@ -46,6 +47,7 @@ char *console_panic_line(const struct console *c);
 
 /* Output goes to @ctl as {"console":BASE64} from now on. Returns 0 or -ENOBUFS. */
 int console_attach(struct console *c, struct control *ctl);
+/* @ctl gets no more output; nothing when it was not attached. */
 void console_detach(struct console *c, const struct control *ctl);
 /* Input to the guest; what it does not take at once is dropped, as by a UART. */
 void console_type(struct console *c, const void *data, size_t len);

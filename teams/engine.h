@@ -14,6 +14,7 @@ struct engine_host {
 
 /* Tries /dev/kvm, which takes some 20 ms on a host that emulates. */
 void engine_probe(struct engine_host *ret);
+/* Frees what it owns. */
 void engine_done(struct engine_host *h);
 
 /* What @team's VMs need to know of the host; probes only when one of them asks

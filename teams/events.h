@@ -38,6 +38,7 @@ void events_source_init(struct events_source *s, nsec_t now);
 
 /* Opens (and empties) the file. Returns 0 or -errno. */
 int events_open(struct events *e, const char *path);
+/* Closes the file; who follows is forgotten. */
 void events_close(struct events *e);
 
 /* Adds "time" (RFC 3339, UTC), writes, and hands on. @event is taken over. */

@@ -16,6 +16,7 @@ struct image {
 /* Finds a built image. Returns 0; -ENOENT when there is none; -EPROTO with a
  * message in @ret_why (caller frees) when what is there cannot be used. */
 int image_find(const char *name, struct image *ret_image, char **ret_why);
+/* Frees what it owns. */
 void image_done(struct image *i);
 /* True for a name `images build` knows. */
 bool image_is_buildable(const char *name);

@@ -29,12 +29,17 @@ struct ready {
 	struct ready_console *console; /* NULL: nothing is to be said; owned */
 };
 
+/* A machine starts at @now: all is awaited anew. @vm: borrowed, outlives @r, which is zeroed or was started
+ * before. */
 void ready_start(struct ready *r, const struct team_vm *vm, nsec_t now);
+/* Frees what it owns. */
 void ready_done(struct ready *r);
 
+/* The guest's agent answers. Nothing is done when that is not awaited. */
 void ready_agent_answers(struct ready *r, nsec_t now);
 /* The shell line to run now, or NULL. It counts as running from then on. */
 const char *ready_command(struct ready *r, nsec_t now);
+/* The line that ready_command() gave has ended. @result: borrowed. */
 void ready_exec_ended(struct ready *r, nsec_t now, const struct exec_result *result);
 /* The console said @len bytes more. They come from the guest. */
 void ready_console_output(struct ready *r, const char *data, size_t len, nsec_t now);

@@ -15,6 +15,7 @@ void sup_unlisten(void *sup);
 /* One more connection; there is room for it. @fd: taken over. @is_first: the `up` that began the team.
  * Returns 0 or -errno. */
 int sup_add_client(struct supervisor *sup, int fd, bool is_first, struct client **ret_client);
+/* Closes the connections of all clients. */
 void sup_drop_clients(struct supervisor *sup);
 /* The hook of the same name: who runs a command in @v is told. */
 void sup_vm_released(struct supervisor *sup, const struct vm_host *v);

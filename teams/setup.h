@@ -13,6 +13,7 @@
 
 /* The script. Appends to @out. */
 void setup_script(const struct team *t, size_t vm, struct bytes *out);
+/* Both append a file of the guest's: /etc/hosts, /etc/resolv.conf. @vm: its place in the team. */
 void setup_hosts(const struct team *t, size_t vm, struct bytes *out);
 void setup_resolv_conf(const struct team *t, size_t vm, struct bytes *out);
 /* KEY='VALUE' lines, quoted for the shell; @prefix: "export " or "". */

@@ -27,12 +27,14 @@ struct store {
  * caller frees it. Returns 0; -EPERM when the runtime folder is another's;
  * -errno. */
 int store_open(struct store *ret_store, char **ret_why);
+/* Frees the paths; the folders stay. */
 void store_done(struct store *s);
 static inline void cleanup_store(struct store *s)
 {
 	store_done(s);
 }
 
+/* Each makes the path that the page above says; the caller frees it. Nothing is looked at or made. */
 char *store_run_dir(const struct store *s, const char *team);
 char *store_socket(const struct store *s, const char *team);
 char *store_state_dir(const struct store *s, const char *team);

@@ -4,6 +4,7 @@
 
 #include "teams/supervisor_state.h"
 
+/* The state as users see it. Not to be freed. */
 const char *sup_state_str(enum sup_state state);
 /* Is @from → @to in the table of legal transitions? */
 bool sup_state_may(enum sup_state from, enum sup_state to);

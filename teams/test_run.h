@@ -20,6 +20,7 @@ struct test_outcomes {
 	struct test_outcome *list;
 	size_t n, n_passed, n_skipped;
 };
+/* Frees the list and its texts. */
 void test_outcomes_done(struct test_outcomes *o);
 
 /* Called after every test. */
@@ -36,6 +37,7 @@ void test_run_none(const struct team *t, const char *why, nsec_t duration_ns, st
 
 /* Reports. @ret: appended to. */
 void test_report_junit(const struct team *t, const struct test_outcomes *o, struct bytes *ret);
+/* The same as TAP version 13. */
 void test_report_tap(const struct test_outcomes *o, struct bytes *ret);
 
 #endif

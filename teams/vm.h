@@ -31,6 +31,7 @@ enum vm_state {
 	VM_FAILED, /* ended or was ended with a reason: vm_start() without a machine, else vm_stop() */
 	VM_STATE_COUNT
 };
+/* The state as users see it. Not to be freed. */
 const char *vm_state_str(enum vm_state state);
 /* Is @from → @to in the table of legal transitions? */
 bool vm_state_may(enum vm_state from, enum vm_state to);
@@ -94,6 +95,7 @@ struct vm {
 
 /* @tv, @ops and @ctx outlive it. @is_kept: a machine is not killed when its VM fails. */
 void vm_init(struct vm *v, const struct team_vm *tv, const struct vm_ops *ops, void *ctx, bool is_kept, nsec_t now);
+/* Frees what it owns; the VM itself is its owner's. */
 void vm_done(struct vm *v);
 
 /* ---- what is wanted of it ---- */
@@ -121,7 +123,9 @@ void vm_hung_up(struct vm *v, const char *why, nsec_t now);
 void vm_said_end(struct vm *v, const char *event, const char *text);
 /* The machine was undone by its owner, process and all: nothing follows from it. */
 void vm_undone(struct vm *v);
+/* The guest's agent has answered for the first time since the machine started. */
 void vm_agent_answers(struct vm *v, nsec_t now);
+/* The line that run() was given has ended. @result: borrowed. */
 void vm_command_ended(struct vm *v, const struct exec_result *result, nsec_t now);
 /* The console said @len bytes more, from the guest: `ready: console:` may wait for them. */
 void vm_console_said(struct vm *v, const char *data, size_t len, nsec_t now);
@@ -131,6 +135,7 @@ void vm_panicked(struct vm *v, nsec_t now);
 void vm_button_refused(struct vm *v);
 /* Its processors stand still; go on. Nothing in another state than VM_READY; VM_PAUSED. */
 void vm_paused(struct vm *v, nsec_t now);
+/* Its processors go on. */
 void vm_resumed(struct vm *v, nsec_t now);
 /* The time that wake() named has come. */
 void vm_tick(struct vm *v, nsec_t now);

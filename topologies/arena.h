@@ -9,6 +9,7 @@
 
 struct arena;
 
+/* An empty arena; the caller ends it with arena_free(). Aborts when memory is out. */
 struct arena *arena_new(void);
 /* Accepts NULL; returns NULL. */
 struct arena *arena_free(struct arena *a);
@@ -18,6 +19,7 @@ void *arena_alloc(struct arena *a, size_t size);
 void *arena_array(struct arena *a, size_t n, size_t size);
 /* A copy of @len bytes and a NUL. */
 char *arena_dup(struct arena *a, const char *s, size_t len);
+/* What printf(3) would write, in the arena. */
 char *arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

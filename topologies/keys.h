@@ -36,6 +36,7 @@ bool keys_read(struct load *l, const struct key_table *t, const struct node *map
 bool asks_for_nothing(const struct node *v);
 /* Each reports and returns false when the form is wrong. */
 bool want_map(struct load *l, const struct node *n, const char *what);
+/* Each reports what is wrong, returns false then, and leaves *ret untouched. @what: for messages. */
 bool want_list(struct load *l, const struct node *n, const char *what);
 bool want_text(struct load *l, const struct node *n, const char *what);
 bool want_bool(struct load *l, const struct node *n, bool *ret);
@@ -64,6 +65,7 @@ struct network_ctx {
 void bool_or_map(struct load *l, const struct node *v, const struct key_table *t, void *obj, bool *ret_on);
 /* parse_dhcp.c, parse_options.c, parse_dns.c, parse_nat.c: values of a network's keys. */
 void parse_dhcp(struct load *l, const struct node *v, struct network_ctx *c);
+/* Each reads the value of its key into the model; reports what is wrong itself. */
 void parse_dhcp_options(struct load *l, const struct node *v, struct team_dhcp *d);
 void parse_dns(struct load *l, const struct node *v, struct network_ctx *c);
 void parse_nat(struct load *l, const struct node *v, struct network_ctx *c);
@@ -81,6 +83,7 @@ void parse_shape_dir(struct load *l, const struct node *value, struct shape *sha
 const char *parse_shape_set(struct load *l, const struct node *key, const struct node *value);
 /* parse_network.c, parse_attach.c, parse_vm.c, parse_nic.c, parse_test.c */
 void parse_network(struct load *l, const struct node *key, const struct node *value, size_t i);
+/* Each reads its part of the file into the model and remembers the nodes; reports what is wrong itself. */
 void parse_attach(struct load *l, const struct node *value, struct team_network *net, struct network_src *src);
 void parse_vm(struct load *l, const struct node *value, struct team_vm *vm, struct vm_src *src);
 void parse_nics(struct load *l, const struct node *value, struct team_vm *vm, struct vm_src *src);
@@ -88,6 +91,7 @@ void parse_test(struct load *l, const struct node *value, size_t i);
 extern const char *const engine_names[ENGINE_COUNT];
 extern const char *const station_kind_names[STATION_KIND_COUNT];
 extern const char *const network_type_names[NETWORK_TYPE_COUNT];
+/* Reads an engine's name; reports another word, with *ret untouched. */
 void parse_engine(struct load *l, const struct node *value, enum engine_kind *ret);
 
 #endif

@@ -100,6 +100,7 @@ struct source *load_source(struct load *l, const char *name, const char *text, s
 /* A finding at @at. What is said twice in the same words at one place is kept once. */
 void load_error(struct load *l, const struct place *at, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* The same of a warning: the file is taken all the same. */
 void load_warning(struct load *l, const struct place *at, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* Renders the messages in the order of their places, at most LOAD_MESSAGES_MAX. */
@@ -119,7 +120,9 @@ struct node *include_load_text(struct load *l, const char *name, const char *tex
 /* Applies "path.to.key=value" to @root. */
 void sets_apply(struct load *l, struct node *root, const char *set);
 
+/* parse.c: reads the nodes into l->team. */
 void parse_team(struct load *l, struct node *root);
+/* check.c: judges the team as a whole, also one that has errors. */
 void check_team(struct load *l);
 /* check_net.c: NICs, addresses, MACs; after the NICs' networks are known. */
 void check_nets(struct load *l);

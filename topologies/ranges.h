@@ -12,7 +12,9 @@ struct ip_addr ip_of_number(enum ip_family family, unsigned __int128 number);
 
 /* Whether @ip lies in @r, or one of @n ranges. False for another family. */
 bool range_has(const struct team_range *r, const struct ip_addr *ip);
+/* Whether one of the @n ranges has @ip; addresses of another family are in none. */
 bool ranges_have(const struct team_range *r, size_t n, const struct ip_addr *ip);
+/* Whether both have an address in common. */
 bool ranges_overlap(const struct team_range *a, const struct team_range *b);
 /* Addresses in @n ranges that do not overlap; SIZE_MAX when there are more. */
 size_t ranges_count(const struct team_range *r, size_t n);

@@ -18,6 +18,7 @@ const struct shape_key *shape_key_find(const char *name);
 extern const bool shape_ge_supported;
 /* Considers every key's name for "did you mean". */
 struct suggestion;
+/* Considers the keys of a shape. */
 void shape_suggest(struct suggestion *s);
 /* "; did you mean 't1'?" into @buf, or "". */
 const char *preset_suggest(const char *name, char *buf, size_t size);

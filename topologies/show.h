@@ -9,6 +9,7 @@
 
 /* Both give null for what is not there. @bare: without the prefix length. */
 json_t *show_str_json(const char *s);
+/* The same of an address. */
 json_t *show_ip_json(const struct ip_addr *ip, bool bare);
 /* show_services.c: the services of a network; nothing where none is on. */
 void show_services_text(struct bytes *out, const struct team *t, const struct team_network *n);

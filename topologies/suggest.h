@@ -11,6 +11,7 @@ struct suggestion {
 	size_t distance;
 };
 
+/* One more candidate; borrowed, as long as @s is asked. */
 void suggest_consider(struct suggestion *s, const char *candidate);
 /* "; did you mean 'X'?" into @buf, or "". Returns @buf. */
 const char *suggest_str(const struct suggestion *s, char *buf, size_t size);

@@ -189,6 +189,7 @@ struct diags {
 	struct diag *list;
 	size_t n;
 };
+/* Frees the list and its texts. */
 void diags_done(struct diags *d);
 
 /* IMAGE_BUILDABLE: not there, but `up` can build it. */
@@ -212,13 +213,16 @@ struct team_env {
  * message in @ret_diags when the file itself cannot be read. */
 int team_load(const char *path, const char *const *sets, size_t n_sets, const char *name_override,
 	      const struct team_env *env, struct team **ret_team, struct diags *ret_diags);
+/* Ends the team and all that it owns; accepts NULL; returns NULL. */
 struct team *team_free(struct team *t);
 
 /* The plan as a person reads it, and as JSON. Caller frees / decrefs. */
 char *team_plan_text(const struct team *t);
+/* The same as JSON; the caller decrefs. */
 json_t *team_plan_json(const struct team *t);
 /* What the file touches on the host, likewise. */
 char *team_touches_text(const struct team *t);
+/* The same as JSON; the caller decrefs. */
 json_t *team_touches_json(const struct team *t);
 
 /* "NET", "NET.STATION", "VM.N" or "VM.NAME" to a place in the model. Returns 0 or -ENOENT. */
@@ -228,6 +232,7 @@ struct link_ref {
 	size_t station; /* is_station */
 	size_t vm, nic; /* else */
 };
+/* Finds what @text names. *ret_ref is untouched unless 0 is returned; -ENOENT: nothing is called so. */
 int team_link_find(const struct team *t, const char *text, struct link_ref *ret_ref);
 
 /* What @name, or its first word where it is VM.NIC, stands for when it is what the file calls the VMs of a `count`:
@@ -273,6 +278,7 @@ struct fabric_memory {
 	uint64_t spare_bytes; /* in common, for links that are changed while they run */
 	uint64_t total_bytes; /* the bound: at most 1 GiB */
 };
+/* Works the bound out of all links' shapes. */
 void team_fabric_memory(const struct team *t, struct fabric_memory *ret_memory);
 /* The share of one link, of its shape in the team file. @mtu: its network's or its NIC's, bytes. */
 uint64_t team_link_memory(const struct fabric_memory *m, const struct shape_dir *d, uint32_t mtu);

@@ -44,9 +44,11 @@ struct node *node_get(const struct node *map, const char *key);
 bool node_is_null(const struct node *n);
 /* "a map", "a list", "text": for messages. */
 const char *node_kind_str(const struct node *n);
+/* A node without content. It lives in the arena of @l. */
 struct node *node_new(struct load *l, enum node_kind kind, const struct place *at);
 /* Appends; the arrays grow in the arena. */
 void node_append(struct load *l, struct node *list, struct node *item);
+/* Puts a pair at the end of a map. */
 void node_append_pair(struct load *l, struct node *map, struct node *key, struct node *value);
 
 #endif

@@ -31,6 +31,7 @@ int value_address(const char *s, struct ip_addr *ret_ip, char **ret_why);
 int value_subnet(const char *s, enum ip_family family, struct ip_addr *ret_ip, char **ret_why);
 /* "10.0.0.1": an address without prefix. */
 int value_host(const char *s, struct ip_addr *ret_ip, char **ret_why);
+/* "02:00:00:00:00:01", neither multicast nor zero: six bytes in hexadecimal. */
 int value_mac(const char *s, struct mac_addr *ret_mac, char **ret_why);
 /* "true" or "false", nothing else. */
 int value_bool(const char *s, bool *ret_b, char **ret_why);
@@ -54,6 +55,7 @@ bool value_hex(const char *s, uint8_t *buf, size_t size, size_t *ret_len);
 
 /* The shortest exact form: "1.544Mbit", "20ms", "64KiB", "0.1%". The caller frees. */
 char *value_rate_str(uint64_t bps);
+/* Each gives the shortest exact form; the caller frees it. */
 char *value_time_str(nsec_t ns);
 char *value_size_str(uint64_t bytes);
 char *value_share_str(double share);

@@ -54,20 +54,25 @@ struct bus {
 	uint64_t n_unclaimed; /* accesses that nothing answered */
 };
 
+/* Nothing lies on it. @mem: borrowed, for devices that do DMA; may be NULL. */
 void bus_init(struct bus *b, struct mem *mem);
 
+/* Makes a region that is on no bus. @ops and @ctx: borrowed. @len: bytes, not 0. */
 void bus_region_init(struct bus_region *r, const struct bus_ops *ops, void *ctx, uint64_t len);
 /* Puts @r (not on a bus) at @base. A range that would wrap is left off. */
 void bus_mmio_add(struct bus *b, struct bus_region *r, uint64_t base);
+/* The same of ports. */
 void bus_pio_add(struct bus *b, struct bus_region *r, uint16_t base);
 /* Takes @r off; nothing happens when it is not on. */
 void bus_remove(struct bus *b, struct bus_region *r);
 
 /* @size: 1, 2, 4, 8. */
 uint64_t bus_mmio_read(struct bus *b, uint64_t gpa, unsigned size);
+/* The same; @v: of @size bytes. */
 void bus_mmio_write(struct bus *b, uint64_t gpa, unsigned size, uint64_t v);
 /* @size: 1, 2, 4. */
 uint32_t bus_pio_read(struct bus *b, uint16_t port, unsigned size);
+/* The same; @v: of @size bytes. */
 void bus_pio_write(struct bus *b, uint16_t port, unsigned size, uint32_t v);
 
 /* A device's message-signalled interrupt: a write of @data to @addr on the

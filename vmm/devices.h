@@ -41,12 +41,14 @@ struct devices {
 /* Makes them all and puts them on @pci. @all->host is filled. Returns 0 or -errno; what was made
  * is freed by devices_free() in any case. */
 int devices_make(struct devices *all, struct pci_host *pci);
+/* Frees all devices, in the reverse order. */
 void devices_free(struct devices *all);
 
 /* The operations of vmm/device.h, for every device in order. */
 void devices_firmware(struct devices *all, struct bytes *aml);
 /* Those on PCI, or those of the board: between them a state has the board itself and memory. */
 void devices_state(struct devices *all, struct state *s, bool on_pci);
+/* Each is the operation of that name of every device (vmm/device.h), in the order of slots. */
 void devices_hold(struct devices *all, bool on);
 void devices_resumed(struct devices *all, bool is_loaded);
 void devices_between(struct devices *all);

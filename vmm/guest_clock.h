@@ -67,6 +67,7 @@ void guest_clock_init_real(struct guest_clock *c);
 void guest_clock_init_virtual(struct guest_clock *c, uint64_t mips, nsec_t wall_start,
 			      uint64_t (*icount)(void *ctx), void *icount_ctx);
 
+/* The guest's time, in nanoseconds. */
 nsec_t guest_clock_now(const struct guest_clock *c);
 /* The bus's TSC now. */
 uint64_t guest_clock_tsc(const struct guest_clock *c);

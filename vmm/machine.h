@@ -25,12 +25,14 @@ struct verb_table;
  * devices. Static; the first call joins them, before there are threads. */
 const struct verb_table *machine_verbs(void);
 
+/* The end as an event's name. Not to be freed. */
 const char *machine_end_str(enum machine_end end);
 
 struct machine;
 /* Assembles the PC and, without a cell, loads the kernel. @ret_why: a message on failure, the
  * caller frees it. Returns 0 or -errno. */
 int machine_new(const struct machine_config *cfg, struct machine **ret_machine, char **ret_why);
+/* Ends the machine and all it owns; accepts NULL; returns NULL. */
 struct machine *machine_free(struct machine *m);
 /* Writes the machine's whole state to @fd (a file or pipe) as it is between two
  * instructions: before machine_run(), from its control socket or from a probe.

@@ -107,6 +107,7 @@ void machine_end_now(struct machine *m, enum machine_end end, char *why);
 
 /* machine_smp.c: the processors. machine_cpus_new(): 0 or -errno; free what it made in any case. */
 int machine_cpus_new(struct machine *m);
+/* Ends the processors and their threads; accepts what machine_cpus_new() left half done. */
 void machine_cpus_free(struct machine *m);
 /* All but the first wait for their start-up IPI. */
 void machine_cpu_set_waiting(struct machine_cpu *p);
@@ -142,20 +143,21 @@ int machine_lines_new(struct kvm_vm *kvm, struct machine_lines **ret_lines);
 struct machine_lines *machine_lines_free(struct machine_lines *l); /* accepts NULL; returns NULL */
 /* @addr: a local APIC's, not 0. */
 void machine_lines_send(struct machine_lines *l, uint64_t addr, uint32_t data);
-/* What was sent of this message, or of all, has arrived when these return. */
+/* Both wait: what was sent of this message, or of all, has arrived when these return. */
 void machine_lines_settle(struct machine_lines *l, uint64_t addr, uint32_t data);
 void machine_lines_settle_all(struct machine_lines *l);
-/* How many went by a line, and how many did not. */
+/* Both count: messages that went by a line, and those that did not. */
 uint64_t machine_lines_signals(const struct machine_lines *l);
 uint64_t machine_lines_messages(const struct machine_lines *l);
 
 /* machine_io.c: serial port and control socket. Return 0 or -errno. */
 int machine_io_open(struct machine *m);
+/* Closes the sockets that machine_io_open() took over. */
 void machine_io_close(struct machine *m);
 void machine_serial_out(void *machine, uint8_t byte);
 void machine_serial_room(void *machine);
 void machine_serial_flush(struct machine *m);
-/* Tells the supervisor; does nothing without one. @text: may be NULL. */
+/* Both tell the supervisor; each does nothing without one. @text: may be NULL. */
 void machine_tell(struct machine *m, const char *event);
 void machine_tell_end(struct machine *m);
 

@@ -47,6 +47,7 @@ int mem_init(struct mem *m, uint64_t size_bytes);
 /* The same with the file @pmem_fd (borrowed; may be closed afterwards) as
  * persistent memory. -EINVAL too when the file is empty or no multiple of 2 MiB. */
 int mem_init_pmem(struct mem *m, uint64_t size_bytes, int pmem_fd);
+/* Unmaps the guest's memory. */
 void mem_done(struct mem *m);
 /* RAM may come in the host's huge pages (transparent_hugepage): fewer faults for more memory. */
 void mem_use_huge_pages(struct mem *m);

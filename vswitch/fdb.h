@@ -35,6 +35,7 @@ void fdb_state(struct fdb *fdb, struct state *s, nsec_t now);
 /* Entries held, aged ones that nobody has replaced included; and how many
  * were thrown out for want of room. */
 size_t fdb_count(const struct fdb *fdb);
+/* Entries that made room for others, since the start. */
 uint64_t fdb_evictions(const struct fdb *fdb);
 
 #endif

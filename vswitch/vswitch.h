@@ -21,6 +21,7 @@ int vswitch_new(enum vswitch_type type, uint32_t n_ports, uint64_t salt, struct 
 		struct vswitch **ret_vswitch);
 struct vswitch *vswitch_free(struct vswitch *sw); /* accepts NULL; returns NULL */
 
+/* Where frames for @port go. @port: below n_ports. @sink: copied. */
 void vswitch_set_output(struct vswitch *sw, uint32_t port, const struct frame_sink *sink);
 /* A port whose link is down gives and takes nothing (LOSS_DOWN); stations seen
  * there are forgotten. */
@@ -35,9 +36,11 @@ void vswitch_take(struct vswitch *sw, uint32_t port, struct frame *f, nsec_t now
  * Loading is for one of the same type and ports. After a refusal it can only be freed. */
 void vswitch_state(struct vswitch *sw, struct state *s, nsec_t now);
 
+/* What it carried and dropped. Borrowed, as long as the switch. */
 const struct element_counters *vswitch_counters(const struct vswitch *sw);
 /* The switch as an element; its inputs are its ports. Its free() is vswitch_free(). */
 struct element *vswitch_element(struct vswitch *sw);
+/* Entries of the MAC table now. */
 size_t vswitch_n_stations(const struct vswitch *sw);
 
 #endif

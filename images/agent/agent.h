@@ -25,15 +25,19 @@ const char *agent_arg_str(json_t *args, const char *key);
 
 /* exec.c: children and their output. */
 json_t *command_exec(json_t *args);
+/* Answers guest-exec-status: the state of a command, and once it ended what it wrote. @args: borrowed. */
 json_t *command_exec_status(json_t *args);
 /* Adds the fds that wait for output or input; returns how many (≤ @max). */
 size_t exec_poll_add(struct pollfd *fds, size_t max);
+/* Reads what the commands wrote. @fds: those that exec_poll_add() put there, with what poll(2) said; @n of them. */
 void exec_poll_done(const struct pollfd *fds, size_t n);
 /* Collects ended children. */
 void exec_reap(void);
 
 /* file.c */
 json_t *command_file_open(json_t *args);
+/* Each answers the request of its name (QEMU guest agent protocol). @args: borrowed, or NULL. The caller
+ * decrefs the answer. */
 json_t *command_file_close(json_t *args);
 json_t *command_file_read(json_t *args);
 json_t *command_file_write(json_t *args);
@@ -42,6 +46,8 @@ json_t *command_file_flush(json_t *args);
 
 /* info.c */
 json_t *command_info(json_t *args);
+/* Each answers the request of its name (QEMU guest agent protocol). @args: borrowed, or NULL. The caller
+ * decrefs the answer. */
 json_t *command_ping(json_t *args);
 json_t *command_host_name(json_t *args);
 json_t *command_os_info(json_t *args);

@@ -88,6 +88,46 @@ static unsigned any_reg(struct program *p)
 	return rnd(p, 24) ? usual[rnd(p, 4)] : rnd(p, 8);
 }
 
+/* CDQ or CQO, IMUL by an immediate, BSWAP. */
+static void put_wide(struct program *p)
+{
+	unsigned op;
+
+	if (rnd(p, 2))
+		put(p, 0x48 | rnd(p, 8));
+	op = rnd(p, 3);
+	if (op == 0) { /* CDQ, CQO */
+		put(p, 0x99);
+		return;
+	}
+	if (op == 1) { /* IMUL by an immediate */
+		put(p, 0x6B);
+		put_modrm(p, any_reg(p));
+		put_n(p, 1);
+		return;
+	}
+	put(p, 0x0F);
+	put(p, 0xC8 | (rnd(p, 2) ? 0 : 5)); /* BSWAP */
+}
+
+/* Flags, a PUSH, and the registers AH to BH. */
+static void put_odd(struct program *p)
+{
+	static const uint8_t plain[] = { 0x9C, 0xFA, 0xFB }; /* PUSHF, CLI, STI */
+	unsigned op = rnd(p, 6);
+
+	if (op < 3) {
+		put(p, plain[op]);
+	} else if (op == 3) {
+		put(p, 0xFF); /* PUSH */
+		put_modrm(p, 6);
+	} else { /* AH to BH */
+		put(p, op == 4 ? 0xF6 : 0x80);
+		put(p, 0xC4 | (op == 4 ? 0 : rnd(p, 8) << 3) | rnd(p, 4));
+		put_n(p, 1);
+	}
+}
+
 static void put_insn(struct program *p)
 {
 	static const uint8_t two[] = { 0xAF, 0xB6, 0xB7, 0xBE, 0xBF, 0xA3, 0xBC, 0xC1, 0x6F, 0xEF, 0x7F, 0x28,
@@ -155,35 +195,9 @@ static void put_insn(struct program *p)
 		put_modrm(p, 4 + rnd(p, 4));
 		put_n(p, 1);
 	} else if (kind == 17) {
-		if (rnd(p, 2))
-			put(p, 0x48 | rnd(p, 8));
-		op = rnd(p, 3);
-		if (op == 0) { /* CDQ, CQO */
-			put(p, 0x99);
-			return;
-		}
-		if (op == 1) { /* IMUL by an immediate */
-			put(p, 0x6B);
-			put_modrm(p, any_reg(p));
-			put_n(p, 1);
-			return;
-		}
-		put(p, 0x0F);
-		put(p, 0xC8 | (rnd(p, 2) ? 0 : 5)); /* BSWAP */
+		put_wide(p);
 	} else if (kind == 18) {
-		static const uint8_t plain[] = { 0x9C, 0xFA, 0xFB }; /* PUSHF, CLI, STI */
-
-		op = rnd(p, 6);
-		if (op < 3) {
-			put(p, plain[op]);
-		} else if (op == 3) {
-			put(p, 0xFF); /* PUSH */
-			put_modrm(p, 6);
-		} else { /* AH to BH */
-			put(p, op == 4 ? 0xF6 : 0x80);
-			put(p, 0xC4 | (op == 4 ? 0 : rnd(p, 8) << 3) | rnd(p, 4));
-			put_n(p, 1);
-		}
+		put_odd(p);
 	} else {
 		put(p, 0x70 | rnd(p, 16)); /* over nothing: the block ends */
 		put(p, 0);

@@ -13,6 +13,7 @@
 
 /* @mode: permission bits. @len: below 4 GiB. */
 void cpio_add_file(struct bytes *b, const char *path, unsigned mode, const void *data, size_t len);
+/* Both append an entry of the archive in the form newc. @path: without a leading slash. */
 void cpio_add_dir(struct bytes *b, const char *path, unsigned mode);
 void cpio_add_symlink(struct bytes *b, const char *path, const char *target);
 /* The trailer; the archive is complete and padded to 512 bytes. */

@@ -27,12 +27,14 @@ enum {
 
 /* Little-endian numbers. */
 void aml_byte(struct bytes *b, unsigned v);
+/* Each appends an integer with its prefix, little-endian (ACPI 6.4 §20.2.3). */
 void aml_word(struct bytes *b, unsigned v);
 void aml_dword(struct bytes *b, uint32_t v);
 void aml_qword(struct bytes *b, uint64_t v);
 
 /* PkgLength in its two-byte form (§20.2.4): room now, the value at the end. At most 4095 bytes. */
 size_t aml_pkg_begin(struct bytes *b);
+/* Puts the length into the package that began at @at, what aml_pkg_begin() returned. */
 void aml_pkg_end(struct bytes *b, size_t at);
 
 /* A scope of a path ("\\_SB_"); ended by aml_pkg_end(). */
@@ -42,6 +44,7 @@ size_t aml_device_begin(struct bytes *b, const char name[4]);
 
 /* Name(@n, ...): what follows is its value. */
 void aml_name(struct bytes *b, const char n[4]);
+/* Both append Name(@n, @v): a byte, or a string up to its NUL. */
 void aml_name_byte(struct bytes *b, const char n[4], unsigned v);
 void aml_name_string(struct bytes *b, const char n[4], const char *v);
 /* "PNP0A03" as EisaId() compresses it (§19.3.4). */

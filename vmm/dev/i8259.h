@@ -34,6 +34,7 @@ void i8259_set(struct i8259 *p, unsigned irq, bool level);
 uint8_t i8259_ack(struct i8259 *p);
 /* Undoes the last i8259_ack(), which gave @vector: the processor did not take it after all. */
 void i8259_unack(struct i8259 *p, uint8_t vector);
+/* Whether the chip asks for an interrupt. */
 bool i8259_pending(const struct i8259 *p);
 
 /* Saves or loads both chips, with the levels of their inputs. */

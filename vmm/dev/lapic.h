@@ -73,6 +73,7 @@ void lapic_init(struct lapic *l, uint32_t id, struct guest_clock *clock, struct 
 void lapic_reset(struct lapic *l);
 /* Its processor's access to lapic_base() + @off, @off + @size ≤ LAPIC_SIZE. */
 uint64_t lapic_mmio_read(struct lapic *l, uint64_t off, unsigned size);
+/* The same; @v: of @size bytes. */
 void lapic_mmio_write(struct lapic *l, uint64_t off, unsigned size, uint64_t v);
 /* A message that may be for this APIC. Returns whether it was. */
 bool lapic_deliver(struct lapic *l, const struct apic_msg *msg);
@@ -85,10 +86,12 @@ void lapic_set_extint(struct lapic *l, bool level);
 /* Tells the vector to take now and puts it in service; -1 when there is none. */
 int lapic_ack(struct lapic *l);
 
+/* Both are about the task priority as CR8 has it, 0 to 15 (SDM vol. 3 §11.8.6). */
 uint64_t lapic_cr8_read(const struct lapic *l);
 void lapic_cr8_write(struct lapic *l, uint64_t v);
 /* IA32_APIC_BASE, IA32_TSC_DEADLINE, 0x800 to 0x8FF. False: #GP. */
 bool lapic_msr_read(struct lapic *l, uint32_t msr, uint64_t *ret_v);
+/* The same; false where the write is a general protection fault. */
 bool lapic_msr_write(struct lapic *l, uint32_t msr, uint64_t v);
 
 /* Saves or loads the APIC, after its clock; a load ends in telling the processor
@@ -99,6 +102,7 @@ void lapic_state(struct lapic *l, struct state *s);
  * so there is one form in which an APIC is saved. The clock stands meanwhile.
  * @apic_base: IA32_APIC_BASE. lapic_to_regs() first lets the timer fire that is due. */
 void lapic_from_regs(struct lapic *l, uint64_t apic_base, const struct cpu_apic *regs);
+/* The other way: what the LAPIC holds as a register page. */
 void lapic_to_regs(struct lapic *l, struct cpu_apic *ret_regs);
 
 #endif

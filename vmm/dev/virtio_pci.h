@@ -39,6 +39,7 @@ void virtio_pci_set_bells(struct virtio_pci *p, unsigned first, unsigned step, u
 
 /* The registers' BAR, for the bus and the tests. @size: 1, 2, 4, 8. */
 uint64_t virtio_pci_read(void *p, uint64_t off, unsigned size);
+/* The same; @v: of @size bytes. */
 void virtio_pci_write(void *p, uint64_t off, unsigned size, uint64_t v);
 
 /* Saves or loads the function, its device and its MSI-X, within the section that is open. */

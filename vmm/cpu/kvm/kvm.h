@@ -21,6 +21,7 @@ struct kvm_vm;
 /* Why the processor left guest mode for the machine, for figures. */
 enum kvm_exit_kind { KVM_LEFT_PIO, KVM_LEFT_MMIO, KVM_LEFT_MSR, KVM_LEFT_EOI, KVM_LEFT_WINDOW,
 		     KVM_LEFT_KICK, KVM_LEFT_OTHER, KVM_LEFT_COUNT };
+/* The kind's name for statistics. Not to be freed. */
 const char *kvm_exit_kind_str(enum kvm_exit_kind kind);
 
 /* Can this host's KVM run a guest that relies on the whole processor model? That
@@ -37,9 +38,9 @@ struct kvm_vm *kvm_vm_free(struct kvm_vm *vm); /* its processors are gone; accep
 
 /* A message to the local APICs (SDM vol. 3 §11.11). One that no APIC takes is lost. */
 void kvm_vm_msi(struct kvm_vm *vm, uint64_t addr, uint32_t data);
+enum { KVM_LINE_COUNT = 32 };
 /* A line: each write of 1 to @fd (an eventfd) sends this message (irqfd). @line is below
  * KVM_LINE_COUNT and off. Returns 0 or -errno, and then it is off still. */
-enum { KVM_LINE_COUNT = 32 };
 int kvm_vm_line_on(struct kvm_vm *vm, unsigned line, uint64_t addr, uint32_t data, int fd);
 /* No longer. What was written to @fd before has arrived when this returns. */
 void kvm_vm_line_off(struct kvm_vm *vm, unsigned line, int fd);
@@ -52,7 +53,7 @@ void kvm_vm_route(struct kvm_vm *vm, unsigned pin, uint64_t addr, uint32_t data)
  * something rings there). */
 int kvm_vm_bell(struct kvm_vm *vm, uint64_t gpa, int fd, bool on);
 
-/* Pages written since the last call are told in one bit a page, by their number
+/* All are about pages written: those since the last call are told in one bit a page, by their number
  * in mem's mapping (as mem.code_bits). Logging starts with kvm_vm_dirty_start().
  * @bits: room for all of mem's pages; they are or'ed in. Return 0 or -errno. */
 int kvm_vm_dirty_start(struct kvm_vm *vm);
@@ -68,6 +69,7 @@ uint32_t kvm_cpu_tsc_khz(const struct cpu *c);
 /* The bus's TSC as a paused processor kept it, or as it was set: the host's
  * processor and the machine's clock run a little apart. */
 uint64_t kvm_cpu_paused_tsc(struct cpu *c);
+/* How often the processor left the guest for that reason. */
 uint64_t kvm_cpu_exits(const struct cpu *c, enum kvm_exit_kind kind);
 
 #endif

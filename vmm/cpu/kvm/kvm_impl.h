@@ -59,16 +59,17 @@ static inline struct kvm_cpu *kvm_of(struct cpu *c)
 /* kvm_host.c: opens /dev/kvm and asks for the interfaces the engine uses. Returns 0, or -errno with the reason. */
 int kvm_host_open(int *ret_fd, char **ret_why);
 
-/* kvm_model.c: the processor model told to KVM. Return 0 or -errno. */
+/* kvm_model.c: Both tell KVM the processor model. Return 0 or -errno. */
 int kvm_model_filter(int vm_fd);
 int kvm_model_cpuid(struct kvm_cpu *k);
-/* An access that KVM left to us. */
+/* Both serve an access that KVM left to us. */
 void kvm_model_rdmsr(struct kvm_cpu *k);
 void kvm_model_wrmsr(struct kvm_cpu *k);
 
-/* kvm_state.c */
+/* kvm_state.c: Both move the architectural state of a processor that is not in run(). @st: the caller's. */
 void kvm_state_get(struct cpu *c, struct cpu_state *st);
 void kvm_state_set(struct cpu *c, const struct cpu_state *st);
+/* Both return false when KVM does not know the register. */
 bool kvm_msr_get(struct kvm_cpu *k, uint32_t msr, uint64_t *ret_v);
 bool kvm_msr_set(struct kvm_cpu *k, uint32_t msr, uint64_t v);
 void kvm_fail(struct kvm_cpu *k, const char *what);
@@ -79,6 +80,7 @@ enum cpu_stop kvm_serve_exit(struct kvm_cpu *k);
 /* kvm_apic.c. kvm_apic_settle(): what is between two instructions in KVM alone
  * becomes architectural state. @k: is not in run(). */
 void kvm_apic_settle(struct kvm_cpu *k);
+/* Both move the state of the local APIC. The processor is not in run(). */
 void kvm_apic_get(struct cpu *c, struct cpu_apic *ret_apic);
 void kvm_apic_set(struct cpu *c, const struct cpu_apic *apic);
 uint32_t kvm_apic_reg(const struct kvm_lapic_state *l, unsigned at);

@@ -169,6 +169,7 @@ static inline struct soft *soft_of(struct cpu *c)
 
 /* Raises a fault of the running instruction (RIP stays at it). No return. */
 _Noreturn void soft_raise(struct soft *s, int vector);
+/* The same with an error code. */
 _Noreturn void soft_raise_error(struct soft *s, int vector, uint32_t error);
 static inline _Noreturn void soft_gp(struct soft *s, uint32_t error)
 {
@@ -216,15 +217,18 @@ void soft_flags_set(struct soft *s, uint32_t rflags); /* the whole RFLAGS, no ch
  *        in modes other than 64-bit the limit is checked with soft_seg_check(s, seg, off, size, is_write) */
 void mmu_flush_all(struct soft *s); /* global entries too */
 void mmu_flush_non_global(struct soft *s); /* CR3 write */
+/* Drops the page of the linear address @lin (INVLPG). */
 void mmu_flush_page(struct soft *s, uint64_t lin);
 /* Linear to guest-physical for instruction fetch at the current privilege; raises #PF.
  * Fills the TLB's exec tag. */
 uint64_t mmu_fetch_phys(struct soft *s, uint64_t lin);
 /* A page holds decoded code now: stores to it call s->code_written(). */
 void mmu_code_page_set(struct soft *s, uint64_t gpa_page);
+/* The page holds no translated code any more. */
 void mmu_code_page_clear(struct soft *s, uint64_t gpa_page);
 /* Guest-physical access outside of RAM, or RAM by physical address. */
 uint64_t phys_read(struct soft *s, uint64_t gpa, unsigned size);
+/* The same; @v: of @size bytes. */
 void phys_write(struct soft *s, uint64_t gpa, unsigned size, uint64_t v);
 
 #endif

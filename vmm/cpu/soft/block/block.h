@@ -68,6 +68,7 @@ struct block_cache {
 
 /* A cache without a translator; NULL when there is no memory. */
 struct block_cache *block_cache_new(void);
+/* Accepts NULL; returns NULL. */
 struct block_cache *block_cache_free(struct block_cache *c);
 /* Takes their translated code away from all blocks. */
 void block_code_forget(struct block_cache *c);

@@ -29,6 +29,7 @@ soft_exec_fn sys_in, sys_out, sys_ins, sys_outs;
 
 /* MSRs as RDMSR and WRMSR see them. False: #GP. */
 bool sys_msr_read(struct soft *s, uint32_t msr, uint64_t *ret_v);
+/* The same; false where the write is a general protection fault. */
 bool sys_msr_write(struct soft *s, uint32_t msr, uint64_t v);
 
 static inline unsigned sys_iopl(const struct soft *s)

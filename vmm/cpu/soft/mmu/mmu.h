@@ -32,18 +32,18 @@
 /* Makes every entry invalid and the records for flushes empty; for a new processor. */
 void mmu_init(struct soft *s);
 
-/* The slow paths: a miss, a page-crossing access, MMIO, a code page, a fault.
+/* All are slow paths: a miss, a page-crossing access, MMIO, a code page, a fault.
  * @size: 1 to 8 for the scalar ones, 1 to 4096 for the byte ones. @access: enum mmu_access. */
 uint64_t mmu_ld_slow(struct soft *s, uint64_t lin, unsigned size, unsigned access);
 void mmu_st_slow(struct soft *s, uint64_t lin, unsigned size, uint64_t v, unsigned access);
 void mmu_ld_bytes_slow(struct soft *s, uint64_t lin, void *dst, size_t n);
 void mmu_st_bytes_slow(struct soft *s, uint64_t lin, const void *src, size_t n);
-/* At the privilege that @access says: MMU_SYSTEM is CPL 0. */
+/* Both act at the privilege that @access says: MMU_SYSTEM is CPL 0. */
 void mmu_ld_bytes_access(struct soft *s, uint64_t lin, void *dst, size_t n, unsigned access);
 void mmu_st_bytes_access(struct soft *s, uint64_t lin, const void *src, size_t n, unsigned access);
 /* Raises what a store to [lin, lin+n) would raise; n 1 to 4096. */
 void mmu_probe_write(struct soft *s, uint64_t lin, size_t n);
-/* Host pointer of plain RAM when [lin, lin+n) may be read (written) without
+/* Both give the host pointer of plain RAM when [lin, lin+n) may be read (written) without
  * anything else happening, filling the TLB first; NULL: take the slow path
  * (other page, MMIO, code). Raises page faults. */
 const uint8_t *mmu_host_read_fill(struct soft *s, uint64_t lin, size_t n);

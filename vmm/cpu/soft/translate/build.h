@@ -325,6 +325,7 @@ void translate_put_stubs(struct build *t);
 /* The passes, in order: translate.c. */
 /* Selects and plans the blocks of the trace that begins at t->root. False: there is no code for it. */
 bool translate_select(struct build *t);
+/* Each is the pass that its name says, over the plans of t->root's trace; none fails. */
 void translate_unroll(struct build *t);
 void translate_liveness(struct build *t);
 void translate_allocate(struct build *t);
@@ -410,6 +411,7 @@ uop_fn translate_follow;
  * theirs; fills @x. */
 /* Sets reads_flags and writes_flags by the instruction's row (insn_tab.h). */
 void translate_plan_flags(struct plan *x);
+/* Each plans the instructions of its class. Returns false when @x is not one of them; @x is then as it was. */
 bool translate_plan_int(struct plan *x);
 bool translate_plan_flow(struct plan *x);
 bool translate_plan_sse(struct plan *x);
