@@ -5,6 +5,7 @@
 #include "core/ring.h"
 #include "core/state.h"
 #include "tests/forge.h"
+#include "tests/saved.h"
 #include "tests/unit.h"
 
 #include <string.h>
@@ -40,38 +41,23 @@ static void rig_done(struct rig *r)
 	ring_pair_close(&r->fds);
 }
 
-static void save(struct rig *r, nsec_t now, struct bytes *ret)
+static void describe(void *rig, struct state *s, nsec_t now)
 {
-	struct state *s = NULL;
-	const uint8_t *p;
-	size_t len;
+	struct rig *r = rig;
 
-	ck_assert_int_eq(state_save_new(-1, &s), 0);
 	(void)state_begin(s, "ring", 4, 1);
 	ring_pair_state(&r->fabric, s, now, now);
 	state_end(s);
-	ck_assert_int_eq(state_finish(s), 0);
-	p = state_data(s, &len);
-	ret->len = 0;
-	bytes_append(ret, p, len);
-	(void)state_free(s);
 }
 
-/* Returns why not; NULL: it was loaded. The caller frees. */
+static void save(struct rig *r, nsec_t now, struct bytes *ret)
+{
+	saved_take(describe, r, now, ret);
+}
+
 static char *load(struct rig *r, nsec_t now, const uint8_t *data, size_t len)
 {
-	struct state *s = NULL;
-	char *why = NULL;
-
-	if (state_load_new(data, len, &s, &why) < 0)
-		return why;
-	(void)state_begin(s, "ring", 4, 1);
-	ring_pair_state(&r->fabric, s, now, now);
-	state_end(s);
-	if (state_finish(s) < 0)
-		why = str_dup(state_why(s));
-	(void)state_free(s);
-	return why;
+	return saved_load(describe, r, now, data, len);
 }
 
 static void put(struct rig *r, struct ring *to, struct prng *p, nsec_t now)

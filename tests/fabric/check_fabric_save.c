@@ -6,6 +6,7 @@
 #include "fabric/fabric.h"
 #include "tests/fabric/shares.h"
 #include "tests/forge.h"
+#include "tests/saved.h"
 #include "tests/traffic.h"
 #include "tests/unit.h"
 
@@ -100,34 +101,21 @@ static void rig_done(struct rig *r)
 	}
 }
 
-static void save(struct rig *r, nsec_t now, struct bytes *ret)
+static void describe(void *rig, struct state *s, nsec_t now)
 {
-	struct state *s = NULL;
-	const uint8_t *p;
-	size_t len;
+	struct rig *r = rig;
 
-	ck_assert_int_eq(state_save_new(-1, &s), 0);
 	fabric_state(r->fabric, s, now + r->fabric->paused_ns);
-	ck_assert_int_eq(state_finish(s), 0);
-	p = state_data(s, &len);
-	ret->len = 0;
-	bytes_append(ret, p, len);
-	(void)state_free(s);
 }
 
-/* Returns why not; NULL: it was loaded. The caller frees. */
+static void save(struct rig *r, nsec_t now, struct bytes *ret)
+{
+	saved_take(describe, r, now, ret);
+}
+
 static char *load(struct rig *r, nsec_t now, const struct bytes *b)
 {
-	struct state *s = NULL;
-	char *why = NULL;
-
-	if (state_load_new(b->data, b->len, &s, &why) < 0)
-		return why;
-	fabric_state(r->fabric, s, now + r->fabric->paused_ns);
-	if (state_finish(s) < 0)
-		why = str_dup(state_why(s));
-	(void)state_free(s);
-	return why;
+	return saved_load(describe, r, now, b->data, b->len);
 }
 
 /* ---- what happens, all by the fabric's time ------------------------------------------- */

@@ -5,6 +5,7 @@
 #include "shaping/link.h"
 #include "shaping/link_impl.h"
 #include "tests/forge.h"
+#include "tests/saved.h"
 #include "tests/traffic.h"
 #include "tests/unit.h"
 
@@ -67,8 +68,10 @@ static void rig_done(struct rig *r)
 	r->pool = frame_pool_free(r->pool);
 }
 
-static void rig_state(struct rig *r, struct state *s, nsec_t now)
+static void rig_state(void *rig, struct state *s, nsec_t now)
 {
+	struct rig *r = rig;
+
 	for (uint32_t i = 0; i < LINKS; i++) {
 		(void)state_begin(s, "link", i, 1);
 		link_saved_state(r->links[i], s, now);
@@ -78,31 +81,12 @@ static void rig_state(struct rig *r, struct state *s, nsec_t now)
 
 static void rig_save(struct rig *r, nsec_t now, struct bytes *ret)
 {
-	struct state *s = NULL;
-	const uint8_t *p;
-	size_t len;
-
-	ck_assert_int_eq(state_save_new(-1, &s), 0);
-	rig_state(r, s, now);
-	ck_assert_int_eq(state_finish(s), 0);
-	p = state_data(s, &len);
-	bytes_append(ret, p, len);
-	(void)state_free(s);
+	saved_take(rig_state, r, now, ret);
 }
 
-/* Returns why not; NULL: it was loaded. The caller frees. */
 static char *rig_load(struct rig *r, nsec_t now, const struct bytes *b)
 {
-	struct state *s = NULL;
-	char *why = NULL;
-
-	if (state_load_new(b->data, b->len, &s, &why) < 0)
-		return why;
-	rig_state(r, s, now);
-	if (state_finish(s) < 0)
-		why = str_dup(state_why(s));
-	(void)state_free(s);
-	return why;
+	return saved_load(rig_state, r, now, b->data, b->len);
 }
 
 /* Runs what is due up to @until, in the order of time and of links. */

@@ -3,6 +3,7 @@
 #include "core/bytes.h"
 #include "core/state.h"
 #include "tests/forge.h"
+#include "tests/saved.h"
 #include "tests/traffic.h"
 #include "tests/unit.h"
 #include "vswitch/fdb.h"
@@ -13,50 +14,18 @@ static const nsec_t start = 1000 * NSEC_PER_SEC;
 
 /* ---- saving and loading ---------------------------------------------------------- */
 
-typedef void describe_fn(void *thing, struct state *s, nsec_t now);
-
-static void describe_fdb(void *thing, struct state *s, nsec_t now)
+static void describe_fdb(void *fdb, struct state *s, nsec_t now)
 {
-	fdb_state(thing, s, now);
-}
-
-static void describe_switch(void *thing, struct state *s, nsec_t now)
-{
-	vswitch_state(thing, s, now);
-}
-
-static void save(describe_fn *describe, void *thing, nsec_t now, struct bytes *ret)
-{
-	struct state *s = NULL;
-	const uint8_t *p;
-	size_t len;
-
-	ck_assert_int_eq(state_save_new(-1, &s), 0);
 	(void)state_begin(s, "swch", 3, 1);
-	describe(thing, s, now);
+	fdb_state(fdb, s, now);
 	state_end(s);
-	ck_assert_int_eq(state_finish(s), 0);
-	p = state_data(s, &len);
-	ret->len = 0;
-	bytes_append(ret, p, len);
-	(void)state_free(s);
 }
 
-/* Returns why not; NULL: it was loaded. The caller frees. */
-static char *load(describe_fn *describe, void *thing, nsec_t now, const uint8_t *data, size_t len)
+static void describe_switch(void *sw, struct state *s, nsec_t now)
 {
-	struct state *s = NULL;
-	char *why = NULL;
-
-	if (state_load_new(data, len, &s, &why) < 0)
-		return why;
 	(void)state_begin(s, "swch", 3, 1);
-	describe(thing, s, now);
+	vswitch_state(sw, s, now);
 	state_end(s);
-	if (state_finish(s) < 0)
-		why = str_dup(state_why(s));
-	(void)state_free(s);
-	return why;
 }
 
 /* ---- the MAC table ----------------------------------------------------------------- */
@@ -102,8 +71,8 @@ START_TEST(a_loaded_table_goes_on_as_if_nothing_had_been)
 	ck_assert_uint_gt(fdb_evictions(one), 0);
 	q = p;
 	(void)use_fdb(two, &q, start); /* is forgotten */
-	save(describe_fdb, one, now, &b);
-	why = load(describe_fdb, two, shifted, b.data, b.len);
+	saved_take(describe_fdb, one, now, &b);
+	why = saved_load(describe_fdb, two, shifted, b.data, b.len);
 	ck_assert_msg(!why, "%s", why);
 	ck_assert_uint_eq(fdb_count(one), fdb_count(two));
 	q = p;
@@ -156,13 +125,13 @@ START_TEST(a_forged_table_is_refused_by_name)
 	ck_assert_int_eq(fdb_new(PORTS, 1, &fdb), 0);
 	for (unsigned i = 0; i < 2; i++)
 		fdb_learn(fdb, &m[i], 0, i, start);
-	save(describe_fdb, fdb, start + 1, &b);
+	saved_take(describe_fdb, fdb, start + 1, &b);
 	ck_assert_uint_eq(load_le32(b.data + PAYLOAD + ENTRIES_AT), 2);
 	ck_assert_int_eq((int64_t)load_le64(b.data + PAYLOAD + SEEN_AT), -1);
 	for (unsigned i = 0; i < forgeries[_i].len; i++)
 		b.data[PAYLOAD + forgeries[_i].at + i] = (uint8_t)(forgeries[_i].value >> 8 * i);
 	forge_reseal(b.data, b.len);
-	why = load(describe_fdb, fdb, start, b.data, b.len);
+	why = saved_load(describe_fdb, fdb, start, b.data, b.len);
 	ck_assert_ptr_nonnull(why);
 	ck_assert_msg(strstr(why, forgeries[_i].want) && strstr(why, "section swch.3 at"), "%s", why);
 	free(why);
@@ -240,8 +209,8 @@ START_TEST(a_loaded_switch_goes_on_as_if_nothing_had_been)
 		rig_init(&one, 0, type, n_ports, 1);
 		rig_init(&two, 1, type, n_ports, 2);
 		drive(&one, &p, n_ports, start);
-		save(describe_switch, one.sw, now, &b);
-		why = load(describe_switch, two.sw, shifted, b.data, b.len);
+		saved_take(describe_switch, one.sw, now, &b);
+		why = saved_load(describe_switch, two.sw, shifted, b.data, b.len);
 		ck_assert_msg(!why, "seed %llu: %s", (unsigned long long)seed, why);
 		one.journal = (struct journal){ .base = now };
 		two.journal = (struct journal){ .base = shifted };
@@ -271,7 +240,7 @@ START_TEST(a_forged_or_truncated_switch_does_no_harm)
 	prng_init(&p, 9, "forge");
 	rig_init(&r, 0, VSWITCH_SWITCH, PORTS, 1);
 	drive(&r, &p, PORTS, start);
-	save(describe_switch, r.sw, start + 1300 * NSEC_PER_SEC, &b);
+	saved_take(describe_switch, r.sw, start + 1300 * NSEC_PER_SEC, &b);
 	rig_done(&r);
 	for (unsigned i = 0; i < 3000; i++) {
 		size_t off = PAYLOAD + prng_below(&p, b.len - PAYLOAD - STATE_HEAD_LEN);
@@ -282,7 +251,7 @@ START_TEST(a_forged_or_truncated_switch_does_no_harm)
 		forged.data[off] ^= (uint8_t)(1 + prng_below(&p, 255));
 		forge_reseal(forged.data, forged.len);
 		rig_init(&r, 0, VSWITCH_SWITCH, PORTS, 1);
-		why = load(describe_switch, r.sw, start, forged.data, i % 3 ? forged.len : i / 3 % forged.len);
+		why = saved_load(describe_switch, r.sw, start, forged.data, i % 3 ? forged.len : i / 3 % forged.len);
 		q = p;
 		if (!why)
 			drive(&r, &q, PORTS, start);
@@ -303,15 +272,15 @@ START_TEST(another_type_or_number_of_ports_is_refused)
 	char *why;
 
 	rig_init(&r, 0, VSWITCH_SWITCH, 3, 1);
-	save(describe_switch, r.sw, start, &b);
+	saved_take(describe_switch, r.sw, start, &b);
 	rig_done(&r);
 	rig_init(&r, 0, VSWITCH_HUB, 3, 1);
-	why = load(describe_switch, r.sw, start, b.data, b.len);
+	why = saved_load(describe_switch, r.sw, start, b.data, b.len);
 	ck_assert_msg(why && strstr(why, "section swch.3 at byte 16: a network's type: 0 was saved"), "%s", why);
 	free(why);
 	rig_done(&r);
 	rig_init(&r, 0, VSWITCH_SWITCH, 4, 1);
-	why = load(describe_switch, r.sw, start, b.data, b.len);
+	why = saved_load(describe_switch, r.sw, start, b.data, b.len);
 	ck_assert_msg(why && strstr(why, "a network's ports: 3 was saved"), "%s", why);
 	free(why);
 	rig_done(&r);
