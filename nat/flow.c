@@ -1,7 +1,7 @@
-/* nat/flow.c: the flow table: a seeded hash, a list by use for each source, and two heaps.
+/* nat/flow.c: the flow table: a seeded hash, two lists for each source, and heaps.
  *
- * One heap has the timers of flows. The other has the sources, and the one with the most flows comes first. A source
- * lives as long as it has flows, so there are never more sources than flows.
+ * One heap has the timers of flows. Each network has one of its sources, and the one with the most flows comes first. A
+ * source lives as long as it has flows, so there are never more sources than flows.
  *
  * Used by: nat/nat_core.c and its parts. */
 #include "nat/flow.h"
@@ -15,12 +15,22 @@
 /* No padding: a key is compared and hashed as bytes. */
 _Static_assert(sizeof(struct flow_key) == 40, "a key has no gaps");
 
+struct flow_list {
+	struct flow *newest, *oldest;
+};
+
 struct flow_source {
 	uint64_t id;
 	struct flow_source *next; /* of its bucket */
-	struct flow *newest, *oldest;
+	struct flow_list lists[2]; /* in use; retired */
+	uint16_t network;
 	uint32_t n;
 	struct heap_item rank; /* at: minus its flows */
+};
+
+struct flow_network {
+	uint32_t n;
+	struct heap ranks;
 };
 
 struct flow_table {
@@ -31,7 +41,8 @@ struct flow_table {
 	struct flow **buckets; /* @mask + 1 of them */
 	struct flow_source **sources; /* as many */
 	uint32_t mask, n, n_sources;
-	struct heap timers, ranks;
+	struct heap timers;
+	struct flow_network *networks; /* limits.n_networks of them */
 	struct flow_counters count;
 };
 
@@ -56,9 +67,12 @@ int flow_table_new(uint64_t seed, const struct flow_limits *limits, flow_end_fn 
 	while (size < limits->total_max && size < UINT32_C(1) << 20)
 		size *= 2;
 	*t = (struct flow_table){ .seed = seed, .limits = *limits, .fn = fn, .ctx = ctx, .mask = size - 1 };
+	t->limits.n_networks = limits->n_networks ? limits->n_networks : 1;
+	t->limits.network_max = limits->network_max ? limits->network_max : UINT32_MAX;
+	t->networks = calloc(t->limits.n_networks, sizeof *t->networks);
 	t->buckets = calloc(size, sizeof(struct flow *));
 	t->sources = calloc(size, sizeof(struct flow_source *));
-	if (!t->buckets || !t->sources) {
+	if (!t->buckets || !t->sources || !t->networks) {
 		flow_table_free(t);
 		return -ENOMEM;
 	}
@@ -72,7 +86,9 @@ struct flow_table *flow_table_free(struct flow_table *t)
 		return NULL;
 	assert(t->n == 0);
 	heap_done(&t->timers);
-	heap_done(&t->ranks);
+	for (uint32_t i = 0; t->networks && i < t->limits.n_networks; i++)
+		heap_done(&t->networks[i].ranks);
+	free(t->networks);
 	free(t->buckets);
 	free(t->sources);
 	free(t);
@@ -127,10 +143,10 @@ struct flow *flow_find(const struct flow_table *t, const struct flow_key *key)
 
 static void source_recount(struct flow_table *t, struct flow_source *s)
 {
-	heap_move(&t->ranks, &s->rank, s->n ? -(nsec_t)s->n : NSEC_NEVER);
+	heap_move(&t->networks[s->network].ranks, &s->rank, s->n ? -(nsec_t)s->n : NSEC_NEVER);
 }
 
-static void list_add(struct flow_source *s, struct flow *f)
+static void list_add(struct flow_list *s, struct flow *f)
 {
 	f->newer = NULL;
 	f->older = s->newest;
@@ -141,7 +157,7 @@ static void list_add(struct flow_source *s, struct flow *f)
 	s->newest = f;
 }
 
-static void list_remove(struct flow_source *s, struct flow *f)
+static void list_remove(struct flow_list *s, struct flow *f)
 {
 	if (f->newer)
 		f->newer->older = f->older;
@@ -153,6 +169,11 @@ static void list_remove(struct flow_source *s, struct flow *f)
 		s->oldest = f->newer;
 }
 
+static struct flow_list *list_of(const struct flow *f)
+{
+	return &f->source->lists[f->is_retired];
+}
+
 static struct flow_source *source_find(const struct flow_table *t, uint64_t id)
 {
 	struct flow_source *s = *source_bucket(t, id);
@@ -162,16 +183,19 @@ static struct flow_source *source_find(const struct flow_table *t, uint64_t id)
 	return s;
 }
 
-static struct flow_source *source_get(struct flow_table *t, uint64_t id)
+static struct flow_source *source_get(struct flow_table *t, uint64_t id, uint16_t network)
 {
+	struct heap *ranks = &t->networks[network].ranks;
 	struct flow_source *s = source_find(t, id), **at;
 
+	assert(!s || s->network == network);
 	if (s)
 		return s;
-	if (heap_reserve(&t->ranks, t->n_sources + 1) < 0 || !(s = calloc(1, sizeof *s)))
+	if (heap_reserve(ranks, ranks->n + 1) < 0 || !(s = calloc(1, sizeof *s)))
 		return NULL;
 	at = source_bucket(t, id);
 	s->id = id;
+	s->network = network;
 	heap_item_init(&s->rank, (uint32_t)id);
 	s->next = *at;
 	*at = s;
@@ -204,19 +228,40 @@ static void end(struct flow_table *t, struct flow *f, enum flow_end why)
 	(void)n;
 }
 
-static void make_room(struct flow_table *t, uint64_t source)
+/* The flow that @s loses: one that is retired, else the idlest. */
+static struct flow *first_of(const struct flow_source *s)
 {
+	return s->lists[true].oldest ? s->lists[true].oldest : s->lists[false].oldest;
+}
+
+/* The same for @w, which has flows. */
+static struct flow *first_of_most(const struct flow_network *w)
+{
+	struct heap_item *first = heap_first(&w->ranks);
+
+	return first_of((struct flow_source *)((char *)first - offsetof(struct flow_source, rank)));
+}
+
+/* Networks are few, and a table is full only sometimes: they are looked through. */
+static const struct flow_network *largest(const struct flow_table *t, const struct flow_network *asks)
+{
+	for (uint32_t i = 0; i < t->limits.n_networks; i++)
+		if (t->networks[i].n > asks->n)
+			asks = &t->networks[i];
+	return asks;
+}
+
+static void make_room(struct flow_table *t, uint16_t network, uint64_t source)
+{
+	const struct flow_network *w = &t->networks[network];
 	struct flow_source *own = source_find(t, source);
 
-	if (own && own->n >= t->limits.source_max) {
-		end(t, own->oldest, FLOW_END_SOURCE_FULL);
-	} else if (t->n >= t->limits.total_max) {
-		struct heap_item *first = heap_first(&t->ranks);
-		struct flow_source *most =
-			(struct flow_source *)((char *)first - offsetof(struct flow_source, rank));
-
-		end(t, most->oldest, FLOW_END_TABLE_FULL);
-	}
+	if (own && own->n >= t->limits.source_max)
+		end(t, first_of(own), FLOW_END_SOURCE_FULL);
+	else if (w->n >= t->limits.network_max)
+		end(t, first_of_most(w), FLOW_END_NETWORK_FULL);
+	else if (t->n >= t->limits.total_max)
+		end(t, first_of_most(largest(t, w)), FLOW_END_TABLE_FULL);
 }
 
 int flow_add(struct flow_table *t, struct flow *flow, uint64_t source, nsec_t now)
@@ -224,9 +269,9 @@ int flow_add(struct flow_table *t, struct flow *flow, uint64_t source, nsec_t no
 	struct flow_source *s;
 	struct flow **at;
 
-	assert(!flow_find(t, &flow->key) && flow->idle_ns > 0);
-	make_room(t, source);
-	if (heap_reserve(&t->timers, t->n + 1) < 0 || !(s = source_get(t, source))) {
+	assert(!flow_find(t, &flow->key) && flow->idle_ns > 0 && flow->key.network < t->limits.n_networks);
+	make_room(t, flow->key.network, source);
+	if (heap_reserve(&t->timers, t->n + 1) < 0 || !(s = source_get(t, source, flow->key.network))) {
 		t->count.no_memory++;
 		return -ENOMEM;
 	}
@@ -237,8 +282,10 @@ int flow_add(struct flow_table *t, struct flow *flow, uint64_t source, nsec_t no
 	*at = flow;
 	flow->source = s;
 	flow->used_at = flow->opened_at = now;
-	list_add(s, flow);
+	flow->is_retired = false;
+	list_add(&s->lists[false], flow);
 	s->n++;
+	t->networks[s->network].n++;
 	source_recount(t, s);
 	t->n++;
 	t->count.opened++;
@@ -249,10 +296,19 @@ void flow_use(struct flow_table *t, struct flow *flow, nsec_t now)
 {
 	(void)t;
 	flow->used_at = now;
-	if (flow->source->newest == flow)
+	if (flow->is_retired || list_of(flow)->newest == flow)
 		return;
-	list_remove(flow->source, flow);
-	list_add(flow->source, flow);
+	list_remove(list_of(flow), flow);
+	list_add(list_of(flow), flow);
+}
+
+void flow_retire(struct flow *flow)
+{
+	if (flow->is_retired)
+		return;
+	list_remove(list_of(flow), flow);
+	flow->is_retired = true;
+	list_add(list_of(flow), flow);
 }
 
 void flow_set_idle(struct flow_table *t, struct flow *flow, nsec_t idle_ns)
@@ -271,7 +327,8 @@ void flow_remove(struct flow_table *t, struct flow *flow)
 		at = &(*at)->next;
 	*at = flow->next;
 	heap_move(&t->timers, &flow->timer, NSEC_NEVER);
-	list_remove(s, flow);
+	list_remove(list_of(flow), flow);
+	t->networks[s->network].n--;
 	s->n--;
 	source_recount(t, s);
 	source_put(t, s);

@@ -2,8 +2,10 @@
  *
  * A flow lies in what its owner keeps of it, and the table borrows it. Finding one costs O(1): a hash with a seed that
  * guests do not know. Flows belong to a source: whoever sent the packet that opened it, as the owner counts senders.
- * A source has at most flow_limits.source_max flows; beyond them it loses its idlest one. When the whole table is full,
- * the source with the most flows loses its idlest one, so a guest that opens many harms itself first.
+ * A source has at most flow_limits.source_max flows; beyond them it loses its idlest one. A guest that makes up senders
+ * counts as many sources, so networks are bounded, too: in a network that is full the source with the most flows loses
+ * its idlest one, and in a table that is full the network with the most flows does. A flow that has nothing to do any
+ * more but to be remembered (TIME-WAIT) is retired: its source loses those first.
  *
  * Using a flow costs no timer: the time of use is noted, and a timer that fires too early is set anew.
  *
@@ -42,7 +44,8 @@ struct flow_key {
 enum flow_end {
 	FLOW_END_IDLE, /* its time is over */
 	FLOW_END_SOURCE_FULL, /* its source opened more than it may */
-	FLOW_END_TABLE_FULL, /* its source had the most */
+	FLOW_END_NETWORK_FULL, /* its source had the most of its network */
+	FLOW_END_TABLE_FULL, /* the same, and its network the most of all */
 	FLOW_END_COUNT
 };
 
@@ -52,9 +55,10 @@ struct flow_source;
 struct flow {
 	struct flow_key key;
 	struct flow *next; /* of its bucket */
-	struct flow *newer, *older; /* of its source, by the time of use */
+	struct flow *newer, *older; /* of its source's list, by the time of use or of retirement */
 	struct flow_source *source; /* NULL: in no table */
 	struct heap_item timer;
+	bool is_retired;
 	nsec_t used_at, opened_at;
 	nsec_t idle_ns; /* how long it may be idle; above 0; grows by itself, shrinks by flow_set_idle() */
 };
@@ -62,6 +66,8 @@ struct flow {
 struct flow_limits {
 	uint32_t total_max; /* flows; above 0 */
 	uint32_t source_max; /* flows of one source; above 0 */
+	uint32_t network_max; /* flows of one network; 0: as many as there are */
+	uint16_t n_networks; /* networks are below it; 0: as 1 */
 };
 
 struct flow_counters {
@@ -91,10 +97,12 @@ struct ip_addr flow_key_remote(const struct flow_key *key);
 /* Returns NULL when there is none. Does not count as use. */
 struct flow *flow_find(const struct flow_table *t, const struct flow_key *key);
 /* Adds @flow, whose key and idle_ns are set and whose key is not in the table yet. Others may end by it.
- * @source: who is counted for it.   Returns 0 or -ENOMEM. */
+ * @source: who is counted for it; a source is of one network.   Returns 0 or -ENOMEM. */
 int flow_add(struct flow_table *t, struct flow *flow, uint64_t source, nsec_t now);
 /* Notes that @flow was used at @now, so that it idles from then on. */
 void flow_use(struct flow_table *t, struct flow *flow, nsec_t now);
+/* @flow is only remembered from now on: it ends before those of its source that are not retired. */
+void flow_retire(struct flow *flow);
 /* How long @flow may idle from its last use, in nanoseconds. */
 void flow_set_idle(struct flow_table *t, struct flow *flow, nsec_t idle_ns);
 /* Takes @flow out of the table; its memory stays the owner's. */

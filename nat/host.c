@@ -27,6 +27,7 @@ enum { CONTROL_SIZE = 256 };
 struct host {
 	struct loop *loop;
 	uint32_t n; /* sockets */
+	bool no_peek_off;
 	int probe[2]; /* IPv4, IPv6: never sent with; -1: the host has no such family */
 };
 
@@ -111,6 +112,11 @@ int host_new(struct loop *loop, struct host **ret_host)
 	h->probe[1] = new_socket(IP_V6, SOCK_DGRAM, 0);
 	*ret_host = h;
 	return 0;
+}
+
+void host_without_peek_off(struct host *h)
+{
+	h->no_peek_off = true;
 }
 
 struct host *host_free(struct host *h)
@@ -428,7 +434,7 @@ int host_recv_error(struct host_sock *s, void *buf, size_t size, struct host_err
 /* Where peeks begin at 0 and go on by themselves: Linux 3.4 has it for others, 6.9 for TCP. */
 static void use_peek_off(struct host_sock *s)
 {
-	s->has_peek_off = set(s->fd, SOL_SOCKET, SO_PEEK_OFF, 0) == 0;
+	s->has_peek_off = !s->host->no_peek_off && set(s->fd, SOL_SOCKET, SO_PEEK_OFF, 0) == 0;
 }
 
 int host_connect(struct host *h, const struct host_way *to, host_event_fn *fn, void *ctx, struct host_sock **ret_sock)

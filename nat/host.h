@@ -51,6 +51,8 @@ struct host_error {
 
 /* @loop: borrowed. Returns 0 or -errno. */
 int host_new(struct loop *loop, struct host **ret_host);
+/* Sockets that are opened from now on peek from their begin, as on a kernel without SO_PEEK_OFF for TCP. */
+void host_without_peek_off(struct host *h);
 struct host *host_free(struct host *h); /* accepts NULL; returns NULL; its sockets were closed before */
 nsec_t host_now(const struct host *h);
 uint32_t host_sockets(const struct host *h); /* open ones */

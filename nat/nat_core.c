@@ -59,6 +59,7 @@ int nat_new(const struct nat_config *cfg, struct host *host, nsec_t now, struct 
 	if (!n)
 		return -ENOMEM;
 	n->cfg = *cfg;
+	n->cfg.limits.n_networks = cfg->n_networks;
 	n->host = host;
 	n->now = now;
 	r = set_up(n, now);

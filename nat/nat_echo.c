@@ -76,24 +76,21 @@ static void raw_error(struct nat *n, bool is6, const struct host_way *from, cons
 {
 	struct icmp_cause c = { .offender = from->addr, .type = icmp[0], .code = icmp[1] };
 	struct nat_datagrams *d;
-	struct wire_writer w = wire_write_to(n->packet, NAT_PACKET_MAX);
-	struct packet_ip ip = { .proto = is6 ? PROTO_ICMPV6 : PROTO_ICMP };
+	struct host_error e = { .len = PACKET_ICMP_LEN };
 	struct packet q;
 
 	if (packet_parse_ip(icmp + PACKET_ICMP_LEN, len - PACKET_ICMP_LEN, false, &q) != PACKET_OK ||
-	    q.proto != ip.proto || q.icmp_type != (is6 ? ICMP6_ECHO : ICMP4_ECHO) || q.is_fragment)
+	    q.proto != (is6 ? PROTO_ICMPV6 : PROTO_ICMP) || q.icmp_type != (is6 ? ICMP6_ECHO : ICMP4_ECHO) ||
+	    q.is_fragment)
 		return;
 	d = by_outer_id(n, is6, q.icmp_id);
 	if (!d || !nat_peers_has(&d->peers, &q.dst))
 		return;
 	c.rest = load_be32(icmp + 4);
-	ip.src = flow_key_guest(&d->flow.key);
-	ip.dst = reach_guest_view(&n->cfg.networks[d->flow.key.network].reach, &q.dst);
-	ip.ttl = d->ttl;
-	packet_put_ip(&w, &ip, PACKET_ICMP_LEN);
-	packet_put_icmp(&w, &ip, q.icmp_type, 0, (uint32_t)d->flow.key.guest_port << 16 | q.icmp_seq, NULL, 0);
-	if (!w.failed)
-		nat_send_error(n, d->flow.key.network, flow_source_id(&d->flow), &c, n->packet, wire_put_len(&w));
+	e.to = q.dst;
+	len = nat_datagrams_quote(d, &e, icmp + PACKET_ICMP_LEN + q.l4);
+	if (len)
+		nat_send_error(n, d->flow.key.network, flow_source_id(&d->flow), &c, n->packet, len);
 }
 
 static void raw_message(struct nat *n, bool is6, const struct host_way *from, const uint8_t *icmp, size_t len)
@@ -247,7 +244,7 @@ void nat_echo_take(struct nat *n, uint16_t network, uint64_t source, const struc
 	if (!d)
 		return;
 	flow_use(n->flows, &d->flow, n->now);
-	d->ttl = p->ttl;
+	nat_datagrams_sent(d, p, &(struct host_way){ .addr = *real, .port = p->icmp_seq });
 	if (nat_peers_add(&d->peers, real) < 0) {
 		n->count.no_memory++;
 		return;

@@ -15,6 +15,7 @@
 enum {
 	NAT_PACKET_MAX = 65536 + 64,
 	NAT_PEERS_MAX = 256, /* addresses that one UDP or echo flow lets in: the latest ones */
+	NAT_SENT = 4, /* packets that a flow remembers, for errors about them */
 	NAT_BUDGET = 64, /* errors or connections taken from one socket at a time */
 };
 
@@ -32,6 +33,17 @@ struct nat_forward {
 	uint32_t n_flows; /* UDP flows that answer through its socket */
 };
 
+/* A packet of the guest's, as far as an error about it quotes what the host does not know. */
+struct nat_sent {
+	struct ip_addr to; /* as the host knows it */
+	uint16_t port; /* of echo: the sequence number */
+	uint16_t id, sum; /* of IPv4; of UDP or ICMP */
+	uint16_t len; /* behind the IP header; 0: there is none */
+	uint8_t ttl, tos;
+	bool dont_fragment;
+	bool has_sum; /* the guest left none of it to its network card */
+};
+
 /* A flow of datagrams: UDP or echo. */
 struct nat_datagrams {
 	struct flow flow; /* the first member */
@@ -42,7 +54,8 @@ struct nat_datagrams {
 	struct ip_addr client; /* of a forward: who sends; as the host knows it */
 	uint16_t client_port;
 	uint16_t outer_id; /* echo through a raw socket */
-	uint8_t ttl; /* of the last packet */
+	struct nat_sent sent[NAT_SENT]; /* the latest ones */
+	uint8_t next_sent;
 	bool is_dns; /* it spoke to port 53 only */
 	bool has_outer_id;
 	uint64_t n_out, n_in; /* packets */
@@ -133,6 +146,13 @@ void nat_udp_forward(void *ctx, unsigned events, nsec_t now); /* ctx: struct nat
 void nat_datagrams_end(struct nat *n, struct nat_datagrams *d);
 /* Makes a flow with @key, or returns NULL. */
 struct nat_datagrams *nat_datagrams_new(struct nat *n, const struct flow_key *key, uint64_t source, nsec_t idle_ns);
+/* Remembers that @p goes to @to. */
+void nat_datagrams_sent(struct nat_datagrams *d, const struct packet *p, const struct host_way *to);
+/* The latest packet to @to, @port; NULL: it is not remembered. Borrowed. */
+const struct nat_sent *nat_datagrams_last(const struct nat_datagrams *d, const struct ip_addr *to, uint16_t port);
+/* Writes the packet that an error is about as the guest sent it, as far as it is known, into nat.packet.
+ * @e: to, port and len count. @data: what went to the socket, e.len bytes. Returns the known length; 0: it does not fit. */
+size_t nat_datagrams_quote(const struct nat_datagrams *d, const struct host_error *e, const uint8_t *data);
 /* Reads @d's error queue, and tells the guest. */
 void nat_datagrams_errors(struct nat_datagrams *d);
 /* A call on a socket failed with @error: what the guest is told about @p. */

@@ -15,6 +15,7 @@ struct show_ctx {
 	int network;
 	nsec_t now;
 	uint32_t n_left_out;
+	bool no_memory; /* the answer would lack something */
 };
 
 static bool show_flow(void *ctx, struct flow *f)
@@ -38,19 +39,21 @@ static bool show_flow(void *ctx, struct flow *f)
 		      (int)f->key.guest_port, "age-ns", (json_int_t)(c->now - f->opened_at), "idle-ns",
 		      (json_int_t)(c->now - f->used_at), "out", (json_int_t)(t ? t->n_out : d->n_out), "in",
 		      (json_int_t)(t ? t->n_in : d->n_in), "forward", (int)(t ? t->is_forward : d->forward != NULL));
-	if (j && has_remote) {
-		(void)json_object_set_new(j, "remote", json_string(ip_str_bare(&remote, remote_str)));
-		(void)json_object_set_new(j, "remote-port", json_integer(f->key.remote_port));
-	}
-	if (j && t)
-		(void)json_object_set_new(j, "state", json_integer(t->conn.state));
-	(void)json_array_append_new(c->list, j);
-	return true;
+	/* Each of these takes NULL for one that could not be made, and says so. */
+	if (has_remote && (json_object_set_new(j, "remote", json_string(ip_str_bare(&remote, remote_str))) < 0 ||
+			   json_object_set_new(j, "remote-port", json_integer(f->key.remote_port)) < 0))
+		c->no_memory = true;
+	if (t && json_object_set_new(j, "state", json_integer(t->conn.state)) < 0)
+		c->no_memory = true;
+	if (json_array_append_new(c->list, j) < 0)
+		c->no_memory = true;
+	return !c->no_memory;
 }
 
-static void add(json_t *j, const char *name, uint64_t value)
+/* Returns false when memory is out. */
+static bool add(json_t *j, const char *name, uint64_t value)
 {
-	(void)json_object_set_new(j, name, json_integer((json_int_t)value));
+	return json_object_set_new(j, name, json_integer((json_int_t)value)) == 0;
 }
 
 static json_t *counters(const struct nat *n)
@@ -94,6 +97,7 @@ static json_t *counters(const struct nat *n)
 		{ "flows-closed", f->closed },
 		{ "flows-idle", f->ended[FLOW_END_IDLE] },
 		{ "flows-evicted-source", f->ended[FLOW_END_SOURCE_FULL] },
+		{ "flows-evicted-network", f->ended[FLOW_END_NETWORK_FULL] },
 		{ "flows-evicted-table", f->ended[FLOW_END_TABLE_FULL] },
 		{ "fragments", g->pieces },
 		{ "fragments-whole", g->whole },
@@ -104,8 +108,12 @@ static json_t *counters(const struct nat *n)
 		{ "bad-messages", k->bad_messages },
 	};
 
-	for (size_t i = 0; j && i < sizeof rows / sizeof *rows; i++)
-		add(j, rows[i].name, rows[i].value);
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		if (add(j, rows[i].name, rows[i].value))
+			continue;
+		json_decref(j);
+		return NULL;
+	}
 	return j;
 }
 
@@ -115,13 +123,13 @@ json_t *nat_show(struct nat *n, int network, nsec_t now)
 	json_t *all = json_object();
 
 	flow_each(n->flows, show_flow, &c);
-	if (all) {
-		add(all, "sockets", host_sockets(n->host));
-		add(all, "n-flows", flow_count(n->flows));
-		add(all, "n-forwards", n->n_forwards);
-		add(all, "left-out", c.n_left_out);
-		(void)json_object_set_new(all, "counters", counters(n));
+	if (!c.no_memory && add(all, "sockets", host_sockets(n->host)) && add(all, "n-flows", flow_count(n->flows)) &&
+	    add(all, "n-forwards", n->n_forwards) && add(all, "left-out", c.n_left_out) &&
+	    json_object_set_new(all, "counters", counters(n)) == 0 && json_object_set(all, "flows", c.list) == 0) {
+		json_decref(c.list);
+		return all;
 	}
-	(void)json_object_set_new(all, "flows", c.list);
-	return all;
+	json_decref(c.list);
+	json_decref(all);
+	return NULL;
 }

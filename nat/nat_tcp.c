@@ -160,6 +160,7 @@ static void on_tcp_event(void *ctx, enum tcp_event event)
 		break;
 	case TCP_EVENT_DONE:
 		t->sock = host_close(t->sock);
+		flow_retire(&t->flow);
 		break;
 	case TCP_EVENT_RESET:
 	case TCP_EVENT_TIMED_OUT:

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DNS_PORT = 53 };
+enum { DNS_PORT = 53, HOPS = 64, QUOTED_MAX = 1024 };
 
 /* ---- peers ---------------------------------------------------------------------- */
 
@@ -84,30 +84,79 @@ void nat_tell_errno(struct nat *n, uint16_t network, uint64_t source, int error,
 		nat_answer_error(n, network, source, &c, p);
 }
 
-/* Writes the guest's packet that an error is about, as far as it is known. */
-static size_t put_quoted(const struct nat_datagrams *d, const struct host_error *e, const uint8_t *data, uint8_t *buf,
-			 size_t size)
+void nat_datagrams_sent(struct nat_datagrams *d, const struct packet *p, const struct host_way *to)
+{
+	struct nat_sent *s = &d->sent[d->next_sent];
+
+	d->next_sent = (uint8_t)((d->next_sent + 1) % NAT_SENT);
+	*s = (struct nat_sent){ .to = to->addr,
+				.port = to->port,
+				.id = (uint16_t)p->ip_id,
+				.sum = load_be16(p->data + p->l4 + (p->proto == PROTO_UDP ? 6 : 2)),
+				.len = (uint16_t)p->l4_len,
+				.ttl = p->ttl,
+				.tos = p->tos,
+				.dont_fragment = p->dont_fragment,
+				.has_sum = !p->offload.flags };
+}
+
+const struct nat_sent *nat_datagrams_last(const struct nat_datagrams *d, const struct ip_addr *to, uint16_t port)
+{
+	for (unsigned i = 1; i <= NAT_SENT; i++) {
+		const struct nat_sent *s = &d->sent[(d->next_sent + NAT_SENT - i) % NAT_SENT];
+
+		if (s->len && s->port == port && ip_equal(&s->to, to))
+			return s;
+	}
+	return NULL;
+}
+
+/* Writes the head of UDP or echo, and the data, as far as it is known. Where the guest's own length and checksum are
+ * known they stand there, else those of what is known. */
+static void put_quoted_l4(const struct nat_datagrams *d, struct wire_writer *w, struct packet_ip *ip,
+			  const struct nat_sent *sent, uint16_t port, const uint8_t *data, size_t len)
+{
+	bool is_udp = ip->proto == PROTO_UDP, is6 = ip->src.family == IP_V6, has_sum = sent && sent->has_sum;
+	size_t head = is_udp ? PACKET_UDP_LEN : PACKET_ICMP_LEN;
+	const uint8_t *body = is_udp || len <= head ? data : data + head;
+	size_t n = is_udp ? len : len > head ? len - head : 0, at;
+
+	if (has_sum && n > sent->len - head)
+		n = sent->len - head;
+	packet_put_ip(w, ip, has_sum ? sent->len : head + n);
+	at = wire_put_len(w);
+	if (is_udp)
+		packet_put_udp(w, ip, d->flow.key.guest_port, port, body, n);
+	else
+		packet_put_icmp(w, ip, is6 ? ICMP6_ECHO : ICMP4_ECHO, 0, (uint32_t)d->flow.key.guest_port << 16 | port,
+				body, n);
+	if (w->failed || !has_sum)
+		return;
+	if (is_udp)
+		store_be16(d->nat->packet + at + 4, sent->len);
+	store_be16(d->nat->packet + at + (is_udp ? 6 : 2), sent->sum);
+}
+
+size_t nat_datagrams_quote(const struct nat_datagrams *d, const struct host_error *e, const uint8_t *data)
 {
 	const struct reach *r = &d->nat->cfg.networks[d->flow.key.network].reach;
-	struct packet_ip ip = { .src = flow_key_guest(&d->flow.key), .ttl = d->ttl };
-	struct wire_writer w = wire_write_to(buf, size);
-	size_t len = e->len < 1024 ? e->len : 1024;
+	bool is_udp = d->flow.key.kind == FLOW_UDP;
+	struct packet_ip ip = { .src = flow_key_guest(&d->flow.key), .dst = reach_guest_view(r, &e->to), .ttl = HOPS };
+	struct wire_writer w = wire_write_to(d->nat->packet, NAT_PACKET_MAX);
+	size_t len = e->len < QUOTED_MAX ? e->len : QUOTED_MAX;
+	uint16_t port = is_udp ? e->port : len >= PACKET_ICMP_LEN ? load_be16(data + 6) : 0;
+	const struct nat_sent *sent = nat_datagrams_last(d, &e->to, port);
 
-	ip.dst = reach_guest_view(r, &e->to);
-	if (d->flow.key.kind == FLOW_UDP) {
-		uint16_t port = d->forward ? d->flow.key.remote_port : e->port;
-
-		ip.proto = PROTO_UDP;
-		packet_put_ip_udp(&w, &ip, d->flow.key.guest_port, port, data, len);
-	} else {
-		bool is6 = ip.src.family == IP_V6;
-		uint16_t seq = len >= 8 ? load_be16(data + 6) : 0;
-
-		ip.proto = is6 ? PROTO_ICMPV6 : PROTO_ICMP;
-		packet_put_ip(&w, &ip, len > 8 ? len : 8);
-		packet_put_icmp(&w, &ip, is6 ? ICMP6_ECHO : ICMP4_ECHO, 0, (uint32_t)d->flow.key.guest_port << 16 | seq,
-				len > 8 ? data + 8 : NULL, len > 8 ? len - 8 : 0);
+	if (sent) {
+		ip.id = sent->id;
+		ip.ttl = sent->ttl;
+		ip.tos = sent->tos;
+		ip.dont_fragment = sent->dont_fragment;
 	}
+	ip.proto = is_udp ? PROTO_UDP : ip.src.family == IP_V6 ? PROTO_ICMPV6 : PROTO_ICMP;
+	if (is_udp && d->forward)
+		port = d->flow.key.remote_port;
+	put_quoted_l4(d, &w, &ip, sent, port, data, len);
 	return w.failed ? 0 : wire_put_len(&w);
 }
 
@@ -125,7 +174,7 @@ void nat_datagrams_errors(struct nat_datagrams *d)
 			return;
 		if (r < 0 || e.to.family != d->flow.key.family || !icmp_from_queue(&e.queued, &c))
 			continue;
-		len = put_quoted(d, &e, n->data, n->packet, NAT_PACKET_MAX);
+		len = nat_datagrams_quote(d, &e, n->data);
 		if (len)
 			nat_send_error(n, d->flow.key.network, flow_source_id(&d->flow), &c, n->packet, len);
 	}
@@ -237,10 +286,12 @@ void nat_udp_take(struct nat *n, uint16_t network, uint64_t source, const struct
 		flow_set_idle(n->flows, &d->flow, FLOW_UDP_NS);
 	}
 	flow_use(n->flows, &d->flow, n->now);
-	d->ttl = p->ttl;
 	if (d->forward) {
 		to.addr = d->client;
 		to.port = d->client_port;
+	}
+	nat_datagrams_sent(d, p, &to);
+	if (d->forward) {
 		r = host_send(d->forward->sock, &to, p->data + p->payload, p->payload_len);
 	} else if (nat_peers_add(&d->peers, real) < 0) {
 		n->count.no_memory++;

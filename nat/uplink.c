@@ -259,7 +259,9 @@ static int set_up_nat(struct process *p)
 	struct nat_config nat = {
 		.networks = p->networks,
 		.n_networks = (uint16_t)cfg->n_networks,
-		.limits = { .total_max = UPLINK_FLOWS_MAX, .source_max = UPLINK_SOURCE_FLOWS_MAX },
+		.limits = { .total_max = UPLINK_FLOWS_MAX,
+			    .source_max = UPLINK_SOURCE_FLOWS_MAX,
+			    .network_max = cfg->n_networks > 1 ? UPLINK_NETWORK_FLOWS_MAX : 0 },
 		.seed = cfg->seed,
 		.raw_icmp_fd = { cfg->raw_icmp_fd[0], cfg->raw_icmp_fd[1] },
 		.out = { .reserve = reserve, .commit = commit, .query = query, .own = own, .ctx = p }
@@ -292,6 +294,8 @@ static int set_up(struct process *p)
 		log_warn("timer slack cannot be set: %s", strerror(errno));
 	if (r == 0)
 		r = host_new(p->loop, &p->host);
+	if (r == 0 && p->cfg->no_peek_off)
+		host_without_peek_off(p->host);
 	if (r == 0)
 		r = control_new(p->loop, p->cfg->control_fd, on_control, p, &p->control);
 	if (r == 0)

@@ -24,6 +24,7 @@
 
 enum {
 	UPLINK_FLOWS_MAX = 16384,
+	UPLINK_NETWORK_FLOWS_MAX = 8192, /* of one network, where there are several */
 	UPLINK_SOURCE_FLOWS_MAX = 4096, /* of one guest: an address of Ethernet in a network */
 };
 
@@ -43,6 +44,7 @@ struct uplink_config {
 	size_t n_parts; /* at most PARTS_MAX */
 	int raw_icmp_fd[2]; /* IPv4, IPv6: raw sockets opened as root; -1: ping sockets are tried */
 	uint64_t seed; /* from the kernel's random numbers: guests must not guess it */
+	bool no_peek_off; /* as on a kernel without SO_PEEK_OFF for TCP */
 	int control_fd;
 	bool cell; /* the process is locked, for good, once all is set up (core/sandbox.h) */
 };

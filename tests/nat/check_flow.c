@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { TOTAL = 100, EACH = 40 };
+enum { TOTAL = 100, EACH = 40, NETWORK = 70 };
 
 struct owned {
 	struct flow flow;
@@ -29,7 +29,7 @@ static void on_end(void *ctx, struct flow *f, enum flow_end why)
 
 static void setup(void)
 {
-	struct flow_limits limits = { .total_max = TOTAL, .source_max = EACH };
+	struct flow_limits limits = { .total_max = TOTAL, .source_max = EACH, .n_networks = 5 };
 
 	memset(flows, 0, sizeof flows);
 	n_ended = 0;
@@ -51,6 +51,18 @@ static void teardown(void)
 	table = flow_table_free(table);
 }
 
+static struct owned *add_to(uint16_t network, unsigned i, uint64_t source, nsec_t now)
+{
+	struct ip_addr guest;
+
+	ck_assert_int_eq(ip_parse("10.0.0.2", &guest), 0);
+	flows[i].flow.key = flow_key_make(FLOW_UDP, network, &guest, (uint16_t)i, NULL, 0);
+	flows[i].flow.idle_ns = FLOW_UDP_NS;
+	ck_assert_int_eq(flow_add(table, &flows[i].flow, source, now), 0);
+	flows[i].is_in = true;
+	return &flows[i];
+}
+
 static struct flow_key key_of(unsigned i)
 {
 	struct ip_addr guest;
@@ -61,11 +73,7 @@ static struct flow_key key_of(unsigned i)
 
 static struct owned *add(unsigned i, uint64_t source, nsec_t now)
 {
-	flows[i].flow.key = key_of(i);
-	flows[i].flow.idle_ns = FLOW_UDP_NS;
-	ck_assert_int_eq(flow_add(table, &flows[i].flow, source, now), 0);
-	flows[i].is_in = true;
-	return &flows[i];
+	return add_to(0, i, source, now);
 }
 
 START_TEST(a_flow_is_found_by_all_of_its_key)
@@ -164,6 +172,58 @@ START_TEST(a_table_that_is_full_takes_from_who_has_the_most)
 }
 END_TEST
 
+/* A guest of network 0 makes up a sender for each flow. Network 1 keeps what it has, and gets what it asks for. */
+START_TEST(made_up_senders_harm_their_own_network)
+{
+	struct flow_limits limits = { .total_max = TOTAL, .source_max = EACH, .network_max = NETWORK, .n_networks = 2 };
+
+	table = flow_table_free(table);
+	ck_assert_int_eq(flow_table_new(7, &limits, on_end, NULL, &table), 0);
+	for (unsigned i = 0; i < 10; i++)
+		add_to(1, i, 1, i);
+	for (unsigned i = 0; i < 300; i++)
+		add_to(0, 100 + i, 1000 + i, 100 + i);
+	for (unsigned i = 0; i < 10; i++)
+		ck_assert(flows[i].is_in);
+	ck_assert_uint_eq(flow_count(table), 10 + NETWORK);
+	ck_assert_uint_eq(flow_counters(table)->ended[FLOW_END_NETWORK_FULL], 300 - NETWORK);
+	for (unsigned i = 0; i < 20; i++)
+		add_to(1, 10 + i, 1, 500 + i);
+	for (unsigned i = 0; i < 30; i++)
+		ck_assert_msg(flows[i].is_in, "flow %u of the other network is gone", i);
+	ck_assert_uint_eq(flow_count(table), TOTAL);
+	ck_assert_uint_eq(flow_counters(table)->ended[FLOW_END_TABLE_FULL], 0);
+	/* The table is full: the larger network loses, whoever asks. */
+	add_to(1, 30, 1, 600);
+	ck_assert_uint_eq(flow_counters(table)->ended[FLOW_END_TABLE_FULL], 1);
+	for (unsigned i = 0; i <= 30; i++)
+		ck_assert(flows[i].is_in);
+}
+END_TEST
+
+/* Retired flows go first, the one that was retired first before all, whatever was used last. */
+START_TEST(retired_flows_end_first)
+{
+	for (unsigned i = 0; i < EACH; i++)
+		add(i, 1, i);
+	flow_retire(&flows[20].flow);
+	flow_retire(&flows[10].flow);
+	flow_retire(&flows[20].flow);
+	flow_use(table, &flows[20].flow, 1000);
+	for (unsigned i = 0; i < 3; i++)
+		add(EACH + i, 1, 1000 + i);
+	ck_assert(!flows[20].is_in && !flows[10].is_in && !flows[0].is_in && flows[1].is_in);
+	ck_assert_uint_eq(n_ended, 3);
+	flow_retire(&flows[5].flow);
+	add(200, 1, 2000);
+	ck_assert(!flows[5].is_in && flows[1].is_in);
+	/* It still ends by time. */
+	flow_retire(&flows[1].flow);
+	flow_run(table, 1 + FLOW_UDP_NS);
+	ck_assert(!flows[1].is_in);
+}
+END_TEST
+
 START_TEST(books_are_right_after_many_steps)
 {
 	uint32_t seed = 1;
@@ -206,6 +266,8 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_shorter_time_counts_at_once);
 	tcase_add_test(t, a_source_that_is_full_loses_its_own_idlest);
 	tcase_add_test(t, a_table_that_is_full_takes_from_who_has_the_most);
+	tcase_add_test(t, made_up_senders_harm_their_own_network);
+	tcase_add_test(t, retired_flows_end_first);
 	tcase_add_test(t, books_are_right_after_many_steps);
 	suite_add_tcase(s, t);
 	return s;

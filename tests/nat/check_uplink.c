@@ -20,12 +20,17 @@ static bool is_there;
 
 static void setup(void)
 {
-	is_there = guest_setup(false);
+	is_there = guest_setup(GUEST_PLAIN);
 }
 
 static void setup_raw(void)
 {
-	is_there = guest_setup(true);
+	is_there = guest_setup(GUEST_RAW);
+}
+
+static void setup_no_peek_off(void)
+{
+	is_there = guest_setup(GUEST_NO_PEEK_OFF);
 }
 
 static void teardown(void)
@@ -147,6 +152,112 @@ START_TEST(a_closed_udp_port_is_told_and_the_next_datagram_is_not_lost)
 		ck_assert_uint_eq(outside_recv(server, buf, sizeof buf, &from, &ttl), 5);
 		(void)expect_icmp(0, 3, 3, "10.99.0.1", &q);
 	}
+}
+END_TEST
+
+/* Both in one batch of the ring: the error of the first one is pending when the second one is sent. */
+START_TEST(a_pending_error_does_not_lose_the_next_datagram)
+{
+	struct sockaddr_in from;
+	struct packet q;
+	int server, ttl;
+	char buf[100];
+
+	if (!is_there)
+		return;
+	server = outside_udp("10.99.0.1", 7000);
+	for (unsigned i = 0; i < 5; i++) {
+		guest_hold(true);
+		guest_send_udp(0, "10.99.0.1", 4000, 7777, 64, "knock", 5);
+		guest_send_udp(0, "10.99.0.1", 4000, 7000, 64, "hello", 5);
+		guest_hold(false);
+		ck_assert_uint_eq(outside_recv(server, buf, sizeof buf, &from, &ttl), 5);
+		(void)expect_icmp(0, 3, 3, "10.99.0.1", &q);
+	}
+	ck_assert_int_eq(guest_counter("udp-failed"), 0);
+}
+END_TEST
+
+/* The error quotes the packet as the guest sent it: identification, TTL, TOS, lengths, and a checksum of its own making. */
+START_TEST(an_error_quotes_what_the_guest_sent)
+{
+	static uint8_t data[1400];
+	struct packet_ip ip = {
+		.src = guest_ip("10.5.0.2"), .dst = guest_ip("10.99.0.1"), .proto = PROTO_UDP, .ttl = 33, .tos = 0x10
+	};
+	uint8_t buf[1500];
+	struct packet q;
+
+	if (!is_there)
+		return;
+	/* Three at once: the last one's sum is left out, as IPv4 allows. */
+	guest_hold(true);
+	for (uint16_t i = 0; i < 3; i++) {
+		struct wire_writer w = wire_write_to(buf, sizeof buf);
+
+		ip.id = (uint16_t)(0x1200 + i);
+		packet_put_ip_udp(&w, &ip, 4000, (uint16_t)(7700 + i), data, i == 1 ? sizeof data : 5);
+		if (i == 2)
+			store_be16(buf + 26, 0);
+		guest_send_ip(0, buf, wire_put_len(&w));
+	}
+	guest_hold(false);
+	for (uint16_t i = 0; i < 3; i++) {
+		const struct packet *p = expect_icmp(0, 3, 3, "10.99.0.1", &q);
+		const uint8_t *quoted = p->data + p->payload;
+		struct wire_writer w = wire_write_to(buf, sizeof buf);
+
+		ip.id = (uint16_t)(0x1200 + i);
+		packet_put_ip_udp(&w, &ip, 4000, (uint16_t)(7700 + i), data, i == 1 ? sizeof data : 5);
+		if (i == 2)
+			store_be16(buf + 26, 0);
+		ck_assert_uint_ge(p->payload_len, 28);
+		ck_assert_msg(memcmp(quoted, buf, 28) == 0, "packet %u: id %04x, length %u, checksum %04x of %04x", i,
+			      load_be16(quoted + 4), load_be16(quoted + 2), load_be16(quoted + 26),
+			      load_be16(buf + 26));
+	}
+}
+END_TEST
+
+/* Each has a socket, and its answer finds it. */
+START_TEST(a_thousand_udp_flows)
+{
+	enum { FLOWS = 1000, ROUND = 50 };
+	struct sockaddr_in from;
+	int server, ttl;
+	uint8_t buf[10];
+
+	if (!is_there)
+		return;
+	server = outside_udp("10.99.0.1", 7000);
+	for (unsigned i = 0; i < FLOWS; i += ROUND) {
+		bool came[ROUND] = { false };
+
+		for (uint16_t k = 0; k < ROUND; k++) {
+			store_be16(buf, (uint16_t)(i + k));
+			guest_send_udp(0, "10.99.0.1", (uint16_t)(20000 + i + k), 7000, 64, buf, 2);
+		}
+		for (unsigned k = 0; k < ROUND; k++) {
+			ck_assert_uint_eq(outside_recv(server, buf, sizeof buf, &from, &ttl), 2);
+			reply(server, &from, buf, 2);
+		}
+		for (unsigned k = 0; k < ROUND; k++) {
+			const struct packet *p = guest_next(0);
+			unsigned n;
+
+			ck_assert_ptr_nonnull(p);
+			n = load_be16(p->data + p->payload);
+			ck_assert_uint_eq(p->dst_port, 20000 + n);
+			ck_assert(n >= i && n < i + ROUND && !came[n - i]);
+			came[n - i] = true;
+		}
+	}
+	ck_assert_int_eq(guest_counter("n-flows"), FLOWS);
+	ck_assert_int_eq(guest_counter("sockets"), FLOWS);
+	/* The first one is still the same. */
+	guest_send_udp(0, "10.99.0.1", 20000, 7000, 64, "xy", 2);
+	ck_assert_uint_eq(outside_recv(server, buf, sizeof buf, &from, &ttl), 2);
+	ck_assert_int_eq(guest_counter("sockets"), FLOWS);
 }
 END_TEST
 
@@ -581,12 +692,15 @@ END_TEST
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("uplink");
-	TCase *t = tcase_create("all"), *raw = tcase_create("raw");
+	TCase *t = tcase_create("all"), *raw = tcase_create("raw"), *peek = tcase_create("peek");
 
 	tcase_set_timeout(t, 30);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, udp_keeps_port_and_ttl_and_lets_in_whom_the_guest_knows);
 	tcase_add_test(t, a_closed_udp_port_is_told_and_the_next_datagram_is_not_lost);
+	tcase_add_test(t, a_pending_error_does_not_lose_the_next_datagram);
+	tcase_add_test(t, an_error_quotes_what_the_guest_sent);
+	tcase_add_test(t, a_thousand_udp_flows);
 	tcase_add_test(t, fragments_go_out_whole_and_come_back_in_pieces);
 	tcase_add_loop_test(t, echo_is_answered_by_who_was_asked, 0, 2);
 	tcase_add_loop_test(t, tcp_carries_a_megabyte_both_ways_and_half_closes, 0, 2);
@@ -603,6 +717,10 @@ static Suite *make_suite(void)
 	tcase_add_checked_fixture(raw, setup_raw, teardown);
 	tcase_add_loop_test(raw, echo_is_answered_by_who_was_asked, 0, 2);
 	suite_add_tcase(s, raw);
+	tcase_set_timeout(peek, 30);
+	tcase_add_checked_fixture(peek, setup_no_peek_off, teardown);
+	tcase_add_loop_test(peek, tcp_carries_a_megabyte_both_ways_and_half_closes, 0, 2);
+	suite_add_tcase(s, peek);
 	return s;
 }
 UNIT_MAIN(make_suite);

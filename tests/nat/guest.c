@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -37,6 +38,7 @@ static uint16_t listen_port;
 static struct tcp_common common;
 static const struct tcp_ops ops;
 static json_int_t last_id;
+static bool is_held;
 
 struct ip_addr guest_ip(const char *text)
 {
@@ -124,14 +126,17 @@ static bool enter_namespace(bool raw)
 	return true;
 }
 
-bool guest_setup(bool raw)
+bool guest_setup(enum guest_kind kind)
 {
+	bool raw = kind == GUEST_RAW;
+	struct rlimit files;
 	struct uplink_network networks[NETWORKS] = { 0 };
 	struct uplink_config cfg = { .name = "t",
 				     .networks = networks,
 				     .n_networks = NETWORKS,
 				     .raw_icmp_fd = { -1, -1 },
 				     .seed = 42,
+				     .no_peek_off = kind == GUEST_NO_PEEK_OFF,
 				     .cell = true };
 	int pair[2];
 
@@ -154,6 +159,9 @@ bool guest_setup(bool raw)
 		cfg.raw_icmp_fd[1] = socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMPV6);
 		ck_assert(cfg.raw_icmp_fd[0] >= 0 && cfg.raw_icmp_fd[1] >= 0);
 	}
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &files), 0);
+	files.rlim_cur = files.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &files);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	(void)fflush(stdout);
 	pid = fork();
@@ -259,7 +267,15 @@ static void send_frame(unsigned network, const uint8_t *data, size_t len, const 
 		(void)usleep(100);
 	memcpy(room, data, len);
 	ring_commit(&rings[network].tx, (uint32_t)len, offload, 0);
-	(void)ring_publish(&rings[network].tx);
+	if (!is_held)
+		(void)ring_publish(&rings[network].tx);
+}
+
+void guest_hold(bool held)
+{
+	is_held = held;
+	for (unsigned i = 0; i < NETWORKS && !held; i++)
+		(void)ring_publish(&rings[i].tx);
 }
 
 static void put_head(struct wire_writer *w, bool is6)

@@ -26,9 +26,14 @@ struct guest_conn {
 	unsigned events; /* a bit for each enum tcp_event */
 };
 
-/* Returns false when the host allows no network namespace: the test is skipped, and says so.
- * @raw: the uplink has raw ICMP sockets, and the host no ping sockets. */
-bool guest_setup(bool raw);
+enum guest_kind {
+	GUEST_PLAIN,
+	GUEST_RAW, /* the uplink has raw ICMP sockets, and the host no ping sockets */
+	GUEST_NO_PEEK_OFF, /* the host's kernel has no SO_PEEK_OFF for TCP */
+};
+
+/* Returns false when the host allows no network namespace: the test is skipped, and says so. */
+bool guest_setup(enum guest_kind kind);
 void guest_teardown(void);
 
 struct ip_addr guest_ip(const char *text);
@@ -44,6 +49,8 @@ void guest_send_lease(const char *mac, const char *ip, bool is_known);
 const struct packet *guest_next(unsigned network);
 /* True when something is there now. */
 bool guest_has(unsigned network);
+/* Frames that are sent from now on are seen by the uplink in one go, when @held is false again. */
+void guest_hold(bool held);
 
 struct guest_conn *guest_connect(unsigned network, const char *dst, uint16_t src_port, uint16_t dst_port);
 /* Takes the next connection from outside to @port. */
