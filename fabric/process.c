@@ -36,6 +36,8 @@ enum {
 	PEER_WORDS_PER_S = 1, /* of peers that come and go: told at once, and for good */
 	LEASE_WORDS = 100,
 	LEASE_WORDS_PER_S = 10, /* of leases, of all networks */
+	VM_LEASE_WORDS = 4096,
+	VM_LEASE_WORDS_PER_S = 100, /* of those of VMs' NICs, which the supervisor shows */
 	MEMORY_BESIDE = 64 << 20, /* bytes, beside frames that wait: messages, spent frames, the heap's gaps */
 };
 
@@ -56,7 +58,7 @@ struct process {
 	struct kick *kicks;
 	struct budget peer_words;
 	uint64_t n_untold; /* peers that came or went too often to be told of */
-	struct budget lease_words;
+	struct budget lease_words, vm_lease_words;
 	uint64_t n_leases_untold;
 	bool quit;
 	int status;
@@ -110,7 +112,7 @@ static void on_lease(void *ctx, const struct fabric_port *port, enum service_eve
 	struct process *p = ctx;
 	json_t *msg;
 
-	if (!p->control || !budget_take(&p->lease_words, clock_now(), 1)) {
+	if (!p->control || !budget_take(l->vm ? &p->vm_lease_words : &p->lease_words, clock_now(), 1)) {
 		p->n_leases_untold++;
 		return;
 	}
@@ -170,6 +172,7 @@ static int set_up(struct process *p, const struct fabric_config *cfg)
 	p->fabric->on_lease = on_lease;
 	p->fabric->on_lease_ctx = p;
 	budget_init(&p->lease_words, LEASE_WORDS, LEASE_WORDS_PER_S, clock_now());
+	budget_init(&p->vm_lease_words, VM_LEASE_WORDS, VM_LEASE_WORDS_PER_S, clock_now());
 	budget_init(&p->peer_words, PEER_WORDS, PEER_WORDS_PER_S, clock_now());
 	r = loop_new(&p->loop);
 	if (r < 0)

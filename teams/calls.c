@@ -52,6 +52,35 @@ static void peer_event(struct supervisor *sup, json_t *msg)
 	events_emit(&sup->events, told);
 }
 
+enum { LEASED_MAX = 8 /* addresses of one NIC */ };
+
+/* Keeps what a VM's NIC has by DHCP, with the subnet's prefix, for who asks for the team's status. */
+static void keep_leased(struct supervisor *sup, const struct team_network *net, json_t *msg)
+{
+	const char *what = json_string_value(json_object_get(msg, "what"));
+	const char *mac = json_string_value(json_object_get(msg, "mac"));
+	const char *text = json_string_value(json_object_get(msg, "address"));
+	char buf[IP_STR_SIZE];
+	struct ip_addr ip;
+	json_t *list;
+
+	if (!what || !mac || !json_object_get(msg, "vm") || !text || ip_parse(text, &ip) < 0)
+		return;
+	ip.prefix_len = (ip.family == IP_V6 ? net->services.address6 : net->services.address).prefix_len;
+	if (!sup->leased)
+		sup->leased = json_object();
+	list = json_object_get(sup->leased, mac);
+	if (!list) {
+		list = json_array();
+		(void)json_object_set_new(sup->leased, mac, list);
+	}
+	for (size_t i = json_array_size(list); i-- > 0;)
+		if (strcmp(json_string_value(json_array_get(list, i)), ip_str(&ip, buf)) == 0)
+			(void)json_array_remove(list, i);
+	if ((strcmp(what, "new") == 0 || strcmp(what, "known") == 0) && json_array_size(list) < LEASED_MAX)
+		(void)json_array_append_new(list, json_string(ip_str(&ip, buf)));
+}
+
 /* What happens to leases; the network is told by its name. */
 static void lease_event(struct supervisor *sup, json_t *msg)
 {
@@ -61,6 +90,7 @@ static void lease_event(struct supervisor *sup, json_t *msg)
 
 	if (network < 0 || (size_t)network >= sup->team->n_networks)
 		return;
+	keep_leased(sup, &sup->team->networks[network], msg);
 	told = json_pack("{s:s,s:s}", "event", "lease", "network", sup->team->networks[network].name);
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
 		if (json_object_get(msg, keys[i]))

@@ -41,13 +41,15 @@ static json_t *nic_json(const struct supervisor *sup, size_t vm, size_t index)
 	const struct team *t = sup->team;
 	const struct team_nic *nic = &t->vms[vm].nics[index];
 	char mac[MAC_STR_SIZE];
-	json_t *addresses = json_array();
+	json_t *addresses = json_array(), *leased = json_object_get(sup->leased, mac_str(&nic->mac, mac));
 
 	for (size_t i = 0; i < nic->n_addresses; i++) {
 		char ip[IP_STR_SIZE];
 
 		(void)json_array_append_new(addresses, json_string(ip_str(&nic->addresses[i], ip)));
 	}
+	if (leased)
+		(void)json_array_extend(addresses, leased);
 	return json_pack("{s:s,s:o,s:s,s:s,s:o,s:I,s:o}", "name", nic->name, "guest_name",
 			 json_sprintf("eth%zu", index), "network", t->networks[nic->network].name, "mac",
 			 mac_str(&nic->mac, mac), "addresses", addresses, "mtu", (json_int_t)nic->mtu, "link",

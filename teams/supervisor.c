@@ -522,6 +522,7 @@ int supervisor_start(const struct store *store, const struct team *team,
 	(void)close(fds[1]);
 	(void)close(sup.log_fd);
 	events_close(&sup.events);
+	json_decref(sup.leased);
 	engine_done(&sup.engine);
 	log_init(-1, "muster", log_level_from_env(LOG_INFO));
 	if (r < 0) {

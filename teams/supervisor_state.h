@@ -147,6 +147,7 @@ struct supervisor {
 	struct rpc *fabric_rpc; /* owned; NULL before the fabric and after it */
 	struct fabric_call *fabric_calls;
 	struct events_source lease_events; /* what leases may have of events.jsonl */
+	json_t *leased; /* owned: of a VM's NIC, by its MAC, the addresses that DHCP gave it; NULL before the first */
 	struct fabric_plan *plan; /* what the fabric is made from */
 	struct link_states *links; /* what is up; outlives the machines */
 	struct link_shapes *shapes; /* what the links are like now */
