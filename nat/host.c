@@ -541,14 +541,20 @@ void host_consume(struct host_sock *s, size_t len)
 	}
 }
 
-ssize_t host_write(struct host_sock *s, const void *data, size_t len)
+ssize_t host_write(struct host_sock *s, const void *data, size_t len, bool more)
 {
 	/* SYSCALLS(uplink): sendto */
-	ssize_t n = send(s->fd, data, len, MSG_NOSIGNAL);
+	ssize_t n = send(s->fd, data, len, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
 
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -errno;
 	return n;
+}
+
+/* tcp(7): setting TCP_NODELAY, though it is set, sends what waits. */
+void host_push(struct host_sock *s)
+{
+	(void)set(s->fd, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
 size_t host_room(struct host_sock *s, bool *ret_is_queued)

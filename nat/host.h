@@ -93,8 +93,11 @@ bool host_peeks_anywhere(const struct host_sock *s);
 /* Reads exactly @len bytes from @offset on without taking them. Returns 0; -EAGAIN when they are not there. */
 int host_peek(struct host_sock *s, size_t offset, void *buf, size_t len);
 void host_consume(struct host_sock *s, size_t len);
-/* Returns how many bytes were taken; less than @len: HOST_OUT comes when there is room. -errno. */
-ssize_t host_write(struct host_sock *s, const void *data, size_t len);
+/* Returns how many bytes were taken; less than @len: HOST_OUT comes when there is room. -errno.
+ * @more: a segment that is not full waits for the next host_write(), or for host_push(). */
+ssize_t host_write(struct host_sock *s, const void *data, size_t len, bool more);
+/* Sends what a host_write() with @more left waiting. */
+void host_push(struct host_sock *s);
 /* Bytes that would be taken now. @ret_is_queued: some wait to be acknowledged by the other side. */
 size_t host_room(struct host_sock *s, bool *ret_is_queued);
 void host_shutdown(struct host_sock *s); /* sends FIN */

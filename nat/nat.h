@@ -90,6 +90,9 @@ struct nat *nat_free(struct nat *n); /* accepts NULL; returns NULL; connections 
 /* Takes a frame that the station sent. @data: any bytes, which do not change during the call. */
 void nat_take(struct nat *n, uint16_t network, const uint8_t *data, uint32_t len, const struct frame_offload *offload,
 	      nsec_t now);
+/* Tells whether another frame of the same batch follows the one that is taken next. Not needed for what is right: small
+ * pieces of one stream go out together then. nat_flush() ends a batch. */
+void nat_expect(struct nat *n, bool more);
 /* After a batch of nat_take(): what connections have to say. */
 void nat_flush(struct nat *n, nsec_t now);
 /* The way to @network has room again. */

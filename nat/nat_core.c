@@ -99,8 +99,14 @@ struct nat *nat_free(struct nat *n)
 	return NULL;
 }
 
+void nat_expect(struct nat *n, bool more)
+{
+	n->more = more;
+}
+
 void nat_flush(struct nat *n, nsec_t now)
 {
+	n->more = false;
 	nat_tcp_flush(n, now);
 }
 

@@ -75,6 +75,7 @@ struct nat_tcp {
 	bool is_stalled, is_dirty;
 	bool is_connecting, is_eof, is_blocked, is_reset, is_failed, is_forward;
 	bool took; /* the guest's data went to the socket in this batch */
+	bool is_corked; /* some of it waits in the socket for more of it */
 	uint64_t n_out, n_in; /* bytes */
 };
 
@@ -104,6 +105,7 @@ struct nat {
 	struct nat_counters count;
 	nsec_t now; /* of the event that is being served */
 	bool said_echo, said_sockets;
+	bool more; /* frames of this batch follow */
 	uint8_t *packet; /* NAT_PACKET_MAX: what is built */
 	uint8_t *data; /* NAT_PACKET_MAX: what a socket gave */
 	struct frame *in; /* the frame that is being taken */

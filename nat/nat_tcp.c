@@ -5,6 +5,9 @@
  * the socket takes all, the window is at least WINDOW_MIN: the guest can then always make a write short, which is what
  * makes the kernel tell of room.
  *
+ * A guest without TSO sends a batch of small frames. All but the last one are written with MSG_MORE, so that the kernel
+ * makes large segments of them; who has not got its last one is pushed when the batch ends.
+ *
  * Used by: nat/nat_in.c, nat/nat_forward.c.   Sources: RFC 9293, 5382; tcp(7). */
 #include "nat/nat_private.h"
 
@@ -15,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WINDOW_MIN = 64 << 10, NEEDS_CSUM = 1, GSO_TCP4 = 1, GSO_TCP6 = 4, CSUM_OFFSET = 16, PORTS_MAX = 65536 };
+enum { WINDOW_MIN = 64 << 10, CORK_MAX = 16 << 10, NEEDS_CSUM = 1, GSO_TCP4 = 1, GSO_TCP6 = 4, CSUM_OFFSET = 16, PORTS_MAX = 65536 };
 
 static struct nat_tcp *of_flow(struct flow *f)
 {
@@ -131,16 +134,18 @@ static void on_consumed(void *ctx, size_t len)
 static size_t on_deliver(void *ctx, const uint8_t *data, size_t len)
 {
 	struct nat_tcp *t = ctx;
+	bool more = t->nat->more && len < CORK_MAX;
 	ssize_t n;
 
 	if (!t->sock || t->is_blocked || t->is_failed)
 		return 0;
-	n = host_write(t->sock, data, len);
+	n = host_write(t->sock, data, len, more);
 	if (n < 0) {
 		t->is_failed = true;
 		return 0;
 	}
 	t->took = true;
+	t->is_corked = more && n;
 	t->is_blocked = (size_t)n < len;
 	t->n_out += (uint64_t)n;
 	return (size_t)n;
@@ -253,6 +258,9 @@ static void pump(struct nat_tcp *t)
 	}
 	if (t->took)
 		update_space(t);
+	if (t->is_corked && t->sock)
+		host_push(t->sock);
+	t->is_corked = false;
 	tcp_conn_output(&t->conn, t->nat->now);
 	settle(t);
 }

@@ -127,15 +127,18 @@ static void publish(struct process *p)
 static unsigned drain(struct process *p, uint16_t network, nsec_t now)
 {
 	struct way *w = &p->ways[network];
-	struct ring_record rec;
+	struct ring_record rec, next;
 	unsigned n = 0;
 
 	for (; n < BATCH && ring_peek(&w->rings.rx, &rec); n++) {
 		if (rec.len <= FRAME_LEN_MAX) {
 			memcpy(w->copy, rec.data, rec.len);
+			ring_pop(&w->rings.rx);
+			nat_expect(p->ctl.nat, n + 1 < BATCH && ring_peek(&w->rings.rx, &next));
 			nat_take(p->ctl.nat, network, w->copy, rec.len, &rec.offload, now);
+		} else {
+			ring_pop(&w->rings.rx);
 		}
-		ring_pop(&w->rings.rx);
 	}
 	if (n)
 		ring_release(&w->rings.rx);

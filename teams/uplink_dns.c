@@ -153,7 +153,7 @@ static bool push(struct dns_socket *s)
 
 	if (s->out_at == s->out_len)
 		return true;
-	done = host_write(s->sock, s->out + s->out_at, s->out_len - s->out_at);
+	done = host_write(s->sock, s->out + s->out_at, s->out_len - s->out_at, false);
 	if (done < 0)
 		return false;
 	s->out_at += (size_t)done;

@@ -239,7 +239,7 @@ void host_consume(struct host_sock *s, size_t len)
 	s->unread -= len;
 }
 
-ssize_t host_write(struct host_sock *s, const void *data, size_t len)
+ssize_t host_write(struct host_sock *s, const void *data, size_t len, bool more)
 {
 	uint8_t b = nat_host_byte();
 
