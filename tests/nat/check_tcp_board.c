@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { SPAN = 4000, MSS = 100, STEPS = 3000, BASE = 0xfffff800u };
+enum { SPAN = 4000, MSS = 10, STEPS = 3000, BASE = 0xfffff800u };
 #define WINDOW (20 * NSEC_PER_MSEC)
 #define SRTT (50 * NSEC_PER_MSEC)
 

@@ -229,10 +229,12 @@ static const struct script scripts[] = {
 	  "+0 event done\n"
 	  "+0 < S 1:1(0) win 65535\n"
 	  "+0 > . 2:2(0) ack 2\n"
+	  "+0 < S. 5000:5000(0) ack 2 win 65535\n"
+	  "+0 > . 2:2(0) ack 2\n"
 	  "+0 state time-wait\n"
 	  "+0 < S 5000:5000(0) win 65535\n"
 	  "+0 state connecting\n" },
-	{ "TIME-WAIT: a later timestamp is enough", SCRIPT_OPEN_TS
+	{ "TIME-WAIT: a later timestamp is enough, an earlier one too little", SCRIPT_OPEN_TS
 	  "+0 fin\n"
 	  "+0 > F. 1:1(0) ack 1\n"
 	  "+0.1 < F. 1:1(0) ack 2 win 65535 <ts 300>\n"
@@ -240,6 +242,8 @@ static const struct script scripts[] = {
 	  "+0 event done\n"
 	  "+0 > . 2:2(0) ack 2\n"
 	  "+0 < S 1:1(0) win 65535 <ts 300:0>\n"
+	  "+0 > . 2:2(0) ack 2\n"
+	  "+0 < S 5000:5000(0) win 65535 <ts 299:0>\n"
 	  "+0 > . 2:2(0) ack 2\n"
 	  "+0 < S 1:1(0) win 65535 <ts 301:0>\n"
 	  "+0 state connecting\n" },

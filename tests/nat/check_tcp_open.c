@@ -182,6 +182,15 @@ static const struct script scripts[] = {
 	  "+0 > P. 4381:5001(620) ack 1\n"
 	  "+0.1 < . 1:1(0) ack 5001 win 65535\n"
 	  "+0 consumed 5000\n" },
+	{ "an ACK ends the back-off, though not all is acknowledged", SCRIPT_OPEN_PLAIN
+	  "+0 write 5000\n"
+	  "+0 > P. 1:5001(5000) ack 1\n"
+	  "+0.3 > . 1:1461(1460) ack 1\n"
+	  "+0.6 > . 1:1461(1460) ack 1\n"
+	  "+1.2 > . 1:1461(1460) ack 1\n"
+	  "+0.1 < . 1:1(0) ack 1461 win 65535\n"
+	  "+0 > . 1461:4381(2920) ack 1\n"
+	  "+0.3 > . 1461:2921(1460) ack 1\n" },
 	{ "the timeout is at least 200 ms",
 	  "0 < S 0:0(0) win 65535 <mss 1460>\n"
 	  "+0 accept\n"

@@ -132,7 +132,9 @@ static const struct script scripts[] = {
 	  "+0 > P. 2921:14601(11680) ack 1\n"
 	  "+0.2 > P. 14601:16061(1460) ack 1\n"
 	  "+0.1 < . 1:1(0) ack 16061 win 65535\n"
-	  "+0 > P. 16061:46721(30660) ack 1\n" },
+	  "+0 > P. 16061:46721(30660) ack 1\n"
+	  "+0.1 < . 1:1(0) ack 46721 win 65535\n"
+	  "+0 > P. 46721:102921(56200) ack 1\n" },
 	{ "a probe keeps to the guest's window: the last segment goes again", SCRIPT_OPEN
 	  "+0 < . 1:1(0) ack 1 win 4380\n"
 	  "+0 write 10000\n"
@@ -174,6 +176,28 @@ static const struct script scripts[] = {
 	  "+0 > P. 14601:29201(14600) ack 1\n"
 	  "+0.1 < . 1:1(0) ack 29201 win 65535\n"
 	  "+0 > P. 29201:37961(8760) ack 1\n" },
+	{ "one probe at a time: part of the data is acknowledged, and the rest waits for the timeout", SCRIPT_OPEN TEN
+	  "+0.2 > P. 13141:14601(1460) ack 1\n"
+	  "+0.05 < . 1:1(0) ack 5841 win 65535\n"
+	  "+0.3 > . 5841:7301(1460) ack 1\n" },
+	{ "no probe while a hole waits, and none in the recovery", SCRIPT_OPEN TEN
+	  "+0.19 < . 1:1(0) ack 1 win 65535 <sack 1461:2921>\n"
+	  "+0.025 > P. 1:1461(1460) ack 1\n"
+	  "+0.1 < . 1:1(0) ack 5841 win 65535\n"
+	  "+0.3 > . 5841:7301(1460) ack 1\n" },
+	{ "a probe's answer is no round trip", SCRIPT_OPEN TEN
+	  "+0.2 > P. 13141:14601(1460) ack 1\n"
+	  "+0.1 < . 1:1(0) ack 14601 win 65535\n"
+	  "+0 write 1460\n"
+	  "+0 > P. 14601:16061(1460) ack 1\n"
+	  "+0.3 > P. 14601:16061(1460) ack 1\n" },
+	{ "after a timeout the next tail is probed again", SCRIPT_OPEN TEN
+	  "+0.2 > P. 13141:14601(1460) ack 1\n"
+	  "+0.3 > . 1:1461(1460) ack 1\n"
+	  "+0.1 < . 1:1(0) ack 14601 win 65535\n"
+	  "+0 write 2920\n"
+	  "+0 > P. 14601:17521(2920) ack 1\n"
+	  "+0.2 > P. 16061:17521(1460) ack 1\n" },
 	{ "after a short round trip the probe comes after 10 ms",
 	  "0 < S 0:0(0) win 65535 <mss 1460,sackOK>\n"
 	  "+0 accept\n"
@@ -275,6 +299,59 @@ static const struct script scripts[] = {
 	  "+0.1 < . 1:1(0) ack 2921 win 2920\n"
 	  "+0.05 < . 1:1(0) ack 5841 win 65535\n"
 	  "+0 > P. 5841:14601(8760) ack 1\n" },
+	{ "after the window shrank, an ACK stands within it", SCRIPT_OPEN TEN
+	  "+0.1 < . 1:1(0) ack 2921 win 0\n"
+	  "+0 < P. 1:101(100) ack 2921 win 0\n"
+	  "+0.04 > . 2921:2921(0) ack 101\n" },
+	{ "a segment that is new in part: its old part is told by a DSACK", SCRIPT_OPEN
+	  "+0 < . 1:101(100) ack 1 win 65535\n"
+	  "+0.04 > . 1:1(0) ack 101\n"
+	  "+0 < . 51:201(150) ack 1 win 65535\n"
+	  "+0 > . 1:1(0) ack 201 <sack 51:101>\n"
+	  "+0 took 200\n" },
+	{ "a sink that was full opens by a segment, not by crumbs",
+	  "0 space 2920\n"
+	  "0 < S 0:0(0) win 65535 <mss 1460>\n"
+	  "+0 accept\n"
+	  "+0 > S. 0:0(0) ack 1 win 2920\n"
+	  "+0.1 < . 1:1(0) ack 1 win 65535\n"
+	  "+0 event open\n"
+	  "+0 < . 1:1461(1460) ack 1 win 65535\n"
+	  "+0 < . 1461:2921(1460) ack 1 win 65535\n"
+	  "+0 > . 1:1(0) ack 2921 win 0\n"
+	  "+0.1 room 1000\n"
+	  "+0.1 room 4000\n"
+	  "+0 > . 1:1(0) ack 2921 win 4000\n" },
+	{ "a window is told anew when it doubled",
+	  "0 space 10000\n"
+	  "0 < S 0:0(0) win 65535 <mss 1460>\n"
+	  "+0 accept\n"
+	  "+0 > S. 0:0(0) ack 1 win 10000\n"
+	  "+0.1 < . 1:1(0) ack 1 win 65535\n"
+	  "+0 event open\n"
+	  "+0.1 room 12000\n"
+	  "+0.1 room 20000\n"
+	  "+0 > . 1:1(0) ack 1 win 20000\n" },
+	{ "a guest whose window is less than a segment gets halves of it, and no crumbs",
+	  "0 < S 0:0(0) win 1000 <mss 1460>\n"
+	  "+0 accept\n"
+	  "+0 > S. 0:0(0) ack 1\n"
+	  "+0.1 < . 1:1(0) ack 1 win 1000\n"
+	  "+0 event open\n"
+	  "+0 write 5000\n"
+	  "+0 > P. 1:1001(1000) ack 1\n"
+	  "+0.1 < . 1:1(0) ack 401 win 1000\n"
+	  "+0.05 < . 1:1(0) ack 501 win 1000\n"
+	  "+0 > P. 1001:1501(500) ack 1\n" },
+	{ "a window that opens ends the probes' back-off", SCRIPT_OPEN
+	  "+0 < . 1:1(0) ack 1 win 0\n"
+	  "+0 write 1460\n"
+	  "+0.3 > . 0:0(0) ack 1\n"
+	  "+0 < . 1:1(0) ack 1 win 0\n"
+	  "+0.6 > . 0:0(0) ack 1\n"
+	  "+0 < . 1:1(0) ack 1 win 2000\n"
+	  "+0 > P. 1:1461(1460) ack 1\n"
+	  "+0.3 > P. 1:1461(1460) ack 1\n" },
 	{ "a full sink: the window closes, 0 is told below a segment, and an update follows",
 	  "0 space 3000\n"
 	  "0 < S 0:0(0) win 65535 <mss 1460>\n"

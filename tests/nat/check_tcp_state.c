@@ -313,6 +313,7 @@ START_TEST(forged_bytes_are_refused_or_harmless)
 		why = load_bytes(buf, len, 11 * SEC, &s);
 		ck_assert_msg(!why || strstr(why, "conn"), "%s", why);
 		ck_assert_int_eq(why != NULL, conn.state == TCPS_CLOSED);
+		ck_assert(why || conn.nxt == conn.una || conn.timer != TCP_TIMER_NONE);
 		state_free(s);
 		n_taken += !why;
 		if (!why)
