@@ -33,6 +33,9 @@ enum word_kind {
 	WORD_TEAM_OR_VM,
 	WORD_LINK, /* a network, or VM.NIC, of the team before it */
 	WORD_LINK_ACTION,
+	WORD_NETWORK, /* of the team before it, with NAT */
+	WORD_FORWARD_ACTION,
+	WORD_FORWARD_PART, /* behind the action: the network, then the forward */
 	WORD_IMAGE_ACTION,
 	WORD_IMAGE,
 	WORD_GUEST_PATH,

@@ -124,6 +124,34 @@ static void offer_links(const struct completion *c, const char *team)
 	json_decref(status);
 }
 
+/* Networks whose guests reach the outside. */
+static void offer_nat_networks(const struct completion *c, const char *team)
+{
+	json_t *status = status_of(c, team), *network;
+	size_t i;
+
+	json_array_foreach (json_object_get(json_object_get(status, "uplink"), "networks"), i, network)
+		offer(c, json_string_value(network));
+	json_decref(status);
+}
+
+/* A new forward is the user's to write. @words: team, action, network. */
+static void offer_forward(const struct completion *c, char *const *words, size_t n)
+{
+	json_t *status, *f;
+	size_t i;
+
+	if (n == 2 && strcmp(words[1], "list") != 0)
+		offer_nat_networks(c, words[0]);
+	if (n != 3 || strcmp(words[1], "remove") != 0)
+		return;
+	status = status_of(c, words[0]);
+	json_array_foreach (json_object_get(json_object_get(status, "uplink"), "forwards"), i, f)
+		if (strcmp(json_string_value(json_object_get(f, "network")), words[2]) == 0)
+			offer(c, json_string_value(json_object_get(f, "port")));
+	json_decref(status);
+}
+
 static void take_output(void *ctx, json_t *msg)
 {
 	const char *stream = json_string_value(json_object_get(msg, "stream"));
@@ -216,6 +244,7 @@ static void offer_options(const struct completion *c, const struct command *cmd)
 
 static void offer_kind(const struct completion *c, enum word_kind kind, char *const *words, size_t n)
 {
+	static const char *const forward_actions[] = { "list", "add", "remove" };
 	static const char *const image_actions[] = { "list", "build", "remove", "info" };
 	const char *colon = strchr(c->current, ':');
 
@@ -233,6 +262,12 @@ static void offer_kind(const struct completion *c, enum word_kind kind, char *co
 		offer_links(c, words[0]);
 	if (kind == WORD_LINK_ACTION)
 		offer_link_action(c, n > 2 ? words[2] : NULL);
+	if (kind == WORD_NETWORK)
+		offer_nat_networks(c, words[0]);
+	if (kind == WORD_FORWARD_ACTION)
+		offer_words(c, forward_actions, sizeof forward_actions / sizeof *forward_actions);
+	if (kind == WORD_FORWARD_PART)
+		offer_forward(c, words, n);
 	if (kind == WORD_IMAGE_ACTION)
 		offer_words(c, image_actions, sizeof image_actions / sizeof *image_actions);
 	if (kind == WORD_IMAGE)

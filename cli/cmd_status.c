@@ -181,11 +181,30 @@ static void print_services(json_t *services)
 		const char *v6 = json_string_value(json_object_get(s, "address6"));
 		const char *domain = json_string_value(json_object_get(s, "dns"));
 
-		cli_print(stdout, "service %s: %s%s%s%s%s%s\n", json_string_value(json_object_get(s, "network")),
+		cli_print(stdout, "service %s: %s%s%s%s%s%s%s\n", json_string_value(json_object_get(s, "network")),
 			  v4 ? v4 : "", v4 && v6 ? " " : "", v6 ? v6 : "",
-			  json_is_true(json_object_get(s, "dhcp")) ? ", dhcp" : "", domain ? ", dns " : "",
+			  json_is_true(json_object_get(s, "dhcp")) ? ", dhcp" : "",
+			  json_is_true(json_object_get(s, "nat")) ? ", nat" : "", domain ? ", dns " : "",
 			  domain ? domain : "");
 	}
+}
+
+/* The process with the host's sockets: what it serves, the forwards, and how often it died. */
+static void print_uplink(json_t *uplink)
+{
+	json_t *f;
+	size_t i;
+
+	json_array_foreach (json_object_get(uplink, "forwards"), i, f)
+		cli_print(stdout, "forward %s: %s to %s\n", json_string_value(json_object_get(f, "network")),
+			  json_string_value(json_object_get(f, "port")), json_string_value(json_object_get(f, "to")));
+	if (json_is_object(uplink) && json_integer_value(json_object_get(uplink, "pid")) == 0)
+		cli_print(stdout, "the uplink is to be started anew: %s\n",
+			  json_string_value(json_object_get(uplink, "why")));
+	else if (json_integer_value(json_object_get(uplink, "restarts")) > 0)
+		cli_print(stdout, "the uplink was started anew (restarts: %lld), the last time: %s\n",
+			  (long long)json_integer_value(json_object_get(uplink, "restarts")),
+			  json_string_value(json_object_get(uplink, "why")));
 }
 
 /* A second table: what each NIC sent and received, as its guest sees it, and what became of it. */
@@ -242,6 +261,7 @@ static void print_text(json_t *status)
 	print_engines(vms);
 	print_stations(json_object_get(status, "stations"));
 	print_services(json_object_get(status, "services"));
+	print_uplink(json_object_get(status, "uplink"));
 	json_array_foreach(vms, i, vm)
 		if (json_object_get(vm, "last_crash"))
 			cli_print(stdout, "%s: crashed and was started anew (crashes: %lld), the last time: %s\n",

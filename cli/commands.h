@@ -26,6 +26,8 @@ int cmd_start(const struct command *cmd, int argc, char **argv);
 int cmd_restart(const struct command *cmd, int argc, char **argv);
 int cmd_link(const struct command *cmd, int argc, char **argv);
 int cmd_leases(const struct command *cmd, int argc, char **argv);
+int cmd_nat(const struct command *cmd, int argc, char **argv);
+int cmd_forward(const struct command *cmd, int argc, char **argv);
 int cmd_graph(const struct command *cmd, int argc, char **argv);
 int cmd_events(const struct command *cmd, int argc, char **argv);
 int cmd_images(const struct command *cmd, int argc, char **argv);

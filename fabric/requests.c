@@ -174,6 +174,18 @@ static void do_leases(struct verb_call *call)
 	verb_answer(call, answer);
 }
 
+static void do_tell_leases(struct verb_call *call)
+{
+	struct fabric *f = fabric_of(call);
+
+	for (size_t i = 0; i < f->n_ports; i++)
+		if (fabric_port_services(&f->ports[i])) {
+			services_tell_leases(fabric_port_services(&f->ports[i]), now_of(call));
+			fabric_element_moved(f, station_element(fabric_port_station(&f->ports[i])));
+		}
+	verb_answer(call, NULL);
+}
+
 static json_t *services_json(const struct fabric *f)
 {
 	json_t *list = json_array();
@@ -285,6 +297,7 @@ static const struct verb verbs[] = {
 	{ "counters", "the books of all networks, ports and services", do_counters, 0, 0, { { 0 } } },
 	{ "leases", "the leases of a network by address, from `from` on; `next` of the answer: there are more",
 	  do_leases, 0, 0, { { "network", VERB_U32, true }, { "from", VERB_STRING, false }, { 0 } } },
+	{ "tell-leases", "tells the uplink anew which leases there are", do_tell_leases, 0, 0, { { 0 } } },
 	{ "pause", "frames stay where they are, and time stands still for them", do_pause, 0, 0, { { 0 } } },
 	{ "resume", "they go on", do_resume, 0, 0, { { 0 } } },
 	{ "save", "writes the state of a paused fabric to the descriptor, a file or a pipe; answers its `bytes`",

@@ -130,6 +130,12 @@ static json_t *lease_json(const struct service_lease *about, nsec_t now)
 	return j;
 }
 
+void services_tell_leases(struct services *v, nsec_t now)
+{
+	if (v->dhcp4)
+		service_dhcp4_restored(v->dhcp4, now);
+}
+
 json_t *services_leases(const struct services *v, const struct ip_addr *from, nsec_t now, struct ip_addr *ret_next)
 {
 	uint32_t first = from->family == IP_V4 ? load_be32(from->b) : 0;

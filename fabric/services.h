@@ -30,6 +30,8 @@ int services_use_uplink(struct services *v, struct uplink_link *link);
 struct service_dhcp4 *services_dhcp4(const struct services *v); /* borrowed; NULL: there is none */
 struct service_dns *services_dns(const struct services *v); /* borrowed; NULL: there is none */
 
+/* Tells of all leases that are bound, as known: whoever listens may have forgotten them. */
+void services_tell_leases(struct services *v, nsec_t now);
 /* The leases from the address @from on, by address, SERVICES_LEASES_MAX at most, as an array; what ended and an
  * offer count. @ret_next: the address to go on from; IP_NONE: these are all. NULL: no memory. */
 json_t *services_leases(const struct services *v, const struct ip_addr *from, nsec_t now, struct ip_addr *ret_next);

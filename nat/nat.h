@@ -103,6 +103,10 @@ int nat_send(struct nat *n, uint16_t network, const uint8_t *ip, size_t len, nse
 nsec_t nat_next(const struct nat *n); /* when nat_run() is wanted; NSEC_NEVER */
 void nat_run(struct nat *n, nsec_t now);
 
+/* A guest has an address, or has it no more: where forwards to @mac lead. One a family; the last said counts. */
+void nat_lease_set(struct nat *n, uint16_t network, const struct mac_addr *mac, const struct ip_addr *ip,
+		   bool is_known);
+
 /* Returns 0; -EEXIST, -ENOSPC, -EINVAL, -errno: then the descriptor stays the caller's. */
 int nat_forward_add(struct nat *n, const struct nat_forward_config *cfg);
 int nat_forward_remove(struct nat *n, uint32_t id); /* 0 or -ENOENT; its connections go on */

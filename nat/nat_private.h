@@ -177,8 +177,6 @@ void nat_tcp_end(struct nat_tcp *t);
 
 /* ---- nat_forward.c ---------------------------------------------------------------- */
 
-void nat_lease_set(struct nat *n, uint16_t network, const struct mac_addr *mac, const struct ip_addr *ip,
-		   bool is_known);
 /* Where a forward leads now, in @family. Returns 0 or -ENOENT. */
 int nat_forward_target(const struct nat *n, const struct nat_forward *f, enum ip_family family, struct ip_addr *ret_ip);
 /* The address that the guest knows a forward's client by. Returns 0; -ENOENT: it has none that a guest could answer. */

@@ -73,7 +73,7 @@ static enum reach_verdict judge(const struct reach *r, const struct ip_addr *ip)
 		return REACH_NO_HOST;
 	if (!r->host_loopback && is_own(r, ip))
 		return REACH_OWN;
-	if (r->mode == REACH_INTERNET && in_any(ip, not_internet, COUNT(not_internet)))
+	if ((r->mode == REACH_INTERNET || r->internet_only) && in_any(ip, not_internet, COUNT(not_internet)))
 		return REACH_POLICY;
 	return REACH_OK;
 }

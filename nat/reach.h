@@ -20,13 +20,14 @@
 enum reach_mode {
 	REACH_ALL,
 	REACH_INTERNET, /* without private and special ranges */
-	REACH_LIST, /* the prefixes, and nothing else */
+	REACH_LIST, /* the prefixes, and nothing else; none: nothing */
 };
 
 struct reach {
 	enum reach_mode mode;
 	const struct ip_addr *prefixes; /* REACH_LIST; borrowed */
 	size_t n_prefixes;
+	bool internet_only; /* with REACH_LIST: private and special ranges are left out of the prefixes */
 	const struct ip_addr *own; /* the host's addresses; borrowed */
 	size_t n_own;
 	struct ip_addr service4, service6; /* the network's service addresses; IP_NONE: none */

@@ -271,6 +271,8 @@ static int set_up_nat(struct process *p)
 	};
 	int r = nat_new(&nat, p->host, host_now(p->host), &p->ctl.nat);
 
+	for (size_t i = 0; i < cfg->n_leases && r == 0; i++)
+		nat_lease_set(p->ctl.nat, cfg->leases[i].network, &cfg->leases[i].mac, &cfg->leases[i].ip, true);
 	for (size_t i = 0; i < cfg->n_forwards && r == 0; i++)
 		r = nat_forward_add(p->ctl.nat, &cfg->forwards[i]);
 	return r;

@@ -34,6 +34,13 @@ struct uplink_network {
 	struct nat_network nat; /* MTU and reach. The host's addresses are the caller's to find: the uplink cannot. */
 };
 
+/* An address that a NIC has by plan: where forwards to the NIC lead, until a message says otherwise. */
+struct uplink_lease {
+	uint16_t network;
+	struct mac_addr mac;
+	struct ip_addr ip;
+};
+
 struct uplink_config {
 	const char *name; /* the team's */
 	const struct uplink_network *networks; /* borrowed, with all that they point to, until uplink_run() returns */
@@ -42,6 +49,8 @@ struct uplink_config {
 	size_t n_forwards;
 	const struct part *parts; /* what it does beside the NAT; borrowed as the networks are */
 	size_t n_parts; /* at most PARTS_MAX */
+	const struct uplink_lease *leases;
+	size_t n_leases;
 	int raw_icmp_fd[2]; /* IPv4, IPv6: raw sockets opened as root; -1: ping sockets are tried */
 	uint64_t seed; /* from the kernel's random numbers: guests must not guess it */
 	bool no_peek_off; /* as on a kernel without SO_PEEK_OFF for TCP */

@@ -48,6 +48,8 @@ enum {
 	REMOVE_EVERY_MS = 10,
 	/* Beside MACHINE_EXTRA_MIB: 32 MiB of translated code, page tables, sockets, a state that is saved. */
 	MACHINE_ROOM_MIB = 104,
+	UPLINK_ROOM_MIB = 448,
+	UPLINK_TASKS = 4,
 	MIB = 1 << 20,
 	FABRIC_TASKS = 16,
 	MACHINE_TASKS = 16, /* beside its processors: the kernel makes some for KVM */
@@ -199,6 +201,13 @@ void cgroup_limits_of(const struct team *team, struct cgroup_limits *ret_limits)
 		l.memory_bytes += (uint64_t)MACHINE_ROOM_MIB * MIB + team->vms[i].n_nics * UINT64_C(2) * RING_DATA_SIZE;
 		l.tasks += team->vms[i].cpus + MACHINE_TASKS;
 	}
+	/* Beside UPLINK_EXTRA_MIB: up to the bound of its cell (core/sandbox.c), its rings, and what sockets hold. */
+	if (team_uplink_memory_bytes(team) > 0) {
+		l.memory_bytes += (uint64_t)UPLINK_ROOM_MIB * MIB;
+		l.tasks += UPLINK_TASKS;
+	}
+	for (size_t i = 0; i < team->n_networks; i++)
+		l.memory_bytes += team->networks[i].services.uplink * UINT64_C(2) * RING_DATA_SIZE;
 	/* The kernel rounds down to a page. */
 	l.memory_bytes = (l.memory_bytes + MIB - 1) / MIB * MIB;
 	*ret_limits = l;

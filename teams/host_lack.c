@@ -14,6 +14,7 @@ enum {
 	FDS_A_NIC = 3,
 	FDS_A_STATION = 4,
 	FDS_A_VM = 10,
+	FDS_AN_UPLINK = 6, /* beside its rings, and a socket a forward */
 	FDS_SPARE = 64,
 	FDS_CLIENTS = 1024 /* commands at once, where the host lets us */
 };
@@ -53,7 +54,7 @@ char *host_lack_str(const char *what, int r)
 
 int host_files_check(const struct team *team, char **ret_why)
 {
-	size_t n_nics = 0, n_stations = 0, need;
+	size_t n_nics = 0, n_stations = 0, n_more = 0, need;
 	struct rlimit limit;
 	bool is_enough;
 
@@ -61,7 +62,10 @@ int host_files_check(const struct team *team, char **ret_why)
 		n_nics += team->vms[i].n_nics;
 	for (size_t i = 0; i < team->n_networks; i++)
 		n_stations += team->networks[i].n_stations;
-	need = n_nics * FDS_A_NIC + n_stations * FDS_A_STATION + team->n_vms * FDS_A_VM + FDS_SPARE;
+	for (size_t i = 0; i < team->n_networks; i++)
+		if (team->networks[i].services.uplink)
+			n_more += FDS_A_NIC + FDS_AN_UPLINK + team->networks[i].services.nat.n_forwards;
+	need = n_nics * FDS_A_NIC + n_stations * FDS_A_STATION + team->n_vms * FDS_A_VM + FDS_SPARE + n_more;
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= need + FDS_CLIENTS)
 		return 0;
 	is_enough = limit.rlim_cur >= need;

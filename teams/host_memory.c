@@ -108,14 +108,17 @@ int host_memory_check(const struct team *team, uint64_t available_bytes, char **
 {
 	const char *over = getenv("MUSTER_OVERCOMMIT");
 	uint64_t wanted = team_memory_bytes(team);
+	CLEANUP(free) char *uplink = NULL;
 
 	if (wanted <= available_bytes || (over && strcmp(over, "1") == 0))
 		return 0;
-	*ret_why = str_printf("team %s may come to use %" PRIu64 " MiB of memory (%zu VM%s, %d MiB beside each), and %" PRIu64
+	uplink = team_uplink_memory_bytes(team) > 0 ? str_printf("; %d MiB for its uplink", UPLINK_EXTRA_MIB) : str_dup("");
+	*ret_why = str_printf("team %s may come to use %" PRIu64 " MiB of memory (%zu VM%s, %d MiB beside each%s), and %" PRIu64
 			      " MiB are available: give VMs less (memory: in the file, or --set defaults.memory=SIZE; tiny needs %" PRIu64
 			      " MiB), run fewer, "
 			      "or end other programs; MUSTER_OVERCOMMIT=1 starts it all the same",
 			      team->name, wanted / MIB, team->n_vms, team->n_vms == 1 ? "" : "s", MACHINE_EXTRA_MIB,
+			      uplink,
 			      available_bytes / MIB, image_least_memory("tiny") / MIB);
 	return -ENOTSUP;
 }

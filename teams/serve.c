@@ -8,7 +8,7 @@
  *
  * The socket lies in a folder of mode 0700, so who connects is the user.
  *
- * Used by: supervisor.c.   Depends on: vm_host.c, exec.c, pause.c, link.c, status.c. */
+ * Used by: supervisor.c.   Depends on: vm_host.c, exec.c, pause.c, link.c, status.c, uplink_requests.c. */
 #include "teams/serve.h"
 
 #include "core/log.h"
@@ -19,6 +19,7 @@
 #include "teams/pause.h"
 #include "teams/status.h"
 #include "teams/team_state.h"
+#include "teams/uplink_requests.h"
 #include "teams/vm_host.h"
 
 #include <errno.h>
@@ -111,6 +112,21 @@ static void do_link(struct verb_call *call)
 	struct client *c = call->ctx;
 
 	sup_link(c, call->id, call->msg);
+}
+
+static const char *text_of(const struct verb_call *call, const char *key)
+{
+	return json_string_value(json_object_get(call->msg, key));
+}
+
+static void do_nat(struct verb_call *call)
+{
+	sup_nat(call->ctx, call->id, text_of(call, "network"));
+}
+
+static void do_forward(struct verb_call *call)
+{
+	sup_forward(call->ctx, call->id, text_of(call, "op"), text_of(call, "network"), text_of(call, "forward"));
 }
 
 static void send_stream(struct client *c, json_int_t id, const char *stream, const struct bytes *b)
@@ -450,6 +466,11 @@ static const struct verb requests[] = {
 	{ "leases", "a network's leases by address, from `from` on; `next` of the answer: there are more",
 	  do_leases, 0, 0,
 	  { { "network", VERB_STRING, true }, { "from", VERB_STRING, false }, { 0 } } },
+	{ "nat", "the uplink's flows and counters, of one network or all", do_nat, 0, 0,
+	  { { "network", VERB_STRING, false }, { 0 } } },
+	{ "forward", "ports of the host that lead to VMs; `op`: list add remove", do_forward, 0, 0,
+	  { { "op", VERB_STRING, true }, { "network", VERB_STRING, false }, { "forward", VERB_STRING, false },
+	    { 0 } } },
 	{ "pause", "has the team, or `vm`, stand still", do_pause, 0, 0, { { 0 } } },
 	{ "resume", "has the team, or `vm`, go on", do_resume, 0, 0, { { 0 } } },
 	{ "exec", "runs a command; `stream` messages, then its exit status",
@@ -528,6 +549,7 @@ static void client_free(struct client *c)
 		console_detach(&sup->vms[i].console, c->control);
 	sup_pause_forget_client(sup, c);
 	sup_calls_forget_client(sup, c);
+	sup_uplink_forget_client(sup, c);
 	vm_wait_forget(sup, c);
 	for (size_t i = 0; i < sup->n_clients; i++)
 		if (sup->clients[i] == c)

@@ -231,10 +231,12 @@ int services_plan_new(const struct team *team, size_t network, struct services_p
 
 	if (!p)
 		return -ENOMEM;
+	/* Clients of forwards that are on the loopback have the service address in the guest, so answers to it are the uplink's. */
 	p->service = (struct fabric_plan_service){ .mac = s->mac,
 						   .ipv4 = s->address,
 						   .has_ipv6 = s->address6.family == IP_V6,
-						   .ipv6 = s->address6 };
+						   .ipv6 = s->address6,
+						   .hands_own = s->nat.enabled };
 	put_clients(p, team, network);
 	if (s->dns.enabled)
 		put_dns(p, team, network);
@@ -274,7 +276,8 @@ json_t *services_json(const struct team *team)
 
 		if (!s->any)
 			continue;
-		one = json_pack("{s:s,s:b}", "network", team->networks[i].name, "dhcp", (int)s->dhcp.enabled);
+		one = json_pack("{s:s,s:b,s:b}", "network", team->networks[i].name, "dhcp", (int)s->dhcp.enabled, "nat",
+				(int)s->nat.enabled);
 		if (s->address.family != IP_NONE)
 			(void)json_object_set_new(one, "address", json_string(ip_str(&s->address, ip)));
 		if (s->address6.family != IP_NONE)

@@ -6,13 +6,14 @@
  * machine inherits its configuration as plain memory. Failures inside a child
  * travel as {"event":"ended","why":"error","text":…} on its control socket.
  *
- * Used by: supervisor.c, vm_host.c.   Depends on: calls.c, vmm/machine.h, fabric/process.h. */
+ * Used by: supervisor.c, uplink.c, vm_host.c.   Depends on: calls.c, vmm/machine.h, fabric/process.h. */
 #include "teams/spawn.h"
 
 #include "core/bytes.h"
 #include "core/log.h"
 #include "core/proc.h"
 #include "fabric/process.h"
+#include "nat/uplink.h"
 #include "teams/calls.h"
 #include "teams/host_lack.h"
 #include "teams/image.h"
@@ -214,6 +215,57 @@ void sup_kill_fabric(void *ctx)
 			;
 	}
 	sup->fabric_pid = 0;
+}
+
+/* ---- uplink --------------------------------------------------------------------- */
+
+/* One socket a flow: what the host allows is taken, and the cell bounds it. */
+static void raise_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		log_warn("the limit of open files cannot be raised: %s", strerror(errno));
+}
+
+static _Noreturn void uplink_child(struct supervisor *sup, const struct uplink_config *cfg, int control_fd)
+{
+	struct uplink_config own = *cfg;
+	struct sandbox_fds keep;
+
+	join_cgroup(sup);
+	own.control_fd = control_fd;
+	spawn_fds_uplink(sup, control_fd, cfg, &keep);
+	keep_only(&keep);
+	raise_files();
+	_exit(uplink_run(&own));
+}
+
+int sup_spawn_uplink(struct supervisor *sup, const struct uplink_config *cfg, int *ret_fd, pid_t *ret_pid,
+		     char **ret_why)
+{
+	int fds[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) {
+		*ret_why = host_lack_str("the uplink's socket", -errno);
+		return -errno;
+	}
+	pid = fork_child(sup, true, "uplink", NULL);
+	if (pid == 0)
+		uplink_child(sup, cfg, fds[1]);
+	(void)close(fds[1]);
+	if (pid < 0) {
+		(void)close(fds[0]);
+		*ret_why = host_lack_str("no process for the uplink", pid);
+		return pid;
+	}
+	*ret_fd = fds[0];
+	*ret_pid = pid;
+	return 0;
 }
 
 /* ---- machines ------------------------------------------------------------------- */

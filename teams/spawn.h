@@ -9,6 +9,10 @@
 int sup_spawn_janitor(struct supervisor *sup, char **ret_why);
 int sup_make_rings(struct supervisor *sup, char **ret_why);
 int sup_spawn_fabric(struct supervisor *sup, char **ret_why);
+/* Forks the uplink. @cfg: borrowed; the child's control socket is set here. @ret_fd: the supervisor's end of it, the
+ * caller's to close. @ret_pid: the caller's to reap. Returns as above. */
+int sup_spawn_uplink(struct supervisor *sup, const struct uplink_config *cfg, int *ret_fd, pid_t *ret_pid,
+		     char **ret_why);
 /* Undo steps: @sup is the supervisor. */
 void sup_release_janitor(void *sup);
 void sup_kill_fabric(void *sup);

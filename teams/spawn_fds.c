@@ -6,6 +6,8 @@
  * Used by: spawn.c.   Depends on: core/sandbox_fds.h. */
 #include "teams/spawn_fds.h"
 
+#include "nat/uplink.h"
+
 static void add_ring(struct sandbox_fds *f, const struct ring_pair_fds *ring)
 {
 	sandbox_fds_add(f, SANDBOX_FD_RING, ring->mem_fd);
@@ -27,8 +29,23 @@ void spawn_fds_fabric(const struct supervisor *sup, int control_fd, struct sandb
 	sandbox_fds_add(ret_fds, SANDBOX_FD_CONTROL, control_fd);
 	for (size_t i = 0; i < sup->n_rings; i++)
 		add_ring(ret_fds, &sup->rings[i]);
+	for (size_t i = 0; i < sup->n_uplink_rings; i++)
+		add_ring(ret_fds, &sup->uplink_rings[i]);
 	for (size_t i = 0; i < sup->n_stations; i++)
 		sandbox_fds_add(ret_fds, SANDBOX_FD_STATION, sup->stations[i].fd);
+}
+
+void spawn_fds_uplink(const struct supervisor *sup, int control_fd, const struct uplink_config *cfg,
+		      struct sandbox_fds *ret_fds)
+{
+	*ret_fds = (struct sandbox_fds){ .role = SANDBOX_UPLINK };
+	sandbox_fds_add(ret_fds, SANDBOX_FD_CONTROL, control_fd);
+	for (size_t i = 0; i < sup->n_uplink_rings; i++)
+		add_ring(ret_fds, &sup->uplink_rings[i]);
+	for (size_t i = 0; i < cfg->n_forwards; i++)
+		sandbox_fds_add(ret_fds, SANDBOX_FD_FORWARD, cfg->forwards[i].fd);
+	for (int i = 0; i < 2; i++)
+		sandbox_fds_add(ret_fds, SANDBOX_FD_ICMP, cfg->raw_icmp_fd[i]);
 }
 
 void spawn_fds_machine(const struct supervisor *sup, const struct vm_host *v, const struct vm_sockets *mine,

@@ -5,6 +5,8 @@
 #include "core/sandbox_fds.h"
 #include "teams/supervisor_state.h"
 
+struct uplink_config;
+
 /* One side's ends of a machine's sockets. */
 struct vm_sockets {
 	int control, serial, agent;
@@ -19,6 +21,9 @@ void spawn_fds_janitor(const struct supervisor *sup, int pipe_fd, struct sandbox
 /* All rings of the team. */
 void spawn_fds_fabric(const struct supervisor *sup, int control_fd, struct sandbox_fds *ret_fds);
 /* The rings of @v. @mine: the machine's ends. */
+/* @cfg: what the uplink is made from. */
+void spawn_fds_uplink(const struct supervisor *sup, int control_fd, const struct uplink_config *cfg,
+		      struct sandbox_fds *ret_fds);
 void spawn_fds_machine(const struct supervisor *sup, const struct vm_host *v, const struct vm_sockets *mine,
 		       const struct boot_fds *boot, struct sandbox_fds *ret_fds);
 

@@ -8,7 +8,7 @@
  *
  * Used by: the commands up and test (through supervisor_start()).
  * Depends on: bringup.c, serve.c, pause.c, link.c, vm_host.c,
- * spawn.c, events.c, undo.c. */
+ * uplink.c, spawn.c, events.c, undo.c. */
 #include "teams/supervisor.h"
 
 #include "core/bytes.h"
@@ -25,6 +25,7 @@
 #include "teams/serve.h"
 #include "teams/spawn.h"
 #include "teams/team_state.h"
+#include "teams/uplink.h"
 #include "teams/vm_host.h"
 
 #include <errno.h>
@@ -57,6 +58,8 @@ static char *fabric_end_str(struct supervisor *sup, int status)
 
 static void child_ended(struct supervisor *sup, pid_t pid, int status)
 {
+	if (sup_uplink_ended(sup, pid, status))
+		return;
 	if (pid == sup->fabric_pid) {
 		sup->fabric_pid = 0;
 		sup_end(sup, fabric_end_str(sup, status));
@@ -236,14 +239,19 @@ static int open_stations(struct supervisor *sup, char **ret_why)
 
 static int enter_cell(struct supervisor *sup, char **ret_why)
 {
-	enum sandbox_role role = SANDBOX_SUPERVISOR;
+	static const enum sandbox_role roles[2][2] = {
+		{ SANDBOX_SUPERVISOR, SANDBOX_SUPERVISOR_KVM },
+		{ SANDBOX_SUPERVISOR_UPLINK, SANDBOX_SUPERVISOR_UPLINK_KVM },
+	};
+	enum sandbox_role role;
+	bool is_kvm = false;
 	const char *why;
 	int r;
 
-	/* Its list is its children's too: KVM's calls are in it only where they are made. */
+	/* Its list is its children's too: the calls of KVM and of the uplink are in it only where they are made. */
 	for (size_t i = 0; i < sup->n_vms; i++)
-		if (engine_is_kvm(&sup->team->vms[i], &sup->engine, &why))
-			role = SANDBOX_SUPERVISOR_KVM;
+		is_kvm |= engine_is_kvm(&sup->team->vms[i], &sup->engine, &why);
+	role = roles[sup->uplink != NULL][is_kvm];
 	r = narrow_view(sup, role, ret_why);
 	if (r == 0)
 		r = sandbox_isolate(role, NULL, 0, ret_why);
@@ -259,6 +267,7 @@ static int make_all(struct supervisor *sup, char **ret_why)
 	} steps[] = {
 		{ make_cgroup, undo_cgroup }, /* before the view of the host's files is narrowed */
 		{ open_stations, close_stations }, /* before its rights are gone */
+		{ sup_open_uplink, sup_close_uplink }, /* the same */
 		{ enter_cell, NULL },
 		{ sup_spawn_janitor, sup_release_janitor },
 		{ make_run_dir, undo_run_dir },
@@ -266,7 +275,9 @@ static int make_all(struct supervisor *sup, char **ret_why)
 		{ make_vms, NULL },
 		{ sup_make_links, NULL },
 		{ sup_make_rings, NULL },
+		{ sup_make_uplink_rings, NULL },
 		{ sup_spawn_fabric, sup_kill_fabric },
+		{ sup_start_uplink, sup_kill_uplink },
 	};
 
 	undo_push(&sup->undo, undo_lock, sup);

@@ -5,6 +5,7 @@
  *	serve.c  bringup.c    requests; the order of VMs
  *	pause.c link.c status.c
  *	vm_host.c             a VM's machine, console and agent
+ *	uplink.c              the uplink's process and its forwards
  *	spawn.c               processes
  *	team_state.c          the team's state, and its end
  *	answer.c calls.c      answers to clients; questions to fabric and machines
@@ -45,6 +46,8 @@ enum sup_state {
 	SUP_ENDING, /* the undo stack is unwound at the loop's next turn; nothing but the end is asked of it */
 	SUP_STATE_COUNT
 };
+
+struct sup_uplink;
 
 enum { CLIENTS_MAX = 1024 /* a command on each VM of a large team, at once */ };
 
@@ -154,6 +157,9 @@ struct supervisor {
 	struct loop_source *flap_timer; /* the next flap's end */
 	struct station *stations; /* in the order of their ports, behind the NICs' */
 	size_t n_stations;
+	struct sup_uplink *uplink; /* owned (uplink.h); NULL: no network has one */
+	struct ring_pair_fds *uplink_rings; /* one a network that the uplink serves */
+	size_t n_uplink_rings;
 	struct ring_pair_fds *rings; /* one a NIC of the team */
 	size_t n_rings;
 	size_t *first_ring; /* VM index to its first ring */

@@ -4,7 +4,8 @@
  * for are looked up in hash tables, so no check is quadratic but that of a network's ranges and
  * that of forwards, both of which are few.
  *
- * Used by: check.c.   Depends on: keys.h, ranges.h. Sources: team-file(5). */
+ * Used by: check.c.   Depends on: forward.h, keys.h, ranges.h. Sources: team-file(5). */
+#include "topologies/forward.h"
 #include "topologies/keys.h"
 #include "topologies/ranges.h"
 
@@ -332,47 +333,20 @@ static void check_nic_addresses(struct services *s)
 
 /* ---- NAT ---------------------------------------------------------------------------- */
 
-static bool is_any(const struct ip_addr *ip)
-{
-	return ip_number(ip) == 0;
-}
-
-/* Whether one socket of the host would stand in the way of the other. An IPv6 listener takes no IPv4. */
-static bool forwards_clash(const struct team_forward *a, const struct team_forward *b)
-{
-	return a->is_udp == b->is_udp && a->port == b->port && a->on.family == b->on.family &&
-	       (ip_equal(&a->on, &b->on) || is_any(&a->on) || is_any(&b->on));
-}
-
-static void check_target(const struct net *c, struct team_forward *f, const struct node *to)
-{
-	const struct ip_addr *subnet = f->address.family == IP_V6 ? &c->n->subnet6 : &c->n->subnet;
-	struct team_range hosts;
-	char a[IP_STR_SIZE];
-
-	if (subnet->family == IP_NONE || !ip_in_net(&f->address, subnet)) {
-		load_error(c->l, &to->place, "%s is not an address of '%s'", ip_str_bare(&f->address, a), c->n->name);
-		return;
-	}
-	hosts = range_of_hosts(subnet);
-	if (!range_has(&hosts, &f->address))
-		load_error(c->l, &to->place, "%s is not an address a host can have", ip_str_bare(&f->address, a));
-	else if (ip_equal(&f->address, f->address.family == IP_V6 ? &c->n->services.address6 : &c->n->services.address))
-		load_error(c->l, &to->place, "%s is the service address of '%s', where nothing takes the connection",
-			   ip_str_bare(&f->address, a), c->n->name);
-}
-
 static void check_forward(const struct net *c, size_t i)
 {
 	struct team_forward *f = &c->n->services.nat.forwards[i];
 	const struct node *node = c->src->forwards[i], *to = node_get(node, "to");
 	const struct node *port = node_get(node, f->is_udp ? "udp" : "tcp");
+	CLEANUP(free) char *why = NULL;
 	char a[IP_STR_SIZE];
 
 	if (c->src->forward_names[i])
 		(void)want_nic(c, c->src->forward_names[i], &to->place, &f->vm, &f->nic);
 	else if (f->address.family != IP_NONE)
-		check_target(c, f, to);
+		why = forward_address_check(c->n, &f->address);
+	if (why)
+		load_error(c->l, &to->place, "%s", why);
 	if (!port || !f->port || c->s->is_full)
 		return;
 	if (c->s->n_forwards == LOAD_FORWARDS_MAX) {

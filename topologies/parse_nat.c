@@ -1,6 +1,7 @@
 /* topologies/parse_nat.c: the way out of a network, and ports of the host that lead in.
  *
- * Used by: parse_network.c.   Depends on: keys.h, values.h. Sources: team-file(5). */
+ * Used by: parse_network.c.   Depends on: forward.h, keys.h, values.h. Sources: team-file(5). */
+#include "topologies/forward.h"
 #include "topologies/keys.h"
 #include "topologies/values.h"
 
@@ -24,6 +25,7 @@ static void fwd_port(struct load *l, const struct node *v, bool is_udp, struct f
 	char *why;
 
 	c->fwd->is_udp = is_udp;
+	c->fwd->place = v->place;
 	if (want_text(l, v, "a port") && value_port(v->text, &c->fwd->port, &why))
 		report_why(l, v, why);
 }
@@ -52,7 +54,7 @@ static void fwd_on(struct load *l, const struct node *key, const struct node *v,
 		report_why(l, v, why);
 		return;
 	}
-	if (ip.family == IP_V4 ? ip.b[0] >= 224 : ip.b[0] == 0xff)
+	if (!forward_is_on_host(&ip))
 		load_error(l, &v->place, "'%s' is not an address of the host", v->text);
 	else if (l->team->root && strcmp(v->text, "127.0.0.1") != 0)
 		load_error(l, &v->place, "an untrusted file forwards from 127.0.0.1 only, not from %s", v->text);

@@ -190,7 +190,7 @@ static const struct key network_keys[] = {
 	{ "shape", net_shape, 0 },
 	{ "dhcp", net_dhcp, 0 },
 	{ "dns", net_dns, 0 },
-	{ "nat", net_nat, KEY_UNSUPPORTED },
+	{ "nat", net_nat, 0 },
 	{ "ra", net_ra, KEY_UNSUPPORTED },
 	{ "host", net_host, KEY_UNSUPPORTED | KEY_TOUCHES(TOUCH_INTERFACE) },
 	{ "bridge", net_bridge, KEY_UNSUPPORTED | KEY_TOUCHES(TOUCH_INTERFACE) },

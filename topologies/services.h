@@ -2,13 +2,14 @@
  * advertisements, DNS and NAT. A part of the model (team.h), whose rules hold here: the team owns
  * all strings and arrays, and "planned" members are filled by plan_services.c.
  *
- * Used by: team.h.   Depends on: core/addr.h, core/clock.h.
+ * Used by: team.h.   Depends on: core/addr.h, core/clock.h, place.h.
  * Sources: team-file(5); RFC 2131, 2132, 4861, 8415. */
 #ifndef MUSTER_TOPOLOGIES_SERVICES_H
 #define MUSTER_TOPOLOGIES_SERVICES_H
 
 #include "core/addr.h"
 #include "core/clock.h"
+#include "topologies/place.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -93,6 +94,7 @@ struct team_dns {
 
 /* A port of the host that leads to a VM or an address of the network. */
 struct team_forward {
+	struct place place; /* of its port in the file */
 	bool is_udp; /* else TCP */
 	uint16_t port; /* of the host, from 1 */
 	struct ip_addr on; /* address of the host; default 127.0.0.1 */

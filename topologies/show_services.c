@@ -1,6 +1,7 @@
 /* topologies/show_services.c: what a network's services do, for people and for programs.
  *
- * Used by: show.c.   Depends on: values.h, jansson. */
+ * Used by: show.c.   Depends on: forward.h, values.h, jansson. */
+#include "topologies/forward.h"
 #include "topologies/keys.h"
 #include "topologies/show.h"
 #include "topologies/values.h"
@@ -130,17 +131,6 @@ static void text_dns(struct bytes *out, const struct team_dns *d)
 	}
 }
 
-/* "server.eth0:80", "10.0.0.9:53", "[fd00::9]:80". The caller frees. */
-static char *target_str(const struct team *t, const struct team_forward *f)
-{
-	char buf[IP_STR_SIZE];
-
-	if (f->address.family != IP_NONE)
-		return str_printf(f->address.family == IP_V6 ? "[%s]:%u" : "%s:%u", ip_str_bare(&f->address, buf),
-				  f->to_port);
-	return str_printf("%s.%s:%u", t->vms[f->vm].name, t->vms[f->vm].nics[f->nic].name, f->to_port);
-}
-
 static void text_nat(struct bytes *out, const struct team *t, const struct team_nat *nat)
 {
 	char buf[IP_STR_SIZE];
@@ -153,10 +143,10 @@ static void text_nat(struct bytes *out, const struct team *t, const struct team_
 	bytes_printf(out, "%s\n", nat->host_loopback ? " and the host's own addresses" : "");
 	for (size_t i = 0; i < nat->n_forwards; i++) {
 		const struct team_forward *f = &nat->forwards[i];
-		CLEANUP(free) char *to = target_str(t, f);
+		CLEANUP(free) char *to = forward_target_str(t, f);
+		CLEANUP(free) char *port = forward_port_str(f);
 
-		bytes_printf(out, f->on.family == IP_V6 ? "      %s [%s]:%u to %s\n" : "      %s %s:%u to %s\n",
-			     f->is_udp ? "udp" : "tcp", ip_str_bare(&f->on, buf), f->port, to);
+		bytes_printf(out, "      %s to %s\n", port, to);
 	}
 }
 
@@ -302,7 +292,7 @@ static json_t *nat_json(const struct team *t, const struct team_nat *nat)
 	forwards = json_array();
 	for (size_t i = 0; i < nat->n_forwards; i++) {
 		const struct team_forward *f = &nat->forwards[i];
-		CLEANUP(free) char *to = target_str(t, f);
+		CLEANUP(free) char *to = forward_target_str(t, f);
 
 		json_array_append_new(forwards, json_pack("{s:s,s:i,s:o,s:s}", "protocol", f->is_udp ? "udp" : "tcp",
 							  "port", f->port, "on", show_ip_json(&f->on, true), "to", to));

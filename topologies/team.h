@@ -10,6 +10,7 @@
 #include "core/addr.h"
 #include "core/clock.h"
 #include "core/shape.h"
+#include "topologies/place.h"
 #include "topologies/services.h"
 
 #include <jansson.h>
@@ -19,12 +20,6 @@
 
 enum engine_kind { ENGINE_AUTO, ENGINE_KVM, ENGINE_SOFT, ENGINE_COUNT };
 enum network_type { NETWORK_SWITCH, NETWORK_HUB, NETWORK_WIRE, NETWORK_TYPE_COUNT };
-
-/* Where something was written: for messages about it later. */
-struct place {
-	const char *file;
-	unsigned line, column; /* from 1 */
-};
 
 /* Both directions of a link. */
 struct shape {

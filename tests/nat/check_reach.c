@@ -79,6 +79,23 @@ START_TEST(each_address_is_judged)
 }
 END_TEST
 
+/* An untrusted file may name prefixes, but no private ones. */
+START_TEST(a_list_may_be_the_internets)
+{
+	struct ip_addr prefixes[] = { ip("10.0.0.0/8"), ip("8.8.0.0/16") }, in = ip("10.1.2.3"), out = ip("8.8.8.8"), real;
+	struct reach r = make(REACH_LIST);
+
+	r.prefixes = prefixes;
+	r.n_prefixes = 2;
+	ck_assert_int_eq(reach_check(&r, &in, &real), REACH_OK);
+	r.internet_only = true;
+	ck_assert_int_eq(reach_check(&r, &in, &real), REACH_POLICY);
+	ck_assert_int_eq(reach_check(&r, &out, &real), REACH_OK);
+	r.n_prefixes = 0;
+	ck_assert_int_eq(reach_check(&r, &out, &real), REACH_POLICY);
+}
+END_TEST
+
 START_TEST(the_service_address_stands_for_the_loopback)
 {
 	struct ip_addr dst = ip("10.5.0.1"), real, back;
@@ -127,6 +144,7 @@ static Suite *make_suite(void)
 
 	tcase_add_loop_test(t, each_address_is_judged, 0, (int)(sizeof rows / sizeof *rows));
 	tcase_add_test(t, the_service_address_stands_for_the_loopback);
+	tcase_add_test(t, a_list_may_be_the_internets);
 	tcase_add_test(t, a_list_is_all_there_is);
 	suite_add_tcase(s, t);
 	return s;

@@ -2,6 +2,7 @@
 #include "core/bytes.h"
 #include "core/verb.h"
 #include "fabric/requests.h"
+#include "nat/uplink_verbs.h"
 #include "teams/serve.h"
 #include "tests/unit.h"
 #include "vmm/machine.h"
@@ -9,11 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TABLE_COUNT = 3 };
+enum { TABLE_COUNT = 4 };
 
 static const struct verb_table *table(int i)
 {
-	return i == 0 ? &serve_verbs : i == 1 ? &fabric_verbs : machine_verbs();
+	return i == 0 ? &serve_verbs : i == 1 ? &fabric_verbs : i == 2 ? &uplink_verbs : machine_verbs();
 }
 
 static void read_page(struct bytes *out)

@@ -375,7 +375,7 @@ END_TEST
 START_TEST(test_unsupported)
 {
 	static const char *const keys[] = { "dhcp: {boot: {file: a, tftp: /}}", "dns: {forward: true}",
-					    "dns: {forward: [192.0.2.1]}", "nat: {reach: internet}", "ra: slaac" };
+					    "dns: {forward: [192.0.2.1]}", "ra: slaac" };
 
 	for (int i = 0; i < N(keys); i++) {
 		CLEANUP(free)
