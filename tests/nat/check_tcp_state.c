@@ -190,6 +190,30 @@ START_TEST(a_connection_goes_on_on_another_clock)
 }
 END_TEST
 
+/* Timers that would never fire are set as late as this program would set them. */
+START_TEST(a_forged_timer_ends_all_the_same)
+{
+	struct state *s;
+
+	conn.keep_at = NSEC_NEVER;
+	conn.timer = TCP_TIMER_TAIL;
+	conn.rto_at = NSEC_NEVER;
+	ck_assert_ptr_null(save_and_load(11 * SEC, 11 * SEC, &s));
+	state_free(s);
+	ck_assert_int_le(conn.keep_at, 11 * SEC + common.keep_idle);
+	ck_assert_int_eq(conn.timer, TCP_TIMER_RETRANSMIT);
+	ck_assert_int_le(conn.timer_at, 11 * SEC + TCP_RTO_MAX);
+	conn.state = TCPS_TIME_WAIT;
+	conn.nxt = conn.una;
+	conn.fin_sent = conn.peer_fin = conn.peer_fin_taken = true;
+	conn.peer_fin_seq = conn.rcv_nxt - 1;
+	conn.time_wait_at = NSEC_NEVER;
+	ck_assert_ptr_null(save_and_load(11 * SEC, 11 * SEC, &s));
+	state_free(s);
+	ck_assert_int_eq(tcp_conn_next(&conn), 11 * SEC + common.time_wait);
+}
+END_TEST
+
 struct forgery {
 	const char *says;
 	void (*forge)(void);
@@ -331,6 +355,7 @@ static Suite *make_suite(void)
 
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, a_connection_goes_on_on_another_clock);
+	tcase_add_test(t, a_forged_timer_ends_all_the_same);
 	tcase_add_loop_test(t, a_forged_number_is_refused_where_it_stands, 0,
 			    (int)(sizeof forgeries / sizeof *forgeries));
 	tcase_add_loop_test(t, forged_bytes_are_refused_or_harmless, 0, 4);
