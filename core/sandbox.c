@@ -186,6 +186,7 @@ enum {
 	LANDLOCK_GET_VERSION = 1,
 	LANDLOCK_PATH = 1,
 	/* Accesses a version knows: 13 kinds at first, one more in 2, 3 and 5. */
+	ACCESS_READ_FILE = 1 << 2,
 	ACCESS_READ_DIR = 1 << 3,
 	ACCESS_REMOVE_DIR = 1 << 4,
 	ACCESS_REMOVE_FILE = 1 << 5,
@@ -221,12 +222,20 @@ static int allow_removal(int rules, const struct sandbox_dir *dir)
 	return landlock_allow(rules, parent, ACCESS_REMOVE_DIR);
 }
 
-/* Everything a version of Landlock knows is forbidden but removal below @dirs. */
+static int allow_reading(int rules, int folder)
+{
+	struct path_rule rule = { .allowed = ACCESS_READ_FILE, .fd = folder };
+
+	return syscall(LANDLOCK_ADD, rules, LANDLOCK_PATH, &rule, 0) < 0 ? -errno : 0;
+}
+
+/* Everything a version of Landlock knows is forbidden but removal, or an uplink's reading, below @dirs. */
 static void landlock(const struct sandbox_policy *p, const struct sandbox_dir dirs[], size_t n)
 {
 	static const uint8_t access_count[] = { 0, 13, 14, 15, 15, 16 };
 	long version = syscall(LANDLOCK_CREATE, NULL, 0, LANDLOCK_GET_VERSION);
-	struct ruleset all = { .net = p->keeps_network ? 0 : NET_ALL, .scoped = n > 0 ? SCOPE_SOCKETS : SCOPE_ALL };
+	struct ruleset all = { .net = p->keeps_network ? 0 : NET_ALL,
+			       .scoped = n > 0 && !p->has_nothing ? SCOPE_SOCKETS : SCOPE_ALL };
 	CLEANUP(fd) int rules = -1;
 	int r = 0;
 
@@ -237,7 +246,7 @@ static void landlock(const struct sandbox_policy *p, const struct sandbox_dir di
 	all.files = (UINT64_C(1) << access_count[version < 5 ? version : 5]) - 1;
 	rules = (int)syscall(LANDLOCK_CREATE, &all, version < 4 ? 8 : version < 6 ? 16 : sizeof all, 0);
 	for (size_t i = 0; i < n && rules >= 0 && r == 0; i++)
-		r = allow_removal(rules, &dirs[i]);
+		r = p->has_nothing ? allow_reading(rules, dirs[i].fd) : allow_removal(rules, &dirs[i]);
 	if (rules < 0 || r < 0 || syscall(LANDLOCK_RESTRICT, rules, 0) < 0)
 		log_info("cell: no Landlock: %s", strerror(r < 0 ? -r : errno));
 }

@@ -41,10 +41,11 @@ bool sandbox_is_wanted(enum sandbox_role role);
  * Returns 0 or -errno (then @ret_why is a message which the caller frees, and the process must not go on). */
 int sandbox_narrow_view(enum sandbox_role role, const char *const dirs[], size_t n, char **ret_why);
 
-/* A folder below which a janitor may remove. */
+/* A folder below which a janitor may remove, or an uplink read. */
 struct sandbox_dir {
-	const char *path;
+	const char *path; /* of a janitor */
 	bool is_files_only; /* nothing but files: no folder, and nothing can be listed */
+	int fd; /* of an uplink: the open folder */
 };
 
 /* Takes away, for good, by role: new privileges, the environment (a supervisor keeps Muster's own
@@ -55,7 +56,8 @@ struct sandbox_dir {
  * parent's life stays so. What the host has no means for is logged and left
  * to the list of system calls.
  * @dirs: SANDBOX_JANITOR only: the @n folders below which it may remove; but for those of files only, empty
- *        folders in their parents too. Else NULL and 0.
+ *        folders in their parents too. SANDBOX_UPLINK: the @n folders whose files it may open for reading.
+ *        Else NULL and 0.
  * To be called with one thread. Returns 0 or -errno (then @ret_why is a
  * message which the caller frees, and the process must not go on).
  * Sources: user_namespaces(7), pivot_root(2), landlock(7), prctl(2). */

@@ -14,7 +14,7 @@ static int refusal(const struct sandbox_fds *f, enum sandbox_fd what)
 	if ((sandbox_policy(f->role)->inherits & bit) == 0)
 		return -EPERM;
 	if (what == SANDBOX_FD_RING || what == SANDBOX_FD_STATION || what == SANDBOX_FD_FORWARD ||
-	    what == SANDBOX_FD_ICMP || what == SANDBOX_FD_LEASES)
+	    what == SANDBOX_FD_ICMP || what == SANDBOX_FD_LEASES || what == SANDBOX_FD_FOLDER)
 		return 0;
 	return (f->given & bit) != 0 ? -EEXIST : 0;
 }

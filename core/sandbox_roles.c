@@ -25,10 +25,10 @@ static const struct sandbox_policy policies[] = {
 	[SANDBOX_MACHINE_KVM] = { "machine-kvm", .has_nothing = true, .more_files = 400,
 				  .may_grow_tasks = true, .inherits = MACHINE_FDS },
 	[SANDBOX_FABRIC] = { "fabric", .has_nothing = true, .inherits = FD(CONTROL) | FD(RING) | FD(STATION) },
-	/* A socket a flow (nat/uplink.h, UPLINK_FLOWS_MAX), those of DNS (dns/forward.h), and forwards that are added
+	/* A socket a flow (nat/uplink.h, UPLINK_FLOWS_MAX), those of DNS (dns/forward.h), files of TFTP, and forwards that are added
 	 * later. */
-	[SANDBOX_UPLINK] = { "uplink", .has_nothing = true, .keeps_network = true, .more_files = 16384 + 1536 + 1024,
-			     .inherits = FD(CONTROL) | FD(RING) | FD(FORWARD) | FD(ICMP) },
+	[SANDBOX_UPLINK] = { "uplink", .has_nothing = true, .keeps_network = true, .more_files = 16384 + 1536 + 256 + 1024,
+			     .inherits = FD(CONTROL) | FD(RING) | FD(FORWARD) | FD(ICMP) | FD(FOLDER) },
 	[SANDBOX_LEASES] = { "leases", .has_nothing = true, .inherits = FD(CONTROL) | FD(LEASES) },
 	/* It kills cells, which are other users, and removes below a folder that may be another user's (sudo -E). */
 	[SANDBOX_JANITOR] = { "janitor", .rights = RIGHT(CAP_KILL) | RIGHT(CAP_DAC_OVERRIDE),
@@ -42,9 +42,9 @@ static const struct sandbox_policy policies[] = {
 /* clang-format on */
 _Static_assert(sizeof policies / sizeof *policies == SANDBOX_ROLE_COUNT, "one policy a role");
 
-static const char *const fd_names[] = { "control", "rings", "stations", "forwards", "icmp",
-					"serial",  "agent", "kernel",	"initrd",   "pmem",
-					"pipe",	   "lock",  "group",	"events",   "lease files" };
+static const char *const fd_names[] = { "control", "rings",  "stations",    "forwards", "icmp", "serial",
+					"agent",   "kernel", "initrd",	    "pmem",	"pipe", "lock",
+					"group",   "events", "lease files", "folders" };
 _Static_assert(sizeof fd_names / sizeof *fd_names == SANDBOX_FD_COUNT, "one name a kind");
 
 const struct sandbox_policy *sandbox_policy(enum sandbox_role role)

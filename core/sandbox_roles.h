@@ -39,6 +39,7 @@ enum sandbox_fd {
 	SANDBOX_FD_GROUP, /* folder: the one that the team's control group is in */
 	SANDBOX_FD_EVENTS, /* file: events.jsonl */
 	SANDBOX_FD_LEASES, /* file with leases; there are two a network */
+	SANDBOX_FD_FOLDER, /* folder whose files an uplink gives out; one a network */
 	SANDBOX_FD_COUNT
 };
 

@@ -310,11 +310,17 @@ static int set_up(struct process *p)
 	return r == 0 ? set_up_parts(p) : r;
 }
 
-static int enter_cell(void)
+static int enter_cell(const struct uplink_config *cfg)
 {
 	CLEANUP(free) char *why = NULL;
-	int r = sandbox_isolate(SANDBOX_UPLINK, NULL, 0, &why);
+	struct sandbox_dir dirs[NAT_NETWORKS_MAX];
+	size_t n = 0;
+	int r;
 
+	for (size_t i = 0; i < cfg->n_folders && i < NAT_NETWORKS_MAX; i++)
+		if (cfg->folders[i] >= 0)
+			dirs[n++] = (struct sandbox_dir){ .fd = cfg->folders[i] };
+	r = sandbox_isolate(SANDBOX_UPLINK, dirs, n, &why);
 	if (r == 0)
 		r = sandbox_lock(SANDBOX_UPLINK, &why);
 	if (r < 0)
@@ -354,7 +360,7 @@ int uplink_run(const struct uplink_config *cfg)
 	proc_title_set("muster: uplink %s", cfg->name);
 	r = set_up(&p);
 	if (r == 0 && cfg->cell)
-		r = enter_cell();
+		r = enter_cell(cfg);
 	if (r < 0) {
 		log_error("the uplink cannot start: %s", strerror(-r));
 		p.status = EXIT_FAILURE;

@@ -51,6 +51,8 @@ struct uplink_config {
 	size_t n_parts; /* at most PARTS_MAX */
 	const struct uplink_lease *leases;
 	size_t n_leases;
+	const int *folders; /* that parts read below, open; borrowed; -1: none */
+	size_t n_folders; /* at most NAT_NETWORKS_MAX */
 	int raw_icmp_fd[2]; /* IPv4, IPv6: raw sockets opened as root; -1: ping sockets are tried */
 	uint64_t seed; /* from the kernel's random numbers: guests must not guess it */
 	bool no_peek_off; /* as on a kernel without SO_PEEK_OFF for TCP */

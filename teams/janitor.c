@@ -55,7 +55,8 @@ static void enter_cell(const struct janitor *j)
 		dirs[n++].path = str_dup(j->cgroup->path);
 	for (size_t i = 0; i < j->n_stations; i++)
 		if (j->stations[i].made.path)
-			dirs[n++] = (struct sandbox_dir){ path_folder(j->stations[i].made.path), true };
+			dirs[n++] = (struct sandbox_dir){ .path = path_folder(j->stations[i].made.path),
+							  .is_files_only = true };
 	if (sandbox_isolate(SANDBOX_JANITOR, dirs, n, &why) < 0 || sandbox_lock(SANDBOX_JANITOR, &why) < 0)
 		log_warn("the janitor's cell cannot be locked: %s", why);
 	while (n > 0)

@@ -75,7 +75,7 @@ static int in_cell_with(enum sandbox_role role, const struct sandbox_dir dirs[],
 
 static int in_cell(enum sandbox_role role, const char *folder, int (*fn)(void))
 {
-	return in_cell_with(role, &(struct sandbox_dir){ folder, false }, folder ? 1 : 0, fn);
+	return in_cell_with(role, &(struct sandbox_dir){ .path = folder }, folder ? 1 : 0, fn);
 }
 
 static int do_nothing(void)
@@ -356,7 +356,7 @@ START_TEST(the_janitor_removes_both_its_folders)
 {
 	CLEANUP(free) char *own = str_printf("%s/own", dir);
 	CLEANUP(free) char *group = NULL;
-	struct sandbox_dir dirs[] = { { own, false }, { NULL, false } };
+	struct sandbox_dir dirs[] = { { .path = own }, { .path = NULL } };
 	char above[] = "/tmp/check-sandbox-group.XXXXXX"; /* not below what the first allows */
 	int status;
 
@@ -393,7 +393,8 @@ START_TEST(the_janitor_removes_files_and_no_folders)
 	if (!sandbox_is_wanted(SANDBOX_JANITOR) || syscall(444, NULL, 0, 1) < 1)
 		return;
 	ck_assert_int_eq(mkdir(folder, 0700), 0);
-	status = in_cell_with(SANDBOX_JANITOR, &(struct sandbox_dir){ own, true }, 1, do_remove_file_only);
+	status = in_cell_with(SANDBOX_JANITOR, &(struct sandbox_dir){ .path = own, .is_files_only = true }, 1,
+			      do_remove_file_only);
 	ck_assert(WIFEXITED(status));
 	ck_assert_int_eq(WEXITSTATUS(status), 7);
 	ck_assert_int_eq(access(folder, F_OK), 0);

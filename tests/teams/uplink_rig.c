@@ -29,6 +29,8 @@ static uint8_t got[FRAME_LEN_MAX];
 static struct packet packet;
 static int control_fd = -1;
 static pid_t pid;
+static const int *folders;
+static size_t n_folders;
 static json_int_t last_id;
 static const struct frame_offload plain;
 
@@ -176,6 +178,12 @@ json_int_t uplink_rig_counter(const char *part, const char *name)
 	return n;
 }
 
+void uplink_rig_folders(const int *list, size_t n)
+{
+	folders = list;
+	n_folders = n;
+}
+
 void uplink_rig_begin(const struct part *parts, size_t n_parts, uint16_t n_networks)
 {
 	struct uplink_network networks[NETWORKS_MAX] = { 0 };
@@ -184,6 +192,8 @@ void uplink_rig_begin(const struct part *parts, size_t n_parts, uint16_t n_netwo
 				     .n_networks = n_networks,
 				     .parts = parts,
 				     .n_parts = n_parts,
+				     .folders = folders,
+				     .n_folders = n_folders,
 				     .raw_icmp_fd = { -1, -1 },
 				     .seed = 42,
 				     .cell = true };

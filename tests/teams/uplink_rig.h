@@ -16,6 +16,8 @@ enum { UPLINK_PATIENCE_MS = 20000, UPLINK_RIG_MTU = 1500 };
 
 /* Returns false when the host allows no network namespace: the test is skipped, and says so. Then begin. */
 bool uplink_rig_enter(void);
+/* Folders that the cell leaves readable; before it begins. @folders: borrowed. */
+void uplink_rig_folders(const int *folders, size_t n);
 void uplink_rig_begin(const struct part *parts, size_t n_parts, uint16_t n_networks);
 void uplink_rig_end(void);
 
