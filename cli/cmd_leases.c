@@ -53,7 +53,8 @@ static int ask(int fd, const char *network, json_t *all)
 		return ask_network(fd, network, all);
 	status = cli_call(fd, json_pack("{s:s}", "do", "status"), NULL, NULL, &reply);
 	json_array_foreach(json_object_get(reply, "services"), i, one)
-		if (status == 0 && json_is_true(json_object_get(one, "dhcp")))
+		if (status == 0 && (json_is_true(json_object_get(one, "dhcp")) ||
+				    strcmp(text_of(one, "ra"), "stateful") == 0))
 			status = ask_network(fd, text_of(one, "network"), all);
 	json_decref(reply);
 	return status;

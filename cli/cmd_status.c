@@ -180,10 +180,11 @@ static void print_services(json_t *services)
 		const char *v4 = json_string_value(json_object_get(s, "address"));
 		const char *v6 = json_string_value(json_object_get(s, "address6"));
 		const char *domain = json_string_value(json_object_get(s, "dns"));
+		const char *ra = json_string_value(json_object_get(s, "ra"));
 
-		cli_print(stdout, "service %s: %s%s%s%s%s%s%s\n", json_string_value(json_object_get(s, "network")),
+		cli_print(stdout, "service %s: %s%s%s%s%s%s%s%s%s\n", json_string_value(json_object_get(s, "network")),
 			  v4 ? v4 : "", v4 && v6 ? " " : "", v6 ? v6 : "",
-			  json_is_true(json_object_get(s, "dhcp")) ? ", dhcp" : "",
+			  json_is_true(json_object_get(s, "dhcp")) ? ", dhcp" : "", ra ? ", ra " : "", ra ? ra : "",
 			  json_is_true(json_object_get(s, "nat")) ? ", nat" : "", domain ? ", dns " : "",
 			  domain ? domain : "");
 	}

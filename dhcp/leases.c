@@ -319,6 +319,18 @@ bool leases_covers(const struct leases *t, uint64_t addr)
 
 /* ---- life ---- */
 
+uint64_t leases_max(const struct lease_config *config)
+{
+	uint64_t max = config->max ? config->max : LEASES_MAX, n = 0;
+
+	for (size_t i = 0; i < config->n_ranges && n < max; i++) {
+		uint64_t more = config->ranges[i].last - config->ranges[i].first;
+
+		n = more < max - n ? n + more + 1 : max;
+	}
+	return n + config->n_reservations;
+}
+
 int leases_new(const struct lease_config *config, struct prng *prng, struct leases **ret_leases)
 {
 	struct leases *t = calloc(1, sizeof *t);

@@ -92,6 +92,9 @@ struct lease_config {
 
 struct leases;
 
+/* How many entries a table under @config has at most. */
+uint64_t leases_max(const struct lease_config *config);
+
 /* @prng: the secret of the hash tables is drawn from it. Returns 0; -EINVAL when ranges or reservations overlap;
  * -ENOMEM. */
 int leases_new(const struct lease_config *config, struct prng *prng, struct leases **ret_leases);

@@ -60,7 +60,7 @@ static void put_prefix(struct wire_writer *w, const struct ra_config *c, const s
 	wire_put_u8(w, OPTION_PREFIX);
 	wire_put_u8(w, 4);
 	wire_put_u8(w, prefix->prefix_len);
-	wire_put_u8(w, c->mode == RA_STATEFUL ? PREFIX_L : PREFIX_L | PREFIX_A);
+	wire_put_u8(w, c->mode == RA_MODE_STATEFUL ? PREFIX_L : PREFIX_L | PREFIX_A);
 	wire_put_be32(w, is_given ? c->valid_s : VALID_S);
 	wire_put_be32(w, is_given ? c->preferred_s : PREFERRED_S);
 	wire_put_be32(w, 0);
@@ -111,7 +111,7 @@ static void put_payload(struct wire_writer *w, const struct ra_config *c, uint32
 
 static void send_one(struct ra *r, bool is_last)
 {
-	static const uint8_t flags[] = { [RA_SLAAC] = 0, [RA_STATELESS] = FLAG_O, [RA_STATEFUL] = FLAG_M | FLAG_O };
+	static const uint8_t flags[] = { [RA_MODE_SLAAC] = 0, [RA_MODE_STATELESS] = FLAG_O, [RA_MODE_STATEFUL] = FLAG_M | FLAG_O };
 	const struct ra_config *c = r->config;
 	uint32_t lifetime_s = c->lifetime_s ? c->lifetime_s : LIFETIME_S;
 	uint8_t payload[RA_PAYLOAD_MAX];
@@ -137,7 +137,7 @@ static bool is_config(const struct ra_config *c)
 		return false;
 	for (size_t i = 0; i < c->n_prefixes; i++)
 		if (c->prefixes[i].family != IP_V6 || c->prefixes[i].prefix_len > 128 ||
-		    (c->mode != RA_STATEFUL && c->prefixes[i].prefix_len != 64))
+		    (c->mode != RA_MODE_STATEFUL && c->prefixes[i].prefix_len != 64))
 			return false;
 	for (size_t i = 0; i < c->n_search; i++)
 		if (!dhcp4_is_name(c->search[i]))

@@ -25,16 +25,16 @@ enum {
 };
 
 enum ra_mode {
-	RA_SLAAC, /* prefixes with A */
-	RA_STATELESS, /* O, prefixes with A */
-	RA_STATEFUL /* M and O, prefixes without A */
+	RA_MODE_SLAAC, /* prefixes with A */
+	RA_MODE_STATELESS, /* O, prefixes with A */
+	RA_MODE_STATEFUL /* M and O, prefixes without A */
 };
 
 /* A plain value; borrowed with all it points to while the advertiser lives. */
 struct ra_config {
 	enum ra_mode mode;
 	struct mac_addr mac; /* of the service address, for the source link-layer option */
-	const struct ip_addr *prefixes; /* on the link; with RA_SLAAC and RA_STATELESS, prefix_len is 64 */
+	const struct ip_addr *prefixes; /* on the link; with RA_MODE_SLAAC and RA_MODE_STATELESS, prefix_len is 64 */
 	size_t n_prefixes; /* RA_PREFIXES_MAX at most */
 	uint32_t valid_s, preferred_s; /* of the prefixes; both 0: 30 and 7 days, RFC 4861 §6.2.1 */
 	bool leads_out; /* false: router lifetime 0, no default route comes of it */

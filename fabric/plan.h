@@ -15,6 +15,8 @@
 #include <stdint.h>
 
 struct dhcp4_config;
+struct dhcp6_config;
+struct ra_config;
 struct services_plan;
 
 /* One direction of a shaped link. */
@@ -73,6 +75,8 @@ struct fabric_plan_service {
 	const struct fabric_plan_client *clients; /* each MAC once, in any order */
 	size_t n_clients;
 	const struct dhcp4_config *dhcp4; /* NULL: no DHCP; needs ipv4 */
+	const struct ra_config *ra; /* NULL: no router advertisements; needs has_ipv6 */
+	const struct dhcp6_config *dhcp6; /* NULL: no DHCPv6; needs has_ipv6 */
 	const char *domain; /* of DNS; NULL: no DNS */
 	const struct fabric_plan_name *names;
 	size_t n_names;

@@ -123,10 +123,13 @@ static enum loss_reason put(struct fabric_port *p, struct frame *f, nsec_t now)
 
 /* ---- the uplink's side; without one nothing ever comes, and the port sleeps ------------ */
 
+/* Each port is drained before it first sleeps, so here is where a service learns that the fabric runs. */
 static unsigned drain(struct fabric_port *p, unsigned max, nsec_t now)
 {
 	struct service *own = p->own;
 
+	if (services_begin(own->services, now))
+		fabric_element_moved(p->fabric, station_element(own->station));
 	return own->uplink ? uplink_link_drain(own->uplink, max, now) : 0;
 }
 

@@ -207,23 +207,14 @@ uint64_t service_dhcp4_limited(const struct service_dhcp4 *d)
 	return senders_refused(d->senders);
 }
 
-uint64_t service_dhcp4_leases_max(const struct dhcp4_config *config)
-{
-	uint64_t n = config->leases.n_reservations, max = config->leases.max ? config->leases.max : LEASES_MAX;
-
-	for (size_t i = 0; i < config->leases.n_ranges; i++)
-		n += config->leases.ranges[i].last - config->leases.ranges[i].first + 1;
-	return n < max ? n : max;
-}
-
 uint64_t service_dhcp4_memory_max(const struct dhcp4_config *config)
 {
-	return service_dhcp4_leases_max(config) * LEASE_MEMORY + sizeof(struct service_dhcp4) + BESIDE;
+	return leases_max(&config->leases) * LEASE_MEMORY + sizeof(struct service_dhcp4) + BESIDE;
 }
 
 uint64_t service_dhcp4_state_max(const struct dhcp4_config *config)
 {
-	return service_dhcp4_leases_max(config) * LEASE_STATE + BESIDE;
+	return leases_max(&config->leases) * LEASE_STATE + BESIDE;
 }
 
 void service_dhcp4_state(struct service_dhcp4 *d, struct state *s, uint32_t instance, nsec_t now)

@@ -39,8 +39,6 @@ uint64_t service_dhcp4_limited(const struct service_dhcp4 *d); /* messages beyon
 /* What a lease of this service is. @l: borrowed. */
 struct service_lease service_dhcp4_lease(const struct service_dhcp4 *d, const struct lease *l);
 
-/* How many leases there can be at most. */
-uint64_t service_dhcp4_leases_max(const struct dhcp4_config *config);
 /* Both give a bound: the most bytes of memory that leases under @config may take, and those of their saved state. */
 uint64_t service_dhcp4_memory_max(const struct dhcp4_config *config);
 uint64_t service_dhcp4_state_max(const struct dhcp4_config *config);

@@ -16,6 +16,8 @@ enum { SERVICES_LEASES_MAX = 1024 /* leases in one answer */ };
 
 struct services;
 struct service_dhcp4;
+struct service_dhcp6;
+struct service_ra;
 struct service_dns;
 struct uplink_link;
 
@@ -27,13 +29,20 @@ struct services *services_free(struct services *v); /* accepts NULL; returns NUL
 /* Joins what asks the outside to the uplink behind @link, which is borrowed while the services live. Returns 0 or
  * -ENOMEM. */
 int services_use_uplink(struct services *v, struct uplink_link *link);
+
+/* Begins what a service does unasked: tells the network that there is a router. Called when the fabric runs, at
+ * any time and number. Returns true when the station's element has to be moved. */
+bool services_begin(struct services *v, nsec_t now);
+
 struct service_dhcp4 *services_dhcp4(const struct services *v); /* borrowed; NULL: there is none */
+struct service_dhcp6 *services_dhcp6(const struct services *v); /* borrowed; NULL: there is none */
+struct service_ra *services_ra(const struct services *v); /* borrowed; NULL: there is none */
 struct service_dns *services_dns(const struct services *v); /* borrowed; NULL: there is none */
 
 /* Tells of all leases that are bound, as known: whoever listens may have forgotten them. */
 void services_tell_leases(struct services *v, nsec_t now);
-/* The leases from the address @from on, by address, SERVICES_LEASES_MAX at most, as an array; what ended and an
- * offer count. @ret_next: the address to go on from; IP_NONE: these are all. NULL: no memory. */
+/* The leases from the address @from on, those of IPv4 first, by address, SERVICES_LEASES_MAX at most, as an array;
+ * what ended and an offer count. @ret_next: the address to go on from; IP_NONE: these are all. NULL: no memory. */
 json_t *services_leases(const struct services *v, const struct ip_addr *from, nsec_t now, struct ip_addr *ret_next);
 /* What the station and each of its services counted. The caller decrefs. */
 json_t *services_counters(const struct services *v);

@@ -34,7 +34,7 @@ void sup_leases(struct supervisor *sup, struct client *c, json_int_t id, const c
 		client_fail(c, id, 2, "team %s has no network '%s'", sup->team->name, network);
 		return;
 	}
-	if (!sup->team->networks[i].services.dhcp.enabled) {
+	if (!sup->team->networks[i].services.dhcp.enabled && sup->team->networks[i].services.ra != RA_STATEFUL) {
 		client_fail(c, id, 2, "the network '%s' has no DHCP", network);
 		return;
 	}

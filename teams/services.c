@@ -9,6 +9,8 @@
 #include "core/bytes.h"
 #include "core/wire.h"
 #include "dhcp/dhcp4_config.h"
+#include "dhcp/dhcp6.h"
+#include "dhcp/ra.h"
 #include "dns/dns_msg.h"
 #include "fabric/services.h"
 
@@ -18,6 +20,13 @@
 
 #define OFFER_NS (60 * NSEC_PER_SEC)
 #define QUARANTINE_NS (600 * NSEC_PER_SEC) /* of a declined address */
+
+enum {
+	LEASES6_MAX = 8192, /* of a network: the pool of a /64 has no end, memory has */
+	LEASE6_S = 3600, /* where there is no DHCP that says it */
+	RA_DNS_MAX = 16, /* name servers in an advertisement; DHCP tells all */
+	PREFERENCE = 255, /* RFC 8415 §18.2.1: clients wait for no other server */
+};
 
 /* A piece of memory that ends with the plan. */
 struct block {
@@ -29,6 +38,8 @@ struct services_plan {
 	struct fabric_plan_service service;
 	struct dhcp4_config dhcp4;
 	struct dhcp4_boot boot;
+	struct dhcp6_config dhcp6;
+	struct ra_config ra;
 	struct block *blocks;
 };
 
@@ -156,6 +167,16 @@ static const uint32_t *numbers(struct services_plan *p, const struct ip_addr *li
 	return all;
 }
 
+static struct lease_reservation reservation_of(const struct team_reservation *r, uint64_t addr)
+{
+	return (struct lease_reservation){ .addr = addr,
+					   .has_mac = r->kind != RESERVE_CLIENT_ID,
+					   .mac = r->mac,
+					   .id_len = (uint8_t)r->client_id_len,
+					   .id = r->client_id,
+					   .hostname = r->hostname };
+}
+
 static void put_leases(struct services_plan *p, const struct team_dhcp *d)
 {
 	struct lease_range *ranges = keep(p, d->n_pools, sizeof *ranges);
@@ -173,13 +194,7 @@ static void put_leases(struct services_plan *p, const struct team_dhcp *d)
 		const struct team_reservation *r = &d->reservations[i];
 
 		if (r->address.family == IP_V4)
-			reservations[c->n_reservations++] =
-				(struct lease_reservation){ .addr = number(&r->address),
-							    .has_mac = r->kind != RESERVE_CLIENT_ID,
-							    .mac = r->mac,
-							    .id_len = (uint8_t)r->client_id_len,
-							    .id = r->client_id,
-							    .hostname = r->hostname };
+			reservations[c->n_reservations++] = reservation_of(r, number(&r->address));
 	}
 }
 
@@ -221,6 +236,99 @@ static void put_dhcp4(struct services_plan *p, const struct team_network *net)
 	p->service.dhcp4 = c;
 }
 
+/* ---- IPv6 ------------------------------------------------------------------------------------ */
+
+/* Those of @list that are IPv6's. */
+static const struct ip_addr *addresses6(struct services_plan *p, const struct ip_addr *list, size_t n, size_t *ret_n)
+{
+	struct ip_addr *all = keep(p, n, sizeof *all);
+
+	*ret_n = 0;
+	for (size_t i = 0; i < n; i++)
+		if (list[i].family == IP_V6)
+			all[(*ret_n)++] = list[i];
+	return all;
+}
+
+/* The domain as a search list. */
+static const char *const *search_of(struct services_plan *p, const struct team_dhcp *d, size_t *ret_n)
+{
+	const char **list = keep(p, 1, sizeof *list);
+
+	list[0] = d->domain;
+	*ret_n = d->domain != NULL;
+	return list;
+}
+
+static void put_ra(struct services_plan *p, const struct team_network *net)
+{
+	static const enum ra_mode modes[RA_COUNT] = { [RA_SLAAC] = RA_MODE_SLAAC,
+						      [RA_STATELESS] = RA_MODE_STATELESS,
+						      [RA_STATEFUL] = RA_MODE_STATEFUL };
+	const struct team_services *s = &net->services;
+	struct ra_config *c = &p->ra;
+
+	*c = (struct ra_config){ .mode = modes[s->ra],
+				 .mac = s->mac,
+				 .prefixes = &net->subnet6,
+				 .n_prefixes = 1,
+				 .leads_out = s->nat.enabled,
+				 .mtu = net->mtu };
+	c->dns = addresses6(p, s->dhcp.dns, s->dhcp.n_dns, &c->n_dns);
+	if (c->n_dns > RA_DNS_MAX)
+		c->n_dns = RA_DNS_MAX;
+	c->search = search_of(p, &s->dhcp, &c->n_search);
+	p->service.ra = c;
+}
+
+/* The lower half of an IPv6 address; the upper one is the subnet's. */
+static uint64_t number6(const struct ip_addr *ip)
+{
+	return (uint64_t)load_be32(ip->b + 8) << 32 | load_be32(ip->b + 12);
+}
+
+static void put_leases6(struct services_plan *p, const struct team_dhcp *d)
+{
+	struct lease_range *ranges = keep(p, d->n_pools6, sizeof *ranges);
+	struct lease_reservation *reservations = keep(p, d->n_reservations, sizeof *reservations);
+	struct lease_config *c = &p->dhcp6.leases;
+
+	*c = (struct lease_config){ .ranges = ranges,
+				    .n_ranges = d->n_pools6,
+				    .reservations = reservations,
+				    .offer_ns = OFFER_NS,
+				    .quarantine_ns = QUARANTINE_NS,
+				    .max = LEASES6_MAX,
+				    .iaid_len = DHCP6_IAID_LEN };
+	for (size_t i = 0; i < d->n_pools6; i++)
+		ranges[i] = (struct lease_range){ number6(&d->pools6[i].first), number6(&d->pools6[i].last) };
+	for (size_t i = 0; i < d->n_reservations; i++)
+		if (d->reservations[i].address6.family == IP_V6)
+			reservations[c->n_reservations++] =
+				reservation_of(&d->reservations[i], number6(&d->reservations[i].address6));
+}
+
+static void put_dhcp6(struct services_plan *p, const struct team_network *net)
+{
+	const struct team_dhcp *d = &net->services.dhcp;
+	struct dhcp6_config *c = &p->dhcp6;
+
+	*c = (struct dhcp6_config){ .mac = net->services.mac,
+				    .subnet = net->subnet6,
+				    .lease_s = d->lease_ns ? (uint32_t)(d->lease_ns / NSEC_PER_SEC) : LEASE6_S,
+				    .renew_s = (uint32_t)(d->renew_ns / NSEC_PER_SEC),
+				    .rebind_s = (uint32_t)(d->rebind_ns / NSEC_PER_SEC),
+				    .domain = d->domain,
+				    .mtu = (uint16_t)net->mtu,
+				    .preference = PREFERENCE,
+				    .has_rapid_commit = true };
+	c->dns = addresses6(p, d->dns, d->n_dns, &c->n_dns);
+	c->ntp = addresses6(p, d->ntp, d->n_ntp, &c->n_ntp);
+	c->search = search_of(p, d, &c->n_search);
+	put_leases6(p, d);
+	p->service.dhcp6 = c;
+}
+
 /* ---- the plan -------------------------------------------------------------------------------- */
 
 int services_plan_new(const struct team *team, size_t network, struct services_plan **ret_plan)
@@ -242,6 +350,10 @@ int services_plan_new(const struct team *team, size_t network, struct services_p
 		put_dns(p, team, network);
 	if (s->dhcp.enabled)
 		put_dhcp4(p, net);
+	if (s->ra != RA_OFF)
+		put_ra(p, net);
+	if (s->ra == RA_STATELESS || s->ra == RA_STATEFUL)
+		put_dhcp6(p, net);
 	*ret_plan = p;
 	return 0;
 }
@@ -282,6 +394,8 @@ json_t *services_json(const struct team *team)
 			(void)json_object_set_new(one, "address", json_string(ip_str(&s->address, ip)));
 		if (s->address6.family != IP_NONE)
 			(void)json_object_set_new(one, "address6", json_string(ip_str(&s->address6, ip)));
+		if (s->ra != RA_OFF)
+			(void)json_object_set_new(one, "ra", json_string(ra_names[s->ra]));
 		if (s->dns.enabled)
 			(void)json_object_set_new(one, "dns", json_string(s->dns.domain));
 		(void)json_array_append_new(list, one);

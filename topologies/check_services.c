@@ -226,7 +226,10 @@ static void check_reserved(const struct net *c, const struct ip_addr *ip, const 
 		return;
 	}
 	hosts = range_of_hosts(subnet);
-	if (!range_has(&hosts, ip))
+	if (is_v6 && memcmp(ip->b, subnet->b, 8) != 0)
+		load_error(c->l, at, "%s is not among the first 2^64 addresses of %s, which are given out",
+			   ip_str_bare(ip, a), ip_str(subnet, b));
+	else if (!range_has(&hosts, ip))
 		load_error(c->l, at, "%s is not an address a host of %s can have", ip_str_bare(ip, a),
 			   ip_str(subnet, b));
 	else if (ip_equal(ip, is_v6 ? &c->n->services.address6 : &c->n->services.address))

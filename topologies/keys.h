@@ -73,7 +73,6 @@ void parse_nat(struct load *l, const struct node *v, struct network_ctx *c);
 bool want_hosts(struct load *l, const struct node *v, const char *what, struct ip_addr **ret, size_t *ret_n);
 /* A domain name; NULL after a message. */
 const char *want_domain(struct load *l, const struct node *v, bool underscores);
-extern const char *const ra_names[RA_COUNT];
 
 /* parse_shape.c: a preset's name, or a map. */
 void parse_shape(struct load *l, const struct node *value, struct shape *shape);

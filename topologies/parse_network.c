@@ -191,7 +191,7 @@ static const struct key network_keys[] = {
 	{ "dhcp", net_dhcp, 0 },
 	{ "dns", net_dns, 0 },
 	{ "nat", net_nat, 0 },
-	{ "ra", net_ra, KEY_UNSUPPORTED },
+	{ "ra", net_ra, 0 },
 	{ "host", net_host, KEY_UNSUPPORTED | KEY_TOUCHES(TOUCH_INTERFACE) },
 	{ "bridge", net_bridge, KEY_UNSUPPORTED | KEY_TOUCHES(TOUCH_INTERFACE) },
 	{ "attach", net_attach, KEY_TOUCHES(TOUCH_INTERFACE) },

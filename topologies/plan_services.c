@@ -74,8 +74,7 @@ static void network_defaults(struct load *l, struct team_network *n, const struc
 	struct team_services *s = &n->services;
 
 	dns_defaults(l, src, s);
-	/* Nobody is told that there are advertisements while the key is refused. */
-	if (load_takes_unsupported(l) && !src->ra && n->subnet6.prefix_len == 64 && (s->dhcp.enabled || s->nat.enabled))
+	if (!src->ra && n->subnet6.prefix_len == 64 && (s->dhcp.enabled || s->nat.enabled))
 		s->ra = RA_SLAAC;
 	if (l->team->root)
 		s->nat.internet_only = true;
@@ -172,7 +171,12 @@ static void plan_pools(struct load *l, const struct network_src *src, struct tea
 	size_t n_free, n_clients = taken->n_clients;
 
 	if (n->services.ra == RA_STATEFUL) {
-		half = range_upper_half(&n->subnet6);
+		struct ip_addr subnet6 = n->subnet6;
+
+		/* Leased addresses share their upper 64 bits (dhcp/leases.h). */
+		if (subnet6.prefix_len < 64)
+			subnet6.prefix_len = 64;
+		half = range_upper_half(&subnet6);
 		add_pools(l, &half, taken, &d->pools6, &d->n_pools6);
 	}
 	if (!d->enabled)

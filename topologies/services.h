@@ -67,6 +67,7 @@ struct team_dhcp {
 
 /* stateless and stateful: with DHCPv6 for options, for addresses too. */
 enum team_ra { RA_OFF, RA_SLAAC, RA_STATELESS, RA_STATEFUL, RA_COUNT };
+extern const char *const ra_names[RA_COUNT]; /* the words of the file */
 
 enum team_record_type { RECORD_A, RECORD_AAAA, RECORD_TXT, RECORD_SRV, RECORD_TYPE_COUNT };
 struct team_record {

@@ -53,7 +53,7 @@ static void setup(void)
 	ck_assert_int_eq(ip_parse("fe80::2", &host_src), 0);
 	ck_assert_int_eq(ip_parse("::", &no_src), 0);
 	ck_assert_int_eq(ip_parse("ff02::1", &all_nodes), 0);
-	config = (struct ra_config){ .mode = RA_SLAAC,
+	config = (struct ra_config){ .mode = RA_MODE_SLAAC,
 				     .mac = { { 2, 0, 0, 0, 0, 1 } },
 				     .prefixes = prefixes,
 				     .n_prefixes = 2,
@@ -129,7 +129,7 @@ START_TEST(host_bits_of_a_prefix_are_cleared)
 {
 	prefixes[1].prefix_len = 20;
 	prefixes[1].b[2] = 0xff;
-	config.mode = RA_STATEFUL;
+	config.mode = RA_MODE_STATEFUL;
 	begin();
 	run_until(0);
 	ck_assert_mem_eq(option(3, 1), "\3\4\x14\x80", 4);
@@ -143,10 +143,10 @@ static const struct {
 	uint8_t flags, prefix_flags;
 	uint16_t lifetime_s;
 } modes[] = {
-	{ RA_SLAAC, true, 0, 0xc0, 1800 },
-	{ RA_STATELESS, true, 0x40, 0xc0, 1800 },
-	{ RA_STATEFUL, true, 0xc0, 0x80, 1800 },
-	{ RA_SLAAC, false, 0, 0xc0, 0 }, /* no IPv6 leads out: no default route */
+	{ RA_MODE_SLAAC, true, 0, 0xc0, 1800 },
+	{ RA_MODE_STATELESS, true, 0x40, 0xc0, 1800 },
+	{ RA_MODE_STATEFUL, true, 0xc0, 0x80, 1800 },
+	{ RA_MODE_SLAAC, false, 0, 0xc0, 0 }, /* no IPv6 leads out: no default route */
 };
 
 START_TEST(flags_follow_the_mode)
@@ -275,7 +275,7 @@ START_TEST(what_cannot_be_told_is_refused)
 
 	prefixes[1].prefix_len = 48;
 	ck_assert_int_eq(ra_new(&config, &host, &prng, 0, &other), -EINVAL); /* no addresses come of it by SLAAC */
-	config.mode = RA_STATEFUL;
+	config.mode = RA_MODE_STATEFUL;
 	ck_assert_int_eq(ra_new(&config, &host, &prng, 0, &other), 0);
 	other = ra_free(other);
 	prefixes[1].prefix_len = 64;

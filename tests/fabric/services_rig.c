@@ -227,6 +227,18 @@ void net_udp(struct net *w, size_t guest, const struct mac_addr *mac, const stru
 	give(w, guest, buf, &writer);
 }
 
+void net_icmp6(struct net *w, size_t guest, const struct mac_addr *mac, const struct mac_addr *dst_mac,
+	       const struct packet_ip *ip, uint8_t type, uint8_t code, uint32_t rest, const void *payload, size_t len)
+{
+	uint8_t buf[NET_BUF];
+	struct wire_writer writer = wire_write_to(buf, sizeof buf);
+
+	packet_put_eth(&writer, dst_mac, mac, ETYPE_IPV6);
+	packet_put_ip(&writer, ip, PACKET_ICMP_LEN + len);
+	packet_put_icmp(&writer, ip, type, code, rest, payload, len);
+	give(w, guest, buf, &writer);
+}
+
 void net_tcp(struct net *w, size_t guest, const struct packet_ip *ip, const struct packet_tcp *tcp, const void *payload,
 	     size_t len)
 {
@@ -367,11 +379,11 @@ size_t net_query(const char *name, uint16_t type, uint8_t *buf)
 
 static void record_text(struct dns_reader *d, const struct dns_rr *rr, char *ret)
 {
-	struct ip_addr ip = { .family = IP_V4, .prefix_len = 32 };
+	struct ip_addr ip = { .family = rr->type == DNS_A ? IP_V4 : IP_V6, .prefix_len = 128 };
 	struct dns_name name;
 
-	if (rr->type == DNS_A) {
-		memcpy(ip.b, d->msg + rr->rdata_at, 4);
+	if (rr->type == DNS_A || rr->type == DNS_AAAA) {
+		memcpy(ip.b, d->msg + rr->rdata_at, rr->type == DNS_A ? 4 : 16);
 		(void)ip_str_bare(&ip, ret);
 	} else if (rr->type == DNS_PTR) {
 		struct dns_reader at = dns_read_from(d->msg, d->len);

@@ -54,6 +54,9 @@ struct ip_addr net_ip(const char *text);
 /* A frame of @guest, whose source MAC is @mac. */
 void net_udp(struct net *w, size_t guest, const struct mac_addr *mac, const struct mac_addr *dst_mac,
 	     const struct packet_ip *ip, uint16_t src_port, uint16_t dst_port, const void *payload, size_t len);
+/* An ICMPv6 message. @rest: the four bytes behind the checksum. */
+void net_icmp6(struct net *w, size_t guest, const struct mac_addr *mac, const struct mac_addr *dst_mac,
+	       const struct packet_ip *ip, uint8_t type, uint8_t code, uint32_t rest, const void *payload, size_t len);
 void net_tcp(struct net *w, size_t guest, const struct packet_ip *ip, const struct packet_tcp *tcp, const void *payload,
 	     size_t len);
 /* ARP from @guest for the service address, so that the station knows it. */

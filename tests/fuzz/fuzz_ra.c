@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static const struct ip_addr prefix = { IP_V6, 64, { 0xfd } };
-	static const struct ra_config config = { .mode = RA_STATELESS, .prefixes = &prefix, .n_prefixes = 1 };
+	static const struct ra_config config = { .mode = RA_MODE_STATELESS, .prefixes = &prefix, .n_prefixes = 1 };
 	static const struct ra_host host = { .send = on_send };
 	struct prng prng;
 	struct ra *ra;
