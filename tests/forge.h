@@ -48,4 +48,29 @@ static inline void forge_reseal(uint8_t *data, size_t len)
 	(void)state_free(s);
 }
 
+/* One change of @sec in @file, as 4 bytes of @step say: where (16 bits, little-endian), how, a value.
+ * @reach: the change lies within so many first bytes of the payload; 0 makes no change. */
+static inline void forge_change(uint8_t *file, const struct forge_section *sec, size_t reach, const uint8_t *step)
+{
+	uint8_t *p;
+
+	reach = reach < sec->len ? reach : sec->len;
+	if (reach == 0)
+		return;
+	p = file + sec->payload + load_le16(step) % reach;
+	switch (step[2] & 3) {
+	case 0:
+		*p = step[3];
+		break;
+	case 1:
+		*p ^= (uint8_t)(1U << (step[3] & 7));
+		break;
+	case 2:
+		*p = step[3] & 1 ? 0xFF : 0;
+		break;
+	default: /* a number of ones, as far as there is room */
+		memset(p, 0xFF, sec->payload + sec->len - (size_t)(p - file) < 8 ? 1 : 8);
+	}
+}
+
 #endif

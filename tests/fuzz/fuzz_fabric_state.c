@@ -173,24 +173,8 @@ static void change(const struct base *b, uint8_t *file, const uint8_t *step)
 {
 	const struct forge_section *sec = &b->section[load_le16(step) % b->n_sections];
 	bool is_field = step[4] & 4; /* frames fill most of a section */
-	uint8_t *p;
 
-	if (!sec->len)
-		return;
-	p = file + sec->payload + load_le16(step + 2) % (is_field && sec->len > FIELDS_LEN ? FIELDS_LEN : sec->len);
-	switch (step[4] & 3) {
-	case 0:
-		*p = step[5];
-		break;
-	case 1:
-		*p ^= (uint8_t)(1U << (step[5] & 7));
-		break;
-	case 2:
-		*p = step[5] & 1 ? 0xFF : 0;
-		break;
-	default: /* a number of ones, as far as there is room */
-		memset(p, 0xFF, sec->payload + sec->len - (size_t)(p - file) < 8 ? 1 : 8);
-	}
+	forge_change(file, sec, is_field ? FIELDS_LEN : sec->len, step + 2);
 }
 
 static void check_books(struct fabric *f)

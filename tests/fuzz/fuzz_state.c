@@ -91,24 +91,8 @@ static void make_base(void)
 static void change(uint8_t *file, const uint8_t *step)
 {
 	const struct forge_section *sec = &section[load_le16(step) % n_sections];
-	uint8_t *p;
 
-	if (!sec->len)
-		return;
-	p = file + sec->payload + load_le16(step + 2) % sec->len;
-	switch (step[4] & 3) {
-	case 0:
-		*p = step[5];
-		break;
-	case 1:
-		*p ^= (uint8_t)(1U << (step[5] & 7));
-		break;
-	case 2:
-		*p = step[5] & 1 ? 0xFF : 0;
-		break;
-	default: /* a word of ones, as far as there is room */
-		memset(p, 0xFF, sec->payload + sec->len - (size_t)(p - file) < 8 ? 1 : 8);
-	}
+	forge_change(file, sec, sec->len, step + 2);
 }
 
 static void try_machine(const uint8_t *file, size_t len)
