@@ -1,247 +1,14 @@
 /* tests/fabric/check_stream.c: a port at a Unix stream socket, beside one with rings: on virtual time, and as
- * the process it is. */
-#include "core/bytes.h"
+ * the process it is. What is saved of it: check_stream_state.c. */
 #include "core/checksum.h"
-#include "core/cleanup.h"
 #include "core/control.h"
-#include "core/prng.h"
-#include "core/state.h"
-#include "core/wire.h"
-#include "fabric/fabric.h"
 #include "fabric/process.h"
-#include "tests/fabric/shares.h"
-#include "tests/forge.h"
+#include "tests/fabric/stream_rig.h"
 #include "tests/unit.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-enum { RING, STREAM, N_PORTS, PATIENCE_MS = 20000, HEAD = 4, BIG = 1400 };
-
-static struct fabric_plan_network networks[1];
-static struct fabric_plan_port ports[N_PORTS];
-static struct fabric_plan plan;
-static struct ring_pair_fds fds;
-static struct ring_pair machine;
-static struct fabric *fabric;
-static char dir[] = "/tmp/check_stream.XXXXXX", path[64];
-static char told[2048]; /* "+" for each peer that came, "-WHY;" for each that went, "xWHY;" for each refused */
-static nsec_t now;
-
-static void on_peer(void *ctx, const struct fabric_port *p, enum fabric_peer_news news, const char *why)
-{
-	static const char *const words[] = { "+%s", "-%s;", "x%s;" };
-	size_t len = strlen(told);
-
-	(void)ctx;
-	ck_assert_ptr_eq(p, &fabric->ports[STREAM]);
-	(void)snprintf(told + len, sizeof told - len, words[news], why ? why : "");
-}
-
-static void new_fabric(void)
-{
-	ck_assert_int_eq(fabric_new(&plan, &fabric), 0);
-	fabric->on_peer = on_peer;
-}
-
-static int listen_at(const char *at)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
-	(void)snprintf(a.sun_path, sizeof a.sun_path, "%s", at);
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
-	ck_assert_int_eq(listen(fd, 1), 0);
-	return fd;
-}
-
-static void setup(void)
-{
-	memcpy(dir + sizeof dir - 7, "XXXXXX", 6);
-	ck_assert_ptr_nonnull(mkdtemp(dir));
-	(void)snprintf(path, sizeof path, "%s/s", dir);
-	ck_assert_int_eq(ring_pair_create(RING_DATA_SIZE, &fds), 0);
-	ck_assert_int_eq(ring_pair_attach(&fds, RING_MACHINE, &machine), 0);
-	networks[0] = (struct fabric_plan_network){ .name = "lan", .mtu = 1500 };
-	ports[RING] = (struct fabric_plan_port){
-		.name = "a.eth0", .stream = "a.0", .mtu = 1500, .kind = FABRIC_PORT_RING, .rings = &fds
-	};
-	ports[STREAM] = (struct fabric_plan_port){
-		.name = "lan.q", .stream = "lan.q", .mtu = 1500, .kind = FABRIC_PORT_STREAM, .fd = listen_at(path)
-	};
-	plan = (struct fabric_plan){
-		.name = "t", .seed = 1, .networks = networks, .n_networks = 1, .ports = ports, .n_ports = N_PORTS
-	};
-	plan_shares(&plan);
-	told[0] = '\0';
-	now = NSEC_PER_SEC;
-	fabric = NULL;
-}
-
-static void teardown(void)
-{
-	fabric = fabric_free(fabric);
-	ring_pair_detach(&machine);
-	ring_pair_close(&fds);
-	(void)close(ports[STREAM].fd);
-	(void)unlink(path);
-	(void)rmdir(dir);
-}
-
-static int connect_peer(void)
-{
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	(void)snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
-	ck_assert_int_eq(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
-	return fd;
-}
-
-/* As the process does: steps, and sleeps when nothing comes, until the port's descriptor tells nothing. */
-static void pump(void)
-{
-	struct fabric_port *p = &fabric->ports[STREAM];
-	struct pollfd poll_fd = { .fd = p->ops->wait_fd(p), .events = POLLIN };
-
-	fabric_wake_port(fabric, RING); /* its machine's kick */
-	do {
-		if (poll_fd.revents) {
-			p->ops->kicked(p);
-			fabric_wake_port(fabric, STREAM);
-		}
-		while (fabric_step(fabric, now) || !fabric_sleep(fabric))
-			;
-		poll_fd.revents = 0;
-	} while (poll(&poll_fd, 1, 0) == 1);
-}
-
-static void fill(uint8_t *p, uint32_t len, uint8_t from, uint32_t number)
-{
-	memset(p, (int)number, len);
-	memset(p, 0xff, 6);
-	memset(p + 6, 2, 6);
-	p[11] = from;
-	memset(p + 12, 0x88, 2);
-	memcpy(p + 14, &number, sizeof number);
-}
-
-/* False when the ring is full. */
-static bool send_ring(uint32_t len, uint32_t number)
-{
-	static const struct frame_offload none;
-	uint8_t *p = ring_reserve(&machine.tx, len);
-
-	if (!p)
-		return false;
-	fill(p, len, RING, number);
-	ring_commit(&machine.tx, len, &none, 0);
-	(void)ring_publish(&machine.tx);
-	return true;
-}
-
-/* The number of the next frame that came over the ring; UINT32_MAX: none. */
-static uint32_t receive_ring(uint32_t len)
-{
-	struct ring_record rec;
-	uint32_t number;
-
-	if (!ring_peek(&machine.rx, &rec))
-		return UINT32_MAX;
-	ck_assert_uint_eq(rec.len, len);
-	memcpy(&number, rec.data + 14, sizeof number);
-	ring_pop(&machine.rx);
-	ring_release(&machine.rx);
-	return number;
-}
-
-static void ring_pop_all(void)
-{
-	struct ring_record rec;
-
-	while (ring_peek(&machine.rx, &rec))
-		ring_pop(&machine.rx);
-	ring_release(&machine.rx);
-}
-
-static size_t wire_frame(uint8_t *buf, uint32_t len, uint32_t number)
-{
-	store_be32(buf, len);
-	fill(buf + HEAD, len, STREAM, number);
-	return HEAD + len;
-}
-
-static void send_peer(int fd, uint32_t len, uint32_t number)
-{
-	uint8_t buf[HEAD + BIG];
-	size_t n = wire_frame(buf, len, number);
-
-	ck_assert_int_eq(write(fd, buf, n), (ssize_t)n);
-}
-
-static void read_whole(int fd, void *buf, size_t len)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-
-	for (size_t at = 0; at < len;) {
-		ssize_t n;
-
-		ck_assert_int_eq(poll(&p, 1, PATIENCE_MS), 1);
-		n = read(fd, (char *)buf + at, len - at);
-		ck_assert_int_gt(n, 0);
-		at += (size_t)n;
-	}
-}
-
-/* The next frame to the peer, which is there or comes; its length. */
-static uint32_t receive_peer(int fd, uint8_t *frame, size_t size)
-{
-	uint8_t head[HEAD];
-	uint32_t len;
-
-	read_whole(fd, head, HEAD);
-	len = load_be32(head);
-	ck_assert_uint_le(len, size);
-	read_whole(fd, frame, len);
-	return len;
-}
-
-static uint32_t receive_number(int fd, uint32_t len)
-{
-	uint8_t frame[BIG];
-	uint32_t number;
-
-	ck_assert_uint_eq(receive_peer(fd, frame, sizeof frame), len);
-	memcpy(&number, frame + 14, sizeof number);
-	return number;
-}
-
-static bool nothing_for(int fd)
-{
-	return poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, 0) == 0;
-}
-
-static void check_books(void)
-{
-	for (size_t i = 0; i < N_PORTS; i++) {
-		const struct element_counters *both[] = { &fabric->ports[i].in, &fabric->ports[i].out };
-
-		for (size_t k = 0; k < 2; k++) {
-			uint64_t lost = 0;
-
-			for (size_t r = 0; r < LOSS_REASON_COUNT; r++)
-				lost += both[k]->lost_frames[r];
-			ck_assert_uint_eq(both[k]->entered_frames, both[k]->delivered_frames + lost);
-		}
-	}
-}
 
 /* ---- on virtual time ------------------------------------------------------------ */
 
@@ -465,7 +232,7 @@ static unsigned wakes(int set)
 	for (; n < 100 && epoll_wait(set, &e, 1, 0) == 1; n++) {
 		p->ops->kicked(p);
 		fabric_wake_port(fabric, STREAM);
-		ck_assert(!fabric_step(fabric, now));
+		ck_assert(!fabric_step(fabric, rig_now));
 		ck_assert(fabric_sleep(fabric));
 	}
 	return n;
@@ -485,7 +252,7 @@ START_TEST(a_paused_fabric_does_not_spin)
 	fd = connect_peer();
 	pump();
 	(void)epoll_wait(set, &e, 1, 0);
-	fabric_pause(fabric, now);
+	fabric_pause(fabric, rig_now);
 	ck_assert_uint_eq(wakes(set), 0);
 	for (uint32_t i = 0; i < 10; i++) {
 		send_peer(fd, 60, i);
@@ -495,16 +262,16 @@ START_TEST(a_paused_fabric_does_not_spin)
 	ck_assert_uint_le(wakes(set), 1);
 	ck_assert_uint_eq(receive_ring(60), UINT32_MAX);
 	ck_assert_str_eq(told, "+");
-	fabric_resume(fabric, now);
+	fabric_resume(fabric, rig_now);
 	pump();
 	for (uint32_t i = 0; i < 10; i++)
 		ck_assert_uint_eq(receive_ring(60), i);
 	ck_assert_int_eq(recv(other, &byte, 1, MSG_DONTWAIT), 0);
-	fabric_pause(fabric, now);
+	fabric_pause(fabric, rig_now);
 	(void)close(fd);
 	ck_assert_uint_le(wakes(set), 1);
 	ck_assert_uint_eq(wakes(set), 0);
-	fabric_resume(fabric, now);
+	fabric_resume(fabric, rig_now);
 	pump();
 	ck_assert(!p->is_up);
 	(void)close(other);
@@ -521,14 +288,14 @@ START_TEST(carrier_needs_the_port_and_the_peer)
 
 	new_fabric();
 	p = &fabric->ports[STREAM];
-	fabric_link_state(fabric, &at, false, false, now);
+	fabric_link_state(fabric, &at, false, false, rig_now);
 	fd = connect_peer();
 	pump();
 	ck_assert(!p->is_up);
 	send_peer(fd, 60, 1);
 	pump();
 	ck_assert_uint_eq(receive_ring(60), UINT32_MAX);
-	fabric_link_state(fabric, &at, true, false, now);
+	fabric_link_state(fabric, &at, true, false, rig_now);
 	ck_assert(p->is_up);
 	send_peer(fd, 60, 2);
 	pump();
@@ -637,252 +404,6 @@ START_TEST(offloads_are_done_before_the_wire)
 }
 END_TEST
 
-/* ---- saved ---------------------------------------------------------------------- */
-
-static void save(struct bytes *file)
-{
-	struct state *s;
-	const uint8_t *data;
-	size_t len;
-
-	ck_assert_int_eq(state_save_new(-1, &s), 0);
-	fabric_state(fabric, s, now);
-	ck_assert_int_eq(state_finish(s), 0);
-	data = state_data(s, &len);
-	bytes_append(file, data, len);
-	(void)state_free(s);
-}
-
-/* Loads a new fabric, whose peer comes afterwards. Returns whether the file was taken. */
-static bool load(const struct bytes *file)
-{
-	struct state *l;
-	char *why = NULL;
-	bool ok;
-
-	fabric = fabric_free(fabric);
-	new_fabric();
-	ck_assert_int_eq(state_load_new(file->data, file->len, &l, &why), 0);
-	fabric_state(fabric, l, now);
-	ok = state_finish(l) == 0;
-	(void)state_free(l);
-	return ok;
-}
-
-START_TEST(what_waits_is_saved)
-{
-	CLEANUP(bytes) struct bytes file = { 0 };
-	struct fabric_port *p;
-	uint32_t sent = 0, number, last = 0, n = 0;
-	uint8_t part[HEAD + 60];
-	int fd;
-
-	new_fabric();
-	p = &fabric->ports[STREAM];
-	fd = connect_peer();
-	pump();
-	while (p->out.lost_frames[LOSS_RING_FULL] == 0) {
-		while (send_ring(BIG, sent + 1))
-			sent++;
-		pump();
-	}
-	(void)wire_frame(part, 60, 1);
-	ck_assert_int_eq(write(fd, part, 20), 20); /* nothing of it is left for another peer */
-	pump();
-	save(&file);
-	ck_assert(load(&file));
-	(void)close(fd);
-	p = &fabric->ports[STREAM];
-	fd = connect_peer();
-	for (pump(); !nothing_for(fd); n++) {
-		number = receive_number(fd, BIG);
-		ck_assert_uint_gt(number, last);
-		last = number;
-		pump();
-	}
-	ck_assert_uint_ge(n, (1 << 20) / (HEAD + BIG) - 1);
-	ck_assert_uint_le(sent - last, p->out.lost_frames[LOSS_RING_FULL]); /* the last one that was not lost */
-	send_peer(fd, 60, 9);
-	pump();
-	ck_assert_uint_eq(receive_ring(60), 9);
-	check_books();
-	(void)close(fd);
-}
-END_TEST
-
-/* Where a saved stream has its two lists, each a length of 4 bytes and frames. */
-struct lists {
-	size_t in, out, end;
-};
-
-enum { SAVED_IN = 36 * (HEAD + 60), IN_SIZE = 256 << 10 /* what may wait that was read */ };
-
-/* A fabric with 36 frames that the peer sent, beyond one turn, and some that it does not take. */
-static void save_both(struct bytes *file, struct lists *ret)
-{
-	struct forge_section sec = { 0 };
-	size_t at = STATE_HEADER_LEN;
-	int fd;
-
-	new_fabric();
-	fd = connect_peer();
-	pump();
-	for (uint32_t i = 0; i < 200; i++) {
-		ck_assert(send_ring(BIG, i + 1));
-		pump();
-	}
-	ck_assert_uint_eq(fabric->ports[STREAM].out.lost_frames[LOSS_RING_FULL], 0);
-	for (uint32_t i = 0; i < FABRIC_BATCH + 36; i++)
-		send_peer(fd, 60, i);
-	fabric->ports[STREAM].ops->kicked(&fabric->ports[STREAM]);
-	fabric_wake_port(fabric, STREAM);
-	(void)fabric_step(fabric, now);
-	save(file);
-	(void)close(fd);
-	while (forge_next(file->data, &at, &sec))
-		if (memcmp(file->data + sec.head, "port", 4) == 0 && load_le32(file->data + sec.head + 4) == STREAM)
-			break;
-	*ret = (struct lists){ .end = sec.payload + sec.len };
-	for (ret->in = sec.payload; ret->in + 8 + SAVED_IN < ret->end; ret->in++) {
-		ret->out = ret->in + 4 + SAVED_IN;
-		if (load_le32(file->data + ret->in) == SAVED_IN &&
-		    ret->out + 4 + load_le32(file->data + ret->out) == ret->end)
-			return;
-	}
-	ck_abort_msg("the lists are not where they are looked for");
-}
-
-/* The same of a fabric whose peer sent nothing and takes nothing: a list is empty, and the other as long as can be. */
-static void save_out(struct bytes *file, struct lists *ret)
-{
-	struct forge_section sec = { 0 };
-	size_t at = STATE_HEADER_LEN;
-	int fd;
-
-	fabric = fabric_free(fabric);
-	new_fabric();
-	fd = connect_peer();
-	for (pump(); fabric->ports[STREAM].out.lost_frames[LOSS_RING_FULL] == 0; pump())
-		while (send_ring(BIG, 1))
-			;
-	save(file);
-	(void)close(fd);
-	while (forge_next(file->data, &at, &sec))
-		if (memcmp(file->data + sec.head, "port", 4) == 0 && load_le32(file->data + sec.head + 4) == STREAM)
-			break;
-	*ret = (struct lists){ .end = sec.payload + sec.len };
-	for (ret->in = sec.payload; ret->in + 8 < ret->end; ret->in++) {
-		ret->out = ret->in + 4;
-		if (load_le32(file->data + ret->in) == 0 && ret->out + 4 + load_le32(file->data + ret->out) == ret->end)
-			return;
-	}
-	ck_abort_msg("the lists are not where they are looked for");
-}
-
-/* What is in a list's first length, or its first frame's. UINT32_MAX: it stays. */
-static const struct {
-	bool is_out;
-	uint32_t len, frame;
-} lies[] = {
-	{ false, UINT32_MAX, 0 },
-	{ false, UINT32_MAX, 59 },
-	{ false, UINT32_MAX, 61 },
-	{ false, UINT32_MAX, SAVED_IN },
-	{ false, UINT32_MAX, FRAME_LEN_MAX + 1 },
-	{ false, UINT32_MAX - 1, UINT32_MAX },
-	{ false, SAVED_IN - 1, UINT32_MAX },
-	{ false, SAVED_IN - HEAD - 60, UINT32_MAX }, /* the other list begins elsewhere */
-	{ true, UINT32_MAX, 0 },
-	{ true, UINT32_MAX, BIG + 1 },
-	{ true, UINT32_MAX, 1 << 30 },
-	{ true, (1 << 20) + 1, UINT32_MAX },
-	{ true, 0, UINT32_MAX },
-};
-
-START_TEST(a_lying_stream_is_refused)
-{
-	CLEANUP(bytes) struct bytes file = { 0 };
-	struct lists l;
-	uint8_t *list;
-
-	save_both(&file, &l);
-	list = file.data + (lies[_i].is_out ? l.out : l.in);
-	if (lies[_i].len != UINT32_MAX)
-		store_le32(list, lies[_i].len);
-	if (lies[_i].frame != UINT32_MAX)
-		store_be32(list + 4, lies[_i].frame);
-	forge_reseal(file.data, file.len);
-	ck_assert(!load(&file));
-}
-END_TEST
-
-/* Lists of nothing but empty frames, of one frame that is longer than any, and a longer one than fits. */
-START_TEST(a_list_that_no_stream_has_is_refused)
-{
-	CLEANUP(bytes) struct bytes file = { 0 };
-	struct lists l;
-	uint32_t len, out_len;
-
-	save_both(&file, &l);
-	out_len = load_le32(file.data + l.out);
-	ck_assert_uint_gt(out_len, FRAME_LEN_MAX + HEAD);
-	if (_i == 0) {
-		memset(file.data + l.in + 4, 0, SAVED_IN);
-	} else if (_i == 1) {
-		store_be32(file.data + l.out + 4, out_len - HEAD);
-	} else {
-		/* The first list gets all but the last frame of the other. */
-		file.len = 0;
-		save_out(&file, &l);
-		out_len = load_le32(file.data + l.in + 4);
-		ck_assert_uint_gt(out_len, IN_SIZE + HEAD + BIG);
-		len = out_len - (HEAD + BIG);
-		store_le32(file.data + l.in, len);
-		memmove(file.data + l.in + 4, file.data + l.in + 8, len);
-		store_le32(file.data + l.in + 4 + len, HEAD + BIG);
-	}
-	forge_reseal(file.data, file.len);
-	ck_assert(!load(&file));
-}
-END_TEST
-
-/* Any change of the lists is refused, or what was loaded is whole frames and works. */
-START_TEST(a_forged_stream_is_refused_or_works)
-{
-	CLEANUP(bytes) struct bytes file = { 0 };
-	unsigned n_refused = 0, n_taken = 0;
-	struct prng rng;
-	struct lists l;
-
-	save_both(&file, &l);
-	prng_init(&rng, 4, "forge");
-	for (unsigned i = 0; i < 300; i++) {
-		/* The last byte of a frame's length, or any one. */
-		size_t at = i % 2 ? l.in + 7 + (size_t)prng_below(&rng, 36) * (HEAD + 60) :
-				    l.in + (size_t)prng_below(&rng, l.end - l.in);
-		uint8_t old = file.data[at], frame[FRAME_LEN_MAX];
-		int fd;
-
-		file.data[at] = (uint8_t)prng_below(&rng, 256);
-		forge_reseal(file.data, file.len);
-		if (load(&file)) {
-			n_taken++;
-			fd = connect_peer();
-			for (pump(); !nothing_for(fd); pump())
-				ck_assert_uint_gt(receive_peer(fd, frame, sizeof frame), 0);
-			check_books();
-			(void)close(fd);
-			ring_pop_all();
-		} else {
-			n_refused++;
-		}
-		file.data[at] = old;
-	}
-	ck_assert_uint_gt(n_refused, 50);
-	ck_assert_uint_gt(n_taken, 50);
-}
-END_TEST
-
 /* ---- the process ---------------------------------------------------------------- */
 
 /* In its cell, with its own sleep. */
@@ -954,10 +475,6 @@ static Suite *make_suite(void)
 	tcase_add_test(t, carrier_needs_the_port_and_the_peer);
 	tcase_add_test(t, a_peer_that_stops_reading_loses_frames);
 	tcase_add_test(t, offloads_are_done_before_the_wire);
-	tcase_add_test(t, what_waits_is_saved);
-	tcase_add_loop_test(t, a_lying_stream_is_refused, 0, (int)(sizeof lies / sizeof *lies));
-	tcase_add_loop_test(t, a_list_that_no_stream_has_is_refused, 0, 3);
-	tcase_add_test(t, a_forged_stream_is_refused_or_works);
 	tcase_add_test(t, the_process_serves_peers_in_its_cell);
 	suite_add_tcase(s, t);
 	return s;
