@@ -79,6 +79,7 @@ static int down_all(const struct store *store, bool purge)
 
 		status = s ? s : status;
 	}
+	reap_all_left(store);
 	json_decref(list);
 	return status;
 }

@@ -83,7 +83,7 @@ int cmd_ls(const struct command *cmd, int argc, char **argv)
 	if (store_open(&store, &why) < 0)
 		return cli_fail(EXIT_FAILED, "%s", why);
 	teams = json_array();
-	names = store_list(&store);
+	names = store_list_left(&store);
 	json_array_foreach(names, i, name) {
 		json_t *t = team_json(&store, json_string_value(name));
 

@@ -53,8 +53,13 @@ static int remove_all(const struct store *store, json_t *list)
 	size_t i;
 
 	json_array_foreach(list, i, o) {
-		int r = store_remains_remove(store, o);
+		bool is_run = strcmp(json_string_value(json_object_get(o, "kind")), "run") == 0;
+		int r;
 
+		if (is_run)
+			r = reap_left(store, json_string_value(json_object_get(o, "name"))) ? 0 : -EWOULDBLOCK;
+		else
+			r = store_remains_remove(store, o);
 		if (r < 0)
 			status = cli_fail(EXIT_FAILED, "%s: %s", json_string_value(json_object_get(o, "path")),
 					  r == -EWOULDBLOCK ? "its team has come up" : strerror(-r));
@@ -78,17 +83,6 @@ int cli_purge_team(const struct store *store, const char *team)
 	}
 	json_decref(list);
 	return status;
-}
-
-/* What killed teams left outside of their folders. Teams that are up keep theirs. */
-static void reap_all(const struct store *store)
-{
-	json_t *list = store_list(store), *name;
-	size_t i;
-
-	json_array_foreach (list, i, name)
-		(void)reap_left(store, json_string_value(name));
-	json_decref(list);
 }
 
 int cmd_purge(const struct command *cmd, int argc, char **argv)
@@ -124,10 +118,8 @@ int cmd_purge(const struct command *cmd, int argc, char **argv)
 	} else {
 		print_list(list);
 		status = yes ? EXIT_DONE : ask();
-		if (status == EXIT_DONE) {
-			reap_all(&store);
+		if (status == EXIT_DONE)
 			status = remove_all(&store, list);
-		}
 	}
 	json_decref(list);
 	return status;

@@ -161,3 +161,18 @@ bool reap_left(const struct store *store, const char *team)
 
 	return clean(store, team, &why) == 0;
 }
+
+void reap_all_left(const struct store *store)
+{
+	json_t *names = store_list_left(store), *name;
+	size_t i;
+
+	json_array_foreach(names, i, name) {
+		const char *team = json_string_value(name);
+		CLEANUP(fd) int fd = -1;
+
+		if (client_open(store, team, &fd) == -ENOENT)
+			(void)reap_left(store, team);
+	}
+	json_decref(names);
+}

@@ -43,4 +43,7 @@ int reap_team(const struct store *store, const char *team, struct reap_owner *ow
  * so: nobody holds its lock. Returns whether it was. */
 bool reap_left(const struct store *store, const char *team);
 
+/* The same of every team that has anything below the runtime folder and does not answer. */
+void reap_all_left(const struct store *store);
+
 #endif

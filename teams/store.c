@@ -249,7 +249,21 @@ static int name_compare(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-json_t *store_list(const struct store *s)
+/* Cuts off what the files beside a team's runtime folder have behind its name. */
+static void cut_suffix(char *name)
+{
+	static const char *const suffixes[] = { ".lock", ".cgroup", ".sockets" };
+	char *dot = strchr(name, '.');
+
+	for (size_t i = 0; dot && i < sizeof suffixes / sizeof *suffixes; i++)
+		if (strcmp(dot, suffixes[i]) == 0) {
+			*dot = '\0';
+			return;
+		}
+}
+
+/* Names of the teams that have a runtime folder, or (@with_files) any file of theirs beside it. */
+static json_t *list_names(const struct store *s, bool with_files)
 {
 	json_t *list = json_array();
 	char **names = NULL;
@@ -261,6 +275,8 @@ json_t *store_list(const struct store *s)
 	for (struct dirent *e; (e = readdir(dir)) != NULL;) {
 		char **more;
 
+		if (with_files)
+			cut_suffix(e->d_name);
 		if (!store_name_is_valid(e->d_name))
 			continue;
 		more = realloc(names, (n + 1) * sizeof *names);
@@ -273,11 +289,22 @@ json_t *store_list(const struct store *s)
 	if (n > 0)
 		qsort(names, n, sizeof *names, name_compare);
 	for (size_t i = 0; i < n; i++) {
-		(void)json_array_append_new(list, json_string(names[i]));
+		if (i + 1 == n || strcmp(names[i], names[i + 1]) != 0)
+			(void)json_array_append_new(list, json_string(names[i]));
 		free(names[i]);
 	}
 	free(names);
 	return list;
+}
+
+json_t *store_list(const struct store *s)
+{
+	return list_names(s, false);
+}
+
+json_t *store_list_left(const struct store *s)
+{
+	return list_names(s, true);
 }
 
 bool store_name_is_valid(const char *name)
@@ -348,15 +375,35 @@ static void add_remains(json_t *list, const char *kind, const char *name, const 
 							   path, "size_bytes", (json_int_t)tree_bytes(fd, 0)));
 }
 
+/* Looks only: no file is made for it or removed. Two who look do not take each other for a holder. */
 static bool is_up(const struct store *s, const char *team)
 {
-	CLEANUP(fd) int lock = -1;
-	CLEANUP(free) char *why = NULL;
-	bool held = store_lock(s, team, &lock, &why) == -EWOULDBLOCK;
+	CLEANUP(free) char *path = store_lock_path(s, team);
+	CLEANUP(fd) int lock = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
-	if (lock >= 0)
-		store_unlock(s, team);
-	return held;
+	return lock >= 0 && flock(lock, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+}
+
+/* What processes that were killed left below the runtime folder. */
+static void add_runs(const struct store *s, json_t *list)
+{
+	json_t *names = store_list_left(s), *name;
+	size_t i;
+
+	json_array_foreach(names, i, name) {
+		const char *team = json_string_value(name);
+		CLEANUP(free) char *dir = store_run_dir(s, team);
+		CLEANUP(free) char *lock = store_lock_path(s, team);
+		size_t n = json_array_size(list);
+
+		if (is_up(s, team))
+			continue;
+		add_remains(list, "run", team, dir);
+		if (json_array_size(list) == n)
+			(void)json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:i}", "kind", "run", "name", team,
+								   "path", lock, "size_bytes", 0));
+	}
+	json_decref(names);
 }
 
 static void add_teams(const struct store *s, json_t *list)
@@ -389,6 +436,7 @@ json_t *store_remains(const struct store *s, const char *team)
 		add_remains(list, "team", team, dir);
 		return list;
 	}
+	add_runs(s, list);
 	add_teams(s, list);
 	add_remains(list, "cache", "packages", path);
 	return list;

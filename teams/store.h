@@ -63,11 +63,16 @@ void store_unlock(const struct store *s, const char *team);
 /* Names of the teams which have a runtime folder, sorted: a JSON array of
  * strings, the caller's. */
 json_t *store_list(const struct store *s);
+/* The same of the teams which have anything below `run`: the folder, or a file beside it alone. Such a
+ * file is a team's that begins or ends just now, or was left by processes that were killed. */
+json_t *store_list_left(const struct store *s);
 
 /* What is left of teams that are not up, and the cache of packages, or of @team alone: an array
- * of {"kind": "team" or "cache", "name", "path", "size_bytes"}, the caller's. */
+ * of {"kind": "run", "team" or "cache", "name", "path", "size_bytes"}, the caller's. "run" is what lies
+ * below the runtime folder; @path is there an example. It is listed for all teams only. */
 json_t *store_remains(const struct store *s, const char *team);
-/* Removes one of them. Returns 0; -EWOULDBLOCK when the team has come up; -errno. */
+/* Removes one of them; "run" is reap_left()'s (teams/reap.h). Returns 0; -EWOULDBLOCK when the team has
+ * come up; -errno. */
 int store_remains_remove(const struct store *s, const json_t *remains);
 
 /* The folder `home`, by the environment alone: nothing is looked at or made. The caller frees. */

@@ -186,6 +186,28 @@ START_TEST(test_the_control_group_goes_too)
 }
 END_TEST
 
+/* An empty lock as an interrupted command leaves it, and a killed team's folder; "t" is held, and stays. */
+START_TEST(test_all_that_nobody_holds_goes)
+{
+	CLEANUP(free) char *cut = store_lock_path(&store, "cut");
+	CLEANUP(free) char *dead = store_run_dir(&store, "dead");
+	CLEANUP(free) char *held = store_run_dir(&store, "t");
+	struct holder h = holder_new(true);
+
+	ck_assert_int_eq(file_write_all(cut, "", 0, 0600), 0);
+	ck_assert_int_eq(dir_make_all(dead, 0700), 0);
+	ck_assert_int_eq(dir_make_all(held, 0700), 0);
+	reap_all_left(&store);
+	ck_assert_int_lt(access(cut, F_OK), 0);
+	ck_assert_int_lt(access(dead, F_OK), 0);
+	ck_assert_int_eq(access(held, F_OK), 0);
+	ck_assert(lives(&h));
+	holder_end(&h);
+	reap_all_left(&store);
+	ck_assert_int_lt(access(store.run, F_OK), 0);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("reap");
@@ -198,6 +220,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, test_no_lock_is_no_owner);
 	tcase_add_test(t, test_a_noted_socket_goes_too);
 	tcase_add_test(t, test_the_control_group_goes_too);
+	tcase_add_test(t, test_all_that_nobody_holds_goes);
 	suite_add_tcase(s, t);
 	return s;
 }

@@ -293,6 +293,51 @@ START_TEST(what_is_left_is_that_of_teams_which_are_not_up)
 }
 END_TEST
 
+/* Whose rows of kind "run" there are, each name followed by a space. To free. */
+static char *runs_left(void)
+{
+	json_t *list = store_remains(&store, NULL), *o;
+	char *text = str_dup("");
+	size_t i;
+
+	json_array_foreach(list, i, o) {
+		CLEANUP(free) char *before = text;
+
+		text = strcmp(json_string_value(json_object_get(o, "kind")), "run") != 0 ?
+			       str_dup(before) :
+			       str_printf("%s%s ", before, json_string_value(json_object_get(o, "name")));
+		ck_assert_int_eq(access(json_string_value(json_object_get(o, "path")), F_OK), 0);
+	}
+	json_decref(list);
+	return text;
+}
+
+/* A folder, a lock alone, notes alone: what nobody holds is left, and looking at it changes nothing. */
+START_TEST(what_lies_below_the_runtime_folder_is_left_too)
+{
+	CLEANUP(free) char *first = NULL;
+	CLEANUP(free) char *again = NULL;
+	json_t *left;
+	int fd;
+
+	lay("xdg/muster/dead/control", "");
+	lay("xdg/muster/dead.lock", "supervisor 1 1\njanitor 1 1\n");
+	lay("xdg/muster/cut.lock", "");
+	lay("xdg/muster/mine.note", "");
+	ck_assert_int_eq(locks(&fd), 0); /* "web": it comes up, its folder is not there yet */
+	left = store_list_left(&store);
+	ck_assert_uint_eq(json_array_size(left), 3);
+	ck_assert_str_eq(json_string_value(json_array_get(left, 1)), "dead");
+	json_decref(left);
+	first = runs_left();
+	again = runs_left();
+	ck_assert_str_eq(first, "cut dead ");
+	ck_assert_str_eq(again, "cut dead ");
+	ck_assert(is_there("xdg/muster/cut.lock") && is_there("xdg/muster/web.lock"));
+	(void)close(fd);
+}
+END_TEST
+
 static Suite *make_suite(void)
 {
 	Suite *s = suite_create("store");
@@ -309,6 +354,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_new_run_finds_nothing_of_the_last);
 	tcase_add_test(t, teams_are_listed_by_name);
 	tcase_add_test(t, what_is_left_is_that_of_teams_which_are_not_up);
+	tcase_add_test(t, what_lies_below_the_runtime_folder_is_left_too);
 	suite_add_tcase(s, t);
 	return s;
 }
