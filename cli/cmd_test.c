@@ -3,7 +3,8 @@
  *
  * A team of a FILE is in the foreground: when this process is killed, it goes too. The report's
  * file is opened before anything starts, and written also when the set-up fails, which is then
- * the one test that failed. */
+ * the one test that failed. When nobody reads the output any more, the run ends, and the team of a FILE is
+ * torn down; the report then has the rest as skipped. */
 #include "cli/commands.h"
 #include "cli/up.h"
 #include "teams/test_run.h"
@@ -101,14 +102,16 @@ static int run_tests(const struct team *team, const struct test_options *opt, in
 {
 	nsec_t until = opt->timeout_ns > 0 ? clock_now() + opt->timeout_ns : NSEC_NEVER;
 	struct test_outcomes all;
-	int status;
+	int status, r;
 
-	test_run_all(fd, team, until, report, (void *)(uintptr_t)opt, &all);
+	r = test_run_all(fd, team, until, STDOUT_FILENO, report, (void *)(uintptr_t)opt, &all);
 	status = write_reports(opt, team, &all);
 	if (up && !opt->keep && up_end(up) != 0 && status == 0)
 		status = cli_fail(EXIT_FAILED, "team %s: tearing it down failed", team->name);
 	print_sum(opt, &all);
-	if (status == 0 && all.n_passed != all.n)
+	if (r == -EPIPE)
+		status = EXIT_READER_GONE;
+	else if (status == 0 && all.n_passed != all.n)
 		status = EXIT_FAILED;
 	test_outcomes_done(&all);
 	return status;

@@ -83,18 +83,28 @@ static int take(int fd, json_int_t id, client_part_fn *fn, void *ctx, json_t **r
 	return 0;
 }
 
-/* Waits for input until @until. Returns whether there is some (the end, too), or -errno. */
-static int wait_input(int fd, nsec_t until)
+/* Waits for input until @until. Returns whether there is some (the end, too); -ECANCELED when nobody reads
+ * @reader_fd; -errno. */
+static int wait_input(int fd, int reader_fd, nsec_t until)
 {
-	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct pollfd p[] = { { .fd = fd, .events = POLLIN }, { .fd = reader_fd } };
 	nsec_t left = nsec_max(until - clock_now(), 0);
 	struct timespec ts = { .tv_sec = left / NSEC_PER_SEC, .tv_nsec = left % NSEC_PER_SEC };
-	int n = ppoll(&p, 1, &ts, NULL);
+	int n = ppoll(p, 2, &ts, NULL);
 
-	return n < 0 && errno != EINTR ? -errno : n > 0;
+	if (n < 0 && errno != EINTR)
+		return -errno;
+	if (n > 0 && p[1].revents)
+		return -ECANCELED;
+	return n > 0;
 }
 
 int client_call(int fd, json_t *msg, client_part_fn *fn, void *ctx, json_t **ret_reply)
+{
+	return client_call_read(fd, msg, -1, fn, ctx, ret_reply);
+}
+
+int client_call_read(int fd, json_t *msg, int reader_fd, client_part_fn *fn, void *ctx, json_t **ret_reply)
 {
 	json_int_t id = next_id();
 	struct client_pulse pulse;
@@ -105,7 +115,7 @@ int client_call(int fd, json_t *msg, client_part_fn *fn, void *ctx, json_t **ret
 	json_decref(msg);
 	client_pulse_heard(&pulse, clock_now());
 	while (r == 0) {
-		r = wait_input(fd, client_pulse_at(&pulse));
+		r = wait_input(fd, reader_fd, client_pulse_at(&pulse));
 		if (r == 0)
 			r = client_pulse_due(&pulse, fd, clock_now());
 		else if (r > 0) {
@@ -126,7 +136,7 @@ int client_call_within(int fd, json_t *msg, nsec_t limit_ns, json_t **ret_reply)
 	r = control_write_msg(fd, msg);
 	json_decref(msg);
 	while (r == 0) {
-		r = wait_input(fd, until);
+		r = wait_input(fd, -1, until);
 		if (r > 0)
 			r = take(fd, id, NULL, NULL, ret_reply);
 		else if (r == 0 && clock_now() >= until)
@@ -149,8 +159,14 @@ int client_reply_status(json_t *reply, const char **ret_error)
 
 void client_wait(nsec_t duration_ns)
 {
+	(void)client_wait_read(duration_ns, -1);
+}
+
+bool client_wait_read(nsec_t duration_ns, int reader_fd)
+{
+	struct pollfd p = { .fd = reader_fd };
 	struct timespec ts = { .tv_sec = duration_ns / NSEC_PER_SEC,
 			       .tv_nsec = duration_ns % NSEC_PER_SEC };
 
-	(void)ppoll(NULL, 0, &ts, NULL);
+	return ppoll(&p, 1, &ts, NULL) <= 0;
 }

@@ -37,6 +37,10 @@ int client_open(const struct store *store, const char *team, int *ret_fd);
  * for CLIENT_SILENCE_S, -errno. */
 int client_call(int fd, json_t *msg, client_part_fn *fn, void *ctx, json_t **ret_reply);
 
+/* As client_call(), for a caller whose output goes to @reader_fd, a pipe or a socket: -ECANCELED as soon as
+ * nobody reads that any more; the supervisor may be at it still. -1: no such output. */
+int client_call_read(int fd, json_t *msg, int reader_fd, client_part_fn *fn, void *ctx, json_t **ret_reply);
+
 /* A question whose answer takes no time: -ETIMEDOUT when none came within @limit_ns. */
 int client_call_within(int fd, json_t *msg, nsec_t limit_ns, json_t **ret_reply);
 
@@ -45,5 +49,7 @@ int client_reply_status(json_t *reply, const char **ret_error);
 
 /* Waits until @duration_ns passed, or a signal came. */
 void client_wait(nsec_t duration_ns);
+/* The same, or until nobody reads what is written to @reader_fd (-1: none). Returns whether somebody does. */
+bool client_wait_read(nsec_t duration_ns, int reader_fd);
 
 #endif

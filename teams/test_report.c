@@ -102,7 +102,7 @@ void test_report_tap(const struct test_outcomes *o, struct bytes *ret)
 
 		bytes_printf(ret, "%sok %zu - ", x->passed || x->skipped ? "" : "not ", i + 1);
 		tap_text(ret, x->test->name, " ");
-		bytes_append_str(ret, x->skipped ? " # SKIP the team did not come up\n" : "\n");
+		bytes_append_str(ret, x->skipped ? " # SKIP it was not run\n" : "\n");
 		if (!x->passed && !x->skipped) {
 			bytes_append_str(ret, "# ");
 			tap_text(ret, x->why, "\n# ");

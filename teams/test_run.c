@@ -2,7 +2,8 @@
  *
  * A check is run again while `retry` lasts; its timeout bounds each try, in
  * the guest (the supervisor ends the command). An action that fails is a
- * failed test like any other.
+ * failed test like any other. Whoever reads the output may go away: every wait looks for that
+ * too, and the run ends.
  *
  * Used by: the command test.   Depends on: client.c, test_match.c. */
 #include "teams/test_run.h"
@@ -18,7 +19,15 @@ struct runner {
 	const struct team *team;
 	struct test_outcome *o; /* of the test that runs */
 	nsec_t until; /* when all must have ended */
+	int reader_fd; /* -1: none */
+	bool is_unread; /* nobody reads that any more */
 };
+
+/* Returns at once when nobody reads the output. */
+static void wait_for(struct runner *r, nsec_t duration_ns)
+{
+	r->is_unread |= !client_wait_read(duration_ns, r->reader_fd);
+}
 
 static void on_part(void *ctx, json_t *msg)
 {
@@ -36,8 +45,9 @@ static json_t *ask(struct runner *r, json_t *msg)
 {
 	const char *error;
 	json_t *reply = NULL;
-	int status = client_call(r->fd, msg, on_part, r, &reply);
+	int status = client_call_read(r->fd, msg, r->reader_fd, on_part, r, &reply);
 
+	r->is_unread |= status == -ECANCELED;
 	if (status < 0) {
 		r->o->why = str_printf("the team's supervisor is gone (%s)", strerror(-status));
 		return NULL;
@@ -80,11 +90,11 @@ static void run_check_on(struct runner *r, size_t vm)
 	nsec_t until = nsec_min(clock_now() + t->retry_for_ns, r->until);
 
 	r->o->n_tries = 0;
-	for (;;) {
+	while (!r->is_unread) {
 		try_check(r, vm);
 		if (!r->o->why || clock_now() + t->retry_every_ns > until || t->retry_for_ns == 0)
 			return;
-		client_wait(t->retry_every_ns);
+		wait_for(r, t->retry_every_ns);
 	}
 }
 
@@ -141,7 +151,7 @@ static void run_link(struct runner *r)
 	if (t->link_up && !link_op(r, "up", 0))
 		return;
 	if (t->link_flap_ns > 0 && link_op(r, "flap", t->link_flap_ns))
-		client_wait(t->link_flap_ns);
+		wait_for(r, t->link_flap_ns);
 }
 
 /* VMs are stopped in reverse order. */
@@ -170,7 +180,7 @@ static void run_one(struct runner *r)
 		run_link(r);
 		break;
 	case TEST_WAIT:
-		client_wait(nsec_min(r->o->test->wait_ns, r->until - clock_now()));
+		wait_for(r, nsec_min(r->o->test->wait_ns, r->until - clock_now()));
 		break;
 	case TEST_STOP:
 		run_vm_action(r, "stop", true);
@@ -183,8 +193,22 @@ static void run_one(struct runner *r)
 	}
 }
 
-void test_run_all(int fd, const struct team *t, nsec_t until, test_report_fn *fn, void *ctx,
-		  struct test_outcomes *ret)
+/* The tests from @from on are not run to their end. */
+static void skip(struct test_outcomes *all, const struct team *t, size_t from)
+{
+	for (size_t i = from; i < t->n_tests; i++) {
+		struct test_outcome *o = &all->list[i];
+
+		o->test = &t->tests[i];
+		o->skipped = true;
+		free(o->why);
+		o->why = NULL;
+		all->n_skipped++;
+	}
+}
+
+int test_run_all(int fd, const struct team *t, nsec_t until, int reader_fd, test_report_fn *fn, void *ctx,
+		 struct test_outcomes *ret)
 {
 	*ret = (struct test_outcomes){ .list = calloc(t->n_tests + 1, sizeof *ret->list),
 				       .n = t->n_tests };
@@ -192,17 +216,24 @@ void test_run_all(int fd, const struct team *t, nsec_t until, test_report_fn *fn
 		abort();
 	for (size_t i = 0; i < t->n_tests; i++) {
 		struct test_outcome *o = &ret->list[i];
-		struct runner r = { .fd = fd, .team = t, .o = o, .until = until };
+		struct runner r = { .fd = fd, .team = t, .o = o, .until = until, .reader_fd = reader_fd };
 		nsec_t start = clock_now();
 
 		o->test = &t->tests[i];
-		run_one(&r);
+		wait_for(&r, 0);
+		if (!r.is_unread)
+			run_one(&r);
+		if (r.is_unread) {
+			skip(ret, t, i);
+			return -EPIPE;
+		}
 		o->duration_ns = clock_now() - start;
 		o->passed = !o->why;
 		ret->n_passed += o->passed;
 		if (fn)
 			fn(ctx, i, o);
 	}
+	return 0;
 }
 
 void test_run_none(const struct team *t, const char *why, nsec_t duration_ns, struct test_outcomes *ret)

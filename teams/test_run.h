@@ -10,7 +10,7 @@
 
 struct test_outcome {
 	const struct team_test *test; /* borrowed */
-	bool passed, skipped; /* @skipped: it was not run, since the team did not come up */
+	bool passed, skipped; /* @skipped: it was not run to its end: the team did not come up, or the run ended before */
 	nsec_t duration_ns;
 	unsigned n_tries;
 	char *why; /* what was wrong; NULL when it passed; owned */
@@ -28,9 +28,11 @@ typedef void test_report_fn(void *ctx, size_t index, const struct test_outcome *
 
 /* @fd: from client_open(). @until: when all must have ended: what runs then fails, and what
  * would begin later; NSEC_NEVER for no bound. Runs all, whatever fails; when the supervisor
- * goes away the rest fails with that reason. */
-void test_run_all(int fd, const struct team *t, nsec_t until, test_report_fn *fn, void *ctx,
-		  struct test_outcomes *ret);
+ * goes away the rest fails with that reason.
+ * @reader_fd: where @fn writes to, a pipe perhaps; -1: nowhere. The run ends as soon as nobody reads it.
+ * Returns 0; -EPIPE for such an end: the test under way and the rest are skipped. */
+int test_run_all(int fd, const struct team *t, nsec_t until, int reader_fd, test_report_fn *fn, void *ctx,
+		 struct test_outcomes *ret);
 /* The outcomes of a team that did not come up: the test "set-up" failed with @why after
  * @duration_ns, and none of the team's own was run. */
 void test_run_none(const struct team *t, const char *why, nsec_t duration_ns, struct test_outcomes *ret);
