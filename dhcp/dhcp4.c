@@ -40,6 +40,7 @@ struct dhcp4 {
 	struct held_queue held;
 	bool told_empty, told_unrecorded;
 	struct dhcp4_msg msg; /* the one that is answered */
+	bool is_routed; /* it came through a router */
 	struct dhcp4_build build;
 	uint8_t payload[DHCP4_REPLY_MAX];
 };
@@ -104,7 +105,7 @@ static bool on_link(const struct dhcp4_config *c, uint32_t addr)
 	return net_of(c, addr) == net_of(c, c->server);
 }
 
-/* Where a reply goes (RFC 2131 §4.1). A NAK has neither address, so it is a broadcast, made so by the relay where
+/* Where a reply goes (RFC 2131 §4.1). A client that renews from behind a router has no MAC on this link. A NAK has neither address, so it is a broadcast, made so by the relay where
  * there is one. */
 static struct dhcp4_reply address_reply(const struct dhcp4 *s)
 {
@@ -115,9 +116,10 @@ static struct dhcp4_reply address_reply(const struct dhcp4 *s)
 	if (in->giaddr) {
 		r.to = in->giaddr;
 		r.to_port = DHCP4_SERVER_PORT;
-		r.is_to_relay = true;
+		r.resolve = true;
 	} else if (out->ciaddr) {
 		r.to = out->ciaddr;
+		r.resolve = s->is_routed;
 	} else if (in->flags & DHCP4_FLAG_BROADCAST || !out->yiaddr) {
 		r.to = ALL;
 		memset(r.to_mac.b, 0xff, MAC_LEN);
@@ -460,7 +462,8 @@ static void dispatch(struct dhcp4 *s, const struct request *q)
 	}
 }
 
-void dhcp4_input(struct dhcp4 *s, uint32_t src, const uint8_t *payload, size_t len, nsec_t now)
+void dhcp4_input(struct dhcp4 *s, uint32_t src, const struct mac_addr *hop, const uint8_t *payload, size_t len,
+		 nsec_t now)
 {
 	struct request q;
 
@@ -480,6 +483,7 @@ void dhcp4_input(struct dhcp4 *s, uint32_t src, const uint8_t *payload, size_t l
 		s->counters.n_ignored++;
 		return;
 	}
+	s->is_routed = hop && !mac_equal(hop, &q.client.mac);
 	dispatch(s, &q);
 }
 

@@ -23,7 +23,7 @@ enum { DHCP4_SERVER_PORT = 67, DHCP4_CLIENT_PORT = 68 };
 struct dhcp4_reply {
 	uint32_t from, to; /* to 255.255.255.255: a broadcast, and to_mac is that of Ethernet */
 	uint16_t to_port;
-	bool is_to_relay; /* to_mac is not known: the caller resolves @to */
+	bool resolve; /* to a relay, or a client behind a router: to_mac is not known, the caller resolves @to */
 	struct mac_addr to_mac;
 	const uint8_t *payload;
 	size_t len;
@@ -63,8 +63,9 @@ int dhcp4_new(const struct dhcp4_config *config, const struct dhcp4_host *host, 
 	      struct dhcp4 **ret_server);
 struct dhcp4 *dhcp4_free(struct dhcp4 *s); /* accepts NULL; returns NULL */
 
-/* Takes the payload of one datagram. @src: its sender's address; 0: none. */
-void dhcp4_input(struct dhcp4 *s, uint32_t src, const uint8_t *payload, size_t len, nsec_t now);
+/* Takes the payload of one datagram. @src: its sender's address; 0: none. @hop: the source of its frame, which is a
+ * router's where it is not the client's; NULL: the client's. */
+void dhcp4_input(struct dhcp4 *s, uint32_t src, const struct mac_addr *hop, const uint8_t *payload, size_t len, nsec_t now);
 /* Records up to @seq are durable: sends the replies that waited for them. */
 void dhcp4_durable(struct dhcp4 *s, uint64_t seq);
 /* Ends what is due. */

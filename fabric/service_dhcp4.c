@@ -58,7 +58,7 @@ static void send(void *ctx, const struct dhcp4_reply *r)
 	struct service_dhcp4 *d = ctx;
 	const struct station_to to = { .src = ipv4(r->from),
 				       .dst = ipv4(r->to),
-				       .mac = r->is_to_relay ? NULL : &r->to_mac };
+				       .mac = r->resolve ? NULL : &r->to_mac };
 
 	/* What cannot be sent is asked for again. */
 	(void)station_send_udp(d->station, &to, DHCP4_SERVER_PORT, r->to_port, r->payload, r->len, d->now);
@@ -95,7 +95,7 @@ static void take(void *ctx, const struct packet *p, nsec_t now)
 	if (!senders_admit(d->senders, &p->eth_src, now))
 		return;
 	d->now = now;
-	dhcp4_input(d->server, load_be32(p->src.b), p->data + p->payload, p->payload_len, now);
+	dhcp4_input(d->server, load_be32(p->src.b), &p->eth_src, p->data + p->payload, p->payload_len, now);
 }
 
 static nsec_t next(const void *ctx)

@@ -43,7 +43,8 @@ static void on_lease(void *ctx, enum service_event event, const struct service_l
 {
 	struct services *v = ctx;
 
-	if (l->lease && (event == SERVICE_LEASE_NEW || event == SERVICE_LEASE_KNOWN))
+	/* A client that is no station of the network is behind a relay: its address is asked for. */
+	if (l->vm && (event == SERVICE_LEASE_NEW || event == SERVICE_LEASE_KNOWN))
 		station_neighbour_set(v->station, &l->ip, &l->lease->mac, now);
 	if (l->lease && v->dns)
 		service_dns_lease(v->dns, event, l);

@@ -81,6 +81,8 @@ static void on_event(void *ctx, enum dhcp4_event event, const struct lease *l)
 
 static const struct dhcp4_host host = { .send = on_send, .record = on_record, .event = on_event };
 
+static const struct mac_addr *hop; /* of the messages to come */
+
 static void setup(void)
 {
 	range = (struct lease_range){ NET + 10, NET + 13 };
@@ -112,6 +114,7 @@ static void setup(void)
 			    .quarantine_ns = 600 * S },
 	};
 	durable = UINT64_MAX;
+	hop = NULL;
 	disk_full = false;
 	n_replies = 0;
 	memset(n_events, 0, sizeof n_events);
@@ -135,7 +138,7 @@ static void send_msg(const struct client_msg *m, uint32_t src, nsec_t now)
 	memcpy(exact, buf, len);
 	where = (struct dhcp4_reply){ 0 };
 	out.type = DHCP4_NONE;
-	dhcp4_input(server, src, exact, len, now);
+	dhcp4_input(server, src, hop, exact, len, now);
 	free(exact);
 }
 
@@ -203,7 +206,7 @@ START_TEST(four_ways)
 	ck_assert(IS(1, "\xff\xff\xff\0") && IS(3, "\x0a\0\0\1") && IS(6, "\x0a\0\0\1\t\t\t\t") && IS(15, "lab.test"));
 	ck_assert(!dhcp4_has(&out, 42) && !dhcp4_has(&out, 44) &&
 		  dhcp4_has(&out, 43)); /* only what was asked, or always */
-	ck_assert(where.to == NET + 10 && where.to_port == 68 && where.to_mac.b[5] == 9 && !where.is_to_relay);
+	ck_assert(where.to == NET + 10 && where.to_port == 68 && where.to_mac.b[5] == 9 && !where.resolve);
 	ck_assert_uint_eq(n_events[DHCP4_LEASE_NEW], 1);
 	ck_assert_uint_eq(out.head.siaddr, 0);
 }
@@ -313,7 +316,7 @@ START_TEST(a_relay_is_answered)
 	struct client_msg m = relayed;
 
 	send_msg(&m, NET + 254, 0);
-	ck_assert(out.type == DHCP4_OFFER && where.to == NET + 254 && where.to_port == 67 && where.is_to_relay);
+	ck_assert(out.type == DHCP4_OFFER && where.to == NET + 254 && where.to_port == 67 && where.resolve);
 	ck_assert(out.head.giaddr == NET + 254 && IS(82, "\x01\x06port 3"));
 	ck_assert_int_eq(memcmp(where.payload + where.len - 1, "\0", 1), 0);
 	m.giaddr = 0xc0a80101; /* a link that this server does not serve */
@@ -336,6 +339,22 @@ START_TEST(a_relay_is_answered)
 	m.options_len = 10;
 	send_msg(&m, 0, 0); /* a NAK, which the relay is to broadcast */
 	ck_assert(out.type == DHCP4_NAK && where.to == NET + 254 && out.head.flags & DHCP4_FLAG_BROADCAST);
+}
+END_TEST
+
+START_TEST(a_renewal_through_a_router_is_resolved)
+{
+	static const struct mac_addr own = { { 2, 0, 0, 0, 0, 1 } }, router = { { 2, 0, 0, 0, 0, 99 } };
+
+	(void)obtain(1, 0);
+	hop = &own;
+	say(DHCP4_REQUEST, 1, NET + 10, 0, 0, 1800 * S);
+	ck_assert(out.type == DHCP4_ACK && where.to == NET + 10 && !where.resolve);
+	hop = &router;
+	say(DHCP4_REQUEST, 1, NET + 10, 0, 0, 1900 * S);
+	ck_assert(out.type == DHCP4_ACK && where.to == NET + 10 && where.to_port == 68 && where.resolve);
+	say(DHCP4_DISCOVER, 2, 0, 0, 0, 1900 * S); /* without an address it answers no ARP */
+	ck_assert(out.type == DHCP4_OFFER && !where.resolve && where.to_mac.b[5] == 2);
 }
 END_TEST
 
@@ -520,10 +539,10 @@ START_TEST(who_is_not_served)
 	send_msg(&from_server, 0, 0);
 	len = client_bytes(&client_discovers[0], 300, buf);
 	buf[0] = DHCP4_BOOTREPLY;
-	dhcp4_input(server, 0, buf, len, 0);
+	dhcp4_input(server, 0, NULL, buf, len, 0);
 	buf[0] = 1, buf[1] = 32; /* IP over InfiniBand */
-	dhcp4_input(server, 0, buf, len, 0);
-	dhcp4_input(server, 0, buf, 0, 0);
+	dhcp4_input(server, 0, NULL, buf, len, 0);
+	dhcp4_input(server, 0, NULL, buf, 0, 0);
 	ck_assert_uint_eq(n_replies, 0);
 	ck_assert(dhcp4_counters(server)->n_bootp == 1 && dhcp4_counters(server)->n_malformed == 2 &&
 		  dhcp4_counters(server)->n_ignored == 5);
@@ -649,6 +668,7 @@ static Suite *make_suite(void)
 		declined_and_released,
 		informed,
 		a_relay_is_answered,
+		a_renewal_through_a_router_is_resolved,
 		flags_decide_on_broadcast,
 		what_dhclient_asks_for,
 		the_mask_stands_before_the_router,

@@ -78,9 +78,12 @@ START_TEST(a_strangers_lease_has_the_first_label_of_what_it_calls_itself)
 {
 	struct mac_addr mac = net_mac(2);
 	char got[DNS_NAME_TEXT_SIZE], from[IP_STR_SIZE];
+	struct ip_addr ip;
 
 	begin();
 	(void)snprintf(from, sizeof from, "%s", text_of(net_lease(&w, 2, &mac, NULL, "printer.example.com")));
+	ip = net_ip(from);
+	net_arp(&w, 2, &ip);
 	ck_assert_int_eq(net_ask(&w, 2, from, "printer.lab.test", DNS_A, got), DNS_NOERROR);
 	ck_assert_str_eq(got, from);
 	/* It never gets the name of a VM. */
@@ -289,6 +292,32 @@ START_TEST(a_relay_is_answered_at_its_address)
 }
 END_TEST
 
+START_TEST(a_renewal_through_a_router_is_answered_there)
+{
+	struct mac_addr behind = { { 2, 9, 9, 9, 9, 9 } }, router = net_mac(1);
+	char got[DNS_NAME_TEXT_SIZE];
+	uint32_t addr;
+	struct ip_addr ip;
+	struct dhcp4_msg reply;
+	struct packet p;
+
+	begin();
+	addr = net_lease(&w, 1, &behind, NULL, NULL);
+	ip = net_ip(text_of(addr));
+	/* A lease of a MAC that is no station's does not tell where the address is. */
+	ck_assert_int_eq(net_ask(&w, 1, text_of(addr), "alpha", DNS_A, got), -1);
+	net_arp(&w, 1, &ip); /* the router answers for what is behind it */
+	net_forget(&w);
+	net_dhcp(&w, 1, &(struct net_dhcp){ .type = DHCP4_REQUEST, .mac = behind, .ciaddr = addr });
+	net_run(&w, 50 * NSEC_PER_MSEC);
+	ck_assert(net_dhcp_reply(&w, 1, &reply, &p) && reply.type == DHCP4_ACK);
+	ck_assert(mac_equal(&p.eth_dst, &router));
+	ck_assert(ip_equal(&p.dst, &ip));
+	ck_assert_uint_eq(p.dst_port, 68);
+	end();
+}
+END_TEST
+
 /* ---- records ------------------------------------------------------------------------- */
 
 static uint64_t on_record(void *ctx, const struct lease_record *r)
@@ -416,6 +445,7 @@ START_TEST(a_lease_that_was_offered_is_acknowledged_after_a_load)
 	struct mac_addr stranger = net_mac(2);
 	struct dhcp4_msg reply;
 	struct packet p;
+	struct ip_addr ip;
 
 	begin();
 	(void)snprintf(from, sizeof from, "%s", text_of(net_lease(&w, 2, &stranger, NULL, "printer")));
@@ -438,6 +468,8 @@ START_TEST(a_lease_that_was_offered_is_acknowledged_after_a_load)
 	net_attach(&other);
 	net_run(&other, 50 * NSEC_PER_MSEC);
 	ck_assert(net_dhcp_reply(&other, 0, &reply, &p) && reply.type == DHCP4_ACK);
+	ip = net_ip(from);
+	net_arp(&other, 2, &ip);
 	ck_assert_int_eq(net_ask(&other, 2, from, "printer", DNS_A, got), DNS_NOERROR);
 	ck_assert_str_eq(got, from);
 	ck_assert_int_eq(net_ask(&other, 2, from, "alpha", DNS_A, got), DNS_NOERROR);
@@ -508,6 +540,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, a_wrong_question_about_leases_is_refused);
 	tcase_add_test(t, events_are_told_once);
 	tcase_add_test(t, a_relay_is_answered_at_its_address);
+	tcase_add_test(t, a_renewal_through_a_router_is_answered_there);
 	tcase_add_test(t, an_acknowledgement_waits_for_its_record);
 	tcase_add_test(t, leases_from_a_log_have_names);
 	tcase_add_loop_test(t, a_flood_hurts_nobody_else, 0, 2);

@@ -116,7 +116,7 @@ static void step(struct dhcp4 *s, const uint8_t *b, const uint8_t *data, size_t 
 		wire_put_bytes(&w, data, len < 100 ? len : 100);
 	else
 		wire_put_u8(&w, DHCP4_END);
-	dhcp4_input(s, b[6] ? 0 : addr, buf, DHCP4_HEAD_LEN + wire_put_len(&w), now);
+	dhcp4_input(s, b[6] ? 0 : addr, NULL, buf, DHCP4_HEAD_LEN + wire_put_len(&w), now);
 }
 
 static void load_changed(const uint8_t *b)
@@ -154,7 +154,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	MUST(dhcp4_new(&config, &host, &prng, &s) == 0);
 	for (size_t i = STEP; i + STEP <= len; i += STEP)
 		step(s, data + i, data + i, len - i);
-	dhcp4_input(s, 0, data, len, now);
+	dhcp4_input(s, 0, NULL, data, len, now);
 	load_changed(data);
 	dhcp4_free(s);
 	return 0;
