@@ -65,7 +65,8 @@ struct dhcp4 *dhcp4_free(struct dhcp4 *s); /* accepts NULL; returns NULL */
 
 /* Takes the payload of one datagram. @src: its sender's address; 0: none. @hop: the source of its frame, which is a
  * router's where it is not the client's; NULL: the client's. */
-void dhcp4_input(struct dhcp4 *s, uint32_t src, const struct mac_addr *hop, const uint8_t *payload, size_t len, nsec_t now);
+void dhcp4_input(struct dhcp4 *s, uint32_t src, const struct mac_addr *hop, const uint8_t *payload, size_t len,
+		 nsec_t now);
 /* Records up to @seq are durable: sends the replies that waited for them. */
 void dhcp4_durable(struct dhcp4 *s, uint64_t seq);
 /* Ends what is due. */
