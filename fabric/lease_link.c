@@ -3,7 +3,7 @@
  * The queue is a ring of encoded records, in the order of their sequence numbers: (durable, seq]. Those up to `sent`
  * are with the keeper.
  *
- * Used by: fabric/process.c.   Depends on: fabric/lease_wire.h. */
+ * Used by: fabric/kept_leases.c.   Depends on: fabric/lease_wire.h. */
 #include "fabric/lease_link.h"
 
 #include "core/cleanup.h"
@@ -70,10 +70,12 @@ struct lease_link *lease_link_free(struct lease_link *l)
 
 static void lose(struct lease_link *l, const char *why)
 {
-	(void)close(take_fd(&l->fd));
+	int fd = take_fd(&l->fd);
+
 	l->may_send = l->wants_write = false;
 	l->counters.n_lost++;
 	l->host->lost(l->host->ctx, why);
+	(void)close(fd);
 }
 
 /* Returns false when the socket takes nothing now, or the keeper is gone. */

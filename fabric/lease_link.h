@@ -27,7 +27,7 @@ struct lease_link_host {
 	void (*durable)(void *ctx, uint64_t seq); /* records up to @seq */
 	/* Records cannot be written: @error is errno, once for each; 0: they can again. */
 	void (*trouble)(void *ctx, int error);
-	/* The keeper is gone. @why: what it did wrong; NULL: it ended. The descriptor is closed. */
+	/* The keeper is gone. @why: what it did wrong; NULL: it ended. The descriptor is closed afterwards. */
 	void (*lost)(void *ctx, const char *why);
 };
 

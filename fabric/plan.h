@@ -108,6 +108,7 @@ struct fabric_plan {
 	size_t n_ports;
 	uint64_t spare_bytes; /* of memory, that links borrow from beyond their shares */
 	uint64_t total_bytes; /* all shares and the spare */
+	bool keeps_leases; /* services give leases only once a process that keeps them is there (fabric/kept_leases.h) */
 	struct services_plan **services; /* its owner's, by network: what service ports borrow; NULL: none */
 };
 

@@ -21,6 +21,7 @@
 #include "core/loop.h"
 #include "core/proc.h"
 #include "core/sandbox.h"
+#include "fabric/kept_leases.h"
 #include "fabric/requests.h"
 #include "fabric/services.h"
 
@@ -60,6 +61,8 @@ struct process {
 	uint64_t n_untold; /* peers that came or went too often to be told of */
 	struct budget lease_words, vm_lease_words;
 	uint64_t n_leases_untold;
+	struct kept_leases_host leases_host;
+	struct kept_leases *leases; /* NULL: they are not kept */
 	bool quit;
 	int status;
 };
@@ -131,6 +134,26 @@ static void on_lease(void *ctx, const struct fabric_port *port, enum service_eve
 	json_decref(msg);
 }
 
+static nsec_t now_of(void *ctx)
+{
+	const struct process *p = ctx;
+
+	return fabric_time(p->fabric, clock_now());
+}
+
+static void on_trouble(void *ctx, int error)
+{
+	struct process *p = ctx;
+	json_t *msg;
+
+	if (!p->control)
+		return;
+	msg = json_pack("{s:s,s:s?}", "event", "leases", "error", error ? strerror(error) : NULL);
+	if (control_send(p->control, msg, NULL, 0) < 0)
+		p->quit = true;
+	json_decref(msg);
+}
+
 /* An answer that cannot be sent ends the fabric: its supervisor would wait for it. */
 static void send_answer(void *ctx, json_t *answer)
 {
@@ -143,7 +166,7 @@ static void send_answer(void *ctx, json_t *answer)
 static void on_control(void *ctx, struct control *c, json_t *msg, int *fds, int n_fds, int status)
 {
 	struct process *p = ctx;
-	struct fabric_asked asked = { .fabric = p->fabric, .real = clock_now() };
+	struct fabric_asked asked = { .fabric = p->fabric, .leases = p->leases, .real = clock_now() };
 	struct verb_call call = { .answer = send_answer, .answer_ctx = p, .msg = msg, .fds = fds, .n_fds = n_fds };
 
 	if (!msg) {
@@ -181,6 +204,11 @@ static int set_up(struct process *p, const struct fabric_config *cfg)
 	if (r < 0)
 		return r;
 	control_set_limits(p->control, &control_limits);
+	p->leases_host = (struct kept_leases_host){ .ctx = p, .now = now_of, .trouble = on_trouble };
+	if (cfg->plan->keeps_leases)
+		r = kept_leases_new(p->fabric, p->loop, &p->leases_host, &p->leases);
+	if (r < 0)
+		return r;
 	p->kicks = calloc(cfg->plan->n_ports + 1, sizeof *p->kicks);
 	if (!p->kicks)
 		return -ENOMEM;
@@ -204,9 +232,12 @@ static void run(struct process *p)
 	unsigned rounds = 0;
 
 	while (!p->quit) {
+		bool has_more = fabric_step(f, fabric_time(f, clock_now()));
 		nsec_t until;
 
-		if (fabric_step(f, fabric_time(f, clock_now()))) {
+		if (p->leases)
+			kept_leases_flush(p->leases);
+		if (has_more) {
 			if (++rounds % BUSY_ROUNDS == 0)
 				(void)loop_step(p->loop, 0);
 			continue;
@@ -279,6 +310,7 @@ int fabric_run(const struct fabric_config *cfg)
 		flush(&p);
 	}
 	p.control = control_free(p.control);
+	p.leases = kept_leases_free(p.leases);
 	p.loop = loop_free(p.loop);
 	p.fabric = fabric_free(p.fabric);
 	free(p.kicks);

@@ -10,6 +10,9 @@
  *   {"event":"lease","network":I,"what":WORD,"address":..,"mac":..,"hostname":..,"vm":..,"untold":N}
  *     WORD is one of service_event_str(); "vm" is there when the MAC is that of a VM's NIC; without a lease all between
  *     is left out. Of many in a short time, ten a second are told.
+ * And of what keeps leases:
+ *   {"event":"leases","error":TEXT}
+ *     They cannot be recorded; null: they can again.
  * When control_fd ends, the fabric ends. */
 #ifndef MUSTER_FABRIC_PROCESS_H
 #define MUSTER_FABRIC_PROCESS_H

@@ -7,6 +7,7 @@
 #include "fabric/requests.h"
 
 #include "core/bytes.h"
+#include "fabric/kept_leases.h"
 #include "fabric/services.h"
 
 #include <errno.h>
@@ -186,6 +187,26 @@ static void do_tell_leases(struct verb_call *call)
 	verb_answer(call, NULL);
 }
 
+static void do_keep_leases(struct verb_call *call)
+{
+	const struct fabric_asked *asked = call->ctx;
+	int r;
+
+	if (call->n_fds == 0) {
+		refuse(call, "no descriptor came with the request");
+		return;
+	}
+	if (!asked->leases) {
+		refuse(call, "the plan keeps no leases");
+		return;
+	}
+	r = kept_leases_attach(asked->leases, take_fd(&call->fds[0]));
+	if (r < 0)
+		verb_refuse(call, NOT_NOW, strerror(-r));
+	else
+		verb_answer(call, NULL);
+}
+
 static json_t *services_json(const struct fabric *f)
 {
 	json_t *list = json_array();
@@ -207,10 +228,13 @@ static json_t *services_json(const struct fabric *f)
 
 static void do_counters(struct verb_call *call)
 {
+	const struct fabric_asked *asked = call->ctx;
 	json_t *books = fabric_counters(fabric_of(call), now_of(call));
 
 	(void)json_object_set_new(books, "refused", json_integer((json_int_t)*call->n_refused));
 	(void)json_object_set_new(books, "services", services_json(fabric_of(call)));
+	if (asked->leases)
+		(void)json_object_set_new(books, "leases", kept_leases_counters(asked->leases));
 	verb_answer(call, books);
 }
 
@@ -298,6 +322,8 @@ static const struct verb verbs[] = {
 	{ "leases", "the leases of a network by address, from `from` on; `next` of the answer: there are more",
 	  do_leases, 0, 0, { { "network", VERB_U32, true }, { "from", VERB_STRING, false }, { 0 } } },
 	{ "tell-leases", "tells the uplink anew which leases there are", do_tell_leases, 0, 0, { { 0 } } },
+	{ "keep-leases", "takes the socket of a process that keeps leases; one before is let go", do_keep_leases, 0, 1,
+	  { { 0 } } },
 	{ "pause", "frames stay where they are, and time stands still for them", do_pause, 0, 0, { { 0 } } },
 	{ "resume", "they go on", do_resume, 0, 0, { { 0 } } },
 	{ "save", "writes the state of a paused fabric to the descriptor, a file or a pipe; answers its `bytes`",

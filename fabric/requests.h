@@ -16,9 +16,12 @@
 #include "core/verb.h"
 #include "fabric/fabric.h"
 
+struct kept_leases;
+
 /* The `ctx` of a call. */
 struct fabric_asked {
 	struct fabric *fabric; /* borrowed */
+	struct kept_leases *leases; /* borrowed; NULL: leases are not kept */
 	nsec_t real; /* the present by the driver's clock */
 	/* Set by a request, else untouched: the fabric is to end once the answer is sent; after a restore
 	 * that failed in the middle it can only be freed, and has_failed is set too. */

@@ -34,6 +34,8 @@ struct service_dhcp4 {
 	service_event_fn event;
 	void *event_ctx;
 	nsec_t now; /* of the call in hand */
+	bool waits; /* for the leases from before */
+	uint64_t n_early;
 };
 
 static struct ip_addr ipv4(uint32_t addr)
@@ -94,6 +96,10 @@ static void take(void *ctx, const struct packet *p, nsec_t now)
 
 	if (!senders_admit(d->senders, &p->eth_src, now))
 		return;
+	if (d->waits) {
+		d->n_early++;
+		return;
+	}
 	d->now = now;
 	dhcp4_input(d->server, load_be32(p->src.b), &p->eth_src, p->data + p->payload, p->payload_len, now);
 }
@@ -167,6 +173,11 @@ void service_dhcp4_set_record(struct service_dhcp4 *d, service_record_fn fn, voi
 	d->host.record = fn ? record : NULL;
 }
 
+void service_dhcp4_set_waits(struct service_dhcp4 *d, bool waits)
+{
+	d->waits = waits;
+}
+
 void service_dhcp4_durable(struct service_dhcp4 *d, uint64_t seq, nsec_t now)
 {
 	d->now = now;
@@ -205,6 +216,11 @@ const struct dhcp4_counters *service_dhcp4_counters(const struct service_dhcp4 *
 uint64_t service_dhcp4_limited(const struct service_dhcp4 *d)
 {
 	return senders_refused(d->senders);
+}
+
+uint64_t service_dhcp4_early(const struct service_dhcp4 *d)
+{
+	return d->n_early;
 }
 
 uint64_t service_dhcp4_memory_max(const struct dhcp4_config *config)

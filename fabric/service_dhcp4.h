@@ -26,6 +26,9 @@ struct service_dhcp4 *service_dhcp4_free(struct service_dhcp4 *d); /* accepts NU
 typedef uint64_t (*service_record_fn)(void *ctx, const struct lease_record *record);
 /* @record: NULL: leases are not kept. @ctx: borrowed. */
 void service_dhcp4_set_record(struct service_dhcp4 *d, service_record_fn record, void *ctx);
+/* While @waits is set, messages are left alone and counted: the leases from before are not known yet, and what a client
+ * asks for may be another's. */
+void service_dhcp4_set_waits(struct service_dhcp4 *d, bool waits);
 /* Records up to @seq are durable: what waited for them is sent. The station's element has to be moved afterwards. */
 void service_dhcp4_durable(struct service_dhcp4 *d, uint64_t seq, nsec_t now);
 /* Tells of all bound leases as known, after the table was filled from a log (leases_restore()). */
@@ -36,6 +39,7 @@ void service_dhcp4_restored(struct service_dhcp4 *d, nsec_t now);
 struct leases *service_dhcp4_leases(struct service_dhcp4 *d); /* borrowed */
 const struct dhcp4_counters *service_dhcp4_counters(const struct service_dhcp4 *d); /* borrowed */
 uint64_t service_dhcp4_limited(const struct service_dhcp4 *d); /* messages beyond a sender's rate */
+uint64_t service_dhcp4_early(const struct service_dhcp4 *d); /* messages that came while it waited */
 /* What a lease of this service is. @l: borrowed. */
 struct service_lease service_dhcp4_lease(const struct service_dhcp4 *d, const struct lease *l);
 

@@ -291,6 +291,7 @@ static json_t *dhcp4_json(struct service_dhcp4 *d)
 	put(j, "unrecorded", c->n_unrecorded);
 	put(j, "held_dropped", c->n_held_dropped);
 	put(j, "limited", service_dhcp4_limited(d));
+	put(j, "early", service_dhcp4_early(d));
 	put(j, "bound", leases_count(t, LEASE_BOUND));
 	put(j, "declined", leases_count(t, LEASE_DECLINED));
 	return j;
