@@ -58,6 +58,9 @@ int cli_down(const struct store *store, const char *team)
 	if (r == 0)
 		return EXIT_DONE;
 	r = reap_team(store, team, &owner, r != -ENOENT, &why);
+	/* A supervisor that was killed left them for another `up`. */
+	if (r == 0)
+		(void)store_leases_forget(store, team);
 	return r < 0 ? cli_fail(EXIT_FAILED, "%s", why ? why : strerror(-r)) : EXIT_DONE;
 }
 

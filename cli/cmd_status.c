@@ -208,6 +208,22 @@ static void print_uplink(json_t *uplink)
 			  json_string_value(json_object_get(uplink, "why")));
 }
 
+/* Of the process that keeps leases, when there is something to be said. */
+static void print_leases(json_t *leases)
+{
+	long long n = (long long)json_integer_value(json_object_get(leases, "restarts"));
+	const char *why = json_string_value(json_object_get(leases, "why"));
+	const char *error = json_string_value(json_object_get(leases, "error"));
+
+	if (why && json_integer_value(json_object_get(leases, "pid")) == 0)
+		cli_print(stdout, "leases: their process is started anew: %s\n", why);
+	else if (why)
+		cli_print(stdout, "leases: their process was started anew (restarts: %lld), the last time: %s\n", n,
+			  why);
+	if (error)
+		cli_print(stdout, "leases: they cannot be recorded, so there are no new ones: %s\n", error);
+}
+
 /* A second table: what each NIC sent and received, as its guest sees it, and what became of it. */
 static void print_counters(json_t *status)
 {
@@ -263,6 +279,7 @@ static void print_text(json_t *status)
 	print_stations(json_object_get(status, "stations"));
 	print_services(json_object_get(status, "services"));
 	print_uplink(json_object_get(status, "uplink"));
+	print_leases(json_object_get(status, "leases"));
 	json_array_foreach(vms, i, vm)
 		if (json_object_get(vm, "last_crash"))
 			cli_print(stdout, "%s: crashed and was started anew (crashes: %lld), the last time: %s\n",

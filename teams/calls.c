@@ -10,6 +10,7 @@
 
 #include "core/bytes.h"
 #include "core/log.h"
+#include "teams/lease_files.h"
 
 #include <errno.h>
 #include <string.h>
@@ -104,6 +105,8 @@ static void fabric_event(struct supervisor *sup, json_t *msg)
 
 	if (event && strcmp(event, "lease") == 0)
 		lease_event(sup, msg);
+	else if (event && strcmp(event, "leases") == 0)
+		sup_leases_trouble(sup, json_string_value(json_object_get(msg, "error")));
 	else
 		peer_event(sup, msg);
 }

@@ -1,4 +1,5 @@
-/* teams/cgroup.c: a control group for the machines and the fabric of a team, where the host allows one.
+/* teams/cgroup.c: a control group for the machines of a team, its fabric and its other processes with work for guests, where
+ * the host allows one.
  *
  * The group bounds memory and tasks, so that processes which break out of all other bounds cannot
  * take more than their team was to have. The supervisor and the janitor stay outside: the one
@@ -25,6 +26,7 @@
 
 #include "core/bytes.h"
 #include "core/ring.h"
+#include "fabric/lease_keeper.h"
 #include "fabric/process.h"
 #include "teams/services.h"
 #include "teams/team_memory.h"
@@ -50,6 +52,9 @@ enum {
 	MACHINE_ROOM_MIB = 104,
 	UPLINK_ROOM_MIB = 448,
 	UPLINK_TASKS = 4,
+	/* Of the process that keeps leases, beside its tables: both files of a log are read at once. */
+	LEASES_ROOM_MIB = 2 * (LEASE_FILE_MAX >> 20) + 32,
+	LEASES_TASKS = 1,
 	MIB = 1 << 20,
 	FABRIC_TASKS = 16,
 	MACHINE_TASKS = 16, /* beside its processors: the kernel makes some for KVM */
@@ -208,6 +213,10 @@ void cgroup_limits_of(const struct team *team, struct cgroup_limits *ret_limits)
 	}
 	for (size_t i = 0; i < team->n_networks; i++)
 		l.memory_bytes += team->networks[i].services.uplink * UINT64_C(2) * RING_DATA_SIZE;
+	if (services_keep_leases(team)) {
+		l.memory_bytes += services_memory(team) + (uint64_t)LEASES_ROOM_MIB * MIB;
+		l.tasks += LEASES_TASKS;
+	}
 	/* The kernel rounds down to a page. */
 	l.memory_bytes = (l.memory_bytes + MIB - 1) / MIB * MIB;
 	*ret_limits = l;

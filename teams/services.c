@@ -417,3 +417,11 @@ uint64_t services_memory(const struct team *team)
 	}
 	return sum;
 }
+
+bool services_keep_leases(const struct team *team)
+{
+	for (size_t i = 0; i < team->n_networks; i++)
+		if (team->networks[i].services.dhcp.enabled)
+			return true;
+	return false;
+}

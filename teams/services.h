@@ -17,6 +17,8 @@ const struct fabric_plan_service *services_plan_service(const struct services_pl
 
 /* What `muster status` says of each network with a service, as an array. */
 json_t *services_json(const struct team *team);
+/* Whether a network has leases that are kept (lease_process.h). */
+bool services_keep_leases(const struct team *team);
 /* The most memory that stations and services of @team may take in the fabric, in bytes. */
 uint64_t services_memory(const struct team *team);
 

@@ -6,18 +6,20 @@
  * machine inherits its configuration as plain memory. Failures inside a child
  * travel as {"event":"ended","why":"error","text":…} on its control socket.
  *
- * Used by: supervisor.c, uplink.c, vm_host.c.   Depends on: calls.c, vmm/machine.h, fabric/process.h. */
+ * Used by: supervisor.c, lease_process.c, uplink.c, vm_host.c.   Depends on: calls.c, vmm/machine.h, fabric/process.h. */
 #include "teams/spawn.h"
 
 #include "core/bytes.h"
 #include "core/log.h"
 #include "core/proc.h"
+#include "fabric/lease_server.h"
 #include "fabric/process.h"
 #include "nat/uplink.h"
 #include "teams/calls.h"
 #include "teams/host_lack.h"
 #include "teams/image.h"
 #include "teams/janitor.h"
+#include "teams/lease_files.h"
 #include "teams/reap.h"
 #include "teams/setup.h"
 #include "vmm/machine.h"
@@ -261,6 +263,46 @@ int sup_spawn_uplink(struct supervisor *sup, const struct uplink_config *cfg, in
 	if (pid < 0) {
 		(void)close(fds[0]);
 		*ret_why = host_lack_str("no process for the uplink", pid);
+		return pid;
+	}
+	*ret_fd = fds[0];
+	*ret_pid = pid;
+	return 0;
+}
+
+/* ---- leases --------------------------------------------------------------------- */
+
+static _Noreturn void leases_child(struct supervisor *sup, int fd)
+{
+	struct lease_server_config cfg = { .team = sup->team->name,
+					   .fd = fd,
+					   .logs = sup->leases->logs,
+					   .n_logs = sup->leases->n_logs,
+					   .cell = true };
+	struct sandbox_fds keep;
+
+	join_cgroup(sup);
+	spawn_fds_leases(sup, fd, &keep);
+	keep_only(&keep);
+	_exit(lease_server_run(&cfg));
+}
+
+int sup_spawn_leases(struct supervisor *sup, int *ret_fd, pid_t *ret_pid, char **ret_why)
+{
+	int fds[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0) {
+		*ret_why = host_lack_str("the socket of the leases", -errno);
+		return -errno;
+	}
+	pid = fork_child(sup, true, "leases", NULL);
+	if (pid == 0)
+		leases_child(sup, fds[1]);
+	(void)close(fds[1]);
+	if (pid < 0) {
+		(void)close(fds[0]);
+		*ret_why = host_lack_str("no process for the leases", pid);
 		return pid;
 	}
 	*ret_fd = fds[0];

@@ -13,6 +13,9 @@ int sup_spawn_fabric(struct supervisor *sup, char **ret_why);
  * caller's to close. @ret_pid: the caller's to reap. Returns as above. */
 int sup_spawn_uplink(struct supervisor *sup, const struct uplink_config *cfg, int *ret_fd, pid_t *ret_pid,
 		     char **ret_why);
+/* Forks the process that keeps leases (sup->leases). @ret_fd: the fabric's end of its socket, the caller's to close.
+ * @ret_pid: the caller's to reap. Returns as above. */
+int sup_spawn_leases(struct supervisor *sup, int *ret_fd, pid_t *ret_pid, char **ret_why);
 /* Undo steps: @sup is the supervisor. */
 void sup_release_janitor(void *sup);
 void sup_kill_fabric(void *sup);

@@ -7,6 +7,7 @@
 #include "teams/spawn_fds.h"
 
 #include "nat/uplink.h"
+#include "teams/lease_files.h"
 
 static void add_ring(struct sandbox_fds *f, const struct ring_pair_fds *ring)
 {
@@ -46,6 +47,15 @@ void spawn_fds_uplink(const struct supervisor *sup, int control_fd, const struct
 		sandbox_fds_add(ret_fds, SANDBOX_FD_FORWARD, cfg->forwards[i].fd);
 	for (int i = 0; i < 2; i++)
 		sandbox_fds_add(ret_fds, SANDBOX_FD_ICMP, cfg->raw_icmp_fd[i]);
+}
+
+void spawn_fds_leases(const struct supervisor *sup, int control_fd, struct sandbox_fds *ret_fds)
+{
+	*ret_fds = (struct sandbox_fds){ .role = SANDBOX_LEASES };
+	sandbox_fds_add(ret_fds, SANDBOX_FD_CONTROL, control_fd);
+	for (size_t i = 0; i < sup->leases->n_logs; i++)
+		for (int k = 0; k < 2; k++)
+			sandbox_fds_add(ret_fds, SANDBOX_FD_LEASES, sup->leases->logs[i].fds[k]);
 }
 
 void spawn_fds_machine(const struct supervisor *sup, const struct vm_host *v, const struct vm_sockets *mine,

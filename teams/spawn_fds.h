@@ -20,6 +20,8 @@ struct boot_fds {
 void spawn_fds_janitor(const struct supervisor *sup, int pipe_fd, struct sandbox_fds *ret_fds);
 /* All rings of the team. */
 void spawn_fds_fabric(const struct supervisor *sup, int control_fd, struct sandbox_fds *ret_fds);
+/* The files of all logs (sup->leases). */
+void spawn_fds_leases(const struct supervisor *sup, int control_fd, struct sandbox_fds *ret_fds);
 /* The rings of @v. @mine: the machine's ends. */
 /* @cfg: what the uplink is made from. */
 void spawn_fds_uplink(const struct supervisor *sup, int control_fd, const struct uplink_config *cfg,

@@ -14,6 +14,7 @@
 #include "core/proc.h"
 #include "teams/answer.h"
 #include "teams/calls.h"
+#include "teams/lease_files.h"
 #include "teams/services.h"
 #include "teams/team_state.h"
 #include "teams/uplink.h"
@@ -120,12 +121,13 @@ json_t *sup_status(struct supervisor *sup, bool with_memory)
 
 	for (size_t i = 0; i < sup->n_vms; i++)
 		(void)json_array_append_new(vms, vm_json(sup, &sup->vms[i], with_memory));
-	return json_pack("{s:s,s:s,s:s,s:b,s:I,s:I,s:I,s:f,s:o,s:o,s:o,s:o}", "team", sup->team->name, "state",
+	return json_pack("{s:s,s:s,s:s,s:b,s:I,s:I,s:I,s:f,s:o,s:o,s:o,s:o,s:o}", "team", sup->team->name, "state",
 			 sup_state_str(sup->state), "file", file, "untrusted", sup->team->root != NULL,
 			 "supervisor_pid", (json_int_t)getpid(), "fabric_pid", (json_int_t)sup->fabric_pid,
 			 "janitor_pid", (json_int_t)sup->janitor_pid, "uptime_s",
-			 (double)(clock_now() - sup->started_ns) / 1e9, "vms", vms, "stations", stations_json(sup), "services",
-			 services_json(sup->team), "uplink", sup_uplink_json(sup));
+			 (double)(clock_now() - sup->started_ns) / 1e9, "vms", vms, "stations", stations_json(sup),
+			 "services", services_json(sup->team), "uplink", sup_uplink_json(sup), "leases",
+			 sup_leases_json(sup));
 }
 
 /* ---- the plan, as it is now -------------------------------------------------------- */

@@ -147,6 +147,28 @@ char *store_state_file(const struct store *s, const char *team, const char *name
 	return str_printf("%s/teams/%s/%s", s->home, team, name);
 }
 
+char *store_leases_dir(const struct store *s, const char *team)
+{
+	return store_state_file(s, team, "leases");
+}
+
+int store_leases_forget(const struct store *s, const char *team)
+{
+	CLEANUP(free) char *dir = store_leases_dir(s, team);
+	CLEANUP(free) char *why = NULL;
+	CLEANUP(fd) int lock = -1;
+	int r;
+
+	if (access(dir, F_OK) < 0)
+		return 0;
+	r = store_lock(s, team, &lock, &why);
+	if (r < 0)
+		return r;
+	r = dir_remove_all(dir);
+	store_unlock(s, team);
+	return r;
+}
+
 int store_state_prepare(const struct store *s, const char *team, char **ret_why)
 {
 	static const char *const old[] = { "consoles", "run", "events.jsonl", "log", "ended.json" };

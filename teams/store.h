@@ -1,6 +1,7 @@
 /* teams/store.h: where a team's files are.
  *
  *   home      $MUSTER_HOME, else ${XDG_STATE_HOME:-~/.local/state}/muster
+ *     teams/TEAM/leases/    what DHCP leased, while the team is, and after an end that was not asked for
  *     teams/TEAM/log, events.jsonl, ended.json, consoles/VM.log, run/VM.log
  *   run       ${XDG_RUNTIME_DIR}/muster, else the private folder /tmp/muster-UID
  *     TEAM/control      the supervisor's socket; the folder is there while the team is
@@ -39,6 +40,10 @@ char *store_run_dir(const struct store *s, const char *team);
 char *store_socket(const struct store *s, const char *team);
 char *store_state_dir(const struct store *s, const char *team);
 char *store_state_file(const struct store *s, const char *team, const char *name);
+
+char *store_leases_dir(const struct store *s, const char *team);
+/* Removes the leases of @team, unless it is up. Returns 0; -EWOULDBLOCK; -errno. */
+int store_leases_forget(const struct store *s, const char *team);
 
 /* The file that names the team's control group. Who holds the lock may write it. */
 char *store_cgroup_note(const struct store *s, const char *team);

@@ -8,7 +8,7 @@
  *
  * Used by: the commands up and test (through supervisor_start()).
  * Depends on: bringup.c, serve.c, pause.c, link.c, vm_host.c,
- * uplink.c, spawn.c, events.c, undo.c. */
+ * lease_process.c, uplink.c, spawn.c, events.c, undo.c. */
 #include "teams/supervisor.h"
 
 #include "core/bytes.h"
@@ -20,6 +20,8 @@
 #include "teams/bringup.h"
 #include "teams/host_lack.h"
 #include "teams/host_memory.h"
+#include "teams/lease_files.h"
+#include "teams/lease_process.h"
 #include "teams/link.h"
 #include "teams/pause.h"
 #include "teams/serve.h"
@@ -42,27 +44,13 @@ enum { FLUSH_BOUND_MS = 1000 };
 
 /* ---- children and signals --------------------------------------------------------- */
 
-/* Why the fabric ended, for people. The caller frees. */
-static char *fabric_end_str(struct supervisor *sup, int status)
-{
-	CLEANUP(free) char *by_kernel = NULL;
-
-	if (!WIFSIGNALED(status))
-		return str_printf("the fabric ended with status %d", WEXITSTATUS(status));
-	if (WTERMSIG(status) == SIGSYS)
-		return str_dup("the fabric made a system call that its cell forbids, or aborted");
-	if (WTERMSIG(status) == SIGKILL && (by_kernel = cgroup_killed_str(&sup->cgroup)) != NULL)
-		return str_printf("the fabric was %s", by_kernel);
-	return str_printf("the fabric was killed by signal %d", WTERMSIG(status));
-}
-
 static void child_ended(struct supervisor *sup, pid_t pid, int status)
 {
-	if (sup_uplink_ended(sup, pid, status))
+	if (sup_uplink_ended(sup, pid, status) || sup_leases_ended(sup, pid, status))
 		return;
 	if (pid == sup->fabric_pid) {
 		sup->fabric_pid = 0;
-		sup_end(sup, fabric_end_str(sup, status));
+		sup_end(sup, child_end_str(sup, "the fabric", status));
 	} else if (pid == sup->janitor_pid) {
 		sup->janitor_pid = 0;
 		sup_end(sup, str_dup("the janitor was killed"));
@@ -276,7 +264,9 @@ static int make_all(struct supervisor *sup, char **ret_why)
 		{ sup_make_links, NULL },
 		{ sup_make_rings, NULL },
 		{ sup_make_uplink_rings, NULL },
+		{ sup_open_leases, sup_close_leases },
 		{ sup_spawn_fabric, sup_kill_fabric },
+		{ sup_start_leases, sup_kill_leases },
 		{ sup_start_uplink, sup_kill_uplink },
 	};
 

@@ -6,6 +6,9 @@
  *	pause.c link.c status.c
  *	vm_host.c             a VM's machine, console and agent
  *	uplink.c              the uplink's process and its forwards
+ *	lease_process.c       the process that keeps leases
+ *	lease_files.c         their files
+ *	side_process.c        a process whose end is not the team's
  *	spawn.c               processes
  *	team_state.c          the team's state, and its end
  *	answer.c calls.c      answers to clients; questions to fabric and machines
@@ -47,6 +50,7 @@ enum sup_state {
 	SUP_STATE_COUNT
 };
 
+struct sup_leases;
 struct sup_uplink;
 
 enum { CLIENTS_MAX = 1024 /* a command on each VM of a large team, at once */ };
@@ -149,6 +153,7 @@ struct supervisor {
 	struct control *fabric;
 	struct rpc *fabric_rpc; /* owned; NULL before the fabric and after it */
 	struct fabric_call *fabric_calls;
+	struct sup_leases *leases; /* owned (lease_files.c); NULL: no network has DHCP */
 	struct events_source lease_events; /* what leases may have of events.jsonl */
 	json_t *leased; /* owned: of a VM's NIC, by its MAC, the addresses that DHCP gave it; NULL before the first */
 	struct fabric_plan *plan; /* what the fabric is made from */

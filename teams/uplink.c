@@ -16,6 +16,7 @@
 #include "teams/calls.h"
 #include "teams/host_addrs.h"
 #include "teams/host_lack.h"
+#include "teams/side_process.h"
 #include "teams/spawn.h"
 
 #include <errno.h>
@@ -408,19 +409,6 @@ void sup_kill_uplink(void *ctx)
 	u->pid = 0;
 }
 
-static char *end_str(struct supervisor *sup, int status)
-{
-	CLEANUP(free) char *by_kernel = NULL;
-
-	if (!WIFSIGNALED(status))
-		return str_printf("it ended with status %d", WEXITSTATUS(status));
-	if (WTERMSIG(status) == SIGSYS)
-		return str_dup("it made a system call that its cell forbids, or aborted");
-	if (WTERMSIG(status) == SIGKILL && (by_kernel = cgroup_killed_str(&sup->cgroup)) != NULL)
-		return str_printf("it was %s", by_kernel);
-	return str_printf("it was killed by signal %d", WTERMSIG(status));
-}
-
 bool sup_uplink_ended(struct supervisor *sup, pid_t pid, int status)
 {
 	struct sup_uplink *u = sup->uplink;
@@ -430,7 +418,7 @@ bool sup_uplink_ended(struct supervisor *sup, pid_t pid, int status)
 	u->pid = 0;
 	drop_control(u);
 	free(u->why);
-	u->why = end_str(sup, status);
+	u->why = child_end_str(sup, "it", status);
 	log_warn("uplink: %s; it is started anew, its connections are gone", u->why);
 	events_emit(&sup->events, json_pack("{s:s,s:s,s:s}", "event", "uplink", "state", "ended", "why", u->why));
 	later(u);

@@ -2,6 +2,7 @@
  * three NICs, and children that build their list and close the rest. */
 #include "teams/spawn_fds.h"
 
+#include "teams/lease_files.h"
 #include "tests/unit.h"
 
 #include <dirent.h>
@@ -11,12 +12,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { N_VMS = 2, N_RINGS = 3, RING_FDS = 3, MOST = 32 };
+enum { N_VMS = 2, N_RINGS = 3, N_LOGS = 2, RING_FDS = 3, MOST = 32 };
 
 static struct team_vm tvs[N_VMS] = { { .name = "a", .n_nics = 2 }, { .name = "b", .n_nics = 1 } };
 static struct team team = { .name = "t", .vms = tvs, .n_vms = N_VMS };
 static struct vm_host hosts[N_VMS];
 static struct ring_pair_fds rings[N_RINGS];
+static struct lease_keeper_log logs[N_LOGS];
+static struct sup_leases leases = { .logs = logs, .n_logs = N_LOGS };
 static size_t first_ring[] = { 0, 2, 3 };
 static struct supervisor sup;
 /* What a fork would hand on besides. */
@@ -41,6 +44,7 @@ static void setup(void)
 				   .rings = rings,
 				   .n_rings = N_RINGS,
 				   .first_ring = first_ring,
+				   .leases = &leases,
 				   .lock_fd = a_file(),
 				   .cgroup.parent_fd = a_file(),
 				   .events.fd = a_file() };
@@ -51,6 +55,8 @@ static void setup(void)
 		hosts[i] = (struct vm_host){ .sup = &sup, .tv = &tvs[i], .index = i };
 		mine[i] = (struct vm_sockets){ a_file(), a_file(), a_file() };
 	}
+	for (size_t i = 0; i < N_LOGS; i++)
+		logs[i] = (struct lease_keeper_log){ .fds = { a_file(), a_file() } };
 	boot = (struct boot_fds){ a_file(), a_file(), a_file() };
 	pipe_fd = a_file();
 	fabric_control = a_file();
@@ -136,6 +142,15 @@ START_TEST(the_fabric_keeps_all_rings)
 }
 END_TEST
 
+START_TEST(what_keeps_leases_keeps_their_files)
+{
+	int want[] = { fabric_control, logs[0].fds[0], logs[0].fds[1], logs[1].fds[0], logs[1].fds[1] };
+
+	spawn_fds_leases(&sup, fabric_control, &keep);
+	keeps(want, sizeof want / sizeof *want);
+}
+END_TEST
+
 START_TEST(a_machine_keeps_its_own)
 {
 	int want[MOST];
@@ -173,6 +188,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, the_janitor_keeps_three);
 	tcase_add_test(t, without_a_control_group_two);
 	tcase_add_test(t, the_fabric_keeps_all_rings);
+	tcase_add_test(t, what_keeps_leases_keeps_their_files);
 	tcase_add_loop_test(t, a_machine_keeps_its_own, 0, N_VMS);
 	tcase_add_test(t, a_machine_of_a_kernel_alone);
 	suite_add_tcase(s, t);

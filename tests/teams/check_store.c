@@ -237,6 +237,26 @@ START_TEST(a_new_run_finds_nothing_of_the_last)
 }
 END_TEST
 
+START_TEST(leases_stay_for_a_new_run_until_they_are_forgotten)
+{
+	CLEANUP(free) char *why = NULL;
+	int fd;
+
+	ck_assert_int_eq(store_leases_forget(&store, "web"), 0); /* there are none */
+	lay("home/teams/web/leases/lan.0", "bound");
+	ck_assert_int_eq(store_state_prepare(&store, "web", &why), 0);
+	ck_assert(is_there("home/teams/web/leases/lan.0"));
+	ck_assert_int_eq(locks(&fd), 0);
+	ck_assert_int_eq(store_leases_forget(&store, "web"), -EWOULDBLOCK);
+	ck_assert(is_there("home/teams/web/leases/lan.0"));
+	(void)close(fd);
+	ck_assert_int_eq(store_leases_forget(&store, "web"), 0);
+	ck_assert(!is_there("home/teams/web/leases"));
+	ck_assert(is_there("home/teams/web/consoles"));
+	ck_assert(!is_there("xdg/muster/web.lock"));
+}
+END_TEST
+
 START_TEST(teams_are_listed_by_name)
 {
 	json_t *list;
@@ -352,6 +372,7 @@ static Suite *make_suite(void)
 	tcase_add_test(t, one_that_was_left_is_taken_and_emptied);
 	tcase_add_test(t, a_lock_that_is_a_link_is_not_followed);
 	tcase_add_test(t, a_new_run_finds_nothing_of_the_last);
+	tcase_add_test(t, leases_stay_for_a_new_run_until_they_are_forgotten);
 	tcase_add_test(t, teams_are_listed_by_name);
 	tcase_add_test(t, what_is_left_is_that_of_teams_which_are_not_up);
 	tcase_add_test(t, what_lies_below_the_runtime_folder_is_left_too);

@@ -225,7 +225,7 @@ static void fake_machine_ends(struct vm *v)
 }
 
 /* @v, which waits, comes into @state. */
-static void fake_bring(struct vm *v, enum vm_state state)
+static __attribute__((unused)) void fake_bring(struct vm *v, enum vm_state state)
 {
 	char *why = NULL;
 
