@@ -339,12 +339,13 @@ int services_plan_new(const struct team *team, size_t network, struct services_p
 
 	if (!p)
 		return -ENOMEM;
-	/* Clients of forwards that are on the loopback have the service address in the guest, so answers to it are the uplink's. */
+	/* Clients of forwards that are on the loopback have the service address in the guest, so answers to it are the
+	 * uplink's; and so is TFTP. */
 	p->service = (struct fabric_plan_service){ .mac = s->mac,
 						   .ipv4 = s->address,
 						   .has_ipv6 = s->address6.family == IP_V6,
 						   .ipv6 = s->address6,
-						   .hands_own = s->nat.enabled };
+						   .hands_own = s->nat.enabled || (s->dhcp.enabled && s->dhcp.boot_tftp) };
 	put_clients(p, team, network);
 	if (s->dns.enabled)
 		put_dns(p, team, network);

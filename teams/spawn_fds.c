@@ -47,6 +47,8 @@ void spawn_fds_uplink(const struct supervisor *sup, int control_fd, const struct
 		sandbox_fds_add(ret_fds, SANDBOX_FD_FORWARD, cfg->forwards[i].fd);
 	for (int i = 0; i < 2; i++)
 		sandbox_fds_add(ret_fds, SANDBOX_FD_ICMP, cfg->raw_icmp_fd[i]);
+	for (size_t i = 0; i < cfg->n_folders; i++)
+		sandbox_fds_add(ret_fds, SANDBOX_FD_FOLDER, cfg->folders[i]);
 }
 
 void spawn_fds_leases(const struct supervisor *sup, int control_fd, struct sandbox_fds *ret_fds)

@@ -18,6 +18,8 @@
 #include "teams/host_lack.h"
 #include "teams/side_process.h"
 #include "teams/spawn.h"
+#include "teams/uplink_dns.h"
+#include "teams/uplink_tftp.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -31,6 +33,7 @@
 
 enum {
 	RESTART_S = 1, /* the least time between two starts */
+	RESOLV_CONF_MAX = 64 << 10, /* bytes */
 	/* Groups that a process of root in a cell may be (core/sandbox.c: USER_BASE, and numbers below 2^22). */
 	CELL_GROUP_FIRST = 0x70000000,
 	CELL_GROUP_LAST = CELL_GROUP_FIRST + (1 << 22),
@@ -175,10 +178,19 @@ struct made {
 	struct uplink_lease *leases;
 	struct ip_addr *own;
 	size_t n_own;
+	struct uplink_dns_network *names; /* whom each network's DNS asks */
+	struct uplink_dns_config dns;
+	int *folders; /* of each network, open; -1: none */
+	struct uplink_tftp_config tftp;
+	struct part parts[2];
 };
 
 static void made_done(struct made *m)
 {
+	for (size_t i = 0; m->folders && i < m->cfg.n_folders; i++)
+		cleanup_fd(&m->folders[i]);
+	free(m->folders);
+	free(m->names);
 	free(m->networks);
 	free(m->forwards);
 	free(m->leases);
@@ -249,7 +261,51 @@ static int put_leases(const struct supervisor *sup, struct made *m)
 	return 0;
 }
 
-static int make(const struct supervisor *sup, struct made *m)
+/* What the uplink does beside the NAT: DNS that is forwarded, and files by TFTP. The host's resolvers are looked up at
+ * each start. */
+static int put_parts(const struct supervisor *sup, struct made *m, char **ret_why)
+{
+	CLEANUP(bytes) struct bytes resolv_conf = { 0 };
+	size_t n = sup->n_uplink_rings;
+
+	m->names = calloc(n + 1, sizeof *m->names);
+	m->folders = calloc(n + 1, sizeof *m->folders);
+	if (!m->names || !m->folders)
+		return -ENOMEM;
+	if (file_read_all("/etc/resolv.conf", RESOLV_CONF_MAX, &resolv_conf) < 0)
+		resolv_conf.len = 0; /* it names nobody */
+	bytes_append(&resolv_conf, "", 1);
+	for (size_t i = 0; i < n; i++)
+		m->folders[i] = -1;
+	m->cfg.folders = m->folders;
+	m->cfg.n_folders = n;
+	for (size_t i = 0; i < n; i++) {
+		const struct team_services *s = &sup->team->networks[sup->uplink->networks[i]].services;
+		int r;
+
+		m->names[i].forwards = s->dns.enabled && s->dns.forward;
+		if (s->dns.n_resolvers)
+			uplink_dns_use(&m->names[i], s->dns.resolvers, s->dns.n_resolvers);
+		else
+			uplink_dns_use_host(&m->names[i], (const char *)resolv_conf.data);
+		if (!s->dhcp.enabled || !s->dhcp.boot_tftp)
+			continue;
+		r = folder_open(sup->team->root, s->dhcp.boot_tftp, &m->folders[i]);
+		if (r < 0) {
+			*ret_why = str_printf("%s: %s", s->dhcp.boot_tftp, file_strerror(r));
+			return r;
+		}
+	}
+	m->dns = (struct uplink_dns_config){ m->names, n };
+	m->tftp = (struct uplink_tftp_config){ m->folders, n };
+	m->parts[0] = (struct part){ &uplink_dns_part, &m->dns };
+	m->parts[1] = (struct part){ &uplink_tftp_part, &m->tftp };
+	m->cfg.parts = m->parts;
+	m->cfg.n_parts = sizeof m->parts / sizeof *m->parts;
+	return 0;
+}
+
+static int make(const struct supervisor *sup, struct made *m, char **ret_why)
 {
 	const struct sup_uplink *u = sup->uplink;
 	int r = u->addrs_fd < 0 ? -ENOTSUP : host_addrs_get(u->addrs_fd, &m->own, &m->n_own);
@@ -265,6 +321,8 @@ static int make(const struct supervisor *sup, struct made *m)
 	for (size_t i = 0; i < u->forwards.n; i++)
 		put_forward(sup, &u->forwards.list[i], &m->forwards[i]);
 	r = put_leases(sup, m);
+	if (r == 0)
+		r = put_parts(sup, m, ret_why);
 	m->cfg.name = sup->team->name;
 	m->cfg.networks = m->networks;
 	m->cfg.n_networks = sup->n_uplink_rings;
@@ -327,12 +385,12 @@ static int start(struct sup_uplink *u, char **ret_why)
 {
 	struct supervisor *sup = u->sup;
 	struct made m = { 0 };
-	int fd = -1, r = make(sup, &m);
+	int fd = -1, r = make(sup, &m, ret_why);
 
 	u->started_ns = clock_now();
 	if (r == 0)
 		r = sup_spawn_uplink(sup, &m.cfg, &fd, &u->pid, ret_why);
-	else
+	else if (!*ret_why)
 		*ret_why = host_lack_str("the uplink", r);
 	made_done(&m);
 	if (r < 0)

@@ -323,8 +323,6 @@ static void boot_tftp(struct load *l, const struct node *key, const struct node 
 	path = load_path(l, &v->place, v->text);
 	if (check_folder(l, v, path))
 		dhcp_of(obj)->boot_tftp = path;
-	if (!load_takes_unsupported(l))
-		load_error(l, &v->place, "'tftp' is not supported yet");
 }
 
 static void boot_next_server(struct load *l, const struct node *key, const struct node *v, void *obj)

@@ -35,8 +35,6 @@ static void dns_forward(struct load *l, const struct node *key, const struct nod
 	} else {
 		(void)want_bool(l, v, &d->forward);
 	}
-	if (d->forward && !load_takes_unsupported(l))
-		load_error(l, &v->place, "'forward' of DNS is not supported yet");
 }
 
 static void rec_name(struct load *l, const struct node *key, const struct node *v, void *obj)

@@ -371,29 +371,6 @@ START_TEST(test_json)
 }
 END_TEST
 
-/* Without the tests' switch every key is refused, whatever its form. */
-START_TEST(test_unsupported)
-{
-	static const char *const keys[] = { "dhcp: {boot: {file: a, tftp: /}}", "dns: {forward: true}",
-					    "dns: {forward: [192.0.2.1]}" };
-
-	for (int i = 0; i < N(keys); i++) {
-		CLEANUP(free)
-		char *text = str_printf("team: t\nnetworks: {n: {subnet: 10.0.0.0/24, subnet6: \"fd00::/64\", %s}}\n"
-					"vms: {a: {nics: [{network: n}]}}\n",
-					keys[i]);
-		const struct team_env env = { 0 };
-		struct team *t = NULL;
-		struct diags d;
-
-		ck_assert_int_eq(team_load_buffer("t", text, strlen(text), NULL, 0, &env, &t, &d), -EINVAL);
-		ck_assert_uint_eq(d.n, 1);
-		ck_assert_ptr_nonnull(strstr(d.list[0].text, "is not supported yet"));
-		diags_done(&d);
-	}
-}
-END_TEST
-
 /* A team's forwards are bounded over all of its networks. */
 START_TEST(test_many)
 {
@@ -437,7 +414,6 @@ static Suite *make_suite(void)
 	tcase_add_test(c, test_hex);
 	tcase_add_test(c, test_touches);
 	tcase_add_test(c, test_json);
-	tcase_add_test(c, test_unsupported);
 	tcase_add_test(c, test_many);
 	suite_add_tcase(s, c);
 	return s;
