@@ -73,7 +73,29 @@ static char *load(const struct bytes *b, uint32_t speed_mbps, struct virtio_net 
 	return why;
 }
 
-/* Makes @b, which a card saved that tells no speed, a file of version 2. */
+/* What a card that is to become an older file has counted of frames without memory: eight bytes to be found. */
+#define NO_MEMORY UINT64_C(0x9182736455463728)
+
+/* Makes @b, which such a card saved, a file of version 3. */
+static void before_no_memory(struct bytes *b)
+{
+	struct forge_section sec;
+	size_t at = STATE_HEADER_LEN;
+	uint64_t counter = NO_MEMORY;
+	uint8_t *found;
+
+	ck_assert(forge_next(b->data, &at, &sec));
+	found = memmem(b->data + sec.payload, sec.len, &counter, sizeof counter);
+	ck_assert_ptr_nonnull(found);
+	ck_assert_uint_eq(b->data[sec.head + 8], 4);
+	b->data[sec.head + 8] = 3;
+	store_le64(b->data + sec.head + 12, sec.len - sizeof counter);
+	memmove(found, found + sizeof counter, (size_t)(b->data + b->len - found) - sizeof counter);
+	b->len -= sizeof counter;
+	forge_reseal(b->data, b->len);
+}
+
+/* Makes @b, which a card of version 3 saved that tells no speed, a file of version 2. */
 static void before_speed(struct bytes *b)
 {
 	struct forge_section sec;
@@ -91,6 +113,25 @@ static void before_speed(struct bytes *b)
 	forge_reseal(b->data, b->len);
 }
 
+/* Version 3 did not count them. */
+START_TEST(a_card_of_version_3_is_taken)
+{
+	CLEANUP(bytes) struct bytes b = { 0 };
+	struct virtio_net *n = make(100), *twin;
+
+	n->stats.rx_no_memory = NO_MEMORY;
+	save(n, &b);
+	ck_assert_ptr_null(load(&b, 100, &twin));
+	ck_assert(twin->stats.rx_no_memory == NO_MEMORY);
+	(void)virtio_net_free(twin);
+	before_no_memory(&b);
+	ck_assert_ptr_null(load(&b, 100, &twin));
+	ck_assert_uint_eq(twin->stats.rx_no_memory, 0);
+	(void)virtio_net_free(twin);
+	(void)virtio_net_free(n);
+}
+END_TEST
+
 /* Such a card goes on without a speed, and is saved so again. */
 START_TEST(a_card_of_version_2_is_taken)
 {
@@ -98,7 +139,9 @@ START_TEST(a_card_of_version_2_is_taken)
 	CLEANUP(bytes) struct bytes again = { 0 };
 	struct virtio_net *n = make(0), *twin;
 
+	n->stats.rx_no_memory = NO_MEMORY;
 	save(n, &b);
+	before_no_memory(&b);
 	before_speed(&b);
 	ck_assert_ptr_null(load(&b, 100, &twin));
 	ck_assert(!(twin->dev.offered & VIRTIO_NET_F_SPEED_DUPLEX));
@@ -140,7 +183,9 @@ START_TEST(a_card_of_version_1_is_taken)
 	struct virtio_net *n = make(0), *twin;
 	size_t at = STATE_HEADER_LEN, tail;
 
+	n->stats.rx_no_memory = NO_MEMORY;
 	save(n, &b);
+	before_no_memory(&b);
 	before_speed(&b);
 	ck_assert(forge_next(b.data, &at, &sec));
 	tail = at - FRAMES_LEN - PAIR_2_LEN;
@@ -165,6 +210,7 @@ static Suite *make_suite(void)
 	TCase *t = tcase_create("virtio_net_state");
 
 	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_add_test(t, a_card_of_version_3_is_taken);
 	tcase_add_test(t, a_card_of_version_2_is_taken);
 	tcase_add_test(t, a_card_with_a_speed_is_not_taken_without);
 	tcase_add_test(t, a_card_of_version_1_is_taken);
