@@ -608,15 +608,23 @@ void leases_decline(struct leases *t, struct lease *l, nsec_t now)
 	quarantine(t, l, now + t->config->quarantine_ns, now);
 }
 
-int leases_restore(struct leases *t, const struct lease_client *c, uint64_t addr, const char *hostname, nsec_t until)
+/* The entry that a record of @addr is for. Returns 0; -ERANGE when the table does not cover it; -errno. */
+static int restored_entry(struct leases *t, uint64_t addr, struct lease **ret)
 {
-	struct lease *l;
 	int r = 0;
 
 	if (!leases_covers(t, addr))
 		return -ERANGE;
-	l = entry_of(t, addr, &r);
-	if (!l)
+	*ret = entry_of(t, addr, &r);
+	return r;
+}
+
+int leases_restore(struct leases *t, const struct lease_client *c, uint64_t addr, const char *hostname, nsec_t until)
+{
+	struct lease *l = NULL;
+	int r = restored_entry(t, addr, &l);
+
+	if (r < 0)
 		return r;
 	if (!is_for(t, l, c))
 		return -ERANGE;
@@ -627,13 +635,10 @@ int leases_restore(struct leases *t, const struct lease_client *c, uint64_t addr
 
 int leases_restore_declined(struct leases *t, uint64_t addr, nsec_t until)
 {
-	struct lease *l;
-	int r = 0;
+	struct lease *l = NULL;
+	int r = restored_entry(t, addr, &l);
 
-	if (!leases_covers(t, addr))
-		return -ERANGE;
-	l = entry_of(t, addr, &r);
-	if (!l)
+	if (r < 0)
 		return r;
 	if (is_live(l))
 		return -EBUSY;

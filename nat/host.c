@@ -354,25 +354,42 @@ static void read_way(struct msghdr *m, struct host_way *way)
 	}
 }
 
+/* What comes beside a datagram's bytes, or beside an error's. */
+struct received {
+	_Alignas(struct cmsghdr) char control[2 * CONTROL_SIZE];
+	struct iovec iov;
+	union addr addr;
+	struct msghdr m;
+};
+
+/* recvmsg(2) with @flags. Returns the length or -errno. */
+static ssize_t receive(struct host_sock *s, void *buf, size_t size, int flags, struct received *r)
+{
+	ssize_t n;
+
+	r->iov = (struct iovec){ .iov_base = buf, .iov_len = size };
+	r->addr = (union addr){ 0 };
+	r->m = (struct msghdr){ .msg_name = &r->addr,
+				.msg_namelen = sizeof r->addr,
+				.msg_iov = &r->iov,
+				.msg_iovlen = 1,
+				.msg_control = r->control,
+				.msg_controllen = sizeof r->control };
+	/* SYSCALLS(uplink): recvmsg */
+	n = recvmsg(s->fd, &r->m, flags);
+	return n < 0 ? -errno : n;
+}
+
 ssize_t host_recv(struct host_sock *s, void *buf, size_t size, struct host_way *ret_from)
 {
-	_Alignas(struct cmsghdr) char control[CONTROL_SIZE];
-	struct iovec iov = { .iov_base = buf, .iov_len = size };
-	union addr a = { 0 };
-	struct msghdr m = { .msg_name = &a,
-			    .msg_namelen = sizeof a,
-			    .msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = control,
-			    .msg_controllen = sizeof control };
 	struct host_way way = { 0 };
-	/* SYSCALLS(uplink): recvmsg */
-	ssize_t n = recvmsg(s->fd, &m, 0);
+	struct received in;
+	ssize_t n = receive(s, buf, size, 0, &in);
 
 	if (n < 0)
-		return -errno;
-	read_way(&m, &way);
-	from_sockaddr(&a, &way.addr, &way.port);
+		return n;
+	read_way(&in.m, &way);
+	from_sockaddr(&in.addr, &way.addr, &way.port);
 	*ret_from = way;
 	return n;
 }
@@ -407,23 +424,15 @@ static bool read_queued(struct msghdr *m, enum ip_family family, struct icmp_que
 
 int host_recv_error(struct host_sock *s, void *buf, size_t size, struct host_error *ret_error)
 {
-	_Alignas(struct cmsghdr) char control[2 * CONTROL_SIZE];
-	struct iovec iov = { .iov_base = buf, .iov_len = size };
-	union addr a = { 0 };
-	struct msghdr m = { .msg_name = &a,
-			    .msg_namelen = sizeof a,
-			    .msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = control,
-			    .msg_controllen = sizeof control };
 	struct host_error e = { 0 };
-	ssize_t n = recvmsg(s->fd, &m, MSG_ERRQUEUE);
+	struct received in;
+	ssize_t n = receive(s, buf, size, MSG_ERRQUEUE, &in);
 
 	if (n < 0)
-		return -errno;
-	if (!read_queued(&m, s->family, &e.queued))
+		return (int)n;
+	if (!read_queued(&in.m, s->family, &e.queued))
 		return -EPROTO;
-	from_sockaddr(&a, &e.to, &e.port);
+	from_sockaddr(&in.addr, &e.to, &e.port);
 	e.len = (size_t)n;
 	*ret_error = e;
 	return 0;

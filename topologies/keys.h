@@ -69,6 +69,8 @@ void parse_dhcp(struct load *l, const struct node *v, struct network_ctx *c);
 void parse_dhcp_options(struct load *l, const struct node *v, struct team_dhcp *d);
 void parse_dns(struct load *l, const struct node *v, struct network_ctx *c);
 void parse_nat(struct load *l, const struct node *v, struct network_ctx *c);
+/* An address without prefix length. @only_v4: what a message says when it is IPv6; NULL: IPv6 is right, too. */
+bool want_host(struct load *l, const struct node *v, const char *only_v4, struct ip_addr *ret);
 /* A list of addresses without prefix length into the arena. */
 bool want_hosts(struct load *l, const struct node *v, const char *what, struct ip_addr **ret, size_t *ret_n);
 /* A domain name; NULL after a message. */

@@ -15,7 +15,7 @@ static struct team_dhcp *dhcp_of(void *obj)
 	return &((struct network_ctx *)obj)->net->services.dhcp;
 }
 
-static bool want_host(struct load *l, const struct node *v, bool v4_only, struct ip_addr *ret)
+bool want_host(struct load *l, const struct node *v, const char *only_v4, struct ip_addr *ret)
 {
 	struct ip_addr ip;
 	char *why;
@@ -26,8 +26,8 @@ static bool want_host(struct load *l, const struct node *v, bool v4_only, struct
 		report_why(l, v, why);
 		return false;
 	}
-	if (v4_only && ip.family != IP_V4) {
-		load_error(l, &v->place, "'%s' is IPv6; this is an IPv4 address", v->text);
+	if (only_v4 && ip.family != IP_V4) {
+		load_error(l, &v->place, "'%s' is IPv6; %s", v->text, only_v4);
 		return false;
 	}
 	*ret = ip;
@@ -43,7 +43,7 @@ bool want_hosts(struct load *l, const struct node *v, const char *what, struct i
 		return false;
 	list = arena_array(l->arena, v->n + 1, sizeof *list);
 	for (size_t i = 0; i < v->n; i++)
-		n += want_host(l, v->items[i], false, &list[n]);
+		n += want_host(l, v->items[i], NULL, &list[n]);
 	*ret = list;
 	*ret_n = n;
 	return n == v->n;
@@ -155,7 +155,7 @@ static void finish_times(struct load *l, const struct node *map, struct team_dhc
 static void dhcp_router(struct load *l, const struct node *key, const struct node *v, void *obj)
 {
 	(void)key;
-	(void)want_host(l, v, true, &dhcp_of(obj)->router);
+	(void)want_host(l, v, "this is an IPv4 address", &dhcp_of(obj)->router);
 }
 
 static void dhcp_dns(struct load *l, const struct node *key, const struct node *v, void *obj)
@@ -252,7 +252,7 @@ static void res_address(struct load *l, const struct node *key, const struct nod
 		const struct node *item = v->kind == NODE_LIST ? v->items[i] : v;
 		struct ip_addr ip, *to;
 
-		if (!want_host(l, item, false, &ip))
+		if (!want_host(l, item, NULL, &ip))
 			continue;
 		to = ip.family == IP_V6 ? &r->address6 : &r->address;
 		if (to->family != IP_NONE)
@@ -328,7 +328,7 @@ static void boot_tftp(struct load *l, const struct node *key, const struct node 
 static void boot_next_server(struct load *l, const struct node *key, const struct node *v, void *obj)
 {
 	(void)key;
-	(void)want_host(l, v, true, &dhcp_of(obj)->boot_next_server);
+	(void)want_host(l, v, "this is an IPv4 address", &dhcp_of(obj)->boot_next_server);
 }
 
 static const struct key boot_keys[] = {

@@ -134,18 +134,9 @@ static void put_number(struct bytes *out, uint64_t n, size_t size)
 static bool put_address(struct load *l, const struct node *v, struct bytes *out)
 {
 	struct ip_addr ip;
-	char *why;
 
-	if (!want_text(l, v, "an address"))
+	if (!want_host(l, v, "the options are those of IPv4", &ip))
 		return false;
-	if (value_host(v->text, &ip, &why)) {
-		report_why(l, v, why);
-		return false;
-	}
-	if (ip.family != IP_V4) {
-		load_error(l, &v->place, "'%s' is IPv6; the options are those of IPv4", v->text);
-		return false;
-	}
 	bytes_append(out, ip.b, 4);
 	return true;
 }
@@ -153,16 +144,11 @@ static bool put_address(struct load *l, const struct node *v, struct bytes *out)
 /* A domain name as text. */
 static bool put_name(struct load *l, const struct node *v, struct bytes *out)
 {
-	char *why;
+	const char *name = want_domain(l, v, false);
 
-	if (!want_text(l, v, "a domain name"))
-		return false;
-	if (value_domain(v->text, false, &why)) {
-		report_why(l, v, why);
-		return false;
-	}
-	bytes_append_str(out, v->text);
-	return true;
+	if (name)
+		bytes_append_str(out, name);
+	return name != NULL;
 }
 
 /* A domain name as labels (RFC 1035 §3.1). */
