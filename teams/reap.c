@@ -167,7 +167,7 @@ void reap_all_left(const struct store *store)
 	json_t *names = store_list_left(store), *name;
 	size_t i;
 
-	json_array_foreach(names, i, name) {
+	json_array_foreach (names, i, name) {
 		const char *team = json_string_value(name);
 		CLEANUP(fd) int fd = -1;
 

@@ -412,7 +412,7 @@ static void add_runs(const struct store *s, json_t *list)
 	json_t *names = store_list_left(s), *name;
 	size_t i;
 
-	json_array_foreach(names, i, name) {
+	json_array_foreach (names, i, name) {
 		const char *team = json_string_value(name);
 		CLEANUP(free) char *dir = store_run_dir(s, team);
 		CLEANUP(free) char *lock = store_lock_path(s, team);
@@ -423,7 +423,7 @@ static void add_runs(const struct store *s, json_t *list)
 		add_remains(list, "run", team, dir);
 		if (json_array_size(list) == n)
 			(void)json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:i}", "kind", "run", "name", team,
-								   "path", lock, "size_bytes", 0));
+								    "path", lock, "size_bytes", 0));
 	}
 	json_decref(names);
 }

@@ -10,7 +10,8 @@
 
 struct test_outcome {
 	const struct team_test *test; /* borrowed */
-	bool passed, skipped; /* @skipped: it was not run to its end: the team did not come up, or the run ended before */
+	bool passed;
+	bool skipped; /* it was not run to its end: the team did not come up, or the run ended before */
 	nsec_t duration_ns;
 	unsigned n_tries;
 	char *why; /* what was wrong; NULL when it passed; owned */

@@ -320,7 +320,7 @@ static char *runs_left(void)
 	char *text = str_dup("");
 	size_t i;
 
-	json_array_foreach(list, i, o) {
+	json_array_foreach (list, i, o) {
 		CLEANUP(free) char *before = text;
 
 		text = strcmp(json_string_value(json_object_get(o, "kind")), "run") != 0 ?
