@@ -47,14 +47,16 @@ static bool may_go(struct nat *n, uint16_t network, uint64_t source, const struc
 	return false;
 }
 
-/* True when the packet belongs to a flow that exists: its way was judged. */
-static bool is_tcp_known(const struct nat *n, uint16_t network, const struct packet *p)
+/* True when the packet belongs to a connection, or answers a forward's client: its way was judged. A client on the host's
+ * loopback has the service address here, which nobody else may send to. */
+static bool is_known(const struct nat *n, uint16_t network, const struct packet *p)
 {
 	struct flow_key k;
 
-	if (p->proto != PROTO_TCP)
+	if (p->proto != PROTO_TCP && p->proto != PROTO_UDP)
 		return false;
-	k = flow_key_make(FLOW_TCP, network, &p->src, p->src_port, &p->dst, p->dst_port);
+	k = flow_key_make(p->proto == PROTO_TCP ? FLOW_TCP : FLOW_UDP, network, &p->src, p->src_port, &p->dst,
+			  p->dst_port);
 	return flow_find(n->flows, &k) != NULL;
 }
 
@@ -80,7 +82,7 @@ static void take_whole(struct nat *n, uint16_t network, uint64_t source, const s
 	}
 	if (is_taken(n, network, p))
 		return;
-	if (!is_tcp_known(n, network, p) && !may_go(n, network, source, p, &real))
+	if (!is_known(n, network, p) && !may_go(n, network, source, p, &real))
 		return;
 	if (p->proto == PROTO_UDP) {
 		nat_udp_take(n, network, source, p, &real, was_cut);
