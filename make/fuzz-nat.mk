@@ -21,4 +21,5 @@ build-tests: $(FUZZ_NAT)
 .PHONY: check-fuzz-nat
 check-fuzz: check-fuzz-nat
 check-fuzz-nat: $(FUZZ_NAT)
+	@$(O)/fuzz/tests/fuzz_nat_frames $(wildcard tests/fuzz/corpus/nat_frames/*)
 	@tests/run-fuzz $(FUZZ_BUDGET) nat $^

@@ -362,6 +362,11 @@ static bool connected(struct nat_tcp *t, unsigned events)
 
 	if (!t->is_connecting)
 		return true;
+	/* The guest has reset it in the batch that is being taken. */
+	if (t->conn.state != TCPS_CONNECTING) {
+		settle(t);
+		return false;
+	}
 	if (!(events & (HOST_OUT | HOST_ERROR)))
 		return false;
 	r = host_result(t->sock);
