@@ -404,6 +404,13 @@ const char *cli_size(uint64_t bytes, char *buf)
 	return buf;
 }
 
+const char *cli_text(json_t *o, const char *key)
+{
+	const char *text = json_string_value(json_object_get(o, key));
+
+	return text ? text : "";
+}
+
 const char *cli_duration(double seconds, char *buf)
 {
 	if (seconds < 60)

@@ -131,6 +131,8 @@ int cli_load(const char *path, const char *const *sets, size_t n_sets, const cha
 int cli_parse_time(const char *text, nsec_t *ret_ns);
 /* "1.2 GiB", "128 MiB". Into @buf (32 bytes); returns it. */
 const char *cli_size(uint64_t bytes, char *buf);
+/* A string of an answer, borrowed from @o; "" when it is not there. */
+const char *cli_text(json_t *o, const char *key);
 /* "5.0 s", "3 min 05 s". @seconds: 0 or more. Into @buf (32 bytes); returns it. */
 const char *cli_duration(double seconds, char *buf);
 /* "9 (queue 9)": how many frames were lost, and why; @lost: a count a reason. The caller frees. */

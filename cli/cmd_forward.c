@@ -5,13 +5,6 @@
 
 enum { COLUMNS = 4 };
 
-static const char *text_of(json_t *o, const char *key)
-{
-	const char *text = json_string_value(json_object_get(o, key));
-
-	return text ? text : "";
-}
-
 static void print_forwards(json_t *forwards)
 {
 	static const char *const head[COLUMNS] = { "NETWORK", "PROTOCOL", "HOST", "TO" };
@@ -24,14 +17,14 @@ static void print_forwards(json_t *forwards)
 		abort();
 	memcpy(cells, head, sizeof head);
 	json_array_foreach (forwards, i, f) {
-		const char **row = cells + (i + 1) * COLUMNS, *on = text_of(f, "on");
+		const char **row = cells + (i + 1) * COLUMNS, *on = cli_text(f, "on");
 
 		hosts[i] = str_printf(strchr(on, ':') ? "[%s]:%lld" : "%s:%lld", on,
 				      (long long)json_integer_value(json_object_get(f, "port")));
-		row[0] = text_of(f, "network");
-		row[1] = text_of(f, "protocol");
+		row[0] = cli_text(f, "network");
+		row[1] = cli_text(f, "protocol");
 		row[2] = hosts[i];
-		row[3] = text_of(f, "to");
+		row[3] = cli_text(f, "to");
 	}
 	if (json_array_size(forwards) > 0)
 		cli_print_table(cells, json_array_size(forwards) + 1, COLUMNS);

@@ -6,13 +6,6 @@
 
 enum { COLUMNS = 5 };
 
-static const char *text_of(json_t *o, const char *key)
-{
-	const char *text = json_string_value(json_object_get(o, key));
-
-	return text ? text : "";
-}
-
 /* Appends the leases of @network to @all, page by page. Returns an exit status; what is wrong was said. */
 static int ask_network(int fd, const char *network, json_t *all)
 {
@@ -54,8 +47,8 @@ static int ask(int fd, const char *network, json_t *all)
 	status = cli_call(fd, json_pack("{s:s}", "do", "status"), NULL, NULL, &reply);
 	json_array_foreach(json_object_get(reply, "services"), i, one)
 		if (status == 0 && (json_is_true(json_object_get(one, "dhcp")) ||
-				    strcmp(text_of(one, "ra"), "stateful") == 0))
-			status = ask_network(fd, text_of(one, "network"), all);
+				    strcmp(cli_text(one, "ra"), "stateful") == 0))
+			status = ask_network(fd, cli_text(one, "network"), all);
 	json_decref(reply);
 	return status;
 }
@@ -73,15 +66,15 @@ static void print_leases(json_t *all)
 		abort();
 	memcpy(cells, head, sizeof head);
 	json_array_foreach(all, i, l) {
-		const char **row = cells + n * COLUMNS, *vm = text_of(l, "vm"), *hostname = text_of(l, "hostname");
+		const char **row = cells + n * COLUMNS, *vm = cli_text(l, "vm"), *hostname = cli_text(l, "hostname");
 		json_t *left = json_object_get(l, "remaining_s");
 
-		if (strcmp(text_of(l, "state"), "bound") != 0)
+		if (strcmp(cli_text(l, "state"), "bound") != 0)
 			continue;
-		row[0] = text_of(l, "network");
-		row[1] = text_of(l, "address");
+		row[0] = cli_text(l, "network");
+		row[1] = cli_text(l, "address");
 		row[2] = vm[0] ? vm : hostname[0] ? hostname : "-";
-		row[3] = text_of(l, "mac");
+		row[3] = cli_text(l, "mac");
 		row[4] = left ? cli_duration((double)json_integer_value(left), times[n]) : "never";
 		n++;
 	}

@@ -3,14 +3,7 @@
 
 #include <string.h>
 
-enum { COLUMNS = 7 };
-
-static const char *text_of(json_t *o, const char *key)
-{
-	const char *text = json_string_value(json_object_get(o, key));
-
-	return text ? text : "";
-}
+enum { COLUMNS = 8 };
 
 static long long number(json_t *o, const char *key)
 {
@@ -20,7 +13,7 @@ static long long number(json_t *o, const char *key)
 /* "10.0.0.2:80", "[fd00::2]:80"; "-" without an address. */
 static char *end_str(json_t *flow, const char *address_key, const char *port_key)
 {
-	const char *address = text_of(flow, address_key);
+	const char *address = cli_text(flow, address_key);
 
 	if (!address[0])
 		return str_dup("-");
@@ -29,7 +22,7 @@ static char *end_str(json_t *flow, const char *address_key, const char *port_key
 
 static void print_flows(json_t *flows)
 {
-	static const char *const head[COLUMNS] = { "NETWORK", "PROTOCOL", "GUEST", "OUTSIDE", "IDLE", "OUT", "IN" };
+	static const char *const head[COLUMNS] = { "NETWORK", "PROTOCOL", "GUEST", "OUTSIDE", "STATE", "IDLE", "OUT", "IN" };
 	char **cells = calloc((json_array_size(flows) + 1) * COLUMNS, sizeof *cells);
 	size_t n = 1, i;
 	json_t *f;
@@ -41,14 +34,15 @@ static void print_flows(json_t *flows)
 	json_array_foreach (flows, i, f) {
 		char **row = cells + n++ * COLUMNS, idle[32], out[32], in[32];
 
-		row[0] = str_dup(text_of(f, "network"));
-		row[1] = str_printf("%s%s", text_of(f, "proto"),
+		row[0] = str_dup(cli_text(f, "network"));
+		row[1] = str_printf("%s%s", cli_text(f, "proto"),
 				    json_is_true(json_object_get(f, "forward")) ? ", forwarded" : "");
 		row[2] = end_str(f, "guest", "guest-port");
 		row[3] = end_str(f, "remote", "remote-port");
-		row[4] = str_dup(cli_duration((double)number(f, "idle-ns") / 1e9, idle));
-		row[5] = str_dup(cli_size((uint64_t)number(f, "out"), out));
-		row[6] = str_dup(cli_size((uint64_t)number(f, "in"), in));
+		row[4] = str_dup(json_object_get(f, "state") ? cli_text(f, "state") : "-");
+		row[5] = str_dup(cli_duration((double)number(f, "idle-ns") / 1e9, idle));
+		row[6] = str_dup(cli_size((uint64_t)number(f, "out"), out));
+		row[7] = str_dup(cli_size((uint64_t)number(f, "in"), in));
 	}
 	if (n > 1)
 		cli_print_table((const char *const *)cells, n, COLUMNS);
@@ -80,7 +74,7 @@ static void print_text(json_t *reply)
 	print_counters(json_object_get(reply, "counters"));
 	if (number(uplink, "restarts"))
 		cli_print(stdout, "the uplink was started anew (restarts: %lld), the last time: %s\n",
-			  number(uplink, "restarts"), text_of(uplink, "why"));
+			  number(uplink, "restarts"), cli_text(uplink, "why"));
 }
 
 int cmd_nat(const struct command *cmd, int argc, char **argv)

@@ -6,19 +6,13 @@
  * Used by: cmd_graph.c.   Depends on: graph.h, topologies/team.h. */
 #include "cli/graph.h"
 
+#include "cli/cli.h"
 #include "core/shape.h"
 #include "topologies/team.h"
 
 #include <string.h>
 
 enum { WRAP = 30 /* characters of a line of a shape, where a blank allows it */ };
-
-static const char *text_of(json_t *o, const char *key)
-{
-	const char *text = json_string_value(json_object_get(o, key));
-
-	return text ? text : "";
-}
 
 /* Appends @text as a line of its own. */
 static void add_line(struct bytes *out, const char *text)
@@ -67,7 +61,7 @@ static void add_direction(struct bytes *out, const char *prefix, json_t *dir)
 static void add_shape(struct bytes *out, json_t *shape)
 {
 	json_t *up = json_object_get(shape, "up"), *down = json_object_get(shape, "down");
-	const char *preset = text_of(shape, "preset");
+	const char *preset = cli_text(shape, "preset");
 	const char *colon = preset[0] ? ": " : "";
 	CLEANUP(free) char *both = str_printf("%s%s", preset, colon);
 	CLEANUP(free) char *of_up = str_printf("up %s%s", preset, colon);
@@ -94,7 +88,7 @@ static void add_services(struct bytes *out, json_t *network)
 {
 	json_t *service = json_object_get(network, "service"), *forward;
 	CLEANUP(bytes) struct bytes line = { 0 };
-	const char *ra = text_of(network, "ra");
+	const char *ra = cli_text(network, "ra");
 	size_t i;
 
 	if (!json_is_object(service))
@@ -107,13 +101,13 @@ static void add_services(struct bytes *out, json_t *network)
 		bytes_printf(&line, "%sDNS", line.len ? ", " : "");
 	if (json_is_object(json_object_get(network, "nat")))
 		bytes_printf(&line, "%sNAT", line.len ? ", " : "");
-	bytes_printf(&line, " at %s %s", text_of(service, "address"), text_of(service, "address6"));
+	bytes_printf(&line, " at %s %s", cli_text(service, "address"), cli_text(service, "address6"));
 	add_wrapped(out, (char *)line.data);
 	json_array_foreach (json_object_get(json_object_get(network, "nat"), "forwards"), i, forward) {
 		CLEANUP(free)
-		char *text = str_printf("%s %s:%lld to %s", text_of(forward, "protocol"), text_of(forward, "on"),
+		char *text = str_printf("%s %s:%lld to %s", cli_text(forward, "protocol"), cli_text(forward, "on"),
 					(long long)json_integer_value(json_object_get(forward, "port")),
-					text_of(forward, "to"));
+					cli_text(forward, "to"));
 
 		add_line(out, text);
 	}
@@ -122,14 +116,14 @@ static void add_services(struct bytes *out, json_t *network)
 static void make_network(struct graph_network *n, json_t *network)
 {
 	struct bytes note = { 0 };
-	const char *type = text_of(network, "type");
+	const char *type = cli_text(network, "type");
 
-	n->name = str_dup(text_of(network, "name"));
+	n->name = str_dup(cli_text(network, "name"));
 	n->is_cable = strcmp(type, "wire") == 0;
 	if (strcmp(type, "switch") != 0)
 		add_line(&note, type);
-	add_line(&note, text_of(network, "subnet"));
-	add_line(&note, text_of(network, "subnet6"));
+	add_line(&note, cli_text(network, "subnet"));
+	add_line(&note, cli_text(network, "subnet6"));
 	add_shape(&note, json_object_get(network, "shape"));
 	add_services(&note, network);
 	n->note = take_text(&note);
@@ -137,7 +131,7 @@ static void make_network(struct graph_network *n, json_t *network)
 
 static bool is_member(json_t *o, const char *key, const char *text)
 {
-	return strcmp(text_of(o, key), text) == 0;
+	return strcmp(cli_text(o, key), text) == 0;
 }
 
 /* The one of @list that is called @name, on @network unless that is NULL; or NULL. */
@@ -183,9 +177,9 @@ static bool make_nic(const struct graph *g, struct graph_link *link, json_t *nic
 	json_t *address;
 	size_t i;
 
-	link->network = network_index(g, text_of(nic, "network"));
+	link->network = network_index(g, cli_text(nic, "network"));
 	link->is_down = state ? has_no_carrier(state) : is_member(nic, "link", "down");
-	bytes_append_str(&first, text_of(nic, "name"));
+	bytes_append_str(&first, cli_text(nic, "name"));
 	if (json_is_true(json_object_get(nic, "dhcp")))
 		bytes_append_str(&first, " dhcp");
 	if (link->is_down)
@@ -205,13 +199,13 @@ static bool make_nic(const struct graph *g, struct graph_link *link, json_t *nic
 
 static bool make_vm(const struct graph *g, struct graph_node *node, json_t *vm, json_t *status)
 {
-	json_t *state = find_named(json_object_get(status, "vms"), text_of(vm, "name"), NULL);
+	json_t *state = find_named(json_object_get(status, "vms"), cli_text(vm, "name"), NULL);
 	json_t *nics = json_object_get(vm, "nics"), *nic;
 	bool is_good = true;
 	size_t i;
 
-	node->name = str_dup(text_of(vm, "name"));
-	node->note = str_dup(text_of(state, "state"));
+	node->name = str_dup(cli_text(vm, "name"));
+	node->note = str_dup(cli_text(state, "state"));
 	node->links = links_new(json_array_size(nics));
 	json_array_foreach (nics, i, nic)
 		is_good &= make_nic(g, &node->links[node->n_links++], nic,
@@ -221,12 +215,12 @@ static bool make_vm(const struct graph *g, struct graph_node *node, json_t *vm, 
 
 static void make_outsider(struct graph_node *node, size_t index, const char *network, json_t *station, json_t *status)
 {
-	json_t *state = find_named(json_object_get(status, "stations"), text_of(station, "name"), network);
-	CLEANUP(free) char *what = str_printf("%s %s", text_of(station, "kind"), text_of(station, "what"));
+	json_t *state = find_named(json_object_get(status, "stations"), cli_text(station, "name"), network);
+	CLEANUP(free) char *what = str_printf("%s %s", cli_text(station, "kind"), cli_text(station, "what"));
 	struct bytes note = { 0 }, label = { 0 };
 
 	add_wrapped(&note, what);
-	node->name = str_printf("%s.%s", network, text_of(station, "name"));
+	node->name = str_printf("%s.%s", network, cli_text(station, "name"));
 	node->note = take_text(&note);
 	node->is_outsider = true;
 	node->links = links_new(1);
@@ -258,7 +252,7 @@ struct graph *graph_make(json_t *plan, json_t *status)
 
 	if (!g)
 		abort();
-	g->title = str_printf("team %s%s%s", text_of(plan, "team"), status ? ": " : "", text_of(status, "state"));
+	g->title = str_printf("team %s%s%s", cli_text(plan, "team"), status ? ": " : "", cli_text(status, "state"));
 	g->networks = calloc(json_array_size(networks) + 1, sizeof *g->networks);
 	g->nodes = calloc(count_nodes(networks, vms) + 1, sizeof *g->nodes);
 	if (!g->networks || !g->nodes)

@@ -43,7 +43,7 @@ static bool show_flow(void *ctx, struct flow *f)
 	if (has_remote && (json_object_set_new(j, "remote", json_string(ip_str_bare(&remote, remote_str))) < 0 ||
 			   json_object_set_new(j, "remote-port", json_integer(f->key.remote_port)) < 0))
 		c->no_memory = true;
-	if (t && json_object_set_new(j, "state", json_integer(t->conn.state)) < 0)
+	if (t && json_object_set_new(j, "state", json_string(tcp_state_str(t->conn.state))) < 0)
 		c->no_memory = true;
 	if (json_array_append_new(c->list, j) < 0)
 		c->no_memory = true;

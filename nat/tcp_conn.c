@@ -21,6 +21,21 @@ static const uint16_t legal[TCPS_COUNT] = {
 	[TCPS_TIME_WAIT] = 0,
 };
 
+const char *tcp_state_str(enum tcp_state state)
+{
+	static const char *const names[] = {
+		[TCPS_CLOSED] = "closed",	    [TCPS_CONNECTING] = "connecting",
+		[TCPS_SYN_SENT] = "syn-sent",	    [TCPS_SYN_RECEIVED] = "syn-received",
+		[TCPS_ESTABLISHED] = "established", [TCPS_FIN_WAIT_1] = "fin-wait-1",
+		[TCPS_FIN_WAIT_2] = "fin-wait-2",   [TCPS_CLOSE_WAIT] = "close-wait",
+		[TCPS_CLOSING] = "closing",	    [TCPS_LAST_ACK] = "last-ack",
+		[TCPS_TIME_WAIT] = "time-wait",
+	};
+	_Static_assert(sizeof names / sizeof *names == TCPS_COUNT, "one name a state");
+
+	return names[state];
+}
+
 void tcp_conn_set_state(struct tcp_conn *c, enum tcp_state state)
 {
 	assert(state == TCPS_CLOSED || (legal[c->state] & (1u << state)));

@@ -166,6 +166,9 @@ static inline uint32_t tcp_conn_unacked(const struct tcp_conn *c)
 	return tcp_conn_is_synchronized(c) ? c->nxt - c->una - (c->fin_sent && c->nxt != c->una) : 0;
 }
 
+/* A state's name for people, such as "fin-wait-1"; static. */
+const char *tcp_state_str(enum tcp_state state);
+
 /* Sets the state; asserts that the step is one of RFC 9293's. */
 void tcp_conn_set_state(struct tcp_conn *c, enum tcp_state state);
 

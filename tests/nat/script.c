@@ -32,9 +32,6 @@ struct player {
 	uint8_t data[DATA_MAX];
 };
 
-static const char *const states[TCPS_COUNT] = { "closed",      "connecting", "syn-sent",   "syn-received",
-						"established", "fin-wait-1", "fin-wait-2", "close-wait",
-						"closing",     "last-ack",   "time-wait" };
 static const char *const events[TCP_EVENT_COUNT] = { "open", "peer-fin", "done", "reset", "timed-out" };
 
 static void fail_at(const struct player *p, const char *why)
@@ -288,8 +285,8 @@ static bool check_step(struct player *p, const char *verb, const char *arg)
 	size_t n = strtoul(arg, NULL, 10);
 
 	if (!strcmp(verb, "state")) {
-		if (strcmp(states[p->conn.state], arg))
-			fail_at(p, states[p->conn.state]);
+		if (strcmp(tcp_state_str(p->conn.state), arg))
+			fail_at(p, tcp_state_str(p->conn.state));
 	} else if (!strcmp(verb, "event")) {
 		if (!p->n_events || strcmp(events[p->event[0]], arg))
 			fail_at(p, p->n_events ? events[p->event[0]] : "no event");
