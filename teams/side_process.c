@@ -1,6 +1,6 @@
 /* teams/side_process.c: a process of the team whose end is not the team's.
  *
- * Used by: lease_files.c, lease_process.c, supervisor.c.   Depends on: events.c, cgroup.c, core/loop.h. */
+ * Used by: lease_files.c, lease_process.c, supervisor.c, uplink.c.   Depends on: events.c, cgroup.c, core/loop.h. */
 #include "teams/side_process.h"
 
 #include "core/bytes.h"

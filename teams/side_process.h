@@ -3,7 +3,7 @@
  * A start comes RESTART_S after the one before at the earliest. The time doubles, up to RESTART_MAX_S, with each
  * process that lives for less than STEADY_S.
  *
- * Used by: lease_files.c, lease_process.c, supervisor.c.   Depends on: events.c, cgroup.c, core/loop.h. */
+ * Used by: lease_files.c, lease_process.c, supervisor.c, uplink.c.   Depends on: events.c, cgroup.c, core/loop.h. */
 #ifndef MUSTER_TEAMS_SIDE_PROCESS_H
 #define MUSTER_TEAMS_SIDE_PROCESS_H
 

@@ -5,7 +5,8 @@
  * reach them. The rings stay the same, so the fabric does not notice. Leases that DHCP gave are the fabric's to
  * tell, and it is asked to; addresses that the file names are told at the start.
  *
- * Used by: supervisor.c, status.c, uplink_requests.c.   Depends on: forwards.c, host_addrs.c, spawn.c, nat/uplink.h.
+ * Used by: supervisor.c, status.c, uplink_requests.c.   Depends on: forwards.c, host_addrs.c, side_process.c, spawn.c,
+ * nat/uplink.h.
  * Sources: icmp(7), ping_group_range of ip-sysctl.rst. */
 #include "teams/uplink.h"
 
@@ -32,7 +33,6 @@
 #include <unistd.h>
 
 enum {
-	RESTART_S = 1, /* the least time between two starts */
 	RESOLV_CONF_MAX = 64 << 10, /* bytes */
 	/* Groups that a process of root in a cell may be (core/sandbox.c: USER_BASE, and numbers below 2^22). */
 	CELL_GROUP_FIRST = 0x70000000,
@@ -119,7 +119,6 @@ void sup_close_uplink(void *ctx)
 	for (int i = 0; i < 2; i++)
 		cleanup_fd(&u->raw_icmp_fd[i]);
 	free(u->networks);
-	free(u->why);
 	free(u);
 	for (size_t i = 0; i < sup->n_uplink_rings; i++)
 		ring_pair_close(&sup->uplink_rings[i]);
@@ -360,8 +359,8 @@ static void on_uplink(void *ctx, struct control *c, json_t *msg, int *fds, int n
 		log_error("uplink: %s", strerror(-status));
 	drop_control(u);
 	/* One that is no longer to be told anything is of no use. */
-	if (u->pid > 0)
-		(void)kill(u->pid, SIGKILL);
+	if (u->process.pid > 0)
+		(void)kill(u->process.pid, SIGKILL);
 }
 
 static void no_answer(struct supervisor *sup, struct fabric_call *call, json_t *msg)
@@ -381,15 +380,24 @@ static void on_ready(void *ctx, json_t *reply, const char *error)
 		(void)sup_ask_fabric(u->sup, json_pack("{s:s}", "do", "tell-leases"), NULL, 0, no_answer);
 }
 
-static int start(struct sup_uplink *u, char **ret_why)
+/* Of a process that cannot be talked to. */
+static void end_now(pid_t pid)
 {
+	(void)kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+static int start(void *ctx, pid_t *ret_pid, char **ret_why)
+{
+	struct sup_uplink *u = ctx;
 	struct supervisor *sup = u->sup;
 	struct made m = { 0 };
 	int fd = -1, r = make(sup, &m, ret_why);
+	pid_t pid;
 
-	u->started_ns = clock_now();
 	if (r == 0)
-		r = sup_spawn_uplink(sup, &m.cfg, &fd, &u->pid, ret_why);
+		r = sup_spawn_uplink(sup, &m.cfg, &fd, &pid, ret_why);
 	else if (!*ret_why)
 		*ret_why = host_lack_str("the uplink", r);
 	made_done(&m);
@@ -398,37 +406,18 @@ static int start(struct sup_uplink *u, char **ret_why)
 	r = control_new(sup->loop, fd, on_uplink, u, &u->control);
 	if (r < 0) {
 		(void)close(fd);
-		(void)kill(u->pid, SIGKILL); /* its end is met as any other */
+	} else {
+		rpc_bind(u->rpc, u->control);
+		r = rpc_call(u->rpc, json_pack("{s:s}", "do", "ping"), ANSWER_NS, on_ready, u);
+	}
+	if (r < 0) {
+		drop_control(u);
+		end_now(pid);
 		*ret_why = str_printf("uplink: %s", strerror(-r));
 		return r;
 	}
-	rpc_bind(u->rpc, u->control);
-	return rpc_call(u->rpc, json_pack("{s:s}", "do", "ping"), ANSWER_NS, on_ready, u);
-}
-
-static void later(struct sup_uplink *u)
-{
-	loop_set_timer(u->timer, u->started_ns + RESTART_S * NSEC_PER_SEC);
-}
-
-static void on_timer(void *ctx, nsec_t now)
-{
-	struct sup_uplink *u = ctx;
-	struct supervisor *sup = u->sup;
-	CLEANUP(free) char *why = NULL;
-
-	(void)now;
-	if (u->pid > 0 || sup->state == SUP_ENDING)
-		return;
-	u->n_restarts++;
-	if (start(u, &why) < 0) {
-		log_error("uplink: %s", why ? why : "it cannot be started");
-		if (u->pid == 0)
-			later(u);
-		return;
-	}
-	events_emit(&sup->events, json_pack("{s:s,s:s,s:I}", "event", "uplink", "state", "started", "restarts",
-					    (json_int_t)u->n_restarts));
+	*ret_pid = pid;
+	return 0;
 }
 
 int sup_start_uplink(struct supervisor *sup, char **ret_why)
@@ -439,11 +428,10 @@ int sup_start_uplink(struct supervisor *sup, char **ret_why)
 
 	if (!u)
 		return 0;
+	u->process = (struct side_process){ .sup = sup, .name = "uplink", .start = start, .ctx = u };
 	r = rpc_new(sup->loop, who, &u->rpc);
 	if (r == 0)
-		r = loop_add_timer(sup->loop, NSEC_NEVER, on_timer, u, &u->timer);
-	if (r == 0)
-		r = start(u, ret_why);
+		r = side_process_start(&u->process, clock_now(), ret_why);
 	if (r < 0)
 		sup_kill_uplink(sup);
 	return r;
@@ -456,37 +444,25 @@ void sup_kill_uplink(void *ctx)
 
 	if (!u)
 		return;
-	u->timer = loop_remove(u->timer);
 	drop_control(u);
 	u->rpc = rpc_free(u->rpc);
-	if (u->pid > 0) {
-		(void)kill(u->pid, SIGKILL);
-		while (waitpid(u->pid, NULL, 0) < 0 && errno == EINTR)
-			;
-	}
-	u->pid = 0;
+	side_process_end(&u->process);
 }
 
 bool sup_uplink_ended(struct supervisor *sup, pid_t pid, int status)
 {
 	struct sup_uplink *u = sup->uplink;
 
-	if (!u || pid != u->pid)
+	if (!u || !side_process_ended(&u->process, pid, status, clock_now()))
 		return false;
-	u->pid = 0;
 	drop_control(u);
-	free(u->why);
-	u->why = child_end_str(sup, "it", status);
-	log_warn("uplink: %s; it is started anew, its connections are gone", u->why);
-	events_emit(&sup->events, json_pack("{s:s,s:s,s:s}", "event", "uplink", "state", "ended", "why", u->why));
-	later(u);
 	return true;
 }
 
 json_t *sup_uplink_json(const struct supervisor *sup)
 {
 	const struct sup_uplink *u = sup->uplink;
-	json_t *networks, *forwards;
+	json_t *networks, *forwards, *j;
 
 	if (!u)
 		return json_null();
@@ -504,6 +480,8 @@ json_t *sup_uplink_json(const struct supervisor *sup)
 								sup->team->networks[f->network].name, "port", port,
 								"to", to));
 	}
-	return json_pack("{s:I,s:I,s:s?,s:o,s:o}", "pid", (json_int_t)u->pid, "restarts", (json_int_t)u->n_restarts,
-			 "why", u->why, "networks", networks, "forwards", forwards);
+	j = side_process_json(&u->process);
+	(void)json_object_set_new(j, "networks", networks);
+	(void)json_object_set_new(j, "forwards", forwards);
+	return j;
 }

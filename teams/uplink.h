@@ -1,11 +1,12 @@
 /* teams/uplink.h: the supervisor's side of the uplink: what it is made from, its process, and its end.
  *
  * A team has an uplink where one of its networks has to do with the host (topologies/services.h, `uplink`). It is no
- * reason for the team's end: one that died is started anew, at most once a second. Its connections are gone then. */
+ * reason for the team's end: one that died is started anew (teams/side_process.h). Its connections are gone then. */
 #ifndef MUSTER_TEAMS_UPLINK_H
 #define MUSTER_TEAMS_UPLINK_H
 
 #include "teams/forwards.h"
+#include "teams/side_process.h"
 #include "teams/supervisor_state.h"
 
 /* Owned by the supervisor. */
@@ -15,13 +16,9 @@ struct sup_uplink {
 	struct forwards forwards;
 	int addrs_fd; /* tells this host's addresses; -1: it cannot */
 	int raw_icmp_fd[2]; /* IPv4, IPv6; -1: none */
-	pid_t pid; /* 0: it is to be started */
+	struct side_process process;
 	struct control *control;
 	struct rpc *rpc; /* bound while there is one */
-	struct loop_source *timer; /* of the next start */
-	nsec_t started_ns; /* the last time */
-	unsigned n_restarts;
-	char *why; /* of the last end; owned; NULL: there was none */
 };
 
 bool sup_has_uplink(const struct team *team);
