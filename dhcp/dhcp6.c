@@ -544,7 +544,7 @@ static void on_confirm(struct dhcp6 *s, struct request *q)
 	finish(s, DHCP6_REPLY, q);
 }
 
-/* Gives back or declines the lease of one association. False when it names none of the client's. */
+/* Releases or declines the lease of one association (IA_NA). Returns false when the client has no such lease. */
 static bool give_up(struct dhcp6 *s, struct request *q, const struct dhcp6_ia *ia)
 {
 	bool declines = s->msg.type == DHCP6_DECLINE;

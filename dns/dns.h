@@ -24,7 +24,7 @@ struct dns_counters {
 
 struct dns {
 	const struct zone *zone; /* borrowed */
-	bool forwards; /* the network has a way out, and the team file does not forbid it */
+	bool forwards; /* a query that the table cannot answer may be asked of a resolver outside */
 	struct dns_counters counters;
 };
 

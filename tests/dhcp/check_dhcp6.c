@@ -646,7 +646,7 @@ START_TEST(a_full_disk_gives_no_new_leases)
 }
 END_TEST
 
-/* Many clients at once, and the log afterwards: what it gives back is what was acknowledged. */
+/* Many clients at once. The log is loaded afterwards: it holds the leases that were acknowledged. */
 START_TEST(no_address_is_given_twice)
 {
 	struct {

@@ -174,7 +174,7 @@ START_TEST(a_query_has_its_answer)
 }
 END_TEST
 
-/* Without a way out what would be forwarded is refused, and nothing else changes but that recursion is not offered. */
+/* A network that forwards nothing refuses such queries and does not offer recursion. Its other answers are the same. */
 START_TEST(without_a_way_out_the_rest_is_refused)
 {
 	uint8_t query[QUERY_SIZE];

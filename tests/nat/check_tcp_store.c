@@ -128,7 +128,7 @@ START_TEST(chunks_are_bounded)
 }
 END_TEST
 
-/* Two connections share the bound of all; what one gives back the other may have. */
+/* Two connections share one bound on bytes: what the first frees, the second can take. */
 START_TEST(all_together_are_bounded)
 {
 	static uint8_t data[1000];

@@ -315,7 +315,7 @@ START_TEST(an_abort_has_a_reason)
 }
 END_TEST
 
-/* ---- who leaves ---- */
+/* ---- a client that disconnects ---- */
 
 static void leaves(int peer)
 {

@@ -282,7 +282,7 @@ static void dev_stats(void *dev, json_t *into)
 }
 
 static const struct verb verbs[] = {
-	{ "balloon", "sets what the guest shall give back", NULL, 0, 0, { { "bytes", VERB_U56, true }, { 0 } } },
+	{ "balloon", "sets how much memory the guest is asked to give to the host", NULL, 0, 0, { { "bytes", VERB_U56, true }, { 0 } } },
 	{ 0 },
 };
 
