@@ -38,7 +38,8 @@ static void on_lease(void *ctx, enum service_event event, const struct service_l
 	if (l->lease && own->uplink)
 		uplink_link_lease(own->uplink, &l->lease->mac, &l->ip,
 				  event == SERVICE_LEASE_NEW || event == SERVICE_LEASE_KNOWN, now);
-	if (event != SERVICE_LEASE_KNOWN && p->fabric->on_lease)
+	/* Of leases from before, those of VMs are told: they are shown with their NICs. */
+	if ((event != SERVICE_LEASE_KNOWN || l->vm) && p->fabric->on_lease)
 		p->fabric->on_lease(p->fabric->on_lease_ctx, p, event, l);
 }
 

@@ -87,11 +87,15 @@ static void lease_event(struct supervisor *sup, json_t *msg)
 {
 	json_int_t network = json_integer_value(json_object_get(msg, "network"));
 	static const char *const keys[] = { "what", "address", "mac", "hostname", "vm", "untold" };
+	const char *what;
 	json_t *told;
 
 	if (network < 0 || (size_t)network >= sup->team->n_networks)
 		return;
 	keep_leased(sup, &sup->team->networks[network], msg);
+	what = json_string_value(json_object_get(msg, "what"));
+	if (what && strcmp(what, "known") == 0)
+		return; /* it is no news */
 	told = json_pack("{s:s,s:s}", "event", "lease", "network", sup->team->networks[network].name);
 	for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
 		if (json_object_get(msg, keys[i]))
